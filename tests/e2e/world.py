@@ -1,0 +1,195 @@
+"""The world of an end-to-end test: the simulated WhatsApp, the reference proxy and real worker processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+import httpx
+import trio
+
+from wa_worker.dev.proxy import InstanceRow, ReferenceProxy, Store, open_proxy
+from wa_worker.dev.qr import read_png_data_url
+from wa_worker.dev.simulated_worker import worker_command
+from wa_worker.dev.simulator import Simulator, open_simulator
+
+T = TypeVar("T")
+SECRET = "a-secret-of-the-tests"
+PATIENCE = 30.0
+"""Seconds a test waits for something that takes well under one: the machine is shared."""
+
+
+class Worker:
+    """A worker process and what it logged."""
+
+    def __init__(self, process: trio.Process) -> None:
+        self.process = process
+        self.lines: list[dict[str, Any]] = []
+        self.raw: list[str] = []
+        self._logged = trio.Condition()
+        self.port = 0
+
+    async def read_log(self) -> None:
+        assert self.process.stderr is not None
+        rest = b""
+        while chunk := await _some(self.process.stderr):
+            *lines, rest = (rest + chunk).split(b"\n")
+            async with self._logged:
+                for line in lines:
+                    self.raw.append(line.decode())
+                    try:
+                        self.lines.append(json.loads(line))
+                    except ValueError:
+                        self.lines.append({"event": line.decode()})
+                self._logged.notify_all()
+
+    async def logged(self, event: str, **fields: Any) -> dict[str, Any]:
+        """The first line of this event with these fields."""
+        with trio.fail_after(PATIENCE):
+            async with self._logged:
+                while True:
+                    for line in self.lines:
+                        if line.get("event") == event and fields.items() <= line.items():
+                            return line
+                    await self._logged.wait()
+        raise AssertionError("unreachable")
+
+    async def health(self, path: str = "/health") -> Any:
+        async with httpx.AsyncClient() as http:
+            response = await http.get(f"http://127.0.0.1:{self.port}{path}")
+            return response.json() if response.status_code == 200 else response.status_code
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        self.process.send_signal(number)
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """Signals it and waits; how many seconds it took. Its exit code is `process.returncode`."""
+        started = trio.current_time()
+        self.process.send_signal(number)
+        with trio.fail_after(12):
+            await self.process.wait()
+        return trio.current_time() - started
+
+    def descendants(self) -> list[int]:
+        """Pids of the processes below it (Linux)."""
+        found: list[int] = []
+        todo = [self.process.pid]
+        while todo:
+            pid = todo.pop()
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                children = [int(child) for child in task.read_text().split()]
+                found += children
+                todo += children
+        return found
+
+
+@attrs.define
+class World:
+    simulator: Simulator
+    proxy: ReferenceProxy
+    folder: Path
+    _nursery: trio.Nursery
+    _workers: list[Worker] = attrs.Factory(list)
+
+    @property
+    def auth_dir(self) -> Path:
+        return self.folder / "auth"
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        return {
+            **inherited,
+            **self.simulator.environment(self.folder),
+            "EDGE_BASE_URL": self.proxy.url,
+            "WORKER_SECRET": SECRET,
+            "AUTH_DIR": str(self.auth_dir),
+            "BIND_HOST": "127.0.0.1",
+            "PORT": "0",
+            "INSTANCE_POLL_MS": "300",
+            "MSG_POLL_MS": "200",
+            "PYTHONUNBUFFERED": "1",
+            **settings,
+        }
+
+    async def start_worker(self, **settings: str) -> Worker:
+        """A worker process whose health answers. It is killed at the end of the test if it still runs."""
+        process = await trio.lowlevel.open_process(
+            worker_command(),
+            env=self.environment(**settings),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        worker = Worker(process)
+        self._workers.append(worker)
+        self._nursery.start_soon(worker.read_log)
+        worker.port = (await worker.logged("health answers"))["port"]
+        return worker
+
+    async def until(self, predicate: Callable[[Store], T]) -> T:
+        """The proxy's state, once `predicate` holds for it."""
+        with trio.fail_after(PATIENCE):
+            return await self.proxy.wait_for(predicate)
+
+    async def status(self, instance: str, status: str) -> InstanceRow:
+        return await self.until(lambda store: _if(store.instance(instance), status))
+
+    async def qr(self, instance: str, *, other_than: str | None = None) -> str:
+        """The code in the QR picture that the proxy shows, read by an independent decoder."""
+
+        def new_code(store: Store) -> str | None:
+            row = store.instance(instance)
+            return row.qr_code if row and row.qr_code != other_than else None
+
+        picture = await self.until(new_code)
+        assert picture is not None
+        return read_png_data_url(picture)
+
+    async def pair(self, instance: str, phone: str) -> str:
+        """Adds the instance at the proxy unless it is there, scans its code, waits for CONNECTED; the device JID."""
+        if self.proxy.store.instance(instance) is None:
+            self.proxy.store.add_instance(instance)
+        code = await self.qr(instance)
+        with trio.fail_after(PATIENCE):
+            jid = await self.simulator.scan(code, phone)
+        await self.status(instance, "CONNECTED")
+        return jid
+
+    async def close(self) -> None:
+        for worker in self._workers:
+            print(f"--- worker {worker.process.pid}", *worker.raw, sep="\n")  # shown by pytest when a test fails
+            if worker.process.returncode is None:
+                worker.process.kill()
+            await worker.process.wait()
+            if worker.process.stderr is not None:
+                await trio.aclose_forcefully(worker.process.stderr)
+        self._nursery.cancel_scope.cancel()
+
+
+def _if(row: InstanceRow | None, status: str) -> InstanceRow | None:
+    return row if row is not None and row.status == status else None
+
+
+async def _some(stream: trio.abc.ReceiveStream) -> bytes:
+    try:
+        return bytes(await stream.receive_some())
+    except trio.ClosedResourceError:
+        return b""
+
+
+@asynccontextmanager
+async def open_world(folder: Path) -> AsyncIterator[World]:
+    async with open_simulator() as simulator, open_proxy(secret=SECRET) as proxy, trio.open_nursery() as nursery:
+        world = World(simulator, proxy, folder, nursery)
+        try:
+            yield world
+        finally:
+            with trio.CancelScope(shield=True):
+                await world.close()

@@ -1,0 +1,133 @@
+"""The whole program: `main()` is the task tree, from the outermost lifetime to the innermost.
+
+On SIGTERM or SIGINT the workers stop first, while health still answers; then health; then the journal closes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import structlog
+import trio
+
+from wa_worker import whatsapp
+from wa_worker.config import OnUncertain, Settings
+from wa_worker.discovery import run_discovery
+from wa_worker.edge import open_edge_client
+from wa_worker.errors import JournalError, StartupError
+from wa_worker.fleet import InstanceFleet
+from wa_worker.health import listen, run_health
+from wa_worker.inbox import InboxCourier
+from wa_worker.instance import Services
+from wa_worker.journal import Journal, open_journal
+from wa_worker.registry import Registry
+from wa_worker.telling import Teller
+from wa_worker.upkeep import run_upkeep
+from wa_worker.volume import hold_volume
+from wa_worker.whatsapp.reach import target
+from wa_worker.whatsapp.store import paired_instances
+
+log = structlog.get_logger(__name__)
+
+LAST_RESORT = 9.0
+"""Seconds from the signal to `os._exit`: container hosts kill after 10."""
+
+
+async def main(settings: Settings, environ: Mapping[str, str], pairing_command: Sequence[str]) -> None:
+    """Runs the worker until SIGTERM or SIGINT. Raises StartupError, in a group, when it cannot start."""
+    registry = Registry()
+    listener = listen(settings.bind_host, settings.port)
+    log.info("health answers", port=listener.getsockname()[1])
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as services:
+            services.start_soon(run_health, registry, listener)
+            with trio.CancelScope() as work:
+                services.start_soon(_stop_on_signal, signals, work)
+                await _work(settings, environ, pairing_command, registry, services, work)
+            services.cancel_scope.cancel()
+    log.info("stopped")
+
+
+async def _work(
+    settings: Settings,
+    environ: Mapping[str, str],
+    pairing_command: Sequence[str],
+    registry: Registry,
+    services: trio.Nursery,
+    work: trio.CancelScope,
+) -> None:
+    """Everything that stops first. Native threads belong to `services`: they end after their sessions have closed."""
+    longest_poll = max(settings.instance_poll, settings.message_poll)
+    async with (
+        hold_volume(settings.auth_dir) as folder,
+        open_edge_client(settings.edge_base_url, settings.worker_secret, longest_poll=longest_poll) as edge,
+    ):
+        with _journal(folder / "journal.db") as journal:
+            inbox, teller = InboxCourier(journal.inbox, edge), Teller(journal.outbox, edge)
+            native = (await trio.to_thread.run_sync(whatsapp.load))(
+                settings.auth_dir,
+                inbox=journal.inbox,
+                on_message=inbox.wakeup.ring,
+                device_name=settings.device_name,
+                server=target(environ),
+                threads=services,
+                pairing_command=pairing_command,
+            )
+            paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
+            _recover(journal, settings)
+            async with trio.open_nursery() as workers:
+                shared = Services(settings, edge, journal, registry, inbox, teller, native, services)
+                fleet = InstanceFleet(shared, workers, stopping=lambda: work.cancel_called)
+                workers.start_soon(inbox.run)
+                workers.start_soon(teller.run)
+                workers.start_soon(run_upkeep, journal)
+                for instance in paired:  # P6: whatever the proxy lists
+                    fleet.start(instance)
+                log.info("working", resumed=len(paired), proxy=settings.edge_base_url)
+                workers.start_soon(run_discovery, edge, fleet, settings.instance_poll)
+
+
+@contextmanager
+def _journal(path: Path) -> Iterator[Journal]:
+    with ExitStack() as stack:
+        try:
+            journal = stack.enter_context(open_journal(path))
+        except JournalError as error:
+            raise StartupError(
+                f"{error}. If the file is damaged, move it away: sessions stay, what was not yet delivered is lost."
+            ) from error
+        yield journal
+
+
+def _recover(journal: Journal, settings: Settings) -> None:
+    resend = settings.on_uncertain_send is OnUncertain.RESEND
+    if uncertain := journal.outbox.recover(resend=resend):
+        log.warning(
+            "sends were cut off by the last stop: they may or may not have left",
+            messages=uncertain,
+            then="they are sent again" if resend else "they are held: see `wa-worker journal`",
+        )
+
+
+async def _stop_on_signal(signals: AsyncIterator[int], work: trio.CancelScope) -> None:
+    """The first signal stops the work, the second the process."""
+    async for number in signals:
+        name = signal.Signals(number).name
+        if work.cancel_called:
+            log.warning("second signal: exiting at once", signal=name)
+            os._exit(1)
+        log.info("stopping", signal=name)
+        last_resort = threading.Timer(LAST_RESORT, _last_resort)
+        last_resort.daemon = True
+        last_resort.start()
+        work.cancel()
+
+
+def _last_resort() -> None:
+    log.error("the shutdown took too long: exiting; everything that matters is in the journal")
+    os._exit(0)

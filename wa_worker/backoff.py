@@ -1,0 +1,39 @@
+"""Capped, jittered delays: a pure iterator, the only place that computes how long to wait before another try."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import attrs
+
+
+@attrs.frozen
+class Backoff:
+    """A retry policy. Seconds everywhere.
+
+    The n-th delay is drawn from [half, whole] of `first * factor**n`, never above `ceiling`. Equal jitter: two
+    workers drift apart, yet nobody waits less than half of what the policy says.
+    """
+
+    first: float
+    ceiling: float
+    factor: float = 2.0
+
+    def delays(self, rng: random.Random | None = None) -> Iterator[float]:
+        """An endless iterator of delays. A fresh one is a reset."""
+        draw = rng or random.Random()  # noqa: S311 - jitter, not a secret
+        whole = min(self.first, self.ceiling)
+        while True:
+            yield draw.uniform(whole / 2, whole)
+            whole = min(whole * self.factor, self.ceiling)
+
+    def delay(self, attempt: int, rng: random.Random | None = None) -> float:
+        """The delay after `attempt` failures in a row (0 is the first), for callers that keep the count on disk."""
+        whole = min(self.first * self.factor ** min(attempt, 64), self.ceiling)
+        return (rng or random.Random()).uniform(whole / 2, whole)  # noqa: S311
+
+
+def jittered(interval: float, spread: float = 0.2) -> float:
+    """`interval` seconds, give or take `spread` of it, so that instances do not march in step."""
+    return interval * random.uniform(1 - spread, 1 + spread)  # noqa: S311

@@ -1,0 +1,170 @@
+"""Settings from the environment: the only reader of it, and all faults at once.
+
+Each setting may be given as `NAME`, or as `NAME_FILE`, the path of a file that holds the value (how container hosts
+hand over secrets). A fault names the setting, what is wrong, and the remedy.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from wa_worker.errors import ConfigError
+from wa_worker.models import Secret
+
+
+class OnUncertain(enum.Enum):
+    """What to do with a message that may or may not have left (P2)."""
+
+    RESEND = "resend"
+    HOLD = "hold"
+
+
+class LogFormat(enum.Enum):
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise ValueError("is empty")
+    return value
+
+
+def _secret(value: str) -> Secret:
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("has characters that an HTTP header cannot carry; use letters, digits and symbols, no spaces")
+    return Secret(_text(value))
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("is not an http(s) URL; it looks like https://<project>.supabase.co/functions/v1/worker-proxy")
+    if parts.query or parts.fragment:
+        raise ValueError("has a query or fragment; give the base URL only")
+    return value.rstrip("/")
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def convert(value: str) -> int:
+        if not value.isascii() or not value.removeprefix("-").isdigit() or not low <= int(value) <= high:
+            raise ValueError(f"is not a whole number from {low} to {high}")
+        return int(value)
+
+    return convert
+
+
+def _seconds(low_ms: int, high_ms: int) -> Callable[[str], float]:
+    whole = _whole(low_ms, high_ms)
+    return lambda value: whole(value) / 1000
+
+
+def _choice(kind: type[enum.Enum]) -> Callable[[str], enum.Enum]:
+    def convert(value: str) -> enum.Enum:
+        try:
+            return kind(value.lower())
+        except ValueError:
+            raise ValueError(f"is none of: {', '.join(str(e.value) for e in kind)}") from None
+
+    return convert
+
+
+def _setting(name: str, convert: Callable[[str], Any], help: str, *, default: Any = attrs.NOTHING) -> Any:  # noqa: A002
+    return attrs.field(default=default, metadata={"name": name, "convert": convert, "help": help}, kw_only=True)
+
+
+@attrs.frozen
+class Settings:
+    """Everything configurable. Durations are in seconds here, in milliseconds in the environment (`..._MS`)."""
+
+    edge_base_url: str = _setting("EDGE_BASE_URL", _url, "base URL of the worker-proxy")
+    worker_secret: Secret = _setting("WORKER_SECRET", _secret, "shared secret, sent as a bearer token")
+    port: int = _setting("PORT", _whole(0, 65535), "port of the health endpoint (0: any free one)", default=3000)
+    bind_host: str = _setting("BIND_HOST", _text, "address the health endpoint listens on", default="0.0.0.0")  # noqa: S104
+    auth_dir: Path = _setting(
+        "AUTH_DIR",
+        lambda v: Path(_text(v)),
+        "folder of the sessions and the journal",
+        default=Path("/data/auth"),
+    )
+    instance_poll: float = _setting(
+        "INSTANCE_POLL_MS",
+        _seconds(100, 3_600_000),
+        "how often to ask which instances to connect",
+        default=10.0,
+    )
+    message_poll: float = _setting(
+        "MSG_POLL_MS",
+        _seconds(50, 3_600_000),
+        "how often a connected instance asks for messages",
+        default=2.0,
+    )
+    device_name: str = _setting(
+        "DEVICE_NAME", _text, "name shown on the phone under linked devices", default="wa-worker"
+    )
+    on_uncertain_send: OnUncertain = _setting(
+        "ON_UNCERTAIN_SEND",
+        _choice(OnUncertain),
+        "a message that may have left when the worker died: resend it, or hold it for a person",
+        default=OnUncertain.RESEND,
+    )
+    log_level: str = _setting(
+        "LOG_LEVEL",
+        lambda v: str(_choice(_LogLevel)(v).value),
+        "debug, info, warning or error",
+        default="info",
+    )
+    log_format: LogFormat = _setting(
+        "LOG_FORMAT",
+        _choice(LogFormat),
+        "json, console, or auto (console on a terminal)",
+        default=LogFormat.AUTO,
+    )
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Reads all settings. Raises ConfigError with every fault. An empty value counts as not given."""
+        values: dict[str, Any] = {}
+        faults: list[str] = []
+        for field in attrs.fields(cls):
+            name, convert = field.metadata["name"], field.metadata["convert"]
+            try:
+                text = _lookup(environ, name)
+                if text is not None:
+                    values[field.name] = convert(text)
+                elif field.default is attrs.NOTHING:
+                    faults.append(f"{name} is not set: {field.metadata['help']}. Set {name} or {name}_FILE.")
+            except ValueError as error:
+                faults.append(f"{name} {error}.")
+        if faults:
+            raise ConfigError(faults)
+        return cls(**values)
+
+
+class _LogLevel(enum.Enum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _lookup(environ: Mapping[str, str], name: str) -> str | None:
+    direct, path = environ.get(name) or None, environ.get(f"{name}_FILE") or None
+    if path is None:
+        return direct.strip() if direct else None
+    if direct is not None:
+        raise ValueError(f"and {name}_FILE are both set; keep one")
+    try:
+        text = Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot be read from {name}_FILE={path}: {error}") from None
+    if not text:
+        raise ValueError(f"is empty in {name}_FILE={path}")
+    return text

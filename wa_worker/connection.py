@@ -1,0 +1,159 @@
+"""What state an instance is in, and what each event makes of it: one table, no I/O, no trio, no neonize.
+
+`step()` is the only way from one state to another; a pair that is not in the table raises. `docs/states.md` is made
+from here. Retry policies are a column of the table: how long to stay away is a property of how it ended.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from wa_worker.backoff import Backoff
+from wa_worker.models import ProxyStatus
+
+
+class Health(enum.Enum):
+    """The bucket an instance counts in at `GET /health`."""
+
+    CONNECTED = "connected"
+    CONNECTING = "connecting"
+    RECONNECTING = "reconnecting"
+
+
+class State(enum.Enum):
+    PAIRING = "pairing"
+    """No device in the store: QR codes are shown until one is scanned."""
+    OPENING = "opening"
+    """Paired: the session logs in."""
+    CONNECTED = "connected"
+    """WhatsApp says so."""
+    RECONNECTING = "reconnecting"
+    """The connection broke; whatsmeow is getting it back by itself."""
+    RETRYING = "retrying"
+    """The session is closed and will be opened again after a short pause."""
+    LOGGED_OUT = "logged out"
+    """The phone removed this device; the store is archived before pairing starts."""
+    HELD = "held"
+    """WhatsApp told us to keep away (replaced, banned, outdated...): closed for minutes or longer."""
+
+
+class Event(enum.Enum):
+    UNPAIRED = "no device in the store"
+    PAIRED = "a device is in the store"
+    QR = "a new QR code"
+    PAIRING_ENDED = "the QR codes ran out or their host died"
+    CONNECTED = "WhatsApp accepted the login"
+    DISCONNECTED = "the connection broke"
+    LOGGED_OUT = "the phone removed this device"
+    REPLACED = "another client took the session over"
+    BANNED = "temporary ban"
+    OUTDATED = "WhatsApp refuses this client version"
+    REFUSED = "WhatsApp refused the login for another reason"
+    OPEN_FAILED = "the session could not be opened"
+    DEADLINE = "nothing happened in time"
+    DEAF = "connected, but nothing is heard"
+    JOURNAL_FAILED = "the journal cannot commit"
+
+
+class Action(enum.Enum):
+    """What the instance does about the session."""
+
+    STAY = "keep the session"
+    OPEN = "open the session"
+    PAIR = "show QR codes"
+    REOPEN = "close it, pause, open it again"
+    REPAIR = "close it, archive the store, pair anew"
+    HOLD = "close it and keep away"
+
+
+@attrs.frozen
+class Condition:
+    """What a state means to the outside. `deadline`: seconds after which it ends with DEADLINE, None for never."""
+
+    status: ProxyStatus
+    health: Health
+    deadline: float | None
+
+
+@attrs.frozen
+class Move:
+    """A row of the table. `pause` is the retry policy; for a ban the expiry counts if it is longer."""
+
+    to: State
+    action: Action
+    pause: Backoff | None = None
+
+
+CONDITIONS = {
+    # whatsmeow shows the first code for 60 s and each other for 20 s; a pairing host needs a moment to start
+    State.PAIRING: Condition(ProxyStatus.CONNECTING, Health.CONNECTING, 75.0),
+    # its handshake gives up after 20 s, and the start gate may be taken for a while at boot
+    State.OPENING: Condition(ProxyStatus.CONNECTING, Health.CONNECTING, 60.0),
+    State.CONNECTED: Condition(ProxyStatus.CONNECTED, Health.CONNECTED, None),
+    # whatsmeow tries after 0, 2, 4, 6... s: by then it has tried five times
+    State.RECONNECTING: Condition(ProxyStatus.CONNECTING, Health.RECONNECTING, 30.0),
+    State.RETRYING: Condition(ProxyStatus.CONNECTING, Health.RECONNECTING, None),
+    State.LOGGED_OUT: Condition(ProxyStatus.DISCONNECTED, Health.RECONNECTING, None),
+    State.HELD: Condition(ProxyStatus.DISCONNECTED, Health.RECONNECTING, None),
+}
+
+QUICK = Backoff(first=1.0, ceiling=60.0)
+"""Trouble that passes: networks, servers, ourselves."""
+POLITE = Backoff(first=180.0, ceiling=3600.0)
+"""Someone else holds the session: no fight."""
+SLOW = Backoff(first=900.0, ceiling=6 * 3600.0)
+"""Only a person can help, by upgrading or asking WhatsApp; the retry finds out when one has."""
+REFUSAL = Backoff(first=60.0, ceiling=3600.0)
+
+PROVEN = 60.0
+"""Seconds CONNECTED after which backoff starts anew: success resets it, an attempt never does."""
+
+_PAIR = Move(State.PAIRING, Action.PAIR)
+_OPEN = Move(State.OPENING, Action.OPEN)
+_REOPEN = Move(State.RETRYING, Action.REOPEN, QUICK)
+
+_CLOSED = (State.PAIRING, State.RETRYING, State.LOGGED_OUT, State.HELD)
+_LIVE = (State.OPENING, State.CONNECTED, State.RECONNECTING)
+_ENDINGS = {
+    Event.LOGGED_OUT: Move(State.LOGGED_OUT, Action.REPAIR),
+    Event.REPLACED: Move(State.HELD, Action.HOLD, POLITE),
+    Event.BANNED: Move(State.HELD, Action.HOLD, REFUSAL),
+    Event.OUTDATED: Move(State.HELD, Action.HOLD, SLOW),
+    Event.REFUSED: Move(State.HELD, Action.HOLD, REFUSAL),
+    Event.OPEN_FAILED: _REOPEN,
+    Event.JOURNAL_FAILED: _REOPEN,
+}
+
+TABLE: dict[tuple[State, Event], Move] = {
+    **{(state, Event.UNPAIRED): _PAIR for state in _CLOSED},
+    **{(state, Event.PAIRED): _OPEN for state in _CLOSED},
+    **{(state, event): move for state in _LIVE for event, move in _ENDINGS.items()},
+    (State.PAIRING, Event.QR): Move(State.PAIRING, Action.STAY),
+    (State.PAIRING, Event.PAIRING_ENDED): _PAIR,
+    (State.PAIRING, Event.DEADLINE): _PAIR,
+    (State.PAIRING, Event.OUTDATED): Move(State.HELD, Action.HOLD, SLOW),
+    (State.PAIRING, Event.OPEN_FAILED): _REOPEN,
+    (State.OPENING, Event.CONNECTED): Move(State.CONNECTED, Action.STAY),
+    (State.OPENING, Event.DISCONNECTED): Move(State.RECONNECTING, Action.STAY),
+    (State.OPENING, Event.DEADLINE): _REOPEN,
+    (State.CONNECTED, Event.CONNECTED): Move(State.CONNECTED, Action.STAY),
+    (State.CONNECTED, Event.DISCONNECTED): Move(State.RECONNECTING, Action.STAY),
+    (State.CONNECTED, Event.DEAF): _REOPEN,
+    (State.RECONNECTING, Event.CONNECTED): Move(State.CONNECTED, Action.STAY),
+    (State.RECONNECTING, Event.DISCONNECTED): Move(State.RECONNECTING, Action.STAY),
+    (State.RECONNECTING, Event.DEADLINE): _REOPEN,
+}
+
+
+class IllegalMove(Exception):
+    """An event that cannot happen in this state: a bug of ours, caught by the instance's crash barrier."""
+
+
+def step(state: State, event: Event) -> Move:
+    """The move that `event` causes in `state`. Raises IllegalMove if the table has none."""
+    try:
+        return TABLE[state, event]
+    except KeyError:
+        raise IllegalMove(f"{event.name} cannot happen while {state.name}") from None

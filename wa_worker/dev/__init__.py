@@ -1,0 +1,1 @@
+"""What `wa-worker dev` and the tests need; never imported by `run`."""

@@ -1,0 +1,24 @@
+"""The reference worker-proxy: the far side of the worker, contract v1 on SQLite.
+
+For `wa-worker dev`, for tests and for benchmarks; docs/contract.md is the contract in words. It listens on
+127.0.0.1 only and its data is as durable as a development database needs to be: not against a power cut.
+"""
+
+from .faults import ENDPOINTS, Fault, Faults
+from .server import Changes, ReferenceProxy, open_proxy
+from .store import InboundRow, InstanceRow, MessageId, MessageRow, StatusChange, Store
+
+__all__ = [
+    "ENDPOINTS",
+    "Changes",
+    "Fault",
+    "Faults",
+    "InboundRow",
+    "InstanceRow",
+    "MessageId",
+    "MessageRow",
+    "ReferenceProxy",
+    "StatusChange",
+    "Store",
+    "open_proxy",
+]

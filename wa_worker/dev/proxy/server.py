@@ -1,0 +1,228 @@
+"""Serves the reference proxy on 127.0.0.1, inside the caller's Trio run.
+
+Owns the port and the connections. Hypercorn's `serve` gives no handle on either, so this accepts by itself
+and lends each connection to `TCPServer`, the part of Hypercorn that speaks HTTP on one: that is what makes
+it possible to count connections, to cut one, to go down and come up on the same port, and to stop at once
+with idle clients around. Leaving `open_proxy` closes all connections without waiting for anybody; state
+changes are never left half done.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import h11
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ASGIFramework, ConnectionState, LifespanState
+
+from .admin import create_admin
+from .app import create_app
+from .faults import FaultLayer, Faults, Scope
+from .store import Store
+
+T = TypeVar("T")
+
+_HOST = "127.0.0.1"
+
+# Longer than a worker's longest usual pause between two requests: its connections should outlive its poll
+# interval.
+_KEEP_ALIVE_SECONDS = 75
+
+
+class Changes:
+    """A broadcast wakeup: rung by every request, every change of the store and every closed connection."""
+
+    def __init__(self, store: Callable[[], Store]) -> None:
+        self._store = store
+        self._waiting = trio.lowlevel.ParkingLot()
+
+    def ring(self) -> None:
+        self._waiting.unpark_all()
+
+    async def wait(self, predicate: Callable[[Store], T]) -> T:
+        """The first truthy value of predicate(store), which is asked now and after each change.
+
+        Put it into `fail_after`. Cancelling loses nothing.
+        """
+        await trio.lowlevel.checkpoint()
+        while not (value := predicate(self._store())):
+            await self._waiting.park()
+        return value
+
+
+class ReferenceProxy:
+    """A running proxy. `url` is what a worker takes as EDGE_BASE_URL.
+
+    connections_opened: connections accepted since it started, the admin side's included.
+    """
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        store: Store,
+        faults: Faults,
+        changed: Changes,
+        *,
+        secret: str,
+        bound: socket.socket,
+    ) -> None:
+        self.store = store
+        self.faults = faults
+        self.changed = changed
+        self.secret = secret
+        self.connections_opened = 0
+        self._nursery = nursery
+        self._streams: dict[tuple[str, int], trio.SocketStream] = {}
+        self._serving: trio.CancelScope | None = None  # None while it is down
+        self._listener: trio.SocketListener | None = None
+        self._bound = bound
+        self.port: int = self._bound.getsockname()[1]
+        self.url = f"http://{_HOST}:{self.port}"
+        app = create_app(store, secret=secret)
+        admin = create_admin(store, faults, secret=secret, connections=lambda: self.connections_opened)
+        app.register_blueprint(admin)
+        layer = FaultLayer(cast(Any, app), faults, on_request=self._on_request, cut=self._cut)
+        self._app = ASGIWrapper(cast(ASGIFramework, layer))
+        self._config = Config()
+        self._config.errorlog = None
+        self._config.keep_alive_timeout = _KEEP_ALIVE_SECONDS
+        self._config.keep_alive_max_requests = 2**31  # a benchmark's connections are not to be recycled
+        self._config.include_server_header = False
+
+    @property
+    def connections_open(self) -> int:
+        return len(self._streams)
+
+    async def wait_for(self, predicate: Callable[[Store], T]) -> T:
+        """Short for `changed.wait`."""
+        return await self.changed.wait(predicate)
+
+    async def up(self) -> None:
+        """Listen again, on the same port and with the same state. Nothing happens if it listens already."""
+        await trio.lowlevel.checkpoint()
+        if self._serving is None:
+            self._bound.listen(1024)
+            self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(self._bound))
+            self._serving = trio.CancelScope()
+            self._nursery.start_soon(self._serve, self._listener, self._serving)
+
+    async def down(self) -> None:
+        """Refuse connections and close those that are open, whatever they are doing. Idempotent."""
+        await trio.lowlevel.checkpoint()
+        if self._serving is not None:
+            self._serving.cancel()
+            self._serving = None
+            self._close_port()
+            # A port that is bound but does not listen refuses connections, and nobody who asks for a free one
+            # gets it.
+            self._bound = _bind(self.port)
+            self.close_connections()
+
+    def close_connections(self) -> None:
+        """Close every open connection and go on listening, as a load balancer does when it restarts."""
+        for stream in list(self._streams.values()):
+            # A send that waits for a client to read is shielded by Hypercorn: only this ends it.
+            stream.socket.close()
+
+    def close(self) -> None:
+        """Release the port and the connections. Whoever calls it has cancelled the nursery."""
+        self.close_connections()
+        self._close_port()
+
+    def _close_port(self) -> None:
+        if self._listener is not None:
+            self._listener.socket.close()  # through Trio, which may be waiting on it
+            self._listener = None
+        self._bound.close()
+
+    async def _serve(self, listener: trio.SocketListener, scope: trio.CancelScope) -> None:
+        with scope:
+            async with listener:
+                await trio.serve_listeners(self._talk, [listener])
+
+    async def _talk(self, stream: trio.SocketStream) -> None:
+        self.connections_opened += 1
+        try:
+            client = stream.socket.getpeername()
+        except OSError:
+            return  # it has gone already
+        self._streams[client] = stream
+        try:
+            await _Connection(
+                self._app,
+                self._config,
+                WorkerContext(None),
+                ConnectionState(LifespanState({})),
+                cast(Any, stream),
+            ).run()
+        except* (h11.LocalProtocolError, trio.BusyResourceError):
+            # A malformed request: Hypercorn's answer to it and the application's got in each other's way.
+            pass
+        finally:
+            del self._streams[client]
+            self.changed.ring()
+
+    def _on_request(self, endpoint: str) -> None:
+        self.store.requests[endpoint] += 1
+        self.changed.ring()
+
+    async def _cut(self, scope: Scope) -> None:
+        await trio.lowlevel.checkpoint()
+        self._streams[tuple(scope["client"])].socket.close()
+
+
+class _Connection(TCPServer):
+    async def _read_data(self) -> None:
+        """Until the client has gone."""
+        await super()._read_data()
+        # Hypercorn would keep the socket until the keep-alive time has passed.
+        await self.idle_task.stop()
+
+
+def _bind(port: int) -> socket.socket:
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((_HOST, port))
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+@asynccontextmanager
+async def open_proxy(
+    database: Path | str = ":memory:",
+    *,
+    secret: str,
+    port: int = 0,
+    text_ids: bool = False,
+    faults: Faults | None = None,
+) -> AsyncIterator[ReferenceProxy]:
+    """A proxy that listens until the block is left. Raises OSError if the port is taken.
+
+    text_ids: message ids are UUIDs instead of numbers.
+    What the block raises leaves it in an exception group: there is a nursery around it.
+    """
+    changed = Changes(lambda: store)
+    store = Store(database, text_ids=text_ids, on_change=changed.ring)
+    try:
+        bound = _bind(port)
+        async with trio.open_nursery() as nursery:
+            proxy = ReferenceProxy(nursery, store, faults or Faults(), changed, secret=secret, bound=bound)
+            try:
+                await proxy.up()
+                yield proxy
+            finally:
+                nursery.cancel_scope.cancel()
+                proxy.close()
+    finally:
+        store.close()

@@ -1,0 +1,334 @@
+"""All the state of the reference proxy, in SQLite: a file or ":memory:".
+
+Owns the rows and what "idempotent" means for each call. Knows nothing of HTTP. Every method is synchronous
+and takes microseconds, so it is called straight from the event loop; one task, one thread, no lock. The
+journal mode is WAL and nothing is synced to the disk: fast, and safe against the death of the process but
+not of the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import attrs
+
+MessageId = int | str
+InstanceStatus = Literal["CONNECTING", "CONNECTED", "DISCONNECTED"]
+MessageStatus = Literal["queued", "sent", "failed"]
+
+MESSAGE_STATUSES: tuple[MessageStatus, ...] = ("queued", "sent", "failed")
+STATUSES: tuple[InstanceStatus, ...] = ("CONNECTING", "CONNECTED", "DISCONNECTED")
+
+# `messages.id` has no declared type on purpose: SQLite then keeps a number a number and a text a text, so
+# an id that comes back as the other type is an unknown id.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS instances (
+    id TEXT PRIMARY KEY, status TEXT NOT NULL, qr_code TEXT, updated_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS statuses (
+    seq INTEGER PRIMARY KEY, instance_id TEXT NOT NULL, status TEXT NOT NULL, qr_code TEXT, at REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS statuses_of ON statuses (instance_id, seq);
+CREATE TABLE IF NOT EXISTS messages (
+    seq INTEGER PRIMARY KEY, id NOT NULL UNIQUE, instance_id TEXT NOT NULL,
+    "to" TEXT NOT NULL, body TEXT NOT NULL,
+    status TEXT NOT NULL DEFAULT 'queued', wa_message_id TEXT, error TEXT, marks INTEGER NOT NULL DEFAULT 0,
+    queued_at REAL NOT NULL, sent_at REAL
+);
+CREATE INDEX IF NOT EXISTS messages_of ON messages (instance_id, seq);
+CREATE INDEX IF NOT EXISTS messages_queued ON messages (instance_id, seq) WHERE status = 'queued';
+CREATE TABLE IF NOT EXISTS inbound (
+    seq INTEGER PRIMARY KEY, instance_id TEXT NOT NULL, chat TEXT NOT NULL, wa_message_id TEXT NOT NULL,
+    "from" TEXT NOT NULL, "to" TEXT NOT NULL, body TEXT NOT NULL, payload TEXT NOT NULL,
+    times_posted INTEGER NOT NULL DEFAULT 1, received_at REAL NOT NULL,
+    UNIQUE (instance_id, chat, wa_message_id)
+);
+"""
+
+
+@attrs.frozen
+class InstanceRow:
+    """An instance as the back end sees it now. Times are unix seconds."""
+
+    id: str
+    status: InstanceStatus
+    qr_code: str | None
+    updated_at: float
+
+
+@attrs.frozen
+class StatusChange:
+    """One accepted POST /update-status, as posted."""
+
+    status: InstanceStatus
+    qr_code: str | None
+    at: float
+
+
+@attrs.frozen
+class MessageRow:
+    """An outbound message. `marks` counts the accepted mark-sent calls for it: more than 1 is a repeat."""
+
+    id: MessageId
+    instance_id: str
+    to: str
+    body: str
+    status: MessageStatus
+    wa_message_id: str | None
+    error: str | None
+    marks: int
+    queued_at: float
+    sent_at: float | None
+
+
+@attrs.frozen
+class InboundRow:
+    """An inbound message as first posted. `times_posted` counts every accepted POST of it."""
+
+    seq: int
+    instance_id: str
+    from_: str
+    to: str
+    body: str
+    wa_message_id: str
+    payload: dict[str, Any]
+    times_posted: int
+    received_at: float
+
+
+class Store:
+    """The rows, and the knobs that make it play another proxy.
+
+    requests: requests per endpoint name, counted on arrival, refused and faulted ones included.
+    page_size: how many messages GET /queued-messages lists at most; None lists all.
+    has_mark_failed: False answers POST /mark-failed with 404, as a proxy without that endpoint does.
+    """
+
+    def __init__(
+        self,
+        database: Path | str = ":memory:",
+        *,
+        text_ids: bool = False,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.requests: Counter[str] = Counter()
+        self.page_size: int | None = None
+        self.has_mark_failed = True
+        self._text_ids = text_ids
+        self._changed = on_change
+        self._db = sqlite3.connect(database, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = OFF")
+        self._db.executescript(_SCHEMA)
+        (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()
+        self._last_message = cast(int, last)
+
+    def close(self) -> None:
+        self._db.close()
+
+    # Instances.
+
+    def add_instance(self, instance_id: str, status: InstanceStatus = "DISCONNECTED") -> bool:
+        """True if it is new. One that exists keeps its status."""
+        _check_status(status)
+        added = self._db.execute(
+            "INSERT INTO instances VALUES (?, ?, NULL, ?) ON CONFLICT DO NOTHING",
+            (instance_id, status, time.time()),
+        ).rowcount
+        self._changed()
+        return bool(added)
+
+    def remove_instance(self, instance_id: str) -> bool:
+        """False if there was none. What was sent and received for it stays readable here."""
+        removed = self._db.execute("DELETE FROM instances WHERE id = ?", (instance_id,)).rowcount
+        self._changed()
+        return bool(removed)
+
+    def set_status(self, instance_id: str, status: InstanceStatus) -> None:
+        """Change the status behind the worker's back, as an operator would; not part of `statuses()`.
+
+        Raises LookupError for an unknown instance.
+        """
+        _check_status(status)
+        if not self._set_status(instance_id, status, None, time.time()):
+            raise LookupError(f"no instance {instance_id!r}")
+        self._changed()
+
+    def instance(self, instance_id: str) -> InstanceRow | None:
+        row = self._db.execute(
+            "SELECT id, status, qr_code, updated_at FROM instances WHERE id = ?", (instance_id,)
+        ).fetchone()
+        return InstanceRow(*row) if row else None
+
+    def instances(self) -> list[InstanceRow]:
+        rows = self._db.execute("SELECT id, status, qr_code, updated_at FROM instances ORDER BY id")
+        return [InstanceRow(*row) for row in rows]
+
+    def unconnected(self) -> list[str]:
+        """Ids of the instances a worker has to bring up: DISCONNECTED or CONNECTING."""
+        rows = self._db.execute("SELECT id FROM instances WHERE status <> 'CONNECTED' ORDER BY id")
+        return [id_ for (id_,) in rows]
+
+    def statuses(self, instance_id: str) -> list[StatusChange]:
+        """Everything the worker posted about this instance, oldest first."""
+        rows = self._db.execute(
+            "SELECT status, qr_code, at FROM statuses WHERE instance_id = ? ORDER BY seq", (instance_id,)
+        )
+        return [StatusChange(*row) for row in rows]
+
+    def update_status(self, instance_id: str, status: InstanceStatus, qr_code: str | None) -> bool:
+        """POST /update-status. False for an unknown instance."""
+        now = time.time()
+        with self._transaction():
+            known = self._set_status(instance_id, status, qr_code, now)
+            if known:
+                self._db.execute(
+                    "INSERT INTO statuses (instance_id, status, qr_code, at) VALUES (?, ?, ?, ?)",
+                    (instance_id, status, qr_code, now),
+                )
+        self._changed()
+        return known
+
+    def _set_status(self, id_: str, status: InstanceStatus, qr_code: str | None, now: float) -> bool:
+        # A code that nobody can scan any more must not stay on a page.
+        shown = qr_code if status == "CONNECTING" else None
+        return bool(
+            self._db.execute(
+                "UPDATE instances SET status = ?, qr_code = ?, updated_at = ? WHERE id = ?",
+                (status, shown, now, id_),
+            ).rowcount
+        )
+
+    # Outbound messages.
+
+    def queue(self, instance_id: str, to: str, body: str) -> MessageId:
+        """Queue one message and return its id. Raises LookupError for an unknown instance."""
+        return self.queue_many(instance_id, [(to, body)])[0]
+
+    def queue_many(self, instance_id: str, rows: Iterable[tuple[str, str]]) -> list[MessageId]:
+        """Queue (to, body) rows in this order, all or none. Raises LookupError for an unknown instance."""
+        if self.instance(instance_id) is None:
+            raise LookupError(f"no instance {instance_id!r}")
+        now = time.time()
+        ids: list[MessageId] = []
+        values = []
+        for seq, (to, body) in enumerate(rows, self._last_message + 1):
+            ids.append(str(uuid.uuid4()) if self._text_ids else seq)
+            values.append((seq, ids[-1], instance_id, to, body, now))
+        with self._transaction():
+            self._db.executemany(
+                'INSERT INTO messages (seq, id, instance_id, "to", body, queued_at) VALUES (?, ?, ?, ?, ?, ?)',
+                values,
+            )
+        self._last_message += len(values)
+        self._changed()
+        return ids
+
+    def messages(self, instance_id: str | None = None) -> list[MessageRow]:
+        """In the order in which they were queued."""
+        rows = self._db.execute(
+            'SELECT id, instance_id, "to", body, status, wa_message_id, error, marks, queued_at, sent_at '
+            "FROM messages WHERE ?1 IS NULL OR instance_id = ?1 ORDER BY seq",
+            (instance_id,),
+        )
+        return [MessageRow(*row) for row in rows]
+
+    def queued(self, instance_id: str) -> list[dict[str, Any]]:
+        """GET /queued-messages: oldest first, at most `page_size`; none for an unknown instance."""
+        rows = self._db.execute(
+            "SELECT id, \"to\", body FROM messages WHERE instance_id = ?1 AND status = 'queued' "
+            "AND EXISTS (SELECT 1 FROM instances WHERE id = ?1) ORDER BY seq LIMIT ?2",
+            (instance_id, -1 if self.page_size is None else self.page_size),
+        )
+        return [{"id": id_, "to": to, "body": body} for id_, to, body in rows]
+
+    def mark_sent(self, message_id: MessageId | float, wa_message_id: str) -> bool:
+        """POST /mark-sent. False for an unknown message. The first mark stays; failed becomes sent."""
+        marked = self._update_message(
+            "UPDATE messages SET status = 'sent', marks = marks + 1, error = NULL, "
+            "wa_message_id = coalesce(wa_message_id, ?), sent_at = coalesce(sent_at, ?) WHERE id = ?",
+            (wa_message_id, time.time(), message_id),
+        )
+        self._changed()
+        return marked
+
+    def mark_failed(self, message_id: MessageId | float, error: str) -> bool:
+        """POST /mark-failed. False for an unknown message. A message that was sent stays sent."""
+        known = self._update_message(
+            "UPDATE messages SET status = iif(status = 'sent', 'sent', 'failed'), "
+            "error = iif(status = 'sent', error, ?) WHERE id = ?",
+            (error, message_id),
+        )
+        self._changed()
+        return known
+
+    def _update_message(self, sql: str, values: tuple[str | float, ...]) -> bool:
+        try:
+            return bool(self._db.execute(sql, values).rowcount)
+        except OverflowError:
+            return False  # a number that SQLite cannot hold is nobody's id
+
+    # Inbound messages.
+
+    def add_inbound(
+        self, *, instance_id: str, chat: str, from_: str, to: str, body: str, wa_message_id: str, payload: str
+    ) -> Literal["new", "repeat", "unknown"]:
+        """POST /inbound. `payload` is the JSON text as it came; "unknown" is for an unknown instance."""
+        if self.instance(instance_id) is None:
+            return "unknown"
+        ((times_posted,),) = self._db.execute(
+            "INSERT INTO inbound "
+            '(instance_id, chat, wa_message_id, "from", "to", body, payload, received_at) '
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET times_posted = times_posted + 1 RETURNING times_posted",
+            (instance_id, chat, wa_message_id, from_, to, body, payload, time.time()),
+        ).fetchall()
+        self._changed()
+        return "new" if times_posted == 1 else "repeat"
+
+    def inbound(self, instance_id: str | None = None) -> list[InboundRow]:
+        """In the order in which they first arrived."""
+        rows = self._db.execute(
+            'SELECT seq, instance_id, "from", "to", body, wa_message_id, payload, times_posted, received_at '
+            "FROM inbound WHERE ?1 IS NULL OR instance_id = ?1 ORDER BY seq",
+            (instance_id,),
+        )
+        return [InboundRow(*(*row[:6], json.loads(row[6]), *row[7:])) for row in rows]
+
+    # Counts, for those who wait for thousands of rows and ask after every change.
+
+    def count_messages(self, status: MessageStatus | None = None, *, instance_id: str | None = None) -> int:
+        return self._count(
+            "messages WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR instance_id = ?2)",
+            (status, instance_id),
+        )
+
+    def count_inbound(self, instance_id: str | None = None) -> int:
+        return self._count("inbound WHERE ?1 IS NULL OR instance_id = ?1", (instance_id,))
+
+    def _count(self, what: str, values: tuple[str | None, ...]) -> int:
+        (rows,) = self._db.execute(f"SELECT count(*) FROM {what}", values).fetchone()
+        return cast(int, rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def _check_status(status: str) -> None:
+    if status not in STATUSES:
+        raise ValueError(f"status must be one of {', '.join(STATUSES)}, not {status!r}")

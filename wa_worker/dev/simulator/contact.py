@@ -1,0 +1,200 @@
+"""A contact: somebody else's phone, with one Signal session per linked device that it talks to.
+
+Owns what the contact received and how it writes. Its phone JID and its LID share one identity key, since whatsmeow
+addresses people by LID wherever it knows one. Asks for what it cannot decrypt with retry receipts, as phones do.
+Plays device 0 only; sends no delivery and no read receipts.
+`send` encrypts and queues in one step, so the messages of any number of tasks go out in the order of their sessions.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from secrets import token_bytes
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import trio
+
+from wa_worker.dev.simulator.device import Device, Letter
+from wa_worker.dev.simulator.keys import Address, Bundle, SignalParty, Undecryptable
+from wa_worker.dev.simulator.protobufs import Message
+from wa_worker.dev.simulator.stanza import (
+    LID_SUFFIX,
+    PHONE_SUFFIX,
+    Node,
+    child,
+    children,
+    content_bytes,
+    new_message_id,
+)
+
+if TYPE_CHECKING:
+    from wa_worker.dev.simulator.server import Simulator
+
+_RETRIES = 5  # whatsmeow, too, stops asking there (`sendRetryReceipt` in retry.go)
+
+
+@attrs.frozen
+class Received:
+    """A message that a contact got."""
+
+    wa_id: str
+    from_device: str  # JID of the linked device that sent it
+    text: str  # "" if it is not text
+    message: Any  # the Message protobuf
+    tags: frozenset[str]  # of the stanza's children
+    attrs: Mapping[str, str]  # of the stanza
+
+
+class Contact:
+    """Get one from `Simulator.contact(phone)`."""
+
+    def __init__(self, simulator: "Simulator", phone: str) -> None:
+        self.phone = phone
+        self.jid = f"{phone}{PHONE_SUFFIX}"
+        self.lid = f"9{phone}{LID_SUFFIX}"
+        self.party = SignalParty()
+        self.received: list[Received] = []
+        self.undecryptable = 0
+        self.on_message: Callable[[Received], Awaitable[None]] | None = None
+        self._simulator = simulator
+        self._arrivals = trio.lowlevel.ParkingLot()
+        self._retries: Counter[tuple[str, str]] = Counter()  # asked for again, by device and message
+        self._sessions: dict[Address, int] = {}  # how many this contact has started, by device
+
+    async def wait_received(self, count: int) -> list[Received]:
+        """Wait until at least `count` messages have come; return all."""
+        await trio.lowlevel.checkpoint()
+        while len(self.received) < count:
+            await self._arrivals.park()
+        return list(self.received)
+
+    async def send(
+        self,
+        device_jid: str,
+        content: Any,
+        *,
+        wa_id: str | None = None,
+        push_name: str | None = None,
+        use_lid: bool = False,
+        recipient: str | None = None,
+        timestamp: int | None = None,
+    ) -> str:
+        """Send a text, or a Message, to a linked device; return the message's id.
+
+        It stays pending, through reconnects, until the device's receipt. `use_lid` sends from the contact's LID.
+        `recipient` is the chat of a message that the device's own phone has sent (its content is then a Message
+        with `deviceSentMessage`). `timestamp` is in unix seconds, default now. Raises UnknownDevice. If cancelled,
+        nothing was sent.
+        """
+        await trio.lowlevel.checkpoint()
+        device = self._simulator.device(device_jid)
+        message = Message(conversation=content) if isinstance(content, str) else content
+        plaintext = message.SerializeToString()
+        if not self.party.has_session(device.address):
+            self._start_session(device, device.take_bundle())
+        wa_id = wa_id or new_message_id()
+        header = self._header(wa_id, push_name, use_lid=use_lid, timestamp=timestamp)
+        if recipient is not None:
+            header["recipient"] = recipient
+        letter = Letter(
+            wa_id=wa_id,
+            header=header,
+            enc=self._encrypt(device, plaintext),
+            author=self,
+            plaintext=plaintext,
+            session=self._sessions.get(device.address, 0),
+        )
+        device.mailbox.put(letter)
+        return wa_id
+
+    async def send_garbage(self, device_jid: str, *, use_lid: bool = False) -> str:
+        """Send what no session can decrypt, and never send it better; the device's ack takes it off."""
+        await trio.lowlevel.checkpoint()
+        device = self._simulator.device(device_jid)
+        enc = Node("enc", {"v": "2", "type": "msg"}, b"\x33" + token_bytes(64))
+        wa_id = new_message_id()
+        header = self._header(wa_id, None, use_lid=use_lid, timestamp=None)
+        device.mailbox.put(Letter(wa_id, header, enc, self))
+        return wa_id
+
+    def heal(self, device: Device, letter: Letter, receipt: Node) -> None:
+        """The device could not decrypt this letter and sent this retry receipt: write it anew.
+
+        A new session is started, from the receipt's keys or a fresh one-time prekey, unless one was already since
+        this letter was written: many letters of a lost session are healed by one new session.
+        """
+        if letter.plaintext is None:
+            return
+        retry = child(receipt, "retry")
+        keys = child(receipt, "keys")
+        if keys is not None:
+            self._start_session(device, Bundle.from_node(receipt))
+        elif letter.session == self._sessions.get(device.address, 0):
+            self._start_session(device, device.take_bundle())
+        letter.enc = self._encrypt(device, letter.plaintext)
+        letter.enc.attrs["count"] = retry.attrs.get("count", "1") if retry is not None else "1"
+        letter.session = self._sessions.get(device.address, 0)
+        device.mailbox.resend(letter)
+
+    def take(self, device: Device, stanza: Node, enc: Node) -> Received | None:
+        """A message of a device has come: decrypt and keep it.
+
+        None if it does not decrypt: it is counted, and the device is asked to send it again. That happens to a
+        healthy client: whatsmeow loses a step of a session when it sends to and hears from a contact at the same
+        moment (`WithCachedSessions` in send.go writes back what it read before the other decrypted).
+        """
+        try:
+            plaintext = self.party.decrypt(device.address, enc.attrs["type"], content_bytes(enc))
+        except Undecryptable:
+            self.undecryptable += 1
+            self._ask_again(device, stanza)
+            return None
+        message = Message.FromString(plaintext)
+        received = Received(
+            wa_id=stanza.attrs["id"],
+            from_device=device.jid,
+            text=message.conversation or message.extendedTextMessage.text,
+            message=message,
+            tags=frozenset(item.tag for item in children(stanza)),
+            attrs=dict(stanza.attrs),
+        )
+        self.received.append(received)
+        self._arrivals.unpark_all()
+        return received
+
+    def _ask_again(self, device: Device, stanza: Node) -> None:
+        """A retry receipt, with keys for a new session from the second on (`handleRetryReceipt` in retry.go)."""
+        wa_id = stanza.attrs["id"]
+        self._retries[device.jid, wa_id] += 1
+        count = self._retries[device.jid, wa_id]
+        if count > _RETRIES or device.connection is None:
+            return
+        now = str(int(time.time()))
+        bundle = self.party.new_bundle()
+        parts = [Node("retry", {"count": str(count), "id": wa_id, "t": now, "v": "1"}), bundle.registration]
+        if count > 1:
+            parts.append(bundle.as_keys())
+        device.accepted.discard(wa_id)
+        device.connection.send(
+            Node("receipt", {"from": stanza.attrs["to"], "type": "retry", "id": wa_id, "t": now}, parts)
+        )
+
+    def _start_session(self, device: Device, bundle: Bundle) -> None:
+        self.party.start_session(device.address, bundle)
+        self._sessions[device.address] = self._sessions.get(device.address, 0) + 1
+
+    def _encrypt(self, device: Device, plaintext: bytes) -> Node:
+        kind, ciphertext = self.party.encrypt(device.address, plaintext)
+        return Node("enc", {"v": "2", "type": kind}, ciphertext)
+
+    def _header(self, wa_id: str, push_name: str | None, *, use_lid: bool, timestamp: int | None) -> dict[str, str]:
+        """Both of the contact's JIDs, as `parseMessageSource` in whatsmeow message.go looks for them."""
+        names = {"from": self.lid, "sender_pn": self.jid} if use_lid else {"from": self.jid, "sender_lid": self.lid}
+        return {
+            **names,
+            "type": "text",
+            "id": wa_id,
+            "t": str(int(time.time()) if timestamp is None else timestamp),
+            "notify": f"Contact {self.phone}" if push_name is None else push_name,
+        }

@@ -1,0 +1,141 @@
+"""A linked device as the server knows it, and its mailbox.
+
+The mailbox keeps every message for the device until the device's receipt: it is sent at once if the device is
+active, and again, in order and marked `offline`, after its next login. At most WINDOW messages are under way, since
+whatsmeow gives up their order beyond 2048 queued stanzas (`handlerQueueSize` in whatsmeow client.go).
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from wa_worker.dev.simulator.connection import Connection
+from wa_worker.dev.simulator.keys import Address, Bundle
+from wa_worker.dev.simulator.stanza import Node, device_number, lid_of, phone_of
+
+if TYPE_CHECKING:
+    from wa_worker.dev.simulator.contact import Contact
+
+WINDOW = 1000
+
+LetterKey = tuple[str, str]  # sender's JID as on the wire, message id: as a receipt names it
+
+
+@attrs.define(eq=False)
+class Letter:
+    """A message on its way to a device. `plaintext` is None if it cannot be encrypted anew."""
+
+    wa_id: str
+    header: dict[str, str]  # attributes of the stanza
+    enc: Node
+    author: "Contact | None" = None
+    plaintext: bytes | None = attrs.field(default=None, repr=False)
+    session: int = 0  # which of the author's it was encrypted in; 0 if the device started it
+
+    @property
+    def key(self) -> "LetterKey":
+        return self.header["from"], self.wa_id
+
+    def as_node(self, *, offline: bool) -> Node:
+        return Node("message", {**self.header, "offline": "1"} if offline else self.header, [self.enc])
+
+
+class Mailbox:
+    """All methods are synchronous: the order of the calls is the order on the wire."""
+
+    def __init__(self) -> None:
+        self._pending: dict[LetterKey, Letter] = {}
+        self._connection: Connection | None = None
+        self._unsent: deque[Letter | Node] = deque()
+        self._under_way: set[LetterKey] = set()
+        self._backlog: set[LetterKey] = set()
+
+    def pending(self) -> list[str]:
+        return [letter.wa_id for letter in self._pending.values()]
+
+    def get(self, key: LetterKey) -> Letter | None:
+        return self._pending.get(key)
+
+    def put(self, letter: Letter) -> None:
+        """A second message with the id of a pending one goes out as well; one receipt settles both."""
+        self._pending[letter.key] = letter
+        if self._connection is not None:
+            self._unsent.append(letter)
+            self._send()
+
+    def resend(self, letter: Letter) -> None:
+        """Send a letter again (it was encrypted anew), in front of all others."""
+        if self._connection is not None and letter.key in self._pending:
+            self._connection.send(letter.as_node(offline=False))
+
+    def settle(self, keys: Iterable[LetterKey]) -> None:
+        """The device has these messages."""
+        for key in keys:
+            self._pending.pop(key, None)
+            self._under_way.discard(key)
+        self._send()
+
+    def attach(self, connection: Connection, *, end_of_backlog: bool) -> None:
+        """Deliver through this connection from now on, the backlog first, then `<offline/>` if asked for."""
+        self._connection = connection
+        self._under_way = set()
+        self._backlog = set(self._pending)
+        self._unsent = deque(self._pending.values())
+        if end_of_backlog:
+            self._unsent.append(Node("ib", {}, [Node("offline", {"count": str(len(self._backlog))})]))
+        self._send()
+
+    def detach(self, connection: Connection) -> None:
+        if self._connection is connection:
+            self._connection = None
+            self._unsent.clear()
+
+    def _send(self) -> None:
+        while self._connection is not None and self._unsent and len(self._under_way) < WINDOW:
+            item = self._unsent.popleft()
+            if isinstance(item, Node):
+                self._connection.request(item)
+            elif item.key in self._pending:
+                self._under_way.add(item.key)
+                self._connection.send(item.as_node(offline=item.key in self._backlog))
+                self._backlog.discard(item.key)
+
+
+@attrs.define(eq=False)
+class Device:
+    """A device that a phone has linked. `connection` is set while it is logged in."""
+
+    jid: str
+    noise_key: bytes = attrs.field(repr=False)
+    identity: bytes
+    registration_id: int
+    signed_prekey: tuple[int, bytes, bytes]  # id, public, signature
+    prekeys: dict[int, bytes] = attrs.field(factory=dict, repr=False)
+    mailbox: Mailbox = attrs.field(factory=Mailbox, repr=False)
+    connection: Connection | None = attrs.field(default=None, repr=False)
+    active: bool = False
+    # Ids of the client's messages that were accepted: WhatsApp delivers what is sent again under its id only once.
+    accepted: set[str] = attrs.field(factory=set, repr=False)
+
+    @property
+    def lid(self) -> str:
+        return lid_of(self.jid)
+
+    @property
+    def phone(self) -> str:
+        return phone_of(self.jid)
+
+    @property
+    def address(self) -> Address:
+        """Its Signal address, as contacts know it."""
+        return self.phone, device_number(self.jid)
+
+    def take_bundle(self) -> Bundle:
+        """A bundle with the next one-time prekey, or without one if all are used up."""
+        prekey = next(iter(self.prekeys.items()), None)
+        if prekey is not None:
+            del self.prekeys[prekey[0]]
+        number, public, signature = self.signed_prekey
+        return Bundle(self.registration_id, self.identity, number, public, signature, prekey)

@@ -1,0 +1,111 @@
+"""What the server answers to a client's requests (iq stanzas). No I/O, except that prekeys are handed out.
+
+Plays prekey upload, count and query, usync (who is on WhatsApp, devices, LIDs), the unlinking of a device by
+itself; refuses group queries with 404; answers everything else with an empty result, which is what whatsmeow needs
+of keepalives, privacy settings, presence and the like.
+"""
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from wa_worker.dev.simulator.device import Device
+from wa_worker.dev.simulator.stanza import (
+    LID_SUFFIX,
+    PHONE_SUFFIX,
+    SERVER,
+    Node,
+    child,
+    children,
+    content_bytes,
+    device_jid,
+    device_number,
+    phone_of,
+)
+
+if TYPE_CHECKING:
+    from wa_worker.dev.simulator.server import Simulator
+
+
+@attrs.frozen
+class Refusal(Exception):
+    """The request is answered with an error."""
+
+    code: int
+    text: str
+
+
+def answer(simulator: "Simulator", device: Device | None, iq: Node) -> Node:
+    """The answer to a request; `device` is None for a client that is not paired."""
+    attributes = {"from": SERVER, "id": iq.attrs["id"]}
+    try:
+        content = [] if device is None else _content(simulator, device, iq)
+    except Refusal as refusal:
+        error = Node("error", {"code": str(refusal.code), "text": refusal.text})
+        return Node("iq", {**attributes, "type": "error"}, [error])
+    return Node("iq", {**attributes, "type": "result"}, content or None)
+
+
+def _content(simulator: "Simulator", device: Device, iq: Node) -> list[Node]:
+    namespace, kind = iq.attrs.get("xmlns"), iq.attrs.get("type")
+    if namespace == "encrypt" and kind == "set":
+        _store_prekeys(device, iq)
+    elif namespace == "encrypt" and child(iq, "count"):
+        return [Node("count", {"value": str(len(device.prekeys))})]
+    elif namespace == "encrypt" and (query := child(iq, "key")):
+        return [Node("list", {}, [_bundle(simulator, user.attrs["jid"]) for user in children(query)])]
+    elif namespace == "usync" and (usync := child(iq, "usync")):
+        users = [_user(simulator, user) for user in children(child(usync, "list"))]
+        return [Node("usync", dict(usync.attrs), [Node("list", {}, users)])]
+    elif namespace == "w:g2":
+        raise Refusal(404, "item-not-found")
+    return []
+
+
+def _store_prekeys(device: Device, iq: Node) -> None:
+    """`uploadPreKeys` in whatsmeow prekeys.go."""
+    signed, registration = child(iq, "skey"), child(iq, "registration")
+    if signed is not None:
+        number = int.from_bytes(content_bytes(child(signed, "id")), "big")
+        public, signature = (content_bytes(child(signed, tag)) for tag in ("value", "signature"))
+        device.signed_prekey = (number, public, signature)
+    if registration is not None:
+        device.registration_id = int.from_bytes(content_bytes(registration), "big")
+    for key in children(child(iq, "list")):
+        number = int.from_bytes(content_bytes(child(key, "id")), "big")
+        device.prekeys[number] = content_bytes(child(key, "value"))
+
+
+def _bundle(simulator: "Simulator", jid: str) -> Node:
+    if device_number(jid) == 0:
+        return simulator.contact(phone_of(jid)).party.new_bundle().as_node(jid)
+    linked = simulator.devices.get(device_jid(jid))
+    if linked is None:
+        return Node("user", {"jid": jid}, [Node("error", {"code": "404", "text": "item-not-found"})])
+    return linked.take_bundle().as_node(jid)
+
+
+def _user(simulator: "Simulator", user: Node) -> Node:
+    """A user as usync describes it: looked up by number, or by JID with its devices and LID."""
+    jid = user.attrs.get("jid")
+    if jid is None:
+        # `IsOnWhatsApp` in whatsmeow user.go asks by "+5511...@c.us" and wants its query back.
+        query = content_bytes(child(user, "contact"))
+        phone = query.decode().partition("@")[0].lstrip("+")
+        if not simulator.is_on_whatsapp(phone):
+            return Node("user", {"jid": f"{phone}{PHONE_SUFFIX}"}, [Node("contact", {"type": "out"}, query)])
+        names = {"jid": f"9{phone}{LID_SUFFIX}", "pn_jid": f"{phone}{PHONE_SUFFIX}"}
+        return Node("user", names, [Node("contact", {"type": "in"}, query)])
+    phone = phone_of(jid)
+    if not simulator.is_on_whatsapp(phone):
+        return Node("user", {"jid": jid}, [])
+    numbers = [0, *(device_number(linked.jid) for linked in simulator.devices_of(phone))]
+    devices = [Node("device", {"id": str(number), "key-index": "1"}) for number in numbers]
+    return Node(
+        "user",
+        {"jid": jid},
+        [
+            Node("devices", {}, [Node("device-list", {}, devices)]),
+            Node("lid", {"val": f"9{phone}{LID_SUFFIX}"}),
+        ],
+    )

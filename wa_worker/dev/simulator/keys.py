@@ -1,0 +1,192 @@
+"""Key pairs, prekey bundles and Signal sessions of one party. No I/O, no clock.
+
+Owns the cryptographic state of a remote phone: its identity, its signed prekey, one-time prekeys (made when they
+are first asked for) and one Signal session per device it talks to. The mathematics is waton's. Every method is
+synchronous: a session is a ratchet, so whoever encrypts must put the result on the wire before the next encryption
+for the same address, and without an await in between nobody can come first.
+"""
+
+import secrets
+import struct
+
+import attrs
+from waton.protocol.protobuf.wire import iter_fields
+from waton.utils import crypto
+
+from wa_worker.dev.simulator.stanza import Node, child, content_bytes
+
+# Type byte in front of Curve25519 public keys: `ecc.DjbType` of libsignal, KEY_BUNDLE_TYPE of waton
+CURVE = b"\x05"
+_SIGNED_PREKEY_ID = 1
+_PREKEY_MESSAGE = "pkmsg"
+_PREKEY_ID_FIELD = 1  # of PreKeySignalMessage
+
+Address = tuple[str, int]  # user, device number
+
+
+class Undecryptable(Exception):
+    """The ciphertext fits no session of this party. Nothing was changed."""
+
+
+@attrs.frozen
+class KeyPair:
+    private: bytes = attrs.field(repr=False)
+    public: bytes  # 32 bytes, without the type byte
+
+    @classmethod
+    def new(cls) -> "KeyPair":
+        pair = crypto.generate_keypair()
+        return cls(private=pair["private"], public=pair["public"][-32:])
+
+    def sign(self, data: bytes) -> bytes:
+        return bytes(crypto.sign(self.private, data))
+
+
+@attrs.frozen
+class Bundle:
+    """What one needs to know of a device to send it a first message."""
+
+    registration_id: int
+    identity: bytes
+    signed_prekey_id: int
+    signed_prekey: bytes
+    signature: bytes
+    prekey: tuple[int, bytes] | None  # None: the one-time prekeys are used up
+
+    @classmethod
+    def from_node(cls, node: Node) -> "Bundle":
+        """From a `<keys>` of a retry receipt with its `<registration>` beside it (whatsmeow retry.go)."""
+        keys = child(node, "keys") or node
+        signed, prekey = child(keys, "skey"), child(keys, "key")
+        return cls(
+            registration_id=int.from_bytes(content_bytes(child(node, "registration")), "big"),
+            identity=content_bytes(child(keys, "identity")),
+            signed_prekey_id=_id_of(signed),
+            signed_prekey=content_bytes(child(signed, "value")),
+            signature=content_bytes(child(signed, "signature")),
+            prekey=None if prekey is None else (_id_of(prekey), content_bytes(child(prekey, "value"))),
+        )
+
+    def as_node(self, jid: str) -> Node:
+        """One `<user>` of the answer to a prekey query (`nodeToPreKeyBundle` in whatsmeow prekeys.go)."""
+        return Node("user", {"jid": jid}, [self.registration, *self._keys()])
+
+    def as_keys(self) -> Node:
+        """The `<keys>` of a retry receipt; the registration goes beside it."""
+        return Node("keys", {}, self._keys())
+
+    @property
+    def registration(self) -> Node:
+        return Node("registration", {}, struct.pack(">I", self.registration_id))
+
+    def _keys(self) -> list[Node]:
+        nodes = [
+            Node("type", {}, CURVE),
+            Node("identity", {}, self.identity),
+            Node(
+                "skey",
+                {},
+                [
+                    Node("id", {}, self.signed_prekey_id.to_bytes(3, "big")),
+                    Node("value", {}, self.signed_prekey),
+                    Node("signature", {}, self.signature),
+                ],
+            ),
+        ]
+        if self.prekey is not None:
+            number, public = self.prekey
+            nodes.append(Node("key", {}, [Node("id", {}, number.to_bytes(3, "big")), Node("value", {}, public)]))
+        return nodes
+
+
+class SignalParty:
+    """One phone's keys and sessions."""
+
+    def __init__(self) -> None:
+        self.identity = KeyPair.new()
+        self.registration_id = secrets.randbelow(16380) + 1
+        self._signed_prekey = KeyPair.new()
+        self._signature = self.identity.sign(CURVE + self._signed_prekey.public)
+        self._prekeys: dict[int, KeyPair] = {}
+        self._sessions: dict[Address, bytes] = {}
+
+    def new_bundle(self) -> Bundle:
+        """A bundle with a fresh one-time prekey."""
+        number = len(self._prekeys) + 1
+        self._prekeys[number] = KeyPair.new()
+        return Bundle(
+            registration_id=self.registration_id,
+            identity=self.identity.public,
+            signed_prekey_id=_SIGNED_PREKEY_ID,
+            signed_prekey=self._signed_prekey.public,
+            signature=self._signature,
+            prekey=(number, self._prekeys[number].public),
+        )
+
+    def has_session(self, address: Address) -> bool:
+        return address in self._sessions
+
+    def start_session(self, address: Address, bundle: Bundle) -> None:
+        """Start a new session; the one before, if any, is archived and still decrypts."""
+        number, public = bundle.prekey or (None, None)
+        self._sessions[address] = crypto.signal_process_prekey_bundle(
+            self._sessions.get(address),
+            self.identity.private,
+            self.registration_id,
+            *address,
+            bundle.registration_id,
+            CURVE + bundle.identity,
+            bundle.signed_prekey_id,
+            CURVE + bundle.signed_prekey,
+            bundle.signature,
+            number,
+            None if public is None else CURVE + public,
+        )
+
+    def encrypt(self, address: Address, plaintext: bytes) -> tuple[str, bytes]:
+        """(type, ciphertext), where type is "pkmsg" until the other side has answered, then "msg"."""
+        kind, ciphertext, self._sessions[address] = crypto.signal_session_encrypt(
+            self._sessions[address], self.identity.private, self.registration_id, *address, _pad(plaintext)
+        )
+        return kind, ciphertext
+
+    def decrypt(self, address: Address, kind: str, ciphertext: bytes) -> bytes:
+        """Raises Undecryptable."""
+        session = self._sessions.get(address, b"")
+        ours = (self.identity.private, self.registration_id)
+        try:
+            if kind == _PREKEY_MESSAGE:
+                number = _prekey_id(ciphertext)
+                prekey = None if number is None else self._prekeys[number].private
+                signed = (_SIGNED_PREKEY_ID, self._signed_prekey.private)
+                result = crypto.signal_session_decrypt_prekey(
+                    session, *ours, *address, number, prekey, *signed, ciphertext
+                )
+            else:
+                result = crypto.signal_session_decrypt_whisper(session, *ours, *address, ciphertext)
+        except (ValueError, LookupError) as error:  # what waton raises, and an unknown prekey id
+            raise Undecryptable(str(error)) from None
+        self._sessions[address] = result["session"]
+        return _unpad(result["ciphertext"])
+
+
+def _pad(plaintext: bytes) -> bytes:
+    """1 to 15 bytes that each tell how many they are (`padMessage` in whatsmeow message.go)."""
+    count = secrets.randbelow(15) + 1
+    return plaintext + bytes([count]) * count
+
+
+def _unpad(padded: bytes) -> bytes:
+    return padded[: -padded[-1]] if padded else b""
+
+
+def _id_of(node: Node | None) -> int:
+    return int.from_bytes(content_bytes(child(node, "id")), "big")
+
+
+def _prekey_id(message: bytes) -> int | None:
+    """Which one-time prekey a PreKeySignalMessage (a version byte, then a protobuf) was made with."""
+    for number, _, value in iter_fields(message[1:]):
+        if number == _PREKEY_ID_FIELD:
+            return int(value)
+    return None

@@ -1,0 +1,113 @@
+"""What becomes of a client's messages and receipts.
+
+Plays the server between a linked device and everybody it writes to: accepts each message once (by device and id),
+hands every ciphertext to the phone or linked device it is for, acknowledges or refuses; takes receipts, which settle
+the mailbox, and retry receipts, which make the author write anew. Does not play groups, newsletters, status, calls
+or media; nor does the account's own phone read what its devices send.
+"""
+
+import time
+from typing import TYPE_CHECKING
+
+from wa_worker.dev.simulator.device import Device, Letter, LetterKey
+from wa_worker.dev.simulator.stanza import (
+    LID_SUFFIX,
+    SERVER,
+    Node,
+    child,
+    children,
+    device_jid,
+    device_number,
+    is_person,
+    phone_of,
+)
+
+if TYPE_CHECKING:
+    from wa_worker.dev.simulator.server import Simulator
+
+_NOT_FOUND = 404
+
+
+def take_message(simulator: "Simulator", device: Device, stanza: Node) -> None:
+    """Deliver and acknowledge a message. With `swallow_acks` it is delivered and the connection is cut."""
+    wa_id, to = stanza.attrs["id"], stanza.attrs["to"]
+    error = simulator.message_error.get(phone_of(to)) if is_person(to) else _NOT_FOUND
+    if error is None and wa_id not in device.accepted:
+        device.accepted.add(wa_id)
+        _deliver(simulator, device, stanza)
+    if error is None and simulator.swallow_acks > 0:
+        simulator.swallow_acks -= 1
+        if device.connection is not None:
+            device.connection.cut()
+        return
+    ack = Node("ack", {"class": "message", "id": wa_id, "from": to, "t": str(int(time.time()))})
+    if error is not None:
+        ack.attrs["error"] = str(error)
+    if device.connection is not None:
+        device.connection.send_after(simulator.answer_delay, ack)
+
+
+def take_receipt(simulator: "Simulator", device: Device, stanza: Node) -> None:
+    """A receipt of the device for one message or a list of them."""
+    wa_id, sender = stanza.attrs["id"], stanza.attrs.get("to", SERVER)
+    ack = {"class": "receipt", "id": wa_id, "from": sender}
+    if "type" in stanza.attrs:
+        ack["type"] = stanza.attrs["type"]
+    if device.connection is not None:
+        device.connection.send(Node("ack", ack))
+    if stanza.attrs.get("type") == "retry":
+        letter = device.mailbox.get((sender, wa_id))
+        if letter is not None and letter.author is not None:
+            letter.author.heal(device, letter, stanza)
+            simulator.tell_prekeys(device)
+        return
+    more = [item.attrs["id"] for group in children(stanza) for item in children(group) if "id" in item.attrs]
+    device.mailbox.settle([(sender, each) for each in (wa_id, *more)])
+
+
+def take_ack(device: Device, stanza: Node) -> None:
+    """A bare ack settles what will not be written anew: a message the client rejects, or garbage.
+
+    For any other undecryptable message whatsmeow sends a retry receipt *and* an ack without an error, in no
+    particular order (`decryptMessages` in message.go): that one stays pending until the retry has arrived.
+    """
+    if stanza.attrs.get("class") != "message":
+        return
+    key: LetterKey = (stanza.attrs.get("to", SERVER), stanza.attrs["id"])
+    letter = device.mailbox.get(key)
+    if letter is not None and ("error" in stanza.attrs or letter.plaintext is None):
+        device.mailbox.settle([key])
+
+
+def _deliver(simulator: "Simulator", device: Device, stanza: Node) -> None:
+    """One ciphertext per receiving device, or a single one for the receiver's phone."""
+    parts = [(to.attrs["jid"], child(to, "enc")) for to in children(child(stanza, "participants"))]
+    parts.append((stanza.attrs["to"], child(stanza, "enc")))
+    for jid, enc in parts:
+        if enc is None:
+            continue
+        if device_number(jid):
+            _relay(simulator, device, jid, stanza, enc)
+        elif phone_of(jid) != device.phone:
+            contact = simulator.contact(phone_of(jid))
+            received = contact.take(device, stanza, enc)
+            if received is not None and contact.on_message is not None:
+                simulator.start_soon(contact.on_message, received)
+
+
+def _relay(simulator: "Simulator", device: Device, jid: str, stanza: Node, enc: Node) -> None:
+    """To another linked device: of the receiver, or of the sender's own account."""
+    receiver = simulator.devices.get(device_jid(jid))
+    if receiver is None:
+        return
+    by_lid = jid.endswith(LID_SUFFIX)
+    attrs = {
+        "from": device.lid if by_lid else device.jid,
+        "sender_pn" if by_lid else "sender_lid": device.jid if by_lid else device.lid,
+        "type": stanza.attrs.get("type", "text"),
+        "id": stanza.attrs["id"],
+        "t": str(int(time.time())),
+    }
+    if receiver.phone == device.phone:
+        attrs["recipient"] = stanza.attrs["to"]
+    receiver.mailbox.put(Letter(stanza.attrs["id"], attrs, enc))

@@ -1,0 +1,196 @@
+"""The client of the worker-proxy: one method per endpoint of contract v1 over one httpx client.
+
+Owns the connection pool, the deadline of a call and the meaning of an answer. It does not retry: its errors say
+whether that makes sense. Answers are untrusted: bounded in size and time, and models or an error when they leave.
+Cancelling a call closes its connection.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from time import time
+from typing import Any, TypeVar
+
+import httpx
+import structlog
+import trio
+
+from wa_worker import wire
+from wa_worker.errors import EdgeError, EdgeRejected, EdgeUnavailable
+from wa_worker.models import (
+    InboundMessage,
+    InstanceId,
+    MessageId,
+    QueuedMessage,
+    Secret,
+    Status,
+    WaMessageId,
+)
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+CALL_DEADLINE = 30.0
+"""Seconds a call may take altogether, against an answer that trickles. Edge Functions stop at 30-150 s themselves."""
+
+MAX_ANSWER = 32 * 1024 * 1024
+"""Bytes of an answer that are read: 10,000 messages of 3 KB. More is not a queue, it is a mistake."""
+
+MAX_RETRY_AFTER = 60.0
+"""Seconds; a longer `Retry-After` is cut to this, since recovery should be quick."""
+
+CHANGES_BY_ITSELF = frozenset({401, 403, 404, 408, 409, 425, 429})
+"""Client errors that are about the moment, not about the call: a redeploy, a rotated secret, a rate limit."""
+
+NO_SUCH_CALL = frozenset({404, 405, 501})
+"""How a proxy without `/mark-failed` answers it."""
+
+NO_CALL_MEMORY = 600.0
+"""Seconds to remember that it has none."""
+
+
+class EdgeClient:
+    """Made by `open_edge_client()`. All methods raise EdgeUnavailable or EdgeRejected."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+        self._no_mark_failed_until = 0.0
+        self.lists_instances = False
+        """Whether the last poll for instances was answered as the contract says."""
+
+    async def disconnected_instances(self) -> wire.Rows[InstanceId]:
+        """Instances to connect, and the rows that name none."""
+        try:
+            answer = await self._get("disconnected-instances", {})
+            rows = _models("disconnected-instances", wire.instances_from, answer)
+        except EdgeError:
+            self.lists_instances = False
+            raise
+        self.lists_instances = True
+        return rows
+
+    async def queued_messages(self, instance: InstanceId) -> wire.Rows[QueuedMessage]:
+        """Messages to send, oldest first, and the rows that are none."""
+        answer = await self._get("queued-messages", {"instanceId": instance})
+        return _models("queued-messages", wire.messages_from, answer)
+
+    async def update_status(self, instance: InstanceId, status: Status) -> None:
+        await self._post("update-status", wire.status_body(instance, status))
+
+    async def mark_sent(self, message_id: MessageId, wa_id: WaMessageId) -> None:
+        await self._post("mark-sent", wire.sent_body(message_id, wa_id))
+
+    async def mark_failed(self, message_id: MessageId, error: str) -> bool:
+        """False if the proxy has no such call, which is remembered for ten minutes."""
+        if trio.current_time() < self._no_mark_failed_until:
+            return False
+        try:
+            await self._post("mark-failed", wire.failed_body(message_id, error))
+        except (EdgeUnavailable, EdgeRejected) as no:
+            if no.status not in NO_SUCH_CALL:
+                raise
+            self._no_mark_failed_until = trio.current_time() + NO_CALL_MEMORY
+            log.info("the proxy has no /mark-failed", remembered_seconds=NO_CALL_MEMORY)
+            return False
+        return True
+
+    async def inbound(self, instance: InstanceId, message: InboundMessage) -> None:
+        """Hands a message over. 409 (it is there already) is as good as 2xx."""
+        try:
+            await self._post("inbound", wire.inbound_body(instance, message))
+        except EdgeUnavailable as no:
+            if no.status != HTTPStatus.CONFLICT:
+                raise
+
+    async def _get(self, endpoint: str, query: dict[str, str]) -> object:
+        body = await self._call(endpoint, "GET", params=query)
+        try:
+            if len(body) > 256 * 1024:  # parsing takes milliseconds: not in the loop
+                return await trio.to_thread.run_sync(json.loads, body)
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            start = body[:40].decode("utf-8", "replace").split("\n")[0]
+            kind = "HTML" if start.lstrip().startswith("<") else "no JSON"
+            raise EdgeUnavailable(
+                endpoint, f"the answer is {kind} ({len(body)} bytes): is this the worker-proxy?"
+            ) from None
+
+    async def _post(self, endpoint: str, body: dict[str, Any]) -> None:
+        await self._call(endpoint, "POST", json=body)
+
+    async def _call(self, endpoint: str, method: str, **request: Any) -> bytes:
+        try:
+            with trio.fail_after(CALL_DEADLINE):
+                async with self._http.stream(method, f"/{endpoint}", **request) as response:
+                    body = await _bounded(response, endpoint)
+        except trio.TooSlowError:
+            raise EdgeUnavailable(endpoint, f"no complete answer within {CALL_DEADLINE:.0f} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise EdgeUnavailable(endpoint, f"{type(error).__name__}: {error or 'no answer'}") from error
+        if response.is_success:
+            return body
+        raise _no(endpoint, response, body)
+
+
+def _models(endpoint: str, structure: Callable[[object], T], answer: object) -> T:
+    try:
+        return structure(answer)
+    except wire.NotTheContract as error:
+        raise EdgeUnavailable(endpoint, str(error)) from None
+
+
+async def _bounded(response: httpx.Response, endpoint: str) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.aiter_bytes():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_ANSWER:
+            raise EdgeUnavailable(endpoint, f"the answer is larger than {MAX_ANSWER // 2**20} MiB")
+    return b"".join(chunks)
+
+
+def _no(endpoint: str, response: httpx.Response, body: bytes) -> EdgeUnavailable | EdgeRejected:
+    status = response.status_code
+    said = " ".join(body[:200].decode("utf-8", "replace").split())
+    detail = f"answered {status}" + (f" ({said})" if said else "")
+    if response.is_redirect:
+        where = response.headers.get("location", "?")[:200]
+        return EdgeUnavailable(endpoint, f"answered {status} to {where}: set EDGE_BASE_URL to where it leads", status)
+    if status == HTTPStatus.UNAUTHORIZED:
+        detail += ": does WORKER_SECRET match the proxy's?"
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status < HTTPStatus.BAD_REQUEST or status in CHANGES_BY_ITSELF:
+        return EdgeUnavailable(endpoint, detail, status, _retry_after(response.headers.get("retry-after")))
+    return EdgeRejected(endpoint, detail, status)
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Seconds from a `Retry-After` (RFC 9110: seconds or an HTTP date), within [0, MAX_RETRY_AFTER]."""
+    if header is None:
+        return None
+    try:
+        seconds = float(header) if header.strip().isdigit() else parsedate_to_datetime(header).timestamp() - time()
+    except ValueError:
+        return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+@asynccontextmanager
+async def open_edge_client(base_url: str, secret: Secret, *, longest_poll: float) -> AsyncIterator[EdgeClient]:
+    """The one client of the process. `longest_poll` (seconds): connections are kept alive for three of these."""
+    async with httpx.AsyncClient(
+        base_url=base_url,
+        headers={"Authorization": f"Bearer {secret.reveal()}", "User-Agent": "wa-worker"},
+        timeout=httpx.Timeout(CALL_DEADLINE, connect=10.0),
+        # no max_connections: httpx leaks its slots when requests are cancelled while they wait for one
+        limits=httpx.Limits(
+            max_connections=None, max_keepalive_connections=64, keepalive_expiry=max(15.0, 3 * longest_poll)
+        ),
+        follow_redirects=False,
+    ) as http:
+        yield EdgeClient(http)

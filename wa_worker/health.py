@@ -1,0 +1,60 @@
+"""The health probe: a quart-trio app over registry snapshots, in the same Trio run.
+
+Its port is taken before anything else starts, so that a busy one is the first thing one hears of.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import trio
+
+from wa_worker.errors import StartupError
+from wa_worker.registry import Registry
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Takes the port. Raises StartupError with the remedy if it cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen()
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        raise StartupError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}. Set PORT to a free port, or stop what "
+            "uses this one."
+        ) from error
+    return listener
+
+
+async def run_health(registry: Registry, listener: socket.socket) -> None:
+    """Serves `GET /` and `GET /health` on `listener` until cancelled; open requests are cut then."""
+    app, config, serve = await trio.to_thread.run_sync(_load)
+
+    async def health() -> dict[str, object]:
+        return {"status": "ok", "instances": registry.counts()}
+
+    app.add_url_rule("/", view_func=health)
+    app.add_url_rule("/health", view_func=health)
+    config.bind = [f"fd://{listener.detach()}"]
+    await serve(app, config, shutdown_trigger=trio.sleep_forever)
+
+
+def _load() -> tuple[Any, Any, Any]:
+    """Imports the web stack: half of our import time, so on a thread and not before the program has begun."""
+    from hypercorn.config import Config
+    from hypercorn.trio import serve
+    from quart_trio import QuartTrio
+
+    config = Config()
+    config.accesslog = config.errorlog = None
+    app = QuartTrio("wa_worker.health")
+    app.json.sort_keys = False
+    return app, config, serve

@@ -1,0 +1,266 @@
+"""One instance: the states of connection.py made real, behind a crash barrier.
+
+`run_instance()` is the child nursery of an instance: its status publisher and, by turns, its pairing, its session
+with the outbox poller, and the pauses between them. It ends by being cancelled or when the proxy says that the
+instance is gone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import attrs
+import structlog
+import trio
+
+from wa_worker.config import OnUncertain, Settings
+from wa_worker.connection import CONDITIONS, PROVEN, QUICK, Action, Event, Move, State, step
+from wa_worker.edge import EdgeClient
+from wa_worker.errors import EdgeError, JournalError
+from wa_worker.inbox import InboxCourier
+from wa_worker.journal import Journal
+from wa_worker.models import InstanceId, ProxyStatus, Status
+from wa_worker.outbox import run_outbox
+from wa_worker.qr import png_data_url
+from wa_worker.registry import Registry
+from wa_worker.status import InstanceGone, StatusPublisher
+from wa_worker.telling import Teller
+
+if TYPE_CHECKING:
+    from wa_worker.whatsapp import WhatsApp
+    from wa_worker.whatsapp.lifecycle import Report
+    from wa_worker.whatsapp.session import Session
+
+log = structlog.get_logger(__name__)
+
+FAREWELL = 3.0
+"""Seconds for the last DISCONNECTED when the worker stops; then the next start corrects the proxy (P6)."""
+
+_SPEAKING = {
+    Event.LOGGED_OUT: "the phone removed this device: pairing anew",
+    Event.REPLACED: "another client uses this session: is a second worker running, or an old one not stopped?",
+    Event.BANNED: "WhatsApp has banned this account for a while",
+    Event.OUTDATED: "WhatsApp refuses this client version: upgrade wa-worker (neonize)",
+    Event.REFUSED: "WhatsApp refuses the login",
+}
+
+
+@attrs.frozen
+class Services:
+    """What all instances share."""
+
+    settings: Settings
+    edge: EdgeClient
+    journal: Journal
+    registry: Registry
+    inbox: InboxCourier
+    teller: Teller
+    whatsapp: WhatsApp
+    threads: trio.Nursery
+    """Where tasks of native threads live: it outlives the instances."""
+
+
+async def run_instance(
+    instance: InstanceId, services: Services, publisher: StatusPublisher, *, stopping: Callable[[], bool]
+) -> None:
+    """Until cancelled, or until the proxy does not know the instance. Errors nobody expected are logged and the
+    instance starts again after a pause: they never reach its neighbours.
+
+    When `stopping()` is true at the end, the proxy is told DISCONNECTED.
+    """
+    delays = QUICK.delays()
+    gone = False
+    try:
+        while not gone:
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(publisher.run)
+                    await _Life(instance, services, publisher).run()
+            except* InstanceGone as group:
+                gone = True
+                log.info(
+                    "instance let go: the proxy does not know it",
+                    instance=instance,
+                    reason=str(group.exceptions[0]),
+                )
+            except* Exception:
+                log.exception("instance crashed, starting it again", instance=instance)
+            if not gone:
+                services.registry.set(instance, State.RETRYING)
+                await trio.sleep(next(delays))
+    finally:
+        services.registry.remove(instance)
+        if stopping():
+            with trio.move_on_after(FAREWELL, shield=True):
+                await _say_farewell(instance, services.edge)
+
+
+async def _say_farewell(instance: InstanceId, edge: EdgeClient) -> None:
+    try:
+        await edge.update_status(instance, Status(ProxyStatus.DISCONNECTED))
+    except EdgeError as error:
+        log.warning("the proxy was not told that we stop", instance=instance, reason=str(error))
+
+
+class _Life:
+    """The state machine of one instance, with its I/O."""
+
+    def __init__(self, instance: InstanceId, services: Services, publisher: StatusPublisher) -> None:
+        self._instance = instance
+        self._on = services
+        self._publisher = publisher
+        self._store = services.whatsapp.store(instance)
+        self._log = log.bind(instance=instance)
+        self._state = State.RETRYING
+        self._entered = trio.current_time()
+        self._delays: dict[int, Iterator[float]] = {}
+        self._connected = trio.Event()
+
+    async def run(self) -> None:
+        await self._sit_out_hold()
+        while True:
+            if await trio.to_thread.run_sync(self._store.is_paired):
+                self._move(Event.PAIRED)
+                move, report = await self._session()
+            else:
+                self._move(Event.UNPAIRED)
+                move, report = await self._pairing()
+            await self._follow(move, report)
+
+    def _move(self, event: Event, detail: str = "", *, qr_code: str | None = None) -> Move:
+        """One step of the table, made known to everyone who looks."""
+        move = step(self._state, event)
+        before, self._state = self._state, move.to
+        if before is State.CONNECTED and move.to is not State.CONNECTED:
+            if trio.current_time() - self._entered >= PROVEN:
+                self._delays.clear()
+            self._connected = trio.Event()
+        if move.to is not before or event is Event.QR:
+            self._entered = trio.current_time()
+        if move.to is State.CONNECTED:
+            self._connected.set()
+        self._on.registry.set(self._instance, move.to)
+        self._publisher.announce(Status(CONDITIONS[move.to].status, qr_code))
+        if event in _SPEAKING:
+            self._log.warning(_SPEAKING[event], state=move.to.value, reason=detail or None)
+        elif move.to is not before:
+            self._log.info(move.to.value, because=event.value, reason=detail or None)
+        return move
+
+    # --- pairing
+
+    async def _pairing(self) -> tuple[Move, Report | None]:
+        from wa_worker.whatsapp.pairing import EarlyMessage, Paired, PairingEnded, QrCode
+
+        name = self._on.settings.device_name
+        async with self._on.whatsapp.pairing.pair(self._instance, self._store, name) as events:
+            while True:
+                with trio.move_on_after(CONDITIONS[State.PAIRING].deadline or 0) as waiting:
+                    event = await events.receive()
+                if waiting.cancelled_caught:
+                    return self._move(Event.DEADLINE), None
+                match event:
+                    case QrCode(code):
+                        picture = await trio.to_thread.run_sync(png_data_url, code)
+                        self._move(Event.QR, qr_code=picture)
+                    case EarlyMessage(data, me):
+                        await trio.to_thread.run_sync(self._on.whatsapp.record, self._instance, data, me)
+                        self._on.inbox.wakeup.ring()
+                    case Paired():
+                        self._log.info("paired")
+                        return Move(State.PAIRING, Action.OPEN), None
+                    case PairingEnded(reason) if "outdated" in reason:
+                        return self._move(Event.OUTDATED, reason), None
+                    case PairingEnded(reason):
+                        return self._move(Event.PAIRING_ENDED, reason), None
+
+    # --- the session of a paired store
+
+    async def _session(self) -> tuple[Move, Report | None]:
+        from wa_worker.whatsapp.lifecycle import Report
+
+        if problem := await self._on.whatsapp.reach.problem():
+            report = Report(Event.OPEN_FAILED, problem)
+            return self._move(report.event, report.detail), report
+        async with self._on.whatsapp.open_session(self._instance) as session, trio.open_nursery() as nursery:
+            nursery.start_soon(self._poll, session)
+            while True:
+                report = await self._next(session)
+                move = self._move(report.event, report.detail)
+                if move.action is not Action.STAY:
+                    nursery.cancel_scope.cancel()
+                    return move, report
+        raise AssertionError("unreachable")
+
+    async def _next(self, session: Session) -> Report:
+        """The next report, or DEADLINE."""
+        from wa_worker.whatsapp.lifecycle import Report
+
+        deadline = CONDITIONS[self._state].deadline
+        with trio.move_on_at(self._entered + deadline if deadline is not None else float("inf")):
+            return await session.next_report()
+        return Report(Event.DEADLINE)
+
+    async def _poll(self, session: Session) -> None:
+        await run_outbox(
+            self._instance,
+            session,
+            edge=self._on.edge,
+            outbox=self._on.journal.outbox,
+            interval=self._on.settings.message_poll,
+            resend_uncertain=self._on.settings.on_uncertain_send is OnUncertain.RESEND,
+            connected=self._until_connected,
+            on_progress=self._on.teller.wakeup.ring,
+            marks_settled=self._on.teller.settled,
+            threads=self._on.threads,
+        )
+
+    async def _until_connected(self) -> None:
+        while not self._connected.is_set():
+            await self._connected.wait()
+
+    # --- between sessions
+
+    async def _follow(self, move: Move, report: Report | None) -> None:
+        match move.action:
+            case Action.REPAIR:
+                archive = await trio.to_thread.run_sync(self._store.archive)
+                self._log.info("session store archived", to=archive.name if archive else None)
+                with trio.move_on_after(FAREWELL):  # DISCONNECTED is worth a moment before the first QR code
+                    await self._publisher.wait_settled()
+            case Action.REOPEN:
+                await trio.sleep(self._pause(move))
+            case Action.HOLD:
+                await self._hold(move, report)
+            case _:  # pair again, or open what was paired: at once
+                pass
+
+    def _pause(self, move: Move) -> float:
+        """The next delay of this move's policy; it starts anew only after proven success."""
+        assert move.pause is not None
+        return next(self._delays.setdefault(id(move.pause), move.pause.delays()))
+
+    async def _hold(self, move: Move, report: Report | None) -> None:
+        """Keeps away for as long as the policy says, or a ban lasts; over a restart too."""
+        pause = self._pause(move)
+        if report is not None and report.seconds is not None:
+            pause = max(report.seconds, pause)
+        reason = report.event.name if report else "OUTDATED"
+        try:
+            await trio.to_thread.run_sync(self._on.journal.holds.put, self._instance, reason, pause)
+        except JournalError as error:
+            self._log.error("the journal cannot commit", reason=str(error))
+        self._log.info("next try later", seconds=round(pause))
+        await trio.sleep(pause)
+
+    async def _sit_out_hold(self) -> None:
+        hold = await trio.to_thread.run_sync(self._on.journal.holds.get, self._instance)
+        remaining = hold.until - time.time() if hold else 0
+        if hold is not None and remaining > 0:
+            self._state = State.HELD
+            self._on.registry.set(self._instance, State.HELD)
+            self._publisher.announce(Status(ProxyStatus.DISCONNECTED))
+            self._log.info("held since before the start", because=hold.reason, seconds=round(remaining))
+            await trio.sleep(remaining)

@@ -1,0 +1,87 @@
+"""Addresses: what a proxy may write as a destination, and how the JIDs of a message are told apart.
+
+Pure. WhatsApp knows a person by a phone number JID (`5511...@s.whatsapp.net`) and, more and more, by a LID
+(`...@lid`), a number that is not a phone number. We never turn one into the other by writing digits: a mapping
+either came with the event, is in the session store, or is not known.
+"""
+
+from __future__ import annotations
+
+import re
+
+from wa_worker.models import Jid
+
+USER = "s.whatsapp.net"
+GROUP = "g.us"
+LID = "lid"
+
+_DECORATION = re.compile(r"[\s().\-\u00a0\u2011\u2010]+")  # '+55 (11) 98888-0005': what people put between digits
+_DIGITS = re.compile(r"[0-9]{5,20}")
+_GROUP_USER = re.compile(r"[0-9]{5,25}(-[0-9]{5,15})?")  # old groups: <creator>-<unix time>
+_MIN_PHONE, _MAX_PHONE = 7, 15  # E.164 allows 15 digits; the shortest real international numbers have 7
+
+
+def destination(text: str) -> Jid:
+    """The address to send to: a phone number as people write it, or a JID of a person, a LID or a group.
+
+    Raises ValueError with a reason a person can act on. A device part (`5511...:3@...`) is dropped: a message goes
+    to the person. `00` in front of an international number is read as `+`.
+    """
+    text = text.strip()
+    user, at, server = text.rpartition("@")
+    if not at:
+        return Jid(f"{_phone(text)}@{USER}")
+    server = server.lower()
+    if server in (USER, "c.us"):  # c.us is the old name of the same server
+        return Jid(f"{_phone(user.partition(':')[0])}@{USER}")
+    if server == LID:
+        user = user.partition(":")[0]
+        if _DIGITS.fullmatch(user):
+            return Jid(f"{user}@{LID}")
+        raise ValueError("a LID is digits before '@lid'")
+    if server == GROUP:
+        if _GROUP_USER.fullmatch(user):
+            return Jid(f"{user}@{GROUP}")
+        raise ValueError("a group id is digits (or digits-digits) before '@g.us'")
+    raise ValueError(f"cannot send to '@{server[:40]}': use a phone number, ...@{USER}, ...@{LID} or ...@{GROUP}")
+
+
+def _phone(text: str) -> str:
+    international = text.lstrip().startswith("+")
+    digits = _DECORATION.sub("", text.strip().removeprefix("+"))
+    if not digits.isascii() or not digits.isdigit():
+        raise ValueError("a phone number is digits with country code, such as +55 11 98888-0005")
+    if not international and digits.startswith("00"):
+        digits = digits[2:]
+    if not _MIN_PHONE <= len(digits) <= _MAX_PHONE or digits.startswith("0"):
+        raise ValueError(f"a phone number has {_MIN_PHONE}-{_MAX_PHONE} digits and begins with the country code")
+    return digits
+
+
+def bare(jid: str) -> Jid:
+    """The JID without its device or agent part: `5511...:3@s.whatsapp.net` is `5511...@s.whatsapp.net`."""
+    user, _, server = jid.rpartition("@")
+    return Jid(f"{user.partition(':')[0].partition('.')[0]}@{server}")
+
+
+def server_of(jid: str) -> str:
+    """What stands behind the '@', or '' if nothing does."""
+    return jid.rpartition("@")[2] if "@" in jid else ""
+
+
+def is_lid(jid: str) -> bool:
+    return server_of(jid) == LID
+
+
+def is_group(jid: str) -> bool:
+    return server_of(jid) == GROUP
+
+
+def masked(text: str) -> str:
+    """The text with every phone-like run of digits masked but for its last four: for logs (P8)."""
+    return _PHONE_LIKE.sub(lambda m: "*" * 3 + m[0][-4:], text)
+
+
+_PHONE_LIKE = re.compile(
+    r"(?<![0-9A-Za-z])\+?[0-9][0-9 ()\-.]{5,20}[0-9](?![0-9A-Za-z])|(?<![0-9A-Za-z])[0-9]{7,20}(?=[:@])"
+)

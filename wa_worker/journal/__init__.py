@@ -1,0 +1,58 @@
+"""The durable half of the worker: inbox, outbox ledger and holds in one SQLite file.
+
+Owns what must survive a crash, and nothing else: no network, no trio, no neonize. Every method is synchronous,
+thread-safe and one transaction, so a caller makes one thread hop per transaction and a cancel can never leave one
+open. Commits are durable (`synchronous=FULL`): WhatsApp believes that we have what is in here.
+
+Every method raises JournalError when the disk does not let it commit; then nothing of it has happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+
+from wa_worker.journal.database import Database
+from wa_worker.journal.holds import Hold, Holds
+from wa_worker.journal.inbox import Inbox, InboxResult, PendingInbound
+from wa_worker.journal.outbox import Admission, Outbox, SendState, Settled, Telling
+
+__all__ = [
+    "Admission",
+    "Hold",
+    "Inbox",
+    "InboxResult",
+    "Journal",
+    "Outbox",
+    "PendingInbound",
+    "SendState",
+    "Settled",
+    "Telling",
+    "open_journal",
+]
+
+
+@attrs.frozen
+class Journal:
+    """The open journal. One per process and volume."""
+
+    inbox: Inbox
+    outbox: Outbox
+    holds: Holds
+    database: Database
+
+
+@contextmanager
+def open_journal(path: Path) -> Iterator[Journal]:
+    """Opens (and makes, private to this user) the journal at `path`; closes it at the end.
+
+    Raises JournalError when the file cannot be opened or is no journal.
+    """
+    database = Database(path)
+    try:
+        yield Journal(Inbox(database), Outbox(database), Holds(database), database)
+    finally:
+        database.close()

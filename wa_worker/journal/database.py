@@ -1,0 +1,110 @@
+"""One SQLite connection for all threads: a lock, explicit transactions, one class of error.
+
+Trio tasks come here on a thread hop, neonize's callbacks on their own threads. `synchronous=FULL` in WAL mode is one
+fsync per commit (measured in docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+from wa_worker.errors import JournalError
+
+SCHEMA_VERSION = 1
+
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for another process' lock: `wa-worker journal` reads and writes while the worker runs."""
+
+
+class Database:
+    """A connection and its lock. Not for use after `close()`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._connection = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise JournalError(f"cannot open the journal {path}: {error}") from error
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        with self._errors():
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                "temp_store=MEMORY",
+                "cache_size=-2000",
+                "journal_size_limit=8388608",
+            ):
+                self._connection.execute(f"PRAGMA {pragma}").fetchall()
+        with self.transaction() as sql:
+            version = sql.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise JournalError(
+                    f"{self.path} was written by a newer wa-worker (format {version}, this one knows "
+                    f"{SCHEMA_VERSION}): run that version"
+                )
+            if version == 0:
+                for statement in _statements():
+                    sql.execute(statement)
+                sql.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """`BEGIN IMMEDIATE` to `COMMIT` under the lock; rolled back on any exception.
+
+        Raises JournalError for what SQLite raises.
+        """
+        with self._lock, self._errors():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A consistent read under the lock, without a write transaction."""
+        with self._lock, self._errors():
+            yield self._connection
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise JournalError(f"journal {self.path}: {error}") from error
+
+    def close(self) -> None:
+        """Closes the file. A transaction under way in another thread ends first."""
+        with self._lock:
+            self._connection.close()
+
+
+def _statements() -> Iterator[str]:
+    script = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,113 @@
+"""The durable inbox (P3): what WhatsApp delivered and `/inbound` has not accepted yet, in order per chat.
+
+States: pending -> posted (a 2xx, or 409: it was there), or pending -> dead (refused for good). A posted row loses
+its content and stays for a while as the memory against a second copy.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+import cattrs
+
+from wa_worker.journal.database import Database
+from wa_worker.models import InboundMessage, InstanceId
+
+_models = cattrs.Converter(prefer_attrib_converters=True)
+
+
+@attrs.frozen
+class PendingInbound:
+    """A message that waits for `/inbound`. `chat` is its lane: messages of one lane are posted in `seq` order."""
+
+    seq: int
+    chat: int
+    instance: InstanceId
+    message: InboundMessage
+    rejections: int
+
+
+@attrs.frozen
+class InboxResult:
+    """What became of a try. `error` None: accepted. Else a refusal, the last one if `dead`."""
+
+    seq: int
+    error: str | None = None
+    dead: bool = False
+
+
+class Inbox:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, instance: InstanceId, message: InboundMessage) -> bool:
+        """Commits a message. False if it is already known (WhatsApp redelivers what it is not sure of)."""
+        content = json.dumps(_models.unstructure(message), ensure_ascii=False, separators=(",", ":"))
+        with self._database.transaction() as sql:
+            sql.execute("INSERT OR IGNORE INTO chats (instance, jid) VALUES (?, ?)", (instance, message.chat))
+            added = sql.execute(
+                "INSERT OR IGNORE INTO inbox (chat, wa_id, message, received_at)"
+                " SELECT id, ?, ?, ? FROM chats WHERE instance = ? AND jid = ?",
+                (message.wa_id, content, time.time(), instance, message.chat),
+            )
+            return added.rowcount > 0
+
+    def lanes(self, after: int, limit: int) -> list[int]:
+        """Chats with pending messages whose id is above `after`, ascending. Costs one index probe a lane."""
+        with self._database.reading() as sql:
+            rows = sql.execute(
+                "WITH RECURSIVE lane (id) AS ("
+                " SELECT min(chat) FROM inbox WHERE state = 'pending' AND chat > ?"
+                " UNION ALL"
+                " SELECT (SELECT min(chat) FROM inbox WHERE state = 'pending' AND chat > lane.id)"
+                " FROM lane WHERE lane.id IS NOT NULL)"
+                " SELECT id FROM lane WHERE id IS NOT NULL LIMIT ?",
+                (after, limit),
+            )
+            return [row[0] for row in rows]
+
+    def pending(self, chat: int, limit: int) -> list[PendingInbound]:
+        """The oldest pending messages of a lane, in order."""
+        with self._database.reading() as sql:
+            rows = sql.execute(
+                "SELECT i.seq, c.instance, i.message, i.rejections"
+                " FROM inbox AS i JOIN chats AS c ON c.id = i.chat"
+                " WHERE i.chat = ? AND i.state = 'pending' ORDER BY i.seq LIMIT ?",
+                (chat, limit),
+            ).fetchall()
+        return [PendingInbound(seq, chat, instance, _message(m), r) for seq, instance, m, r in rows]
+
+    def settle(self, results: Iterable[InboxResult]) -> None:
+        """Records tries, all in one commit."""
+        now = time.time()
+        with self._database.transaction() as sql:
+            for result in results:
+                if result.error is None:
+                    sql.execute(
+                        "UPDATE inbox SET state = 'posted', message = NULL, settled_at = ? WHERE seq = ?",
+                        (now, result.seq),
+                    )
+                else:
+                    sql.execute(
+                        "UPDATE inbox SET rejections = rejections + 1, error = ?,"
+                        " state = iif(?, 'dead', state), settled_at = iif(?, ?, settled_at) WHERE seq = ?",
+                        (result.error, result.dead, result.dead, now, result.seq),
+                    )
+
+    def purge(self, older_than: float, limit: int = 5000) -> int:
+        """Forgets up to `limit` posted rows settled more than `older_than` seconds ago. How many it forgot."""
+        with self._database.transaction() as sql:
+            return sql.execute(
+                "DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE state <> 'pending'"
+                " AND settled_at < ? AND state = 'posted' LIMIT ?)",
+                (time.time() - older_than, limit),
+            ).rowcount
+
+
+def _message(content: str) -> InboundMessage:
+    fields: dict[str, Any] = json.loads(content)
+    return _models.structure(fields, InboundMessage)

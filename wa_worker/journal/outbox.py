@@ -1,0 +1,217 @@
+"""The ledger of sends (P1, P2): what the proxy asked for, what WhatsApp accepted, what the proxy has heard of it.
+
+    waiting -> intent -> sent -> marked
+                 |-> waiting (it certainly did not leave: again, later)
+                 |-> failed (it never will), and the proxy is told
+                 '-> uncertain (it may have left): held, or waiting again if the policy is to resend
+
+An intent is committed before the native send, its outcome after it, in the commit that also holds the next intent:
+one fsync a message. A row that is still an intent when the process starts is uncertain.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from wa_worker.journal.database import Database
+from wa_worker.models import InstanceId, Jid, MessageId, WaMessageId
+
+TELL_AGAIN = 60.0
+"""Seconds before the proxy is told once more of a failure that it goes on listing; it may have no /mark-failed."""
+
+
+class SendState(enum.Enum):
+    WAITING = "waiting"
+    INTENT = "intent"
+    SENT = "sent"
+    MARKED = "marked"
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+
+
+@attrs.frozen
+class Admission:
+    """What the ledger says of a batch: ids to send now, in the batch's order; the others are taken care of."""
+
+    due: tuple[MessageId, ...]
+    attempts: Mapping[MessageId, int]
+    """Sends already begun, by id, for those due."""
+    relisted: int
+    """Messages the proxy listed though it had answered 2xx to their mark: they will be marked again, not sent."""
+    held: int
+    """Uncertain ones that wait for a person."""
+
+
+@attrs.frozen
+class Settled:
+    """The outcome of a send: `state` and what belongs to it."""
+
+    message_id: MessageId
+    state: SendState
+    wa_id: WaMessageId | None = None
+    error: str | None = None
+    pause: float = 0.0
+    """Seconds before the next try, when WAITING."""
+    doubt: bool = False
+    """It may have left, though another try follows (P2)."""
+
+
+@attrs.frozen
+class Telling:
+    """Something the proxy must hear: `wa_id` for mark-sent, else `error` for mark-failed."""
+
+    seq: int
+    instance: InstanceId
+    message_id: MessageId
+    wa_id: WaMessageId | None
+    error: str | None
+
+
+class Outbox:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def recover(self, *, resend: bool) -> int:
+        """At start: intents of a process that died are uncertain; with `resend` they wait to go out again."""
+        with self._database.transaction() as sql:
+            return sql.execute(
+                "UPDATE outbox SET state = ?, doubts = doubts + 1, changed_at = ?,"
+                " error = 'the worker stopped while it was being sent' WHERE state = 'intent'",
+                ("waiting" if resend else "uncertain", time.time()),
+            ).rowcount
+
+    def admit(self, instance: InstanceId, batch: Mapping[MessageId, Jid | None], *, listed_at: float) -> Admission:
+        """Recognises a listed batch: new ones are written as waiting, known ones keep their state.
+
+        `listed_at` (unix seconds) is when the poll began: a row marked before that and listed all the same means
+        that the proxy lost the mark, so it is marked again. Order within a chat is kept: behind a message that
+        waits for its pause, the others of its chat wait too.
+        """
+        now = time.time()
+        keys = {key_of(message_id): message_id for message_id in batch}
+        with self._database.transaction() as sql:
+            known = {row[0]: row[1:] for row in _select(sql, instance, keys)}
+            fresh = [
+                (instance, key, batch[message_id], now, now) for key, message_id in keys.items() if key not in known
+            ]
+            sql.executemany(
+                "INSERT INTO outbox (instance, message_id, chat, state, created_at, changed_at)"
+                " VALUES (?, ?, ?, 'waiting', ?, ?)",
+                fresh,
+            )
+            due: list[MessageId] = []
+            attempts: dict[MessageId, int] = {}
+            blocked: set[Jid] = set()
+            again: list[str] = []
+            held = 0
+            for key, message_id in keys.items():
+                state, tries, not_before, changed_at = known.get(key, ("waiting", 0, 0.0, now))
+                chat = batch[message_id]
+                if state == "waiting" and not_before <= now and chat not in blocked:
+                    due.append(message_id)
+                    attempts[message_id] = tries
+                elif state == "waiting" and chat is not None:
+                    blocked.add(chat)
+                elif state == "uncertain":
+                    held += 1
+                elif (state == "marked" and changed_at < listed_at) or (
+                    state == "failed" and changed_at < listed_at - TELL_AGAIN
+                ):
+                    again.append(key)
+            sql.executemany(
+                "UPDATE outbox SET state = iif(state = 'marked', 'sent', state), told = 0, changed_at = ?"
+                " WHERE instance = ? AND message_id = ?",
+                [(now, instance, key) for key in again],
+            )
+        return Admission(tuple(due), attempts, len(again), held)
+
+    def step(self, instance: InstanceId, done: Settled | None, intent: MessageId | None, *, undo: bool = False) -> None:
+        """Commits the outcome of one send and the intent of the next, together.
+
+        `undo` takes an intent back that was never handed to the library.
+        """
+        now = time.time()
+        with self._database.transaction() as sql:
+            if done is not None:
+                sql.execute(
+                    "UPDATE outbox SET state = ?, wa_id = coalesce(?, wa_id), error = ?, not_before = ?,"
+                    " doubts = doubts + ?, changed_at = ? WHERE instance = ? AND message_id = ?",
+                    (
+                        done.state.value,
+                        done.wa_id,
+                        done.error,
+                        now + done.pause,
+                        int(done.doubt),
+                        now,
+                        instance,
+                        key_of(done.message_id),
+                    ),
+                )
+            if intent is not None:
+                sql.execute(
+                    "UPDATE outbox SET state = ?, attempts = attempts + ?, changed_at = ?"
+                    " WHERE instance = ? AND message_id = ?",
+                    ("waiting" if undo else "intent", -1 if undo else 1, now, instance, key_of(intent)),
+                )
+
+    def to_tell(self, after: int, limit: int) -> list[Telling]:
+        """What the proxy has yet to hear, by `seq` above `after`."""
+        with self._database.reading() as sql:
+            rows = sql.execute(
+                "SELECT seq, instance, message_id, iif(state = 'sent', wa_id, NULL), error FROM outbox"
+                " WHERE (state = 'sent' OR (state = 'failed' AND told = 0)) AND seq > ? ORDER BY seq LIMIT ?",
+                (after, limit),
+            ).fetchall()
+        return [Telling(seq, instance, json.loads(key), wa_id, error) for seq, instance, key, wa_id, error in rows]
+
+    def told(self, seqs: Iterable[int]) -> None:
+        """The proxy has heard of these."""
+        now = time.time()
+        with self._database.transaction() as sql:
+            sql.executemany(
+                "UPDATE outbox SET state = iif(state = 'sent', 'marked', state), told = 1, changed_at = ?"
+                " WHERE seq = ?",
+                [(now, seq) for seq in seqs],
+            )
+
+    def has_untold(self, instance: InstanceId) -> bool:
+        """Whether the proxy has yet to hear of a send or failure of this instance."""
+        with self._database.reading() as sql:
+            return bool(
+                sql.execute(
+                    "SELECT EXISTS (SELECT 1 FROM outbox WHERE instance = ?"
+                    " AND (state = 'sent' OR (state = 'failed' AND told = 0)))",
+                    (instance,),
+                ).fetchone()[0]
+            )
+
+    def purge(self, older_than: float, limit: int = 5000) -> int:
+        """Forgets up to `limit` settled rows unchanged for `older_than` seconds. How many it forgot."""
+        with self._database.transaction() as sql:
+            return sql.execute(
+                "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox"
+                " WHERE state IN ('marked', 'failed', 'uncertain') AND changed_at < ?"
+                " AND (state = 'marked' OR told = 1) LIMIT ?)",
+                (time.time() - older_than, limit),
+            ).rowcount
+
+
+def key_of(message_id: MessageId) -> str:
+    """The id as the ledger writes it: JSON, so that 7 and "7" are two messages."""
+    return json.dumps(message_id, ensure_ascii=False)
+
+
+def _select(
+    sql: sqlite3.Connection, instance: InstanceId, keys: Iterable[str]
+) -> list[tuple[str, str, int, float, float]]:
+    return sql.execute(
+        "SELECT message_id, state, attempts, not_before, changed_at FROM outbox"
+        " WHERE instance = ? AND message_id IN (SELECT value FROM json_each(?))",
+        (instance, json.dumps(list(keys))),
+    ).fetchall()

@@ -1,0 +1,188 @@
+"""Drains durable rows to the proxy: in order within a lane, several lanes at once, forever.
+
+A lane is what must stay in order (a chat, or a single row). What waits is on disk; memory holds only the lanes at
+work and those that rest after a failure. When several lanes fail in a row nothing is wrong with them but with the
+proxy: then one lane at a time finds out, with growing pauses, and the first success sets all free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+import structlog
+import trio
+
+from wa_worker.backoff import Backoff
+from wa_worker.errors import EdgeError, JournalError
+from wa_worker.wakeup import Wakeup
+
+log = structlog.get_logger(__name__)
+
+RETRY = Backoff(first=0.5, ceiling=30.0)
+"""The ceiling is what bounds how long after the proxy's recovery the last lane starts again."""
+
+OUTAGE = 4
+"""Lanes that failed since the last success, after which the proxy itself is taken to be down."""
+
+SCAN = 256
+"""Lanes looked up at once."""
+
+
+class Lanes:
+    """`find(after, limit)` names lanes with rows, ascending, blocking: it is called on a thread. `work(lane)` does
+    one lane until it is empty; it raises EdgeError when the proxy is to be tried again later.
+
+    `stubborn` is the policy for refusals that are about the row and not about the proxy."""
+
+    def __init__(
+        self,
+        name: str,
+        find: Callable[[int, int], list[int]],
+        work: Callable[[int], Awaitable[None]],
+        *,
+        width: int,
+        stubborn: Backoff = RETRY,
+    ) -> None:
+        self._name = name
+        self._find = find
+        self._work = work
+        self._width = width
+        self._stubborn = stubborn
+        self._busy: set[int] = set()
+        self._resting: dict[int, tuple[float, int]] = {}  # until when, how often in a row
+        self._outage_until = 0.0
+        self._outages = 0
+        self._failed_since_success: set[int] = set()
+        self._cursor = 0
+        self.wakeup = Wakeup()
+        """Ring it, from any thread, when rows were added."""
+
+    async def run(self) -> None:
+        """Until cancelled; then rows under way are tried again at the next start."""
+        async with trio.open_nursery() as nursery:
+            while True:
+                self.wakeup.arm()
+                try:
+                    await self._fill(nursery)
+                except JournalError as error:
+                    log.error("the journal cannot be read", what=self._name, reason=str(error))
+                    await trio.sleep(1)
+                    continue
+                with trio.move_on_at(self._next_try()):
+                    await self.wakeup.wait()
+
+    def _next_try(self) -> float:
+        if self._down:
+            return trio.current_time() + 3600 if self._busy else self._outage_until
+        if len(self._busy) >= self._width or not self._resting:
+            return trio.current_time() + 3600  # a ring comes first
+        return min(until for until, _ in self._resting.values())
+
+    @property
+    def _down(self) -> bool:
+        return len(self._failed_since_success) >= OUTAGE
+
+    async def _fill(self, nursery: trio.Nursery) -> None:
+        """Starts lanes in turn, from behind the last one started, until all places are taken or all are seen."""
+        wrapped = False
+        while self._places() > 0:
+            found = await trio.to_thread.run_sync(self._find, self._cursor, SCAN)
+            for lane in found:
+                if self._places() <= 0:
+                    return
+                self._cursor = lane
+                if lane not in self._busy and (self._down or self._rested(lane)):
+                    self._busy.add(lane)
+                    nursery.start_soon(self._do, lane)
+            if len(found) < SCAN:
+                self._cursor = 0
+                if wrapped:
+                    return
+                wrapped = True
+
+    def _places(self) -> int:
+        if not self._down:
+            return self._width - len(self._busy)
+        return 0 if self._busy or trio.current_time() < self._outage_until else 1
+
+    def _rested(self, lane: int) -> bool:
+        until, _ = self._resting.get(lane, (0.0, 0))
+        return until <= trio.current_time()
+
+    async def _do(self, lane: int) -> None:
+        try:
+            await self._work(lane)
+        except EdgeError as error:
+            self._failed(lane, error)
+        except JournalError as error:
+            log.error("the journal cannot be read", what=self._name, reason=str(error))
+            self._resting[lane] = (trio.current_time() + 1, 0)
+        else:
+            self.succeeded()
+            self._resting.pop(lane, None)
+        finally:
+            self._busy.discard(lane)
+            self.wakeup.ring()
+
+    def _failed(self, lane: int, error: EdgeError) -> None:
+        log.warning(
+            "not handed to the proxy, will retry", what=self._name, endpoint=error.endpoint, reason=error.detail
+        )
+        _, times = self._resting.get(lane, (0.0, 0))
+        pause = error.retry_after or (RETRY if error.is_outage else self._stubborn).delay(times)
+        self._resting[lane] = (trio.current_time() + pause, times + 1)
+        if error.is_outage:
+            self._failed_since_success.add(lane)
+        if self._down:
+            self._outage_until = trio.current_time() + (error.retry_after or RETRY.delay(self._outages))
+            self._outages += 1
+
+    def succeeded(self) -> None:
+        """The proxy took something. After an outage every lane may try at once."""
+        if self._down:
+            self._resting.clear()
+        self._failed_since_success.clear()
+        self._outages = 0
+
+
+T = TypeVar("T")
+
+
+class GroupCommit(Generic[T]):
+    """Commits what several tasks finished in one transaction: while one is under way, the next collects."""
+
+    def __init__(self, commit: Callable[[list[T]], None]) -> None:
+        self._commit = commit
+        self._waiting: list[T] = []
+        self._done = trio.Event()
+        self._leading = False
+
+    async def add(self, item: T) -> None:
+        """Returns when `item` is on disk. Not cancellable for the moment that takes; while the journal cannot
+        commit it keeps trying, and then a cancel ends it."""
+        self._waiting.append(item)
+        done = self._done
+        if self._leading:
+            await done.wait()
+            return
+        self._leading = True
+        try:
+            while self._waiting:
+                items, self._waiting = self._waiting, []
+                done, self._done = self._done, trio.Event()
+                await self._persist(items)
+                done.set()
+        finally:
+            self._leading = False
+
+    async def _persist(self, items: list[T]) -> None:
+        while True:
+            try:
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(self._commit, items)
+            except JournalError as error:
+                log.error("the journal cannot commit, trying again", reason=str(error))
+                await trio.sleep(0.5)
+            else:
+                return

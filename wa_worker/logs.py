@@ -1,0 +1,117 @@
+"""One logging set-up for all of us: our events, the libraries' lines and the Go core's, in one format, to stderr.
+
+An event name plus fields; JSON lines when not on a terminal. P8 is kept here: phone numbers are masked in every
+field of every line, wherever it comes from; bodies, QR codes and the secret are never given to a logger at all (the
+types that hold them do not show them).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from wa_worker.config import LogFormat
+from wa_worker.jid import masked
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+REPEAT_WINDOW = 60.0
+"""Seconds in which the same warning of the same instance is logged once; the next one carries the count."""
+
+_UNMASKED = frozenset({"instance", "timestamp", "level", "logger"})
+_QUIET = {
+    "httpx": logging.WARNING,  # one INFO line per request
+    "httpcore": logging.WARNING,
+    "hypercorn": logging.WARNING,
+    "hypercorn.error": logging.WARNING,
+    "neonize": logging.WARNING,
+    "neonize.utils.ffmpeg": logging.ERROR,  # media is not what we send
+    "neonize.utils.log": logging.WARNING,  # the level it hands to the Go core
+    "whatsmeow": logging.WARNING,
+    "whatsmeow.Client.Socket": logging.ERROR,  # a warning per close, always the same
+    "Whatsmeow": logging.WARNING,
+    "PIL": logging.WARNING,
+}
+
+
+def set_up_logs(level: str, form: LogFormat) -> None:
+    """Routes structlog and the standard library's logging to stderr. Call once, before neonize is imported.
+
+    neonize calls `logging.basicConfig` on import: since the root logger has a handler by then, that does nothing.
+    """
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        mask,
+    ]
+    console = form is LogFormat.CONSOLE or (form is LogFormat.AUTO and sys.stderr.isatty())
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if console
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for name, at_least in _QUIET.items():
+        logging.getLogger(name).setLevel(max(at_least, logging.getLevelName(level.upper())))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared[:-1],
+            RepeatFilter(),
+            mask,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def mask(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor: masks phone numbers in every text of the event."""
+    for key, value in event.items():
+        if key not in _UNMASKED and not isinstance(value, bool | int | float | None):
+            event[key] = masked(value if isinstance(value, str) else str(value))
+    return event
+
+
+class RepeatFilter:
+    """A structlog processor: the same warning or error of the same instance once a minute, with a count."""
+
+    MOST = 1024  # kinds remembered at once
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[tuple[Any, ...], tuple[float, int]] = OrderedDict()
+
+    def __call__(self, _logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        if method not in ("warning", "error", "exception"):
+            return event
+        key = (event.get("event"), event.get("instance"), event.get("endpoint"), event.get("reason"))
+        now = time.monotonic()
+        since, dropped = self._seen.get(key, (0.0, 0))
+        if since and now - since < REPEAT_WINDOW:
+            self._seen[key] = (since, dropped + 1)
+            raise structlog.DropEvent
+        self._seen[key] = (now, 0)
+        self._seen.move_to_end(key)
+        while len(self._seen) > self.MOST:
+            self._seen.popitem(last=False)
+        if dropped:
+            event["repeated"] = dropped
+        return event

@@ -1,0 +1,68 @@
+"""Everything the instances need of WhatsApp, in one place: made once, after neonize has been loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import trio
+from neonize.proto import Neonize_pb2 as pb
+
+from wa_worker.journal import Inbox
+from wa_worker.models import InstanceId
+from wa_worker.whatsapp import translate
+from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.pairing import PairingHosts
+from wa_worker.whatsapp.reach import Reach
+from wa_worker.whatsapp.session import Session, open_session
+from wa_worker.whatsapp.store import SessionStore
+
+
+class WhatsApp:
+    """Sessions and pairings of one process. Trio thread only, but for `record()`."""
+
+    def __init__(
+        self,
+        auth_dir: Path,
+        *,
+        inbox: Inbox,
+        on_message: Callable[[], None],
+        device_name: str,
+        server: tuple[str, int],
+        threads: trio.Nursery,
+        pairing_command: Sequence[str],
+    ) -> None:
+        self.pairing = PairingHosts(threads, pairing_command)
+        self.reach = Reach(*server)
+        self._auth_dir = auth_dir
+        self._inbox = inbox
+        self._on_message = on_message
+        self._device_name = device_name
+        self._threads = threads
+        self._gate = StartGate()
+
+    def store(self, instance: InstanceId) -> SessionStore:
+        return SessionStore.of(self._auth_dir, instance)
+
+    def open_session(self, instance: InstanceId) -> AbstractAsyncContextManager[Session]:
+        """See session.open_session()."""
+        return open_session(
+            instance,
+            self.store(instance),
+            device_name=self._device_name,
+            inbox=self._inbox,
+            on_message=self._on_message,
+            gate=self._gate,
+            threads=self._threads,
+        )
+
+    def record(self, instance: InstanceId, data: bytes, me: bytes) -> None:
+        """Commits a message that came while the pairing host was logged in. Blocking; raises JournalError."""
+        identity = translate.identity(pb.Device.FromString(me))
+        store = self.store(instance)
+        if identity is None:
+            return
+        message = translate.inbound(pb.Message.FromString(data), identity, store.phone_of, store.lid_of)
+        if message is not None:
+            self._inbox.record(instance, message)

@@ -1,0 +1,171 @@
+"""The child process that shows QR codes: `python -m wa_worker.whatsapp.pairing_host FD`.
+
+While a code waits, neonize's connect() cannot be made to return, nor after the codes have run out: its threads are
+lost. So unpaired sessions live here, in a process that can be killed. It speaks JSON lines over the socket `FD`
+(the Go core prints to stdout and stderr at will) and exits when that closes, so a killed parent leaves no orphan.
+
+    parent: {"do": "pair", "pairing": token, "dsn": ..., "device_name": ...} | {"do": "end", "pairing": token}
+    child:  {"pairing": token, "is": "qr", "code": ...} | {..., "is": "paired"} | {..., "is": "ended", "reason": ...}
+            {..., "is": "message", "me": base64, "data": base64} | {..., "is": "log", "level", "part", "text"}
+
+After a scan whatsmeow logs in here once, for a moment, before this closes the session and says "paired"; a message
+that arrives in that moment is handed to the parent for its journal.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+from wa_worker.whatsapp import lifecycle
+from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
+
+START_PATIENCE = 25.0
+"""Seconds a start may keep the others waiting: whatsmeow's handshake gives up after 20."""
+
+LOGIN_PATIENCE = 30.0
+"""Seconds for the first login after a scan; the device is in the store by then, so the parent can go on anyway."""
+
+DRAINED = 0.05
+"""Seconds without a callback after which nothing is left in neonize's channel."""
+
+CONNECTED = 3
+_CODES = [CONNECTED, lifecycle.MESSAGE]
+
+
+class Parent:
+    """The line to the parent. Thread-safe; a closed line ends the process."""
+
+    def __init__(self, fd: int) -> None:
+        self._socket = socket.socket(fileno=fd)
+        self._lock = threading.Lock()
+
+    def say(self, **fields: Any) -> None:
+        line = json.dumps(fields).encode() + b"\n"
+        with self._lock:
+            try:
+                self._socket.sendall(line)
+            except OSError:
+                os._exit(0)
+
+    def commands(self) -> Any:
+        with self._socket.makefile("rb") as lines:
+            for line in lines:
+                yield json.loads(line)
+
+
+class Pairing:
+    """One unpaired session. `starts` makes starts and stops exclusive (see gate.py)."""
+
+    def __init__(self, parent: Parent, starts: threading.Lock, token: str, dsn: str, device_name: str) -> None:
+        self._parent = parent
+        self._starts = starts
+        self._token = token
+        self._client = QuietClient(dsn, token, device_name)
+        self._me = b""
+        self._over = False
+        self._scanned = False
+        self._last_callback = 0.0
+        self._turn_taken = False
+        self._turn = threading.Lock()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def end(self) -> None:
+        """Stops it without a word. Its thread may stay behind: that is why this is a process of its own."""
+        self._over = True
+        with self._starts:
+            self._client.stop()
+
+    def _run(self) -> None:
+        self._starts.acquire()
+        self._turn_taken = True
+        if self._over:
+            self._give_turn_back()
+            return
+        patience = threading.Timer(START_PATIENCE, self._give_turn_back)
+        patience.daemon = True
+        patience.start()
+        error = self._client.run(Callbacks(self._on_event, self._on_log, self._on_qr, self._on_login), _CODES)
+        patience.cancel()
+        self._give_turn_back()
+        if not self._scanned:
+            self._end(error or "the session ended")
+
+    def _give_turn_back(self) -> None:
+        with self._turn:
+            if self._turn_taken:
+                self._turn_taken = False
+                self._starts.release()
+
+    def _say(self, what: str, **fields: Any) -> None:
+        if not self._over:
+            self._parent.say(pairing=self._token, **{"is": what}, **fields)
+
+    def _end(self, reason: str) -> None:
+        self._say("ended", reason=reason)
+        self._over = True
+
+    # callbacks, on neonize's threads
+
+    def _on_qr(self, code: str) -> None:
+        self._give_turn_back()
+        self._say("qr", code=code)
+
+    def _on_login(self, status: str) -> None:
+        self._give_turn_back()
+        if status != "success":
+            self._end(status)
+            return
+        self._scanned = True
+        late = threading.Timer(LOGIN_PATIENCE, self._finish)
+        late.daemon = True
+        late.start()
+
+    def _on_event(self, code: int, data: bytes) -> None:
+        self._last_callback = time.monotonic()
+        if code == ME:
+            self._me = data
+        elif code == CONNECTED:
+            threading.Thread(target=self._finish, daemon=True).start()
+        else:
+            encoded = {"me": base64.b64encode(self._me).decode(), "data": base64.b64encode(data).decode()}
+            self._say("message", **encoded)
+
+    def _on_log(self, level: str, part: str, text: str) -> None:
+        self._say("log", level=level, part=part, text=text)
+
+    def _finish(self) -> None:
+        """Closes the paired session, so that the parent can open it."""
+        with self._starts:
+            if self._over:
+                return
+            self._client.disconnect()
+            while (rest := self._last_callback + DRAINED - time.monotonic()) > 0:
+                time.sleep(rest)
+            self._client.stop()
+            self._say("paired")
+            self._over = True
+
+
+def main() -> None:
+    os.umask(0o077)
+    parent = Parent(int(sys.argv[1]))
+    starts = threading.Lock()
+    pairings: dict[str, Pairing] = {}
+    for command in parent.commands():
+        token = command["pairing"]
+        if command["do"] == "pair":
+            pairings[token] = Pairing(parent, starts, token, command["dsn"], command["device_name"])
+        elif pairing := pairings.pop(token, None):
+            threading.Thread(target=pairing.end, daemon=True).start()
+    os._exit(0)  # threads that cannot end must not keep the process
+
+
+if __name__ == "__main__":
+    main()

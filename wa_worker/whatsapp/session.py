@@ -1,0 +1,254 @@
+"""A paired instance's session: the bridge between neonize's threads and Trio.
+
+Owns the native session, the thread that blocks in it, and the order in which it is taken down. Thread to Trio goes
+one way: commit to the journal (messages) or append to a small deque (reports), then ring. Trio to native goes
+through the start gate.
+
+How it stops: disconnect, so that nothing new comes; let what is in neonize's channel drain through the callback;
+stop; wait for the thread. When the library does not let go in time (it may sit in a dial), the thread is abandoned.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+import trio
+from neonize.exc import NeonizeError
+from neonize.proto import Neonize_pb2 as pb
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
+
+from wa_worker.connection import Event
+from wa_worker.errors import JournalError, SessionNotOpen
+from wa_worker.journal import Inbox
+from wa_worker.models import Accepted, InstanceId, Jid, WaMessageId
+from wa_worker.wakeup import Wakeup
+from wa_worker.whatsapp import lifecycle, translate
+from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
+from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.lifecycle import Report
+from wa_worker.whatsapp.store import SessionStore
+
+log = structlog.get_logger(__name__)
+
+START_PATIENCE = 25.0
+"""Seconds a start may hold the gate: whatsmeow's handshake gives up after 20."""
+
+CLOSE_PATIENCE = 40.0
+"""Seconds for a close that nobody hurries: a dial under way holds the library's lock for up to 30."""
+
+HASTE = 4.0
+"""Seconds for a close when the worker stops: with the rest of the shutdown it stays under 10."""
+
+DRAINED = 0.02
+"""Seconds without a callback after which neonize's channel is empty: it hands over at once what is in it."""
+
+JOURNAL_RETRY = 0.5
+"""Seconds between tries to commit a message that WhatsApp has already been told we have."""
+
+_numbers = itertools.count(1)
+
+
+class Session:
+    """An open session. Made by `open_session()`."""
+
+    def __init__(
+        self,
+        instance: InstanceId,
+        store: SessionStore,
+        client: QuietClient,
+        inbox: Inbox,
+        gate: StartGate,
+        on_message: Callable[[], None],
+    ) -> None:
+        self.instance = instance
+        self.me: translate.Identity | None = None
+        self.undecryptable = 0
+        self._store = store
+        self._client = client
+        self._inbox = inbox
+        self._gate = gate
+        self._on_new_message = on_message
+        self._log = log.bind(instance=instance)
+        self._reports: deque[Report] = deque(maxlen=64)  # they come one at a time; 64 at once is a storm
+        self._reported = Wakeup()
+        self._alive = Wakeup()
+        self._callback_done = Wakeup()
+        self._busy = False
+        self._closing = False
+        self._ended = trio.Event()
+
+    async def next_report(self) -> Report:
+        """The next lifecycle event, in the order they came. Cancelling loses none."""
+        while True:
+            self._reported.arm()
+            if self._reports:
+                return self._reports.popleft()
+            await self._reported.wait()
+
+    def send(self, to: Jid, text: str) -> Accepted:
+        """Sends a plain conversation message. Blocks the calling thread, up to ~75 s; never the Trio thread.
+
+        Raises SendRefused, SendDelayed, SessionNotOpen or SendUncertain.
+        """
+        user, _, server = to.partition("@")
+        address = pb.JID(User=user, Server=server, RawAgent=0, Device=0, Integrator=0, IsEmpty=False)
+        self._gate.pass_through()
+        if self._closing or self.me is None:
+            raise SessionNotOpen("the session is not open", pause=translate.NOT_CONNECTED_PAUSE)
+        try:
+            response = self._client.send_message(address, Message(conversation=text))
+        except NeonizeError as error:
+            raise translate.send_error(str(error)) from error
+        return Accepted(WaMessageId(response.ID), response.Timestamp)
+
+    # --- the native thread's life, from the Trio side
+
+    async def _run(self) -> None:
+        """Blocks a thread of its own in the library until `stop()`. Cancelled: abandons it."""
+        callbacks = Callbacks(self._on_event, self._on_log)
+        try:
+            error = await trio.to_thread.run_sync(
+                self._client.run,
+                callbacks,
+                lifecycle.CODES,
+                limiter=trio.CapacityLimiter(1),
+                abandon_on_cancel=True,
+            )
+            if error:
+                self._report(Report(Event.OPEN_FAILED, error))
+        finally:
+            self._ended.set()
+            self._alive.ring()
+
+    async def _start(self, threads: trio.Nursery) -> None:
+        """Holds the gate until the first sign of life. Cancelled meanwhile: a moment longer, then no more."""
+        async with self._gate.exclusive():
+            threads.start_soon(self._run)
+            try:
+                with trio.move_on_after(START_PATIENCE):
+                    await self._alive.wait()
+            except trio.Cancelled:
+                with trio.move_on_after(HASTE / 2, shield=True):
+                    await self._alive.wait()
+                raise
+
+    async def _close(self) -> None:
+        """Takes the session down; in haste if it is cancelled, before or meanwhile."""
+        self._closing = True
+        try:
+            await self._take_down()
+        finally:
+            if not self._ended.is_set():
+                with trio.move_on_after(HASTE, shield=True):
+                    await self._take_down()
+            if not self._ended.is_set():
+                self._log.warning("the native library holds on to a session, its thread is abandoned")
+
+    async def _take_down(self) -> None:
+        with trio.move_on_after(CLOSE_PATIENCE) as patience:
+            if not self._ended.is_set():
+                await self._in_thread(self._disconnect)
+        if patience.cancelled_caught:
+            return
+        await self._drain()
+        with trio.move_on_after(CLOSE_PATIENCE):
+            async with self._gate.exclusive():
+                await self._in_thread(self._client.stop)
+                await self._ended.wait()
+
+    def _disconnect(self) -> None:
+        self._gate.pass_through()
+        self._client.disconnect()
+
+    async def _in_thread(self, call: Callable[[], None]) -> None:
+        await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1))
+
+    async def _drain(self) -> None:
+        """Waits until no callback runs and none has for a moment; without limit while one waits for the disk."""
+        while not self._ended.is_set():
+            self._callback_done.arm()
+            with trio.move_on_after(math.inf if self._busy else DRAINED) as quiet:
+                await self._callback_done.wait()
+            if quiet.cancelled_caught and not self._busy:
+                return
+
+    # --- neonize's threads: nothing below may raise, or touch Trio but by ringing
+
+    def _report(self, report: Report) -> None:
+        self._reports.append(report)
+        self._reported.ring()
+
+    def _on_log(self, level: str, part: str, message: str) -> None:
+        method = {"WARN": self._log.warning, "ERROR": self._log.error}.get(level, self._log.info)
+        method("whatsmeow", part=part, reason=message)
+
+    def _on_event(self, code: int, data: bytes) -> None:
+        self._busy = True
+        try:
+            if code == ME:
+                self.me = translate.identity(pb.Device.FromString(data))
+                self._alive.ring()
+            elif code == lifecycle.MESSAGE:
+                self._on_message(data)
+            elif code == lifecycle.UNDECRYPTABLE:
+                self.undecryptable += 1
+                self._log.warning("a message could not be decrypted; WhatsApp is asked for it again")
+            elif report := lifecycle.report(code, data):
+                self._report(report)
+        except Exception:
+            self._log.exception("an event of the library was not understood", code=code)
+        finally:
+            self._busy = False
+            if self._closing:
+                self._callback_done.ring()
+
+    def _on_message(self, data: bytes) -> None:
+        """Commits a message. WhatsApp believes that we have it, so this does not return before the disk does too."""
+        if self.me is None:
+            raise AssertionError("a message before the session knows itself")
+        message = translate.inbound(pb.Message.FromString(data), self.me, self._store.phone_of, self._store.lid_of)
+        if message is None:
+            return
+        failing = False
+        while True:
+            try:
+                new = self._inbox.record(self.instance, message)
+                break
+            except JournalError as error:
+                if not failing:
+                    failing = True
+                    self._report(Report(Event.JOURNAL_FAILED, str(error)))
+                time.sleep(JOURNAL_RETRY)
+        if new:
+            self._on_new_message()
+
+
+@asynccontextmanager
+async def open_session(
+    instance: InstanceId,
+    store: SessionStore,
+    *,
+    device_name: str,
+    inbox: Inbox,
+    on_message: Callable[[], None],
+    gate: StartGate,
+    threads: trio.Nursery,
+) -> AsyncIterator[Session]:
+    """Opens the session of a paired store and closes it at the end, whatever happens.
+
+    `threads` is a nursery that outlives the instances: the native thread's task lives there. `on_message` is called
+    on a native thread after each new message's commit. Cancelling while it opens or closes is bounded by HASTE.
+    """
+    client = QuietClient(store.dsn, f"{instance}/{next(_numbers)}", device_name)
+    session = Session(instance, store, client, inbox, gate, on_message)
+    try:
+        await session._start(threads)
+        yield session
+    finally:
+        await session._close()

@@ -1,0 +1,108 @@
+"""An instance's folder on the volume: where its session store is, whether it is paired, and how it is set aside.
+
+Owns paths and what can be read from whatsmeow's SQLite file without neonize. whatsmeow owns the file itself.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import attrs
+
+from wa_worker.jid import LID, USER
+from wa_worker.models import InstanceId, Jid, instance_id
+
+ARCHIVES_KEPT = 3
+"""Archived stores kept per instance: enough to look into what happened, bounded on a volume that nobody tidies."""
+
+
+@attrs.frozen
+class SessionStore:
+    """The session store of one instance. `folder` may not exist yet."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, auth_dir: Path, instance: InstanceId) -> SessionStore:
+        return cls(auth_dir / instance)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "session.db"
+
+    @property
+    def dsn(self) -> str:
+        """What neonize is given as its `name`: the path, then options. It appends `?_foreign_keys=on` itself,
+        which the last option swallows. WAL makes a pairing four times as fast as the default journal."""
+        options = "_journal_mode=WAL&_busy_timeout=15000&_synchronous=NORMAL&_foreign_keys=on&x="
+        return f"{_uri_path(self.file)}?{options}"
+
+    def prepare(self) -> None:
+        """Makes the folder, private to this user."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def is_paired(self) -> bool:
+        """Whether the store holds a device. A missing or unreadable store holds none."""
+        return self._scalar("SELECT count(*) FROM whatsmeow_device") not in (None, 0)
+
+    def phone_of(self, lid: Jid) -> Jid | None:
+        """The phone number JID that the store knows for a LID."""
+        user = self._scalar("SELECT pn FROM whatsmeow_lid_map WHERE lid = ?", lid.partition("@")[0])
+        return Jid(f"{user}@{USER}") if user else None
+
+    def lid_of(self, jid: Jid) -> Jid | None:
+        """The LID that the store knows for a phone number JID."""
+        user = self._scalar("SELECT lid FROM whatsmeow_lid_map WHERE pn = ?", jid.partition("@")[0])
+        return Jid(f"{user}@{LID}") if user else None
+
+    def _scalar(self, query: str, *parameters: str) -> object:
+        if not self.file.exists():
+            return None
+        try:
+            uri = f"file:{_uri_path(self.file)}?mode=ro"
+            with closing(sqlite3.connect(uri, uri=True, timeout=5)) as database:
+                row = database.execute(query, parameters).fetchone()
+        except sqlite3.Error:
+            return None
+        return row[0] if row else None
+
+    def archive(self) -> Path | None:
+        """Moves the store aside, dated, and drops the oldest archives. None if there was nothing to move.
+
+        Only after the session is closed. The data is kept: WhatsApp ended this pairing, people may want to know.
+        """
+        if not self.file.exists():
+            return None
+        archives = self.folder / "archive"
+        target = archives / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        while target.exists():
+            target = target.with_name(target.name + "+")
+        target.mkdir(mode=0o700, parents=True)
+        for file in sorted(self.folder.glob("session.db*"), reverse=True):  # -wal and -shm first
+            file.rename(target / file.name)
+        for old in sorted(archives.iterdir())[:-ARCHIVES_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+        return target
+
+
+def paired_instances(auth_dir: Path) -> Iterator[InstanceId]:
+    """Instances with a device on this volume, by name."""
+    if not auth_dir.is_dir():
+        return
+    for folder in sorted(auth_dir.iterdir()):
+        try:
+            instance = instance_id(folder.name)
+        except ValueError:
+            continue
+        if SessionStore(folder).is_paired():
+            yield instance
+
+
+def _uri_path(path: Path) -> str:
+    """A path inside an SQLite URI: what would end or escape it is percent-encoded (sqlite.org/uri.html)."""
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
