@@ -61,8 +61,8 @@ def run_worker(pairing_command: Sequence[str]) -> NoReturn:
         trio.run(partial(main, settings, os.environ, pairing_command))
     except* StartupError as group:
         code = 1
-        for fault in _leaves(group):
-            click.echo(f"error: {fault}", err=True)
+        for problem in _leaves(group):
+            click.echo(f"error: {problem}", err=True)
     # not sys.exit: a native thread that was abandoned must not be there when the interpreter takes itself down
     logging.shutdown()
     sys.stdout.flush()

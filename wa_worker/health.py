@@ -6,12 +6,18 @@ Its port is taken before anything else starts, so that a busy one is the first t
 from __future__ import annotations
 
 import socket
-from typing import Any
+from typing import TYPE_CHECKING
 
 import trio
 
 from wa_worker.errors import StartupError
 from wa_worker.registry import Registry
+
+if TYPE_CHECKING:
+    from wa_worker.serving import HttpServer
+
+KEEP_ALIVE = 75.0
+"""Seconds an idle prober's connection is kept: longer than the intervals they use."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -36,25 +42,22 @@ def listen(host: str, port: int) -> socket.socket:
 
 async def run_health(registry: Registry, listener: socket.socket) -> None:
     """Serves `GET /` and `GET /health` on `listener` until cancelled; open requests are cut then."""
-    app, config, serve = await trio.to_thread.run_sync(_load)
+    server = await trio.to_thread.run_sync(_server, registry)
+    await trio.serve_listeners(server.talk, [trio.SocketListener(trio.socket.from_stdlib_socket(listener))])
+
+
+def _server(registry: Registry) -> HttpServer:
+    """Imports the web stack: half of our import time, so on a thread and not before the program has begun."""
+    from quart_trio import QuartTrio
+
+    from wa_worker.serving import HttpServer
+
+    app = QuartTrio("wa_worker.health")
+    app.json.sort_keys = False
 
     async def health() -> dict[str, object]:
         return {"status": "ok", "instances": registry.counts()}
 
     app.add_url_rule("/", view_func=health)
     app.add_url_rule("/health", view_func=health)
-    config.bind = [f"fd://{listener.detach()}"]
-    await serve(app, config, shutdown_trigger=trio.sleep_forever)
-
-
-def _load() -> tuple[Any, Any, Any]:
-    """Imports the web stack: half of our import time, so on a thread and not before the program has begun."""
-    from hypercorn.config import Config
-    from hypercorn.trio import serve
-    from quart_trio import QuartTrio
-
-    config = Config()
-    config.accesslog = config.errorlog = None
-    app = QuartTrio("wa_worker.health")
-    app.json.sort_keys = False
-    return app, config, serve
+    return HttpServer(app, keep_alive=KEEP_ALIVE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import trio
 
 
@@ -14,10 +16,8 @@ class Wakeup:
 
     def ring(self) -> None:
         """From any thread, any number of times; after the run has ended it does nothing."""
-        try:
+        with contextlib.suppress(trio.RunFinishedError):
             self._token.run_sync_soon(self._set, idempotent=True)
-        except trio.RunFinishedError:
-            pass
 
     def arm(self) -> None:
         """Forgets earlier rings. Trio thread only."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.e2e.world import World
+from wa_worker.dev.proxy import Fault, MessageRow
 
 
 async def test_pair_send_receive_and_health(world: World) -> None:
@@ -15,13 +16,13 @@ async def test_pair_send_receive_and_health(world: World) -> None:
     assert [message.text for message in received] == [f"hello {n}" for n in range(5)]
     assert all(message.message.conversation for message in received)
     assert not any("bot" in message.tags for message in received)
-    rows = await world.until(lambda s: _all_sent(s.messages("shop")))
-    assert {row.id: row.wa_message_id for row in rows} == dict(
+    marked = await world.until(lambda s: _all_sent(s.messages("shop")))
+    assert {row.id: row.wa_message_id for row in marked} == dict(
         zip(queued, (message.wa_id for message in received), strict=True)
     )
 
     sent = [await contact.send(jid, f"answer {n}", push_name="Ana") for n in range(5)]
-    inbound = await world.until(lambda s: rows if len(rows := s.inbound("shop")) == 5 else None)
+    inbound = await world.until(lambda s: rows if len(rows := s.inbound("shop")) == 5 else [])
     assert [row.body for row in inbound] == [f"answer {n}" for n in range(5)]
     assert [row.wa_message_id for row in inbound] == sent
     first = inbound[0].payload
@@ -36,5 +37,32 @@ async def test_pair_send_receive_and_health(world: World) -> None:
     assert await worker.health("/elsewhere") == 404
 
 
-def _all_sent(rows: list) -> list | None:  # type: ignore[type-arg]
-    return rows if rows and all(row.status == "sent" for row in rows) else None
+def _all_sent(rows: list[MessageRow]) -> list[MessageRow]:
+    return rows if all(row.status == "sent" for row in rows) else []
+
+
+async def test_two_instances_do_not_mix(world: World) -> None:
+    await world.start_worker()
+    contact = world.simulator.contact("5511988880002")
+    jids = {"one": await world.pair("one", "5511999990001"), "two": await world.pair("two", "5511999990002")}
+    for instance in jids:
+        world.proxy.store.queue_many(instance, [(contact.phone, f"{instance} {n}") for n in range(5)])
+    received = await contact.wait_received(10)
+    for instance, jid in jids.items():
+        assert [m.text for m in received if m.from_device == jid] == [f"{instance} {n}" for n in range(5)]
+    for instance, jid in jids.items():
+        await contact.send(jid, f"to {instance}")
+    for instance, phone in (("one", "5511999990001"), ("two", "5511999990002")):
+        (row,) = await world.until(lambda s, i=instance: s.inbound(i))  # type: ignore[misc]
+        assert (row.body, row.payload["to"]) == (f"to {instance}", f"{phone}@s.whatsapp.net")
+
+
+async def test_an_unsafe_instance_id_touches_nothing(world: World) -> None:
+    worker = await world.start_worker()
+    fault = Fault(body=b'[{"id": "../x"}, {"id": ".."}, {"id": "fine"}]')
+    world.proxy.store.add_instance("fine")
+    world.proxy.faults.set("disconnected-instances", fault)
+    await world.qr("fine")
+    await worker.logged("a listed instance is refused")
+    assert sorted(path.name for path in world.auth_dir.iterdir()) == ["@worker", "fine"]
+    assert not (world.folder / "x").exists()

@@ -133,10 +133,12 @@ class World:
         worker.port = (await worker.logged("health answers"))["port"]
         return worker
 
-    async def until(self, predicate: Callable[[Store], T]) -> T:
-        """The proxy's state, once `predicate` holds for it."""
+    async def until(self, predicate: Callable[[Store], T | None]) -> T:
+        """The first truthy value of `predicate` for the proxy's state."""
         with trio.fail_after(PATIENCE):
-            return await self.proxy.wait_for(predicate)
+            found = await self.proxy.wait_for(predicate)
+        assert found
+        return found
 
     async def status(self, instance: str, status: str) -> InstanceRow:
         return await self.until(lambda store: _if(store.instance(instance), status))
@@ -148,9 +150,7 @@ class World:
             row = store.instance(instance)
             return row.qr_code if row and row.qr_code != other_than else None
 
-        picture = await self.until(new_code)
-        assert picture is not None
-        return read_png_data_url(picture)
+        return read_png_data_url(await self.until(new_code))
 
     async def pair(self, instance: str, phone: str) -> str:
         """Adds the instance at the proxy unless it is there, scans its code, waits for CONNECTED; the device JID."""
@@ -171,6 +171,13 @@ class World:
             if worker.process.stderr is not None:
                 await trio.aclose_forcefully(worker.process.stderr)
         self._nursery.cancel_scope.cancel()
+
+
+async def eventually(holds: Callable[[], object]) -> None:
+    """Waits for what rings no bell, such as a process of somebody else's that ends."""
+    with trio.fail_after(PATIENCE):
+        while not holds():
+            await trio.sleep(0.05)  # noqa: ASYNC110 - nothing tells
 
 
 def _if(row: InstanceRow | None, status: str) -> InstanceRow | None:

@@ -21,7 +21,6 @@ from neonize import events  # noqa: E402
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message  # noqa: E402
 from neonize.utils.jid import build_jid  # noqa: E402
 
-
 _SIGNS = [threading.Event() for _ in sys.argv]
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.simulator.conftest import Client, Clients
+from tests.simulator.conftest import Clients
 from wa_worker.dev.simulator import Received, Simulator, UnknownDevice
+from wa_worker.dev.simulator.protobufs import Message
 
 OWN = "5511999990001"
 OTHER = "5511999990002"
@@ -97,9 +98,7 @@ async def test_a_dropped_client_comes_back_for_its_messages(simulator: Simulator
     await settled(simulator, jid)
 
 
-async def test_a_killed_client_gets_what_it_did_not_acknowledge(
-    simulator: Simulator, clients: Clients
-) -> None:
+async def test_a_killed_client_gets_what_it_did_not_acknowledge(simulator: Simulator, clients: Clients) -> None:
     client, [jid] = await clients.pair(OWN)
     contact = simulator.contact(CONTACT)
     for index in range(300):
@@ -211,8 +210,6 @@ async def test_the_own_phone_writes(simulator: Simulator, clients: Clients) -> N
     """What the account's owner types on the phone comes to its devices as a message from itself."""
     client, [jid] = await clients.pair(OWN)
     contact = simulator.contact(CONTACT)
-    from wa_worker.dev.simulator.protobufs import Message
-
     message = Message()
     message.deviceSentMessage.destinationJID = contact.jid
     message.deviceSentMessage.message.conversation = "typed on the phone"
@@ -223,6 +220,3 @@ async def test_the_own_phone_writes(simulator: Simulator, clients: Clients) -> N
 async def test_an_unknown_device(simulator: Simulator) -> None:
     with pytest.raises(UnknownDevice):
         await simulator.contact(CONTACT).send("5511999990009:1@s.whatsapp.net", "oi")
-
-
-__all__ = ["Client"]

@@ -10,9 +10,7 @@ from wa_worker.dev.simulator.trust import ROOT_VARIABLE, RootKeyNotFound, comman
 
 
 def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        arguments, env={**os.environ, **environment}, capture_output=True, text=True, timeout=20
-    )
+    return subprocess.run(arguments, env={**os.environ, **environment}, capture_output=True, text=True, timeout=20)
 
 
 def test_without_a_key() -> None:

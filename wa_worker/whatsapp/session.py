@@ -201,7 +201,7 @@ class Session:
                 self._log.warning("a message could not be decrypted; WhatsApp is asked for it again")
             elif report := lifecycle.report(code, data):
                 self._report(report)
-        except Exception:
+        except Exception:  # noqa: BLE001 - what leaves a callback is printed and lost
             self._log.exception("an event of the library was not understood", code=code)
         finally:
             self._busy = False

@@ -1,10 +1,8 @@
 """Serves the reference proxy on 127.0.0.1, inside the caller's Trio run.
 
-Owns the port and the connections. Hypercorn's `serve` gives no handle on either, so this accepts by itself
-and lends each connection to `TCPServer`, the part of Hypercorn that speaks HTTP on one: that is what makes
-it possible to count connections, to cut one, to go down and come up on the same port, and to stop at once
-with idle clients around. Leaving `open_proxy` closes all connections without waiting for anybody; state
-changes are never left half done.
+Owns the port and the connections (`wa_worker.serving` speaks HTTP on each), so that it can count them, cut one, go
+down and come up on the same port, and stop at once with idle clients around. Leaving `open_proxy` closes all
+connections without waiting for anybody; state changes are never left half done.
 """
 
 from __future__ import annotations
@@ -15,13 +13,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import h11
 import trio
-from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.config import Config
-from hypercorn.trio.tcp_server import TCPServer
-from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework, ConnectionState, LifespanState
+
+from wa_worker.serving import HttpServer
 
 from .admin import create_admin
 from .app import create_app
@@ -90,12 +84,7 @@ class ReferenceProxy:
         admin = create_admin(store, faults, secret=secret, connections=lambda: self.connections_opened)
         app.register_blueprint(admin)
         layer = FaultLayer(cast(Any, app), faults, on_request=self._on_request, cut=self._cut)
-        self._app = ASGIWrapper(cast(ASGIFramework, layer))
-        self._config = Config()
-        self._config.errorlog = None
-        self._config.keep_alive_timeout = _KEEP_ALIVE_SECONDS
-        self._config.keep_alive_max_requests = 2**31  # a benchmark's connections are not to be recycled
-        self._config.include_server_header = False
+        self._server = HttpServer(layer, keep_alive=_KEEP_ALIVE_SECONDS)
 
     @property
     def connections_open(self) -> int:
@@ -156,16 +145,7 @@ class ReferenceProxy:
             return  # it has gone already
         self._streams[client] = stream
         try:
-            await _Connection(
-                self._app,
-                self._config,
-                WorkerContext(None),
-                ConnectionState(LifespanState({})),
-                cast(Any, stream),
-            ).run()
-        except* (h11.LocalProtocolError, trio.BusyResourceError):
-            # A malformed request: Hypercorn's answer to it and the application's got in each other's way.
-            pass
+            await self._server.talk(stream)
         finally:
             del self._streams[client]
             self.changed.ring()
@@ -177,14 +157,6 @@ class ReferenceProxy:
     async def _cut(self, scope: Scope) -> None:
         await trio.lowlevel.checkpoint()
         self._streams[tuple(scope["client"])].socket.close()
-
-
-class _Connection(TCPServer):
-    async def _read_data(self) -> None:
-        """Until the client has gone."""
-        await super()._read_data()
-        # Hypercorn would keep the socket until the keep-alive time has passed.
-        await self.idle_task.stop()
 
 
 def _bind(port: int) -> socket.socket:
