@@ -1,11 +1,13 @@
 """The only package that imports neonize: sessions, pairing, translation.
 
-neonize takes half a second to import, so nothing here is imported before `load()`, which is for a thread.
+neonize takes half a second to import, so the modules that need it are imported by `load()`, which is for a thread.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import wa_worker.whatsapp.libmagic  # noqa: F401 - before anything here imports neonize
 
 if TYPE_CHECKING:
     from wa_worker.whatsapp.bridge import WhatsApp as WhatsApp

@@ -51,6 +51,7 @@ class Mailbox:
         self._unsent: deque[Letter | Node] = deque()
         self._under_way: set[LetterKey] = set()
         self._backlog: set[LetterKey] = set()
+        self._asked: dict[str, Node] = {}
 
     def pending(self) -> list[str]:
         return [letter.wa_id for letter in self._pending.values()]
@@ -77,11 +78,23 @@ class Mailbox:
             self._under_way.discard(key)
         self._send()
 
+    def ask(self, wa_id: str, receipt: Node) -> None:
+        """Send a retry receipt for one of the device's own messages, again after each login until it is acked."""
+        self._asked[wa_id] = receipt
+        if self._connection is not None:
+            self._connection.send(receipt)
+
+    def asked(self, wa_id: str) -> None:
+        """The device has acknowledged this retry receipt."""
+        self._asked.pop(wa_id, None)
+
     def attach(self, connection: Connection, *, end_of_backlog: bool) -> None:
         """Deliver through this connection from now on, the backlog first, then `<offline/>` if asked for."""
         self._connection = connection
         self._under_way = set()
         self._backlog = set(self._pending)
+        for receipt in self._asked.values():
+            connection.send(receipt)
         self._unsent = deque(self._pending.values())
         if end_of_backlog:
             self._unsent.append(Node("ib", {}, [Node("offline", {"count": str(len(self._backlog))})]))

@@ -71,6 +71,8 @@ def take_ack(device: Device, stanza: Node) -> None:
     For any other undecryptable message whatsmeow sends a retry receipt *and* an ack without an error, in no
     particular order (`decryptMessages` in message.go): that one stays pending until the retry has arrived.
     """
+    if stanza.attrs.get("class") == "receipt":
+        device.mailbox.asked(stanza.attrs["id"])
     if stanza.attrs.get("class") != "message":
         return
     key: LetterKey = (stanza.attrs.get("to", SERVER), stanza.attrs["id"])

@@ -1,0 +1,12 @@
+"""Import this before neonize: it imports python-magic, which fails on a machine without libmagic.
+
+The system's libmagic is used if there is one, else the one that comes in pylibmagic's wheel. (neonize wants it for
+media; we send text.)
+"""
+
+import ctypes
+
+try:
+    ctypes.CDLL("libmagic.so.1")
+except OSError:
+    import pylibmagic  # noqa: F401 - importing it makes python-magic find its library
