@@ -1,0 +1,59 @@
+"""Options and the closing table of the fault suite."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+
+import attrs
+import pytest
+
+from tests.faults.run import Account
+
+ACCOUNTS = pytest.StashKey[list[Account]]()
+
+
+@pytest.fixture(scope="session")
+def accounts(pytestconfig: pytest.Config) -> list[Account]:
+    return pytestconfig.stash.setdefault(ACCOUNTS, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    accounts = config.stash.get(ACCOUNTS, [])
+    if not accounts:
+        return
+    table = summary(accounts)
+    terminalreporter.section("fault suite")
+    for name, value in table.items():
+        terminalreporter.write_line(f"  {name:<48} {value}")
+    if report := config.getoption("--fault-report"):
+        Path(report).write_text(json.dumps({"summary": table, "runs": [_row(a) for a in accounts]}, indent=1) + "\n")
+
+
+def summary(accounts: list[Account]) -> dict[str, str | int]:
+    recovery = sorted(account.recovery for account in accounts)
+    quantile = statistics.quantiles(recovery, n=100) if len(recovery) > 1 else recovery * 99
+    return {
+        "runs": len(accounts),
+        "incidents": sum(len(a.incidents) for a in accounts),
+        "messages out": sum(a.out for a in accounts),
+        "messages in": sum(a.inbound for a in accounts),
+        "lost out": sum(len(a.lost_out) for a in accounts),
+        "lost in (of those the journal had)": sum(len(a.lost_in) for a in accounts),
+        "doubled out (not counted as uncertain)": sum(len(a.doubled_out) for a in accounts),
+        "doubled in": sum(len(a.doubled_in) for a in accounts),
+        "out of order within a chat": sum(len(a.out_of_order) for a in accounts),
+        "unfinished rows": sum(len(a.unfinished) for a in accounts),
+        "uncertain sends": sum(a.uncertain for a in accounts),
+        "second copies of uncertain sends": sum(a.copies_of_uncertain for a in accounts),
+        "in caught inside the library by a kill -9": sum(a.gone_with_a_kill for a in accounts),
+        "out never readable at the contact": sum(a.unreadable for a in accounts),
+        "recovery p50 / p99": f"{quantile[49]:.1f} s / {quantile[98]:.1f} s",
+    }
+
+
+def _row(account: Account) -> dict[str, object]:
+    row = attrs.asdict(account, recurse=False)
+    row["incidents"] = [f"{i.at:.1f} s {i.trouble.name} {i.lasts:.1f} s" for i in account.incidents]
+    return row

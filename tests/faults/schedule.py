@@ -1,0 +1,49 @@
+"""A seeded schedule of faults: what goes wrong, when, for how long. Pure, so that a seed reproduces a run."""
+
+from __future__ import annotations
+
+import enum
+import random
+
+import attrs
+
+
+class Trouble(enum.Enum):
+    PROXY_DOWN = "the proxy refuses connections"
+    PROXY_FLAPS = "the proxy comes and goes"
+    PROXY_SLOW = "every call takes 0.3 s"
+    PROXY_401 = "every call answers 401"
+    PROXY_503 = "every call answers 503"
+    PROXY_CUTS = "a third of the calls is cut off"
+    PROXY_HANGS = "calls are accepted and never answered"
+    MARK_APPLIED_500 = "mark-sent applies and answers 500"
+    INBOUND_APPLIED_500 = "inbound applies and answers 500"
+    INBOUND_429 = "inbound answers 429 with Retry-After"
+    SOCKETS_DROPPED = "WhatsApp cuts all sockets"
+    SOCKET_DROPPED = "WhatsApp cuts one socket"
+    ACKS_SWALLOWED = "WhatsApp takes messages and cuts before its answer"
+    WHATSAPP_REFUSES = "WhatsApp refuses connections and cuts those there are"
+    KILLED = "kill -9, then a restart"
+    TERMINATED = "SIGTERM, then a restart"
+
+
+@attrs.frozen
+class Incident:
+    """At `at` seconds `trouble` begins, for `lasts` seconds; `pick` chooses an instance where one is meant."""
+
+    at: float
+    trouble: Trouble
+    lasts: float
+    pick: int
+
+
+def schedule(seed: int, length: float, instances: int) -> list[Incident]:
+    """Incidents over `length` seconds, one after another with gaps, in any mixture."""
+    rng = random.Random(seed)
+    incidents: list[Incident] = []
+    now = rng.uniform(0.2, 1.5)
+    while now < length:
+        lasts = rng.uniform(0.3, 2.5)
+        incidents.append(Incident(now, rng.choice(list(Trouble)), lasts, rng.randrange(instances)))
+        now += lasts + rng.uniform(0.0, 1.2)
+    return incidents

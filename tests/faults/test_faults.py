@@ -1,0 +1,38 @@
+"""P1-P4 under seeded faults, with the real process, library, proxy and files. See run.py for the oracle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.faults.run import Account, fault_run
+
+pytestmark = pytest.mark.faults
+
+AT_ONCE = 4
+"""Runs side by side: each mostly waits."""
+
+
+async def test_seeded_faults(tmp_path: Path, pytestconfig: pytest.Config, accounts: list[Account]) -> None:
+    first, runs = pytestconfig.getoption("--fault-seed"), pytestconfig.getoption("--fault-runs")
+    seeds = iter(range(first, first + runs))
+    bad: list[str] = []
+
+    async def take_turns() -> None:
+        for seed in seeds:
+            folder = tmp_path / str(seed)
+            folder.mkdir()
+            account = await fault_run(seed, folder)
+            accounts.append(account)
+            troubles = ", ".join(i.trouble.name for i in account.incidents)
+            verdict = "; ".join(account.broken) or "held"
+            print(f"seed {seed}: {verdict} ({account.recovery:.1f} s; {troubles})", flush=True)
+            if account.broken:
+                bad.append(f"seed {seed} (--fault-seed {seed} --fault-runs 1): {verdict}")
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(min(AT_ONCE, runs)):
+            nursery.start_soon(take_turns)
+    assert not bad, "\n".join(bad)
