@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
+from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -38,6 +40,57 @@ def run() -> None:
     from wa_worker.whatsapp.pairing import HOST_COMMAND
 
     run_worker(HOST_COMMAND)
+
+
+@cli.command()
+@click.option("--simulate", is_flag=True, help="A simulated WhatsApp, phone and contacts: no phone, no internet.")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keeps the session and the proxy's database there.  [default: a temporary one]",
+)
+@click.option(
+    "--proxy-port", type=click.IntRange(0, 65535), default=0, help="Port of the proxy.  [default: any free one]"
+)
+@click.option("--once", is_flag=True, help="With --simulate: exit 0 once a message and its answer were seen, else 1.")
+@click.option("--verbose", is_flag=True, help="Show the worker's log, too.")
+def dev(simulate: bool, folder: Path | None, proxy_port: int, once: bool, verbose: bool) -> None:
+    """Try it on this machine: a reference proxy and the worker, until Ctrl-C.
+
+    Draws the QR code to scan, says what happens, and prints the curl line that queues a message. With --simulate
+    it needs no phone: one is simulated, and every contact answers.
+
+    \b
+    Exit codes: 0 ended by Ctrl-C (with --once: the loop was seen), 1 the worker died or could not start.
+    """
+    if once and not simulate:
+        raise click.UsageError("--once needs --simulate")
+    needed = ("zxingcpp", "trustme", "waton", "wsproto", "cryptography") if simulate else ("zxingcpp",)
+    try:
+        for module in needed:
+            import_module(module)
+    except ModuleNotFoundError as error:
+        click.echo(f"error: {error.name} is not installed. This command needs: pip install 'wa-worker[dev]'", err=True)
+        sys.exit(1)
+    if simulate and sys.platform != "linux":
+        click.echo("error: the simulated WhatsApp works on Linux only. Without --simulate this works here.", err=True)
+        sys.exit(1)
+    import trio
+
+    from wa_worker.dev.session import CannotStartError, run_dev
+    from wa_worker.dev.show import Options
+    from wa_worker.dev.terminal import Terminal
+
+    os.umask(0o077)
+    terminal = Terminal(sys.stdout, colours="NO_COLOR" not in os.environ)
+    try:
+        code = trio.run(run_dev, Options(folder, proxy_port, simulate, once, verbose), os.environ, terminal)
+    except CannotStartError as error:
+        click.echo(f"error: {error}", err=True)
+        code = 1
+    except KeyboardInterrupt:  # before or after the time in which the session takes signals itself
+        code = 0
+    sys.exit(code)
 
 
 def run_worker(pairing_command: Sequence[str]) -> NoReturn:

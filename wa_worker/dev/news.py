@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wa_worker.dev.proxy import InboundRow, MessageId, MessageRow, Store
+from wa_worker.dev.proxy import InboundRow, MessageId, Store
 from wa_worker.dev.terminal import Line
 
 _COLOURS = {"CONNECTED": "green", "CONNECTING": "yellow", "DISCONNECTED": "red"}
+
+FROM_WHATSAPP = ("a QR code from WhatsApp", "WhatsApp to let us in")
+"""What only WhatsApp can give, of all that is waited for."""
 
 
 class News:
@@ -62,7 +65,7 @@ class News:
             return []
         rows = store.inbound(self._instance)[self._inbound :]
         self._inbound += len(rows)
-        return [Line("in", f"from {_sender(row)}: {_content(row)}", row.received_at, "green") for row in rows]
+        return [Line("in", f"/inbound from {_sender(row)}: {_content(row)}", row.received_at, "green") for row in rows]
 
 
 def expected(store: Store, instance: str, *, simulated: bool, since: float) -> str | None:
@@ -74,7 +77,7 @@ def expected(store: Store, instance: str, *, simulated: bool, since: float) -> s
             return "the simulated phone" if simulated else None  # a person takes the time it takes
         new = [change for change in statuses if change.at >= since]
         codes = any(change.qr_code for change in new) or any(change.status == "CONNECTED" for change in statuses)
-        return "WhatsApp to let us in" if codes else "a QR code from WhatsApp"
+        return FROM_WHATSAPP[1] if codes else FROM_WHATSAPP[0]
     for message in store.messages(instance):
         if message.status == "queued":
             return f"message #{message.id} to be sent"
@@ -97,7 +100,3 @@ def phone_or_jid(jid: str) -> str:
     """A person's JID as the phone number that it is; any other as it stands."""
     user, _, server = jid.partition("@")
     return f"+{user}" if server == "s.whatsapp.net" and user.isdigit() else jid
-
-
-def is_sent(row: MessageRow) -> bool:
-    return row.status == "sent"

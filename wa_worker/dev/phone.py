@@ -1,57 +1,57 @@
-"""The simulated people of `wa-worker dev --simulate`: the owner of the phone that scans, and contacts that answer.
+"""The people of `wa-worker dev --simulate`: the owner of the phone that scans, and contacts that answer.
 
-Owns whom they are and what they say. The phone reads the QR code from the picture at the proxy, as a camera would
-from a page, and scans each new one: after a logout, too. Stops when cancelled.
+Owns who they are and what they say. The phone reads the QR code from the picture at the proxy, as a camera would
+from a page. No tasks of its own: the session hands it pictures, the simulator messages.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
+from typing import Protocol
 
 import trio
 
 from wa_worker.dev.news import phone_or_jid
-from wa_worker.dev.proxy import ReferenceProxy, Store
 from wa_worker.dev.qr import read_png_data_url
+from wa_worker.dev.simulated_worker import worker_command
 from wa_worker.dev.simulator import Contact, PairingFailed, Received, Simulator, UnknownDevice, UnknownQR
-from wa_worker.dev.terminal import Terminal
 from wa_worker.jid import USER, destination
 
 PHONE = "5511999990001"
-CONTACT = "+55 11 98888-0002"
-CONTACT_NAME = "Ana"
 
 
-def answer_to(text: str) -> str:
-    """What a contact answers."""
-    return f"You said: {text}"
+class Say(Protocol):
+    def __call__(self, subject: str, text: str, colour: str | None = None) -> None: ...
 
 
-async def run_phone(simulator: Simulator, proxy: ReferenceProxy, instance: str, terminal: Terminal) -> None:
-    """Scans each QR code that this instance shows."""
-    seen: str | None = None
+class Everybody:
+    """All who are on the simulated WhatsApp. `say` is the session's."""
 
-    def new_picture(store: Store) -> str | None:
-        row = store.instance(instance)
-        return row.qr_code if row is not None and row.qr_code != seen else None
+    contact = "+55 11 98888-0002"
+    first_message = "Hello from wa-worker"
+    first_answer = f"You said: {first_message}"
 
-    while True:
-        seen = await proxy.wait_for(new_picture)
-        assert seen is not None
-        try:
-            code = await trio.to_thread.run_sync(read_png_data_url, seen)
-            terminal.say("phone", f"+{PHONE} scans the QR code from the picture")
-            await simulator.scan(code, PHONE)
-        except (ValueError, UnknownQR, PairingFailed) as error:  # the next code is another chance
-            terminal.say("phone", f"could not link the device: {error}", "red")
-
-
-class Contacts:
-    """Whoever is written to: they tell what they read, and answer it."""
-
-    def __init__(self, simulator: Simulator, terminal: Terminal) -> None:
+    def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
-        self._terminal = terminal
+        self.say: Say = lambda subject, text, colour=None: None
+
+    @property
+    def worker_command(self) -> Sequence[str]:
+        return worker_command()
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """What the worker's process needs to get here."""
+        return self._simulator.environment(folder)
+
+    async def scan(self, picture: str) -> None:
+        """The phone scans the code in a PNG data URL and waits for the device to confirm. A failure is told."""
+        self.say("phone", f"+{PHONE} scans the code from that picture")
+        try:
+            await self._simulator.scan(await trio.to_thread.run_sync(read_png_data_url, picture), PHONE)
+        except (ValueError, UnknownQR, PairingFailed) as error:  # the next code is another chance
+            self.say("phone", f"could not link the device: {error}", "red")
 
     def attend(self, to: str) -> None:
         """Somebody is about to get a message at this address. Groups, and what is no address, have nobody."""
@@ -64,9 +64,9 @@ class Contacts:
             contact.on_message = partial(self._answer, contact)
 
     async def _answer(self, contact: Contact, received: Received) -> None:
-        self._terminal.say("contact", f"{phone_or_jid(contact.jid)} reads: {received.text}")
-        name = CONTACT_NAME if contact.jid == destination(CONTACT) else None
+        self.say("contact", f"{phone_or_jid(contact.jid)} decrypts: {received.text}")
+        name = "Ana" if contact.jid == destination(self.contact) else None
         try:
-            await contact.send(received.from_device, answer_to(received.text), push_name=name)
+            await contact.send(received.from_device, f"You said: {received.text}", push_name=name)
         except UnknownDevice:
-            self._terminal.say("contact", "cannot answer: the device was logged out", "red")
+            self.say("contact", "cannot answer: the device was logged out", "red")

@@ -7,7 +7,6 @@ its second signal: whoever opened it stops it. It is gone when `open_worker` is 
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from collections import deque
@@ -17,8 +16,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import trio
-
-from wa_worker.config import Settings
 
 STOP_PATIENCE = 12.0
 """Seconds from SIGTERM to SIGKILL: a worker that is told to stop ends by itself within 10."""
@@ -40,24 +37,39 @@ class WorkerProcess:
         self.last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self.log_ended = trio.Event()
         self._on_log = on_log
+        self._reading = trio.CancelScope(shield=True)
 
     async def read_log(self, file: BinaryIO) -> None:
-        """Copies the log until it ends."""
+        """Copies the log until it ends. A cancel is heeded once `stop` has had its time."""
         assert self.process.stderr is not None
         rest = b""
-        async for chunk in self.process.stderr:
-            file.write(chunk)
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                self._take(line.decode(errors="replace"))
+        with self._reading:
+            async for chunk in self.process.stderr:
+                file.write(chunk)
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    self._take(line.decode(errors="replace"))
         self.log_ended.set()
+
+    async def stop(self) -> None:
+        """SIGTERM, then SIGKILL. Takes up to STOP_PATIENCE + 1 s, cancelled or not."""
+        with trio.move_on_after(STOP_PATIENCE, shield=True):
+            if self.process.returncode is None:
+                self.process.terminate()
+            await self.process.wait()
+        if self.process.returncode is None:
+            self.process.kill()
+        with trio.move_on_after(1, shield=True):
+            await self.process.wait()
+            await self.log_ended.wait()
+        self._reading.cancel()
 
     def _take(self, line: str) -> None:
         try:
             fields = json.loads(line)
-            event = fields if isinstance(fields, dict) else {"event": line}
         except ValueError:
-            event = {"event": line}
+            fields = line
+        event: dict[str, Any] = fields if isinstance(fields, dict) else {"event": line}
         if event.get("event") == "health answers":
             self.port = event["port"]
         self.last_lines.append(in_words(event))
@@ -84,9 +96,47 @@ async def open_worker(
         )
         worker = WorkerProcess(process, on_log)
         async with trio.open_nursery() as nursery:
-            with trio.CancelScope(shield=True) as reading:
-                nursery.start_soon(_within, reading, worker.read_log, file)
+            nursery.start_soon(worker.read_log, file)
             try:
                 yield worker
             finally:
-                pass
+                await worker.stop()
+                nursery.cancel_scope.cancel()
+
+
+def environment(
+    inherited: Mapping[str, str], *, url: str, secret: str, auth_dir: Path, simulation: Mapping[str, str] | None
+) -> dict[str, str]:
+    """The worker's environment: the inherited one, this proxy, polls that a person can watch.
+
+    `simulation` is what the simulated WhatsApp asks for, None for the real one.
+    """
+    ours = {
+        "EDGE_BASE_URL": url,
+        "WORKER_SECRET": secret,
+        "AUTH_DIR": str(auth_dir),
+        "BIND_HOST": "127.0.0.1",
+        "PORT": inherited.get("PORT") or "0",
+        "INSTANCE_POLL_MS": "1000",
+        "MSG_POLL_MS": "500",
+        "LOG_FORMAT": "json",
+        "NEONIZE_BOT_TAG": "off",
+        "PYTHONUNBUFFERED": "1",
+    }
+    replaced = {f"{name}_FILE" for name in ours}
+    if simulation is not None:
+        ours |= simulation
+        replaced |= {name for name in inherited if name.lower() in _PROXIES}
+    else:
+        # The proxy is on this machine, also for those who reach WhatsApp through another.
+        no_proxy = ",".join(filter(None, (inherited.get("no_proxy") or inherited.get("NO_PROXY"), "127.0.0.1")))
+        ours |= {"NO_PROXY": no_proxy, "no_proxy": no_proxy}
+    return {**{name: value for name, value in inherited.items() if name not in replaced}, **ours}
+
+
+def in_words(event: Mapping[str, Any]) -> str:
+    """A line of the worker's log for people."""
+    skipped = {"event", "level", "timestamp", "logger"}
+    fields = " ".join(f"{name}={value}" for name, value in event.items() if name not in skipped)
+    level = event.get("level", "info")
+    return f"{'' if level == 'info' else f'{level}: '}{event.get('event', '')} {fields}".rstrip()

@@ -1,0 +1,116 @@
+"""`wa-worker dev`: the reference proxy, the worker and, if wished, a simulated WhatsApp, until Ctrl-C.
+
+`run_dev()` is the task tree. Proxy, simulator and narrator outlive the worker, so that its last words are seen. It
+ends on SIGINT, SIGTERM or SIGHUP, when nobody reads the output any more, when the worker dies, and with `once` when
+the loop was seen. What it shows is in show.py, the people of the simulation are in phone.py.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import signal
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from wa_worker.dev.proxy import ReferenceProxy, open_proxy
+from wa_worker.dev.show import INSTANCE, Options, Show
+from wa_worker.dev.terminal import Terminal
+from wa_worker.dev.worker_process import REAL_COMMAND, environment, open_worker
+from wa_worker.whatsapp.reach import Reach, target
+
+if TYPE_CHECKING:
+    from wa_worker.dev.phone import Everybody
+
+
+class CannotStartError(Exception):
+    """The folder or the port cannot be had; the text says what to do."""
+
+
+async def run_dev(options: Options, environ: Mapping[str, str], terminal: Terminal) -> int:
+    """Runs it all. Returns the exit code: 0 ended as wished, 1 the worker died or the loop was not seen.
+
+    Raises CannotStartError. Takes up to 13 s to end, cancelled or not.
+    """
+    secret = environ.get("WORKER_SECRET", "").strip() or secrets.token_hex(12)
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals, _folder(options) as folder:
+        async with (
+            _proxy(folder, secret, options.proxy_port) as proxy,
+            _everybody(options) as everybody,
+            trio.open_nursery() as services,
+        ):
+            reach = None if everybody else Reach(*target(environ))
+            show = Show(options, folder, proxy, everybody, reach, terminal)
+            show.introduce()
+            services.start_soon(show.narrate)
+            services.start_soon(show.show_codes)
+            simulated = (everybody.worker_command, everybody.environment(folder)) if everybody else None
+            command, simulation = simulated or (REAL_COMMAND, None)
+            variables = environment(
+                environ, url=proxy.url, secret=secret, auth_dir=folder / "auth", simulation=simulation
+            )
+            log = folder / "worker.log"
+            async with open_worker(command, variables, log, on_log=show.take_log) as worker:
+                services.start_soon(show.heed_signals, signals, worker)
+                with show.work:
+                    await show.play(worker)
+                if runs := worker.process.returncode is None:
+                    show.say("worker", "stopping")
+            if runs:
+                show.say("worker", "stopped")
+            services.cancel_scope.cancel()
+        show.take_leave()
+        return show.exit_code
+
+
+@contextmanager
+def _folder(options: Options) -> Iterator[Path]:
+    """Where everything is kept. A simulation has a place of its own in a given folder: sessions of the real WhatsApp
+    that it finds would be logged out by it."""
+    if options.folder is None:
+        with tempfile.TemporaryDirectory(prefix="wa-worker-dev-", ignore_cleanup_errors=True) as name:
+            yield Path(name)
+        return
+    folder = options.folder / "simulated" if options.simulate else options.folder
+    folder = folder.absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStartError(f"cannot make the folder {folder}: {error.strerror}. Give another --folder.") from error
+    try:
+        yield folder
+    finally:
+        if options.simulate:  # the server that knew this device is gone
+            shutil.rmtree(folder / "auth" / INSTANCE, ignore_errors=True)
+
+
+@asynccontextmanager
+async def _proxy(folder: Path, secret: str, port: int) -> AsyncIterator[ReferenceProxy]:
+    async with AsyncExitStack() as stack:
+        try:
+            proxy = await stack.enter_async_context(open_proxy(folder / "proxy.db", secret=secret, port=port))
+        except OSError as error:
+            raise CannotStartError(
+                f"cannot listen on port {port}: {error.strerror}. Give another --proxy-port."
+            ) from error
+        except sqlite3.Error as error:
+            raise CannotStartError(f"cannot use {folder / 'proxy.db'}: {error}. Give another --folder.") from error
+        yield proxy
+
+
+@asynccontextmanager
+async def _everybody(options: Options) -> AsyncIterator[Everybody | None]:
+    if not options.simulate:
+        yield None
+        return
+    from wa_worker.dev.phone import Everybody
+    from wa_worker.dev.simulator import open_simulator
+
+    async with open_simulator() as simulator:
+        yield Everybody(simulator)
