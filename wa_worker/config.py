@@ -148,6 +148,18 @@ class Settings:
         return cls(**values)
 
 
+def auth_dir_from(environ: Mapping[str, str]) -> Path:
+    """AUTH_DIR by itself, for commands that need no proxy. Raises ConfigError."""
+    field = attrs.fields(Settings).auth_dir
+    name = field.metadata["name"]
+    try:
+        text = _lookup(environ, name)
+        path: Any = field.default if text is None else field.metadata["convert"](text)
+    except ValueError as error:
+        raise ConfigError([f"{name} {error}."]) from None
+    return Path(path)
+
+
 class _LogLevel(enum.Enum):
     DEBUG = "debug"
     INFO = "info"

@@ -141,6 +141,7 @@ TABLE: dict[tuple[State, Event], Move] = {
     (State.CONNECTED, Event.CONNECTED): Move(State.CONNECTED, Action.STAY),
     (State.CONNECTED, Event.DISCONNECTED): Move(State.RECONNECTING, Action.STAY),
     (State.CONNECTED, Event.DEAF): _REOPEN,
+    **{(state, Event.DEAF): Move(state, Action.STAY) for state in (State.OPENING, State.RECONNECTING)},
     (State.RECONNECTING, Event.CONNECTED): Move(State.CONNECTED, Action.STAY),
     (State.RECONNECTING, Event.DISCONNECTED): Move(State.RECONNECTING, Action.STAY),
     (State.RECONNECTING, Event.DEADLINE): _REOPEN,

@@ -7,6 +7,7 @@ instance is gone.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import attrs
 import structlog
 import trio
 
+from wa_worker.backoff import jittered
 from wa_worker.config import OnUncertain, Settings
 from wa_worker.connection import CONDITIONS, PROVEN, QUICK, Action, Event, Move, State, step
 from wa_worker.edge import EdgeClient
@@ -34,6 +36,12 @@ if TYPE_CHECKING:
     from wa_worker.whatsapp.session import Session
 
 log = structlog.get_logger(__name__)
+
+OFFLINE_PATIENCE = 60.0
+"""Seconds of silence after CONNECTED without the end of the offline sync, after which a session counts as deaf."""
+
+BAN_MARGIN = 5.0
+"""Seconds, about, that are waited beyond the end of a ban."""
 
 FAREWELL = 3.0
 """Seconds for the last DISCONNECTED when the worker stops; then the next start corrects the proxy (P6)."""
@@ -116,6 +124,8 @@ class _Life:
         self._state = State.RETRYING
         self._entered = trio.current_time()
         self._delays: dict[int, Iterator[float]] = {}
+        self._proven = False
+        """Whether it was CONNECTED for a while since the last hold."""
         self._connected = trio.Event()
 
     async def run(self) -> None:
@@ -135,6 +145,7 @@ class _Life:
         before, self._state = self._state, move.to
         if before is State.CONNECTED and move.to is not State.CONNECTED:
             if trio.current_time() - self._entered >= PROVEN:
+                self._proven = True
                 self._delays.clear()
             self._connected = trio.Event()
         if move.to is not before or event is Event.QR:
@@ -195,13 +206,21 @@ class _Life:
         raise AssertionError("unreachable")
 
     async def _next(self, session: Session) -> Report:
-        """The next report, or DEADLINE."""
+        """The next report; DEADLINE or DEAF when the watch runs out."""
         from wa_worker.whatsapp.lifecycle import Report
 
-        deadline = CONDITIONS[self._state].deadline
-        with trio.move_on_at(self._entered + deadline if deadline is not None else float("inf")):
-            return await session.next_report()
-        return Report(Event.DEADLINE)
+        while True:
+            deadline = CONDITIONS[self._state].deadline
+            until = self._entered + deadline if deadline is not None else math.inf
+            if watched := self._state is State.CONNECTED and not session.offline_synced:
+                silence = time.monotonic() - session.last_heard
+                until = trio.current_time() + max(OFFLINE_PATIENCE - silence, 0.1)
+            with trio.move_on_at(until):
+                return await session.next_report()
+            if not watched:
+                return Report(Event.DEADLINE)
+            if not session.offline_synced and time.monotonic() - session.last_heard >= OFFLINE_PATIENCE:
+                return Report(Event.DEAF, "connected, but what waited at WhatsApp never came")
 
     async def _poll(self, session: Session) -> None:
         await run_outbox(
@@ -244,14 +263,19 @@ class _Life:
 
     async def _hold(self, move: Move, report: Report | None) -> None:
         """Keeps away for as long as the policy says, or a ban lasts; over a restart too."""
-        pause = self._pause(move)
-        if report is not None and report.seconds is not None:
-            pause = max(report.seconds, pause)
-        reason = report.event.name if report else "OUTDATED"
+        assert move.pause is not None
+        reason = report.event if report else Event.OUTDATED
+        holds = self._on.journal.holds
         try:
-            await trio.to_thread.run_sync(self._on.journal.holds.put, self._instance, reason, pause)
+            times = await trio.to_thread.run_sync(holds.times, self._instance, reason.name)
+            pause = move.pause.delay(0 if self._proven else times)
+            if report is not None and report.seconds is not None:
+                pause = report.seconds + jittered(BAN_MARGIN)
+            await trio.to_thread.run_sync(holds.put, self._instance, reason.name, pause, self._proven)
         except JournalError as error:
             self._log.error("the journal cannot commit", reason=str(error))
+            pause = move.pause.delay(0)
+        self._proven = False
         self._log.info("next try later", seconds=round(pause))
         await trio.sleep(pause)
 

@@ -83,5 +83,6 @@ def masked(text: str) -> str:
 
 
 _PHONE_LIKE = re.compile(
-    r"(?<![0-9A-Za-z])\+?[0-9][0-9 ()\-.]{5,20}[0-9](?![0-9A-Za-z])|(?<![0-9A-Za-z])[0-9]{7,20}(?=[:@])"
+    r"(?<![0-9A-Za-z.])\+?[0-9][0-9 ()\-]{5,20}[0-9](?![0-9A-Za-z.]?[0-9A-Za-z])"  # as people write them
+    r"|(?<![0-9A-Za-z])[0-9]{7,20}(?=[:@])"  # the user part of a JID, with or without a device
 )

@@ -28,6 +28,10 @@ OUTAGE = 4
 SCAN = 256
 """Lanes looked up at once."""
 
+RESCAN = 30.0
+"""Seconds after which rows are looked for though nothing rang: `wa-worker journal` changes them from another process,
+and cannot ring in this one."""
+
 
 class Lanes:
     """`find(after, limit)` names lanes with rows, ascending, blocking: it is called on a thread. `work(lane)` does
@@ -73,11 +77,12 @@ class Lanes:
                     await self.wakeup.wait()
 
     def _next_try(self) -> float:
+        latest = trio.current_time() + RESCAN
         if self._down:
-            return trio.current_time() + 3600 if self._busy else self._outage_until
-        if len(self._busy) >= self._width or not self._resting:
-            return trio.current_time() + 3600  # a ring comes first
-        return min(until for until, _ in self._resting.values())
+            return latest if self._busy else min(latest, self._outage_until)
+        if len(self._busy) >= self._width:
+            return latest  # a ring comes first
+        return min([latest, *(until for lane, (until, _) in self._resting.items() if lane not in self._busy)])
 
     @property
     def _down(self) -> bool:
@@ -86,8 +91,10 @@ class Lanes:
     async def _fill(self, nursery: trio.Nursery) -> None:
         """Starts lanes in turn, from behind the last one started, until all places are taken or all are seen."""
         wrapped = False
+        unseen = self._resting.keys() | self._failed_since_success
         while self._places() > 0:
             found = await trio.to_thread.run_sync(self._find, self._cursor, SCAN)
+            unseen.difference_update(found)
             for lane in found:
                 if self._places() <= 0:
                     return
@@ -98,8 +105,15 @@ class Lanes:
             if len(found) < SCAN:
                 self._cursor = 0
                 if wrapped:
+                    self._forget(unseen - self._busy)
                     return
                 wrapped = True
+
+    def _forget(self, lanes: set[int]) -> None:
+        """Another process took their rows (a person discarded them): nothing is left that could try or succeed."""
+        for lane in lanes:
+            self._resting.pop(lane, None)
+        self._failed_since_success -= lanes
 
     def _places(self) -> int:
         if not self._down:
@@ -134,7 +148,7 @@ class Lanes:
         self._resting[lane] = (trio.current_time() + pause, times + 1)
         if error.is_outage:
             self._failed_since_success.add(lane)
-        if self._down:
+        if self._down and trio.current_time() >= self._outage_until:  # not once for each lane that was under way
             self._outage_until = trio.current_time() + (error.retry_after or RETRY.delay(self._outages))
             self._outages += 1
 

@@ -73,7 +73,7 @@ def set_up_logs(level: str, form: LogFormat) -> None:
         processors=[
             structlog.stdlib.filter_by_level,
             *shared[:-1],
-            RepeatFilter(),
+            *([RepeatFilter()] if level != "debug" else []),  # who debugs wants every line
             mask,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 
 import pytest
 import trio
@@ -20,14 +19,7 @@ async def _stops(worker: Worker, number: signal.Signals = signal.SIGTERM) -> Non
     assert await worker.stop(number) < SOON
     assert worker.process.returncode == 0
     await worker.logged("stopped")
-    assert [pid for pid in below if _alive(pid)] == []
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    assert [pid for pid in below if alive(pid)] == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

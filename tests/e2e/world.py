@@ -84,7 +84,7 @@ class Worker:
         while todo:
             pid = todo.pop()
             for task in Path(f"/proc/{pid}/task").glob("*/children"):
-                children = [int(child) for child in task.read_text().split()]
+                children = [int(child) for child in task.read_text().split() if alive(int(child))]
                 found += children
                 todo += children
         return found
@@ -171,13 +171,23 @@ class World:
             if worker.process.stderr is not None:
                 await trio.aclose_forcefully(worker.process.stderr)
         self._nursery.cancel_scope.cancel()
+        unexpected = [line for worker in self._workers for line in worker.lines if "exception" in line]
+        assert not unexpected, f"a worker logged a traceback: {unexpected[0]['exception'][-2000:]}"
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs: neither gone nor a zombie (neonize leaves one when it is imported)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 async def eventually(holds: Callable[[], object]) -> None:
     """Waits for what rings no bell, such as a process of somebody else's that ends."""
     with trio.fail_after(PATIENCE):
         while not holds():
-            await trio.sleep(0.05)  # noqa: ASYNC110 - nothing tells
+            await trio.sleep(0.05)
 
 
 def _if(row: InstanceRow | None, status: str) -> InstanceRow | None:

@@ -89,7 +89,7 @@ class Run:
 
     async def run(self) -> Account:
         world = self._world
-        self._worker = await world.start_worker(MSG_POLL_MS="300", LOG_LEVEL="info")
+        self._worker = await world.start_worker(MSG_POLL_MS="300", LOG_LEVEL="debug")
         async with trio.open_nursery() as nursery:
             for n, name in enumerate(self._names):
                 nursery.start_soon(self._pair, name, f"55119990000{n:02}")
@@ -184,7 +184,7 @@ class Run:
 
     async def _restart(self, number: signal.Signals) -> None:
         await self._worker.stop(number)
-        self._worker = await self._world.start_worker(MSG_POLL_MS="300", LOG_LEVEL="info")
+        self._worker = await self._world.start_worker(MSG_POLL_MS="300", LOG_LEVEL="debug")
 
     async def _settle(self) -> None:
         """Waits until all has arrived, or nothing does any more."""
@@ -251,8 +251,8 @@ class Run:
         for instance, chat, wa_id, _ in inbox:
             journal_order[instance, chat].append(wa_id)
         proxy_order: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for row in sorted(posted, key=lambda row: row.seq):
-            proxy_order[row.instance_id, row.from_].append(row.wa_message_id)
+        for received in sorted(posted, key=lambda row: row.seq):
+            proxy_order[received.instance_id, str(received.from_)].append(received.wa_message_id)
         account.out_of_order = [str(chat) for chat in proxy_order if proxy_order[chat] != journal_order[chat]]
 
     def _unreadable(self, copies: Counter[str]) -> set[str]:

@@ -11,15 +11,12 @@ from neonize.proto import Neonize_pb2 as pb
 from wa_worker.connection import Event
 
 MESSAGE = 17
-KEEPALIVE_TIMEOUT = 4
-KEEPALIVE_RESTORED = 5
 OFFLINE_SYNC_COMPLETED = 27
 UNDECRYPTABLE = 44
 
 CODES = [
     3,
-    KEEPALIVE_TIMEOUT,
-    KEEPALIVE_RESTORED,
+    4,
     6,
     7,
     8,
@@ -32,6 +29,11 @@ CODES = [
     UNDECRYPTABLE,
 ]
 """What a session subscribes to (numbers: EVENT_TO_INT in neonize/events.py)."""
+
+
+DEAF_AFTER = 2
+"""Unanswered keepalives in a row that make a session deaf. whatsmeow sends one every 20-30 s and waits 10 s for the
+answer, so this is 60-80 s; by itself it would reconnect after 3 minutes (keepalive.go)."""
 
 
 @attrs.frozen
@@ -48,6 +50,9 @@ def report(code: int, data: bytes) -> Report | None:
     match code:
         case 3:
             return Report(Event.CONNECTED)
+        case 4:
+            missed = pb.KeepAliveTimeout.FromString(data).ErrorCount
+            return Report(Event.DEAF, f"{missed} keepalives without an answer") if missed >= DEAF_AFTER else None
         case 6:
             out = pb.LoggedOut.FromString(data)
             when = "at login" if out.OnConnect else "while connected"

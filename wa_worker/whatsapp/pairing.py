@@ -70,6 +70,7 @@ class _Host:
         self.live: dict[str, tuple[InstanceId, trio.MemorySendChannel[PairingEvent]]] = {}
         self.dead = False
         self._stream: trio.SocketStream
+        self._speaking = trio.Lock()
 
     async def run(self, command: Sequence[str], *, task_status: trio.TaskStatus[None]) -> None:
         """Runs the process until it dies, has nothing left to do, or this is cancelled; then it is gone."""
@@ -122,7 +123,8 @@ class _Host:
 
     async def tell(self, **command: str) -> None:
         try:
-            await self._stream.send_all(json.dumps(command).encode() + b"\n")
+            async with self._speaking:
+                await self._stream.send_all(json.dumps(command).encode() + b"\n")
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.dead = True
 

@@ -69,6 +69,9 @@ class Session:
         self.instance = instance
         self.me: translate.Identity | None = None
         self.undecryptable = 0
+        self.offline_synced = False
+        """Whether WhatsApp has said that what waited for us has all been sent; a session that never hears it is deaf."""
+        self.last_heard = time.monotonic()
         self._store = store
         self._client = client
         self._inbox = inbox
@@ -185,11 +188,13 @@ class Session:
         self._reported.ring()
 
     def _on_log(self, level: str, part: str, message: str) -> None:
-        method = {"WARN": self._log.warning, "ERROR": self._log.error}.get(level, self._log.info)
+        # its errors are mostly cut connections, which our own lines speak of when they matter
+        method = self._log.warning if level == "ERROR" and "Socket" not in part else self._log.info
         method("whatsmeow", part=part, reason=message)
 
     def _on_event(self, code: int, data: bytes) -> None:
         self._busy = True
+        self.last_heard = time.monotonic()
         try:
             if code == ME:
                 self.me = translate.identity(pb.Device.FromString(data))
@@ -199,7 +204,11 @@ class Session:
             elif code == lifecycle.UNDECRYPTABLE:
                 self.undecryptable += 1
                 self._log.warning("a message could not be decrypted; WhatsApp is asked for it again")
+            elif code == lifecycle.OFFLINE_SYNC_COMPLETED:
+                self.offline_synced = True
             elif report := lifecycle.report(code, data):
+                if report.event is Event.DISCONNECTED:
+                    self.offline_synced = False
                 self._report(report)
         except Exception:  # noqa: BLE001 - what leaves a callback is printed and lost
             self._log.exception("an event of the library was not understood", code=code)
