@@ -9,6 +9,9 @@ import attrs
 from wa_worker.journal.database import Database
 from wa_worker.models import InstanceId
 
+FORGOTTEN = 86_400.0
+"""Seconds after the end of a hold for which it still counts as a row with the next one."""
+
 
 @attrs.frozen
 class Hold:
@@ -28,18 +31,18 @@ class Holds:
             row = sql.execute("SELECT reason, until, count FROM holds WHERE instance = ?", (instance,)).fetchone()
         return Hold(*row) if row else None
 
-    def put(self, instance: InstanceId, reason: str, delay: float) -> Hold:
-        """Holds for `delay` seconds from now; counts on when the reason is the same as before."""
-        with self._database.transaction() as sql:
-            row = sql.execute(
-                "INSERT INTO holds (instance, reason, until) VALUES (?, ?, ?)"
-                " ON CONFLICT (instance) DO UPDATE SET until = excluded.until,"
-                " count = iif(reason = excluded.reason, count + 1, 1), reason = excluded.reason"
-                " RETURNING reason, until, count",
-                (instance, reason, time.time() + delay),
-            ).fetchone()
-        return Hold(*row)
+    def times(self, instance: InstanceId, reason: str) -> int:
+        """How often in a row it was held for this reason; 0 when the last time is more than a day past."""
+        hold = self.get(instance)
+        if hold is None or hold.reason != reason or time.time() - hold.until > FORGOTTEN:
+            return 0
+        return hold.count
 
-    def clear(self, instance: InstanceId) -> None:
+    def put(self, instance: InstanceId, reason: str, delay: float, anew: bool = False) -> None:
+        """Holds for `delay` seconds from now; counts on from the last time unless it starts `anew`."""
+        count = 1 if anew else self.times(instance, reason) + 1
         with self._database.transaction() as sql:
-            sql.execute("DELETE FROM holds WHERE instance = ?", (instance,))
+            sql.execute(
+                "INSERT OR REPLACE INTO holds (instance, reason, until, count) VALUES (?, ?, ?, ?)",
+                (instance, reason, time.time() + delay, count),
+            )
