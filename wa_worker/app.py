@@ -42,8 +42,8 @@ async def main(settings: Settings, environ: Mapping[str, str], pairing_command: 
     """Runs the worker until SIGTERM or SIGINT. Raises StartupError, in a group, when it cannot start."""
     registry = Registry()
     listener = listen(settings.bind_host, settings.port)
-    log.info("health answers", port=listener.getsockname()[1])
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        log.info("health answers", port=listener.getsockname()[1])
         async with trio.open_nursery() as services:
             services.start_soon(run_health, registry, listener)
             with trio.CancelScope() as work:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -93,8 +94,39 @@ def dev(simulate: bool, folder: Path | None, proxy_port: int, once: bool, verbos
     sys.exit(code)
 
 
+class _JournalCommands(click.Group):
+    """The commands of `wa-worker journal`: imported when one of them, or their list, is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from wa_worker.journal_cli import COMMANDS
+
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from wa_worker.journal_cli import COMMANDS
+
+        return COMMANDS.get(cmd_name)
+
+
+@cli.group(cls=_JournalCommands)
+@click.pass_context
+def journal(ctx: click.Context) -> None:
+    """See and decide what became of messages; the worker may run.
+
+    Needs AUTH_DIR (or AUTH_DIR_FILE, or --auth-dir) and the right to read it. Numbers are masked and bodies hidden
+    unless asked for.
+
+    \b
+    Exit codes: 0 done, 1 not (or not all of it), 2 the command or the settings are wrong.
+    """
+    ctx.obj = os.environ
+
+
 def run_worker(pairing_command: Sequence[str]) -> NoReturn:
     """`wa-worker run`, with a choice of what hosts the pairings. Ends the process."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # until main() takes them there is nothing to put away
+        signal.signal(number, lambda *_: os._exit(0))
+
     import trio
 
     from wa_worker.app import main

@@ -7,7 +7,7 @@ import signal
 import pytest
 import trio
 
-from tests.e2e.world import Worker, World
+from tests.e2e.world import Worker, World, alive
 from wa_worker.dev.proxy import Fault
 
 SOON = 6.0

@@ -186,7 +186,7 @@ def alive(pid: int) -> bool:
 async def eventually(holds: Callable[[], object]) -> None:
     """Waits for what rings no bell, such as a process of somebody else's that ends."""
     with trio.fail_after(PATIENCE):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - nothing tells
             await trio.sleep(0.05)
 
 
