@@ -5,6 +5,7 @@ On SIGTERM or SIGINT the workers stop first, while health still answers; then he
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -78,6 +79,7 @@ async def _work(
                 threads=services,
                 pairing_command=pairing_command,
             )
+            gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
             paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
             _recover(journal, settings)
             async with trio.open_nursery() as workers:

@@ -159,3 +159,26 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     for error in group.exceptions:
         found.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
     return found
+
+
+@cli.command()
+@click.option("--size", "sizes", multiple=True, type=click.IntRange(1, 500), help="Idle instances (repeatable).")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(["idle", "outbound", "inbound", "latency", "recovery"]),
+    help="Measure only this (repeatable).",
+)
+@click.option("--quick", is_flag=True, help="Few messages, short waits: to see that it works.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here, as JSON.")
+def bench(sizes: tuple[int, ...], only: tuple[str, ...], quick: bool, output: Path | None) -> None:
+    """Measure the worker on the simulated WhatsApp: memory, CPU, throughput, latency, recovery.
+
+    Takes about ten minutes; progress goes to stderr, the table to stdout. Needs the `dev` extra.
+    """
+    import trio
+
+    from wa_worker.dev.bench.run import run_bench
+
+    default = (1, 10) if quick else (1, 10, 50, 100, 200)
+    trio.run(partial(run_bench, sorted(sizes or default), only, output, quick=quick))

@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from time import time
 from typing import Any, TypeVar
@@ -44,6 +45,10 @@ MAX_ANSWER = 32 * 1024 * 1024
 MAX_RETRY_AFTER = 60.0
 """Seconds; a longer `Retry-After` is cut to this, since recovery should be quick."""
 
+IDLE_CONNECTIONS = 10
+"""Connections kept open between calls. httpcore looks at each of them for every request: with the 64 that a boot can
+leave behind, that was half the cost of a poll."""
+
 CHANGES_BY_ITSELF = frozenset({401, 403, 404, 408, 409, 425, 429})
 """Client errors that are about the moment, not about the call: a redeploy, a rotated secret, a rate limit."""
 
@@ -57,8 +62,15 @@ NO_CALL_MEMORY = 600.0
 class EdgeClient:
     """Made by `open_edge_client()`. All methods raise EdgeUnavailable or EdgeRejected."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
+    def __init__(self, transport: httpx.AsyncHTTPTransport, base_url: str, secret: Secret) -> None:
+        self._transport = transport
+        self._base_url = base_url
+        self._headers = {
+            "Authorization": f"Bearer {secret.reveal()}",
+            "Accept": "application/json",
+            "User-Agent": "wa-worker",
+        }
+        self._polls: dict[str, httpx.Request] = {}
         self._no_mark_failed_until = 0.0
         self.lists_instances = False
         """Whether the last poll for instances was answered as the contract says."""
@@ -66,7 +78,7 @@ class EdgeClient:
     async def disconnected_instances(self) -> wire.Rows[InstanceId]:
         """Instances to connect, and the rows that name none."""
         try:
-            answer = await self._get("disconnected-instances", {})
+            answer = await self._get("disconnected-instances")
             rows = _models("disconnected-instances", wire.instances_from, answer)
         except EdgeError:
             self.lists_instances = False
@@ -76,7 +88,7 @@ class EdgeClient:
 
     async def queued_messages(self, instance: InstanceId) -> wire.Rows[QueuedMessage]:
         """Messages to send, oldest first, and the rows that are none."""
-        answer = await self._get("queued-messages", {"instanceId": instance})
+        answer = await self._get("queued-messages", f"?instanceId={instance}")  # an id needs no escaping
         return _models("queued-messages", wire.messages_from, answer)
 
     async def update_status(self, instance: InstanceId, status: Status) -> None:
@@ -107,8 +119,15 @@ class EdgeClient:
             if no.status != HTTPStatus.CONFLICT:
                 raise
 
-    async def _get(self, endpoint: str, query: dict[str, str]) -> object:
-        body = await self._call(endpoint, "GET", params=query)
+    async def _get(self, endpoint: str, query: str = "") -> object:
+        # a poll is made over and over: its request is built once
+        request = self._polls.get(endpoint + query)
+        if request is None:
+            request = httpx.Request(
+                "GET", f"{self._base_url}/{endpoint}{query}", headers=self._headers, extensions=_TIMEOUTS
+            )
+            self._polls[endpoint + query] = request
+        body = await self._call(endpoint, request)
         try:
             if len(body) > 256 * 1024:  # parsing takes milliseconds: not in the loop
                 return await trio.to_thread.run_sync(json.loads, body)
@@ -116,18 +135,21 @@ class EdgeClient:
         except (ValueError, RecursionError):
             start = body[:40].decode("utf-8", "replace").split("\n")[0]
             kind = "HTML" if start.lstrip().startswith("<") else "no JSON"
-            raise EdgeUnavailable(
-                endpoint, f"the answer is {kind} ({len(body)} bytes): is this the worker-proxy?"
-            ) from None
+            detail = f"the answer is {kind} ({len(body)} bytes): is this the worker-proxy?"
+            raise EdgeUnavailable(endpoint, detail) from None
 
     async def _post(self, endpoint: str, body: dict[str, Any]) -> None:
-        await self._call(endpoint, "POST", json=body)
+        url = f"{self._base_url}/{endpoint}"
+        await self._call(endpoint, httpx.Request("POST", url, headers=self._headers, json=body, extensions=_TIMEOUTS))
 
-    async def _call(self, endpoint: str, method: str, **request: Any) -> bytes:
+    async def _call(self, endpoint: str, request: httpx.Request) -> bytes:
         try:
             with trio.fail_after(CALL_DEADLINE):
-                async with self._http.stream(method, f"/{endpoint}", **request) as response:
+                response = await self._transport.handle_async_request(request)
+                try:
                     body = await _bounded(response, endpoint)
+                finally:
+                    await response.aclose()
         except trio.TooSlowError:
             raise EdgeUnavailable(endpoint, f"no complete answer within {CALL_DEADLINE:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
@@ -135,6 +157,13 @@ class EdgeClient:
         if response.is_success:
             return body
         raise _no(endpoint, response, body)
+
+    def forget(self, instance: InstanceId) -> None:
+        """An instance has ended: drops what was kept for its polls."""
+        self._polls.pop(f"queued-messages?instanceId={instance}", None)
+
+
+_TIMEOUTS = {"timeout": httpx.Timeout(CALL_DEADLINE, connect=10.0).as_dict()}
 
 
 def _models(endpoint: str, structure: Callable[[object], T], answer: object) -> T:
@@ -147,7 +176,7 @@ def _models(endpoint: str, structure: Callable[[object], T], answer: object) -> 
 async def _bounded(response: httpx.Response, endpoint: str) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_ANSWER:
@@ -182,15 +211,17 @@ def _retry_after(header: str | None) -> float | None:
 
 @asynccontextmanager
 async def open_edge_client(base_url: str, secret: Secret, *, longest_poll: float) -> AsyncIterator[EdgeClient]:
-    """The one client of the process. `longest_poll` (seconds): connections are kept alive for three of these."""
-    async with httpx.AsyncClient(
-        base_url=base_url,
-        headers={"Authorization": f"Bearer {secret.reveal()}", "User-Agent": "wa-worker"},
-        timeout=httpx.Timeout(CALL_DEADLINE, connect=10.0),
+    """The one client of the process. `longest_poll` (seconds): connections are kept alive for three of these.
+
+    It uses httpx's transport without httpx's client: redirects, cookies and authentication flows, which we must not
+    follow or do not have, are a third of a request's CPU. HTTPS_PROXY is for WhatsApp and does not count here.
+    """
+    limits = httpx.Limits(
         # no max_connections: httpx leaks its slots when requests are cancelled while they wait for one
-        limits=httpx.Limits(
-            max_connections=None, max_keepalive_connections=64, keepalive_expiry=max(15.0, 3 * longest_poll)
-        ),
-        follow_redirects=False,
-    ) as http:
-        yield EdgeClient(http)
+        max_connections=None,
+        max_keepalive_connections=IDLE_CONNECTIONS,
+        keepalive_expiry=max(15.0, 3 * longest_poll),
+    )
+    transport = await trio.to_thread.run_sync(partial(httpx.AsyncHTTPTransport, limits=limits))  # reads the CA bundle
+    async with transport:
+        yield EdgeClient(transport, base_url, secret)

@@ -64,3 +64,4 @@ class InstanceFleet:
                 await run_instance(instance, self._services, member.publisher, stopping=self._stopping)
         finally:
             del self._members[instance]
+            self._services.edge.forget(instance)

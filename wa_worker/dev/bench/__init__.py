@@ -1,0 +1,5 @@
+"""`wa-worker bench`: the running program, measured on the simulated WhatsApp and the reference proxy.
+
+The worker is its own process, so its memory and CPU are its own; the simulator and the proxy share the bench's
+process, and what they cost is reported apart. Times on a shared machine are noisy: compare ratios within one run.
+"""
