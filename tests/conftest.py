@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-LONG = ("faults", "soak", "container")
+LONG = ("faults", "soak", "worker_proxy", "container")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,6 +7,7 @@ if one is missing, the program starts itself again, in the same process, with it
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 NATIVE_ENVIRONMENT = {
@@ -14,15 +15,18 @@ NATIVE_ENVIRONMENT = {
 }
 
 
-def with_native_environment() -> None:
-    """Replaces this process by itself if Go would not see NATIVE_ENVIRONMENT. A container image sets it at once."""
+def prepare_process() -> None:
+    """To be called first. Takes signals, and sees to it that Go gets NATIVE_ENVIRONMENT: if it is not set, this process
+    is replaced by itself with it (a container image sets it at once)."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # until app.main() takes them there is nothing to put away
+        signal.signal(number, lambda *_: os._exit(0))
     missing = {name: value for name, value in NATIVE_ENVIRONMENT.items() if os.environ.get(name) != value}
     if missing:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **missing})  # noqa: S606
 
 
 def main() -> None:
-    with_native_environment()
+    prepare_process()
     from wa_worker.cli import cli
 
     cli()

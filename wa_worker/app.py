@@ -29,7 +29,7 @@ from wa_worker.journal import Journal, open_journal
 from wa_worker.registry import Registry
 from wa_worker.telling import Teller
 from wa_worker.upkeep import run_upkeep
-from wa_worker.volume import hold_volume
+from wa_worker.volume import VolumeGuard, hold_volume
 from wa_worker.whatsapp.reach import target
 from wa_worker.whatsapp.store import paired_instances
 
@@ -83,8 +83,10 @@ async def _work(
             paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
             _recover(journal, settings)
             async with trio.open_nursery() as workers:
-                shared = Services(settings, edge, journal, registry, inbox, teller, native, services)
+                volume = VolumeGuard(settings.auth_dir)
+                shared = Services(settings, edge, journal, registry, inbox, teller, volume, native, services)
                 fleet = InstanceFleet(shared, workers, stopping=lambda: work.cancel_called)
+                workers.start_soon(volume.run)
                 workers.start_soon(inbox.run)
                 workers.start_soon(teller.run)
                 workers.start_soon(run_upkeep, journal)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -53,13 +52,21 @@ def run() -> None:
 @click.option(
     "--proxy-port", type=click.IntRange(0, 65535), default=0, help="Port of the proxy.  [default: any free one]"
 )
+@click.option(
+    "--console-port",
+    type=click.IntRange(0, 65535),
+    help="Port of the console, a web page for this machine.  [default: 8765, or any free one]",
+)
 @click.option("--once", is_flag=True, help="With --simulate: exit 0 once a message and its answer were seen, else 1.")
 @click.option("--verbose", is_flag=True, help="Show the worker's log, too.")
-def dev(simulate: bool, folder: Path | None, proxy_port: int, once: bool, verbose: bool) -> None:
+def dev(
+    simulate: bool, folder: Path | None, proxy_port: int, console_port: int | None, once: bool, verbose: bool
+) -> None:
     """Try it on this machine: a reference proxy and the worker, until Ctrl-C.
 
-    Draws the QR code to scan, says what happens, and prints the curl line that queues a message. With --simulate
-    it needs no phone: one is simulated, and every contact answers.
+    Draws the QR code to scan, says what happens, and prints the curl line that queues a message. Its console, a web
+    page, does the same for any number of instances. With --simulate it needs no phone: one is simulated, and every
+    contact answers.
 
     \b
     Exit codes: 0 ended by Ctrl-C (with --once: the loop was seen), 1 the worker died or could not start.
@@ -78,14 +85,16 @@ def dev(simulate: bool, folder: Path | None, proxy_port: int, once: bool, verbos
         sys.exit(1)
     import trio
 
-    from wa_worker.dev.session import CannotStartError, run_dev
+    from wa_worker.dev.errors import CannotStartError
+    from wa_worker.dev.session import run_dev
     from wa_worker.dev.show import Options
     from wa_worker.dev.terminal import Terminal
 
     os.umask(0o077)
     terminal = Terminal(sys.stdout, colours="NO_COLOR" not in os.environ)
     try:
-        code = trio.run(run_dev, Options(folder, proxy_port, simulate, once, verbose), os.environ, terminal)
+        options = Options(folder, proxy_port, console_port, simulate, once, verbose)
+        code = trio.run(run_dev, options, os.environ, terminal)
     except CannotStartError as error:
         click.echo(f"error: {error}", err=True)
         code = 1
@@ -124,9 +133,6 @@ def journal(ctx: click.Context) -> None:
 
 def run_worker(pairing_command: Sequence[str]) -> NoReturn:
     """`wa-worker run`, with a choice of what hosts the pairings. Ends the process."""
-    for number in (signal.SIGTERM, signal.SIGINT):  # until main() takes them there is nothing to put away
-        signal.signal(number, lambda *_: os._exit(0))
-
     import trio
 
     from wa_worker.app import main

@@ -54,7 +54,7 @@ class Event(enum.Enum):
     OPEN_FAILED = "the session could not be opened"
     DEADLINE = "nothing happened in time"
     DEAF = "connected, but nothing is heard"
-    JOURNAL_FAILED = "the journal cannot commit"
+    VOLUME_FAILED = "the volume cannot be written or is full"
 
 
 class Action(enum.Enum):
@@ -123,7 +123,7 @@ _ENDINGS = {
     Event.OUTDATED: Move(State.HELD, Action.HOLD, SLOW),
     Event.REFUSED: Move(State.HELD, Action.HOLD, REFUSAL),
     Event.OPEN_FAILED: _REOPEN,
-    Event.JOURNAL_FAILED: _REOPEN,
+    Event.VOLUME_FAILED: _REOPEN,
 }
 
 TABLE: dict[tuple[State, Event], Move] = {

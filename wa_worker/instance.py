@@ -29,6 +29,7 @@ from wa_worker.qr import png_data_url
 from wa_worker.registry import Registry
 from wa_worker.status import InstanceGone, StatusPublisher
 from wa_worker.telling import Teller
+from wa_worker.volume import VolumeGuard
 
 if TYPE_CHECKING:
     from wa_worker.whatsapp import WhatsApp
@@ -65,6 +66,7 @@ class Services:
     registry: Registry
     inbox: InboxCourier
     teller: Teller
+    volume: VolumeGuard
     whatsapp: WhatsApp
     threads: trio.Nursery
     """Where tasks of native threads live: it outlives the instances."""
@@ -165,6 +167,8 @@ class _Life:
     async def _pairing(self) -> tuple[Move, Report | None]:
         from wa_worker.whatsapp.pairing import EarlyMessage, Paired, PairingEnded, QrCode
 
+        if problem := await self._obstacle():
+            return self._move(Event.OPEN_FAILED, problem), None
         name = self._on.settings.device_name
         async with self._on.whatsapp.pairing.pair(self._instance, self._store, name) as events:
             while True:
@@ -192,11 +196,12 @@ class _Life:
     async def _session(self) -> tuple[Move, Report | None]:
         from wa_worker.whatsapp.lifecycle import Report
 
-        if problem := await self._on.whatsapp.reach.problem():
+        if problem := await self._obstacle():
             report = Report(Event.OPEN_FAILED, problem)
             return self._move(report.event, report.detail), report
         async with self._on.whatsapp.open_session(self._instance) as session, trio.open_nursery() as nursery:
             nursery.start_soon(self._poll, session)
+            nursery.start_soon(self._watch_volume, session)
             while True:
                 report = await self._next(session)
                 move = self._move(report.event, report.detail)
@@ -221,6 +226,16 @@ class _Life:
                 return Report(Event.DEADLINE)
             if not session.offline_synced and time.monotonic() - session.last_heard >= OFFLINE_PATIENCE:
                 return Report(Event.DEAF, "connected, but what waited at WhatsApp never came")
+
+    async def _obstacle(self) -> str | None:
+        """Why it makes no sense to try now: the volume, or the way to WhatsApp."""
+        return await self._on.volume.problem() or await self._on.whatsapp.reach.problem()
+
+    async def _watch_volume(self, session: Session) -> None:
+        from wa_worker.whatsapp.lifecycle import Report
+
+        await self._on.volume.wait_full()
+        session.give_up(Report(Event.VOLUME_FAILED, "the volume is full"))
 
     async def _poll(self, session: Session) -> None:
         await run_outbox(

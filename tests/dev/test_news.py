@@ -33,8 +33,6 @@ def inbound(store: Store, payload: str, *, body: str = "oi", wa_id: str = "A1") 
 def test_news_is_told_once_and_in_order(store: Store) -> None:
     store.queue("demo", "old", "old")
     news = News(store, "demo")
-    told: list[str] = []
-    news.on_queued = told.append
     assert news.read(store) == []
     store.update_status("demo", "CONNECTING", None)
     store.update_status("demo", "CONNECTING", QR)
@@ -52,7 +50,6 @@ def test_news_is_told_once_and_in_order(store: Store) -> None:
         "in: /inbound from +5511988880002 (Ana): oi",
         "out: #3 failed: no number",
     ]
-    assert told == ["+55 11 98888-0002", "x"]
     inbound(store, '{"push_name": "Ana"}')  # posted again
     assert news.read(store) == []
 

@@ -6,8 +6,6 @@ session's, since it has a picture to show.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from wa_worker.dev.proxy import InboundRow, MessageId, Store
 from wa_worker.dev.terminal import Line
 
@@ -26,8 +24,6 @@ class News:
         self._status = ""
         self._messages: dict[MessageId, str] = {row.id: row.status for row in store.messages(instance)}
         self._inbound = store.count_inbound(instance)
-        self.on_queued: Callable[[str], None] = lambda to: None
-        """Told the destination of each new message, before the worker can have asked for it."""
 
     def read(self, store: Store) -> list[Line]:
         """What is new, in the order in which it happened. Reading it makes it old."""
@@ -52,7 +48,6 @@ class News:
                 continue
             self._messages[row.id] = row.status
             if before is None:
-                self.on_queued(row.to)
                 lines.append(Line("out", f"#{row.id} queued to {row.to}: {row.body}", row.queued_at))
             if row.status == "sent" and row.sent_at is not None:
                 lines.append(Line("out", f"#{row.id} sent, WhatsApp id {row.wa_message_id}", row.sent_at, "green"))
@@ -69,7 +64,8 @@ class News:
 
 
 def expected(store: Store, instance: str, *, simulated: bool, since: float) -> str | None:
-    """What everybody is waiting for just now, or None. `since` is when the worker was started, in unix seconds."""
+    """What everybody is waiting for just now, or None. `simulated`: a simulated phone scans by itself. `since` is when
+    the worker was started, in unix seconds."""
     row = store.instance(instance)
     statuses = store.statuses(instance)
     if row is None or row.status != "CONNECTED":

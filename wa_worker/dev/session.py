@@ -1,8 +1,9 @@
-"""`wa-worker dev`: the reference proxy, the worker and, if wished, a simulated WhatsApp, until Ctrl-C.
+"""`wa-worker dev`: the reference proxy, the worker, a console and, if wished, a simulated WhatsApp, until Ctrl-C.
 
-`run_dev()` is the task tree. Proxy, simulator and narrator outlive the worker, so that its last words are seen. It
-ends on SIGINT, SIGTERM or SIGHUP, when nobody reads the output any more, when the worker dies, and with `once` when
-the loop was seen. What it shows is in show.py, the people of the simulation are in phone.py.
+`run_dev()` is the task tree. Proxy, simulator, console and narrator outlive the worker, so that its last words are
+seen. It ends on SIGINT, SIGTERM or SIGHUP, when nobody reads the output any more, when the worker dies, and with `once`
+when the loop was seen. What it shows is in show.py, the people of the simulation are in phone.py, the web page is in
+console/.
 """
 
 from __future__ import annotations
@@ -10,27 +11,27 @@ from __future__ import annotations
 import secrets
 import shutil
 import signal
+import socket
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
+from wa_worker.dev.console import Console, bind, open_console
+from wa_worker.dev.errors import CannotStartError
 from wa_worker.dev.proxy import ReferenceProxy, open_proxy
-from wa_worker.dev.show import INSTANCE, Options, Show
+from wa_worker.dev.show import Options, Show
 from wa_worker.dev.terminal import Terminal
 from wa_worker.dev.worker_process import REAL_COMMAND, environment, open_worker
+from wa_worker.models import RESERVED_FOLDER
 from wa_worker.whatsapp.reach import Reach, target
 
 if TYPE_CHECKING:
     from wa_worker.dev.phone import Everybody
-
-
-class CannotStartError(Exception):
-    """The folder or the port cannot be had; the text says what to do."""
 
 
 async def run_dev(options: Options, environ: Mapping[str, str], terminal: Terminal) -> int:
@@ -39,15 +40,23 @@ async def run_dev(options: Options, environ: Mapping[str, str], terminal: Termin
     Raises CannotStartError. Takes up to 13 s to end, cancelled or not.
     """
     secret = environ.get("WORKER_SECRET", "").strip() or secrets.token_hex(12)
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals, _folder(options) as folder:
+    with (
+        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
+        _folder(options) as folder,
+        _console_port(options) as bound,
+    ):
         async with (
             _proxy(folder, secret, options.proxy_port) as proxy,
             _everybody(options) as everybody,
+            _console(bound, proxy, everybody) as console,
             trio.open_nursery() as services,
         ):
             reach = None if everybody else Reach(*target(environ))
             show = Show(options, folder, proxy, everybody, reach, terminal)
             show.introduce()
+            if console is not None:
+                show.introduce_console(console.url)
+            show.introduce_worker()
             services.start_soon(show.narrate)
             services.start_soon(show.show_codes)
             simulated = (everybody.worker_command, everybody.environment(folder)) if everybody else None
@@ -56,7 +65,13 @@ async def run_dev(options: Options, environ: Mapping[str, str], terminal: Termin
                 environ, url=proxy.url, secret=secret, auth_dir=folder / "auth", simulation=simulation
             )
             log = folder / "worker.log"
-            async with open_worker(command, variables, log, on_log=show.take_log) as worker:
+
+            def on_log(event: dict[str, Any]) -> None:
+                show.take_log(event)
+                if console is not None:
+                    console.take_log(event)
+
+            async with open_worker(command, variables, log, on_log=on_log) as worker:
                 services.start_soon(show.heed_signals, signals, worker)
                 with show.work:
                     await show.play(worker)
@@ -86,8 +101,26 @@ def _folder(options: Options) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        if options.simulate:  # the server that knew this device is gone
-            shutil.rmtree(folder / "auth" / INSTANCE, ignore_errors=True)
+        if options.simulate:  # the server that knew these devices is gone
+            for session in (folder / "auth").glob("*"):
+                if session.name != RESERVED_FOLDER:
+                    shutil.rmtree(session, ignore_errors=True)
+
+
+@contextmanager
+def _console_port(options: Options) -> Iterator[socket.socket | None]:
+    """The console's port, if there is anybody to look at one."""
+    if options.once:
+        yield None
+        return
+    try:
+        bound = bind(options.console_port)
+    except OSError as error:
+        raise CannotStartError(
+            f"cannot listen on port {options.console_port}: {error.strerror}. Give another --console-port."
+        ) from error
+    with bound:
+        yield bound
 
 
 @asynccontextmanager
@@ -114,3 +147,14 @@ async def _everybody(options: Options) -> AsyncIterator[Everybody | None]:
 
     async with open_simulator() as simulator:
         yield Everybody(simulator)
+
+
+@asynccontextmanager
+async def _console(
+    bound: socket.socket | None, proxy: ReferenceProxy, everybody: Everybody | None
+) -> AsyncIterator[Console | None]:
+    if bound is None:
+        yield None
+    else:
+        async with open_console(bound, proxy, everybody) as console:
+            yield console

@@ -11,12 +11,14 @@ import signal
 import time
 from base64 import b64decode
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
 
+from wa_worker.dev.errors import CannotDoError
 from wa_worker.dev.news import FROM_WHATSAPP, News, expected
 from wa_worker.dev.proxy import ReferenceProxy, Store
 from wa_worker.dev.qr import read_png_data_url
@@ -40,10 +42,12 @@ _HOW_TO_SCAN = "on your phone: WhatsApp > Linked devices > Link a device"
 
 @attrs.frozen
 class Options:
-    """`folder` None: a temporary one. `proxy_port` 0: any free one. `once`: end when the loop was seen."""
+    """`folder` None: a temporary one. `proxy_port` 0: any free one. `console_port` 0: any free one, None: the usual one
+    or, if it is taken, any. `once`: end when the loop was seen."""
 
     folder: Path | None
     proxy_port: int
+    console_port: int | None
     simulate: bool
     once: bool
     verbose: bool
@@ -73,8 +77,9 @@ class Show:
         self._connected = False
         proxy.store.add_instance(INSTANCE)
         self._news = News(proxy.store, INSTANCE)
+        self._phone_scans = everybody is not None
+        """By itself, until the loop was seen: then people have the console's button for it."""
         if everybody is not None:
-            self._news.on_queued = everybody.attend
             everybody.say = self.say
 
     # --- words
@@ -94,6 +99,11 @@ class Show:
         self._terminal.write(f"wa-worker dev, {what}. Ctrl-C ends it.\n\n")
         self.say("folder", f"{self._folder}{kept}")
         self.say("proxy", f'{self._proxy.url}, with an instance named "{INSTANCE}"')
+
+    def introduce_console(self, url: str) -> None:
+        self.say("console", url, "green")
+
+    def introduce_worker(self) -> None:
         self.say("worker", "starting, its log is worker.log in the folder")
 
     def take_log(self, event: dict[str, Any]) -> None:
@@ -147,8 +157,9 @@ class Show:
                 continue
             count += 1
             await self._show_code(shown, count)
-            if self._everybody is not None:
-                await self._everybody.scan(shown)
+            if self._everybody is not None and self._phone_scans:
+                with suppress(CannotDoError):
+                    await self._everybody.scan(INSTANCE, shown)
 
     async def _show_code(self, picture: str, count: int) -> None:
         try:
@@ -158,7 +169,8 @@ class Show:
             return
         drawable = self._terminal.can_draw(code)
         if self._everybody:
-            self.say("qr", f"code {count} was posted, a PNG of {len(picture) * 3 // 4 / 1000:.1f} kB")
+            then = "" if self._phone_scans else "; the console has a button that scans it"
+            self.say("qr", f"code {count} was posted, a PNG of {len(picture) * 3 // 4 / 1000:.1f} kB{then}")
             if drawable:
                 self._terminal.draw(code, "Only the simulated phone can scan this one.")
             return
@@ -209,6 +221,7 @@ class Show:
     async def _see_loop(self) -> None:
         assert self._everybody is not None
         await self._proxy.wait_for(_is_connected)
+        self._phone_scans = False
         seen = self._proxy.store.count_inbound(INSTANCE)
         text, answer = self._everybody.first_message, self._everybody.first_answer
         message = self._proxy.store.queue(INSTANCE, self._everybody.contact, text)
@@ -254,7 +267,7 @@ class Show:
             await trio.sleep(0.25)
 
     def _expected(self) -> str | None:
-        return expected(self._proxy.store, INSTANCE, simulated=self._everybody is not None, since=self._started)
+        return expected(self._proxy.store, INSTANCE, simulated=self._phone_scans, since=self._started)
 
     def _show_last_lines(self, worker: WorkerProcess) -> None:
         for line in worker.last_lines:

@@ -6,7 +6,7 @@ in the pairing hosts. The rest comes with the environment (`Simulator.environmen
 
 from __future__ import annotations
 
-from wa_worker.__main__ import with_native_environment
+from wa_worker.__main__ import prepare_process
 from wa_worker.cli import run_worker
 from wa_worker.dev.simulator import trust
 
@@ -17,5 +17,5 @@ def worker_command() -> list[str]:
 
 
 if __name__ == "__main__":
-    with_native_environment()
+    prepare_process()
     run_worker(trust.command("wa_worker.whatsapp.pairing_host"))

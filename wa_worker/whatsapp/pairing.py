@@ -22,6 +22,7 @@ import structlog
 import trio
 
 from wa_worker.models import InstanceId
+from wa_worker.prints import log_printed
 from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)
@@ -30,8 +31,6 @@ HOST_COMMAND = (sys.executable, "-m", "wa_worker.whatsapp.pairing_host")
 
 HOST_CAPACITY = 16
 """Pairings per host. A host costs about 43 MB, each lost pairing in it some threads."""
-
-_CHATTER = ("Press Ctrl+C to exit", "Login event:")
 
 
 @attrs.frozen
@@ -201,9 +200,7 @@ async def _lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
 
 
 async def _drain_output(process: trio.Process) -> None:
-    """What the child prints goes to our log, but for what neonize always prints."""
+    """What the child prints goes to our log; if it aborts, its last words do."""
     assert process.stdout is not None
     async for line in _lines(process.stdout):
-        text = line.decode("utf-8", "replace").strip()
-        if text and not text.startswith(_CHATTER) and not text.isdigit():
-            log.warning("the pairing host printed", reason=text[:500])
+        log_printed(line, "the pairing host printed")

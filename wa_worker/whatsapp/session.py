@@ -51,6 +51,9 @@ DRAINED = 0.02
 JOURNAL_RETRY = 0.5
 """Seconds between tries to commit a message that WhatsApp has already been told we have."""
 
+DISK_TROUBLE = ("disk I/O error", "database or disk is full", "attempt to write a readonly database")
+"""What SQLite says, in whatsmeow's log, when its store cannot be written: messages are then dropped, not kept."""
+
 _numbers = itertools.count(1)
 
 
@@ -70,7 +73,7 @@ class Session:
         self.me: translate.Identity | None = None
         self.undecryptable = 0
         self.offline_synced = False
-        """Whether WhatsApp has said that what waited for us has all been sent; a session that never hears it is deaf."""
+        """Whether WhatsApp has said that what waited for us is all sent; a session that never hears it is deaf."""
         self.last_heard = time.monotonic()
         self._store = store
         self._client = client
@@ -109,6 +112,10 @@ class Session:
         except NeonizeError as error:
             raise translate.send_error(str(error)) from error
         return Accepted(WaMessageId(response.ID), response.Timestamp)
+
+    def give_up(self, report: Report) -> None:
+        """Adds a report of our own to the library's, for what ends a session from outside. Trio thread only."""
+        self._report(report)
 
     # --- the native thread's life, from the Trio side
 
@@ -191,6 +198,8 @@ class Session:
         # its errors are mostly cut connections, which our own lines speak of when they matter
         method = self._log.warning if level == "ERROR" and "Socket" not in part else self._log.info
         method("whatsmeow", part=part, reason=message)
+        if any(sign in message for sign in DISK_TROUBLE):
+            self._report(Report(Event.VOLUME_FAILED, "the session store cannot be written"))
 
     def _on_event(self, code: int, data: bytes) -> None:
         self._busy = True
@@ -232,7 +241,7 @@ class Session:
             except JournalError as error:
                 if not failing:
                     failing = True
-                    self._report(Report(Event.JOURNAL_FAILED, str(error)))
+                    self._report(Report(Event.VOLUME_FAILED, str(error)))
                 time.sleep(JOURNAL_RETRY)
         if new:
             self._on_new_message()

@@ -33,6 +33,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS instances (
     id TEXT PRIMARY KEY, status TEXT NOT NULL, qr_code TEXT, updated_at REAL NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parked (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS statuses (
     seq INTEGER PRIMARY KEY, instance_id TEXT NOT NULL, status TEXT NOT NULL, qr_code TEXT, at REAL NOT NULL
 );
@@ -124,6 +125,7 @@ class Store:
         self.has_mark_failed = True
         self._text_ids = text_ids
         self._changed = on_change
+        self._called_back: set[str] = set()
         self._db = sqlite3.connect(database, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")
@@ -134,11 +136,18 @@ class Store:
     def close(self) -> None:
         self._db.close()
 
+    @property
+    def version(self) -> int:
+        """Grows with each row that is written."""
+        return self._db.total_changes
+
     # Instances.
 
     def add_instance(self, instance_id: str, status: InstanceStatus = "DISCONNECTED") -> bool:
-        """True if it is new. One that exists keeps its status."""
+        """True if it is new. One that exists keeps its status; one that was parked is so no more."""
         _check_status(status)
+        self._called_back.discard(instance_id)
+        self._db.execute("DELETE FROM parked WHERE id = ?", (instance_id,))
         added = self._db.execute(
             "INSERT INTO instances VALUES (?, ?, NULL, ?) ON CONFLICT DO NOTHING",
             (instance_id, status, time.time()),
@@ -146,11 +155,37 @@ class Store:
         self._changed()
         return bool(added)
 
-    def remove_instance(self, instance_id: str) -> bool:
-        """False if there was none. What was sent and received for it stays readable here."""
-        removed = self._db.execute("DELETE FROM instances WHERE id = ?", (instance_id,)).rowcount
+    def remove_instance(self, instance_id: str, *, call_back: bool = False) -> bool:
+        """False if there was none. What was sent and received for it stays readable here.
+
+        call_back: have the worker let go of a connected one now, and not when its status changes next. It is listed
+        as if it were disconnected until the worker, which knows better, says so and is refused.
+        """
+        row = self.instance(instance_id)
+        with self._transaction():
+            self._db.execute("DELETE FROM instances WHERE id = ?", (instance_id,))
+            self._db.execute("DELETE FROM parked WHERE id = ?", (instance_id,))
+        if call_back and row is not None and row.status == "CONNECTED":
+            self._called_back.add(instance_id)
         self._changed()
-        return bool(removed)
+        return row is not None
+
+    def park_instance(self, instance_id: str) -> bool:
+        """Remove it for the worker, which is called back, and remember that there was one. False if there was none."""
+        removed = self.remove_instance(instance_id, call_back=True)
+        if removed:
+            self._db.execute("INSERT INTO parked VALUES (?) ON CONFLICT DO NOTHING", (instance_id,))
+            self._changed()
+        return removed
+
+    def forget_parked(self, instance_id: str) -> bool:
+        """False if it was not parked."""
+        forgotten = self._db.execute("DELETE FROM parked WHERE id = ?", (instance_id,)).rowcount
+        self._changed()
+        return bool(forgotten)
+
+    def parked(self) -> list[str]:
+        return [id_ for (id_,) in self._db.execute("SELECT id FROM parked ORDER BY id")]
 
     def set_status(self, instance_id: str, status: InstanceStatus) -> None:
         """Change the status behind the worker's back, as an operator would; not part of `statuses()`.
@@ -173,9 +208,9 @@ class Store:
         return [InstanceRow(*row) for row in rows]
 
     def unconnected(self) -> list[str]:
-        """Ids of the instances a worker has to bring up: DISCONNECTED or CONNECTING."""
+        """Ids of the instances a worker has to bring up: DISCONNECTED or CONNECTING. And those called back."""
         rows = self._db.execute("SELECT id FROM instances WHERE status <> 'CONNECTED' ORDER BY id")
-        return [id_ for (id_,) in rows]
+        return [*(id_ for (id_,) in rows), *sorted(self._called_back)]
 
     def statuses(self, instance_id: str) -> list[StatusChange]:
         """Everything the worker posted about this instance, oldest first."""
@@ -194,6 +229,8 @@ class Store:
                     "INSERT INTO statuses (instance_id, status, qr_code, at) VALUES (?, ?, ?, ?)",
                     (instance_id, status, qr_code, now),
                 )
+        if not known:
+            self._called_back.discard(instance_id)
         self._changed()
         return known
 
@@ -232,14 +269,14 @@ class Store:
         self._changed()
         return ids
 
-    def messages(self, instance_id: str | None = None) -> list[MessageRow]:
-        """In the order in which they were queued."""
+    def messages(self, instance_id: str | None = None, *, last: int | None = None) -> list[MessageRow]:
+        """In the order in which they were queued; only the last so many if wished."""
         rows = self._db.execute(
             'SELECT id, instance_id, "to", body, status, wa_message_id, error, marks, queued_at, sent_at '
-            "FROM messages WHERE ?1 IS NULL OR instance_id = ?1 ORDER BY seq",
-            (instance_id,),
+            "FROM messages WHERE ?1 IS NULL OR instance_id = ?1 ORDER BY seq DESC LIMIT ?2",
+            (instance_id, -1 if last is None else last),
         )
-        return [MessageRow(*row) for row in rows]
+        return [MessageRow(*row) for row in rows][::-1]
 
     def queued(self, instance_id: str) -> list[dict[str, Any]]:
         """GET /queued-messages: oldest first, at most `page_size`; none for an unknown instance."""
@@ -294,14 +331,14 @@ class Store:
         self._changed()
         return "new" if times_posted == 1 else "repeat"
 
-    def inbound(self, instance_id: str | None = None) -> list[InboundRow]:
-        """In the order in which they first arrived."""
+    def inbound(self, instance_id: str | None = None, *, last: int | None = None) -> list[InboundRow]:
+        """In the order in which they first arrived; only the last so many if wished."""
         rows = self._db.execute(
             'SELECT seq, instance_id, "from", "to", body, wa_message_id, payload, times_posted, received_at '
-            "FROM inbound WHERE ?1 IS NULL OR instance_id = ?1 ORDER BY seq",
-            (instance_id,),
+            "FROM inbound WHERE ?1 IS NULL OR instance_id = ?1 ORDER BY seq DESC LIMIT ?2",
+            (instance_id, -1 if last is None else last),
         )
-        return [InboundRow(*(*row[:6], json.loads(row[6]), *row[7:])) for row in rows]
+        return [InboundRow(*(*row[:6], json.loads(row[6]), *row[7:])) for row in rows][::-1]
 
     # Counts, for those who wait for thousands of rows and ask after every change.
 

@@ -63,6 +63,8 @@ class Simulator:
         self.message_error: dict[str, int] = {}  # receiver's phone -> error code in the ack
         self.swallow_acks = 0  # so many messages (a resend counts) get delivered, not acked, and the line is cut
         self.absent: set[str] = set()  # phones that are not on WhatsApp
+        self.unreachable: set[str] = set()  # device JIDs whose logins are cut without a word
+        self.greet: Callable[[Contact], None] = lambda contact: None  # told of each new contact
 
         self._nursery = nursery
         self._root = NoiseRoot()
@@ -113,6 +115,7 @@ class Simulator:
         """The phone with this number (digits): somebody's, or that of an account."""
         if phone not in self._contacts:
             self._contacts[phone] = Contact(self, phone)
+            self.greet(self._contacts[phone])
         return self._contacts[phone]
 
     @property

@@ -7,6 +7,8 @@ connectionevents.go), and which module takes which stanza. Stops when the connec
 import time
 from typing import TYPE_CHECKING, Any
 
+import trio
+
 from wa_worker.dev.simulator import iq, messages
 from wa_worker.dev.simulator.connection import Connection
 from wa_worker.dev.simulator.device import Device
@@ -58,6 +60,9 @@ async def _serve_pairing(simulator: "Simulator", connection: Connection, noise_k
 
 async def _serve_login(simulator: "Simulator", connection: Connection, noise_key: bytes, jid: str) -> None:
     simulator.attempts[jid] += 1
+    if jid in simulator.unreachable:
+        connection.cut()
+        await trio.sleep_forever()
     device = simulator.devices.get(jid)
     refusal = _refusal(simulator, jid, device, noise_key)
     if device is None or refusal is not None:

@@ -1,0 +1,355 @@
+"""P1, P2 and P3 under any interleaving: the real ledger, inbox and Dispatch against a simple model.
+
+WhatsApp and the proxy are simulated by what they remember. A crash is an exception that no code of ours catches,
+thrown where the process may die, and the journal opened again from its file.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections import Counter, defaultdict
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import attrs
+import structlog
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from wa_worker.errors import SendDelayed, SendRefused, SendUncertain, SessionNotOpen
+from wa_worker.journal import InboxResult, Journal, open_journal
+from wa_worker.models import Accepted, ChatType, InboundMessage, InstanceId, Jid, QueuedMessage, WaMessageId
+from wa_worker.outbox import Dispatch
+
+SHOP = InstanceId("shop")
+CHATS = [Jid(f"551198888000{n}@s.whatsapp.net") for n in range(2)]
+ME = Jid("5511999990001@s.whatsapp.net")
+YEAR = 365 * 86_400.0
+
+
+class Death(BaseException):
+    """kill -9: nothing of ours may catch it."""
+
+
+class Machine(RuleBasedStateMachine):
+    """Owns the file, and what is common: dying and coming back."""
+
+    journal: Journal
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._always = ExitStack()
+        self._folder = Path(self._always.enter_context(TemporaryDirectory()))
+        self._always.enter_context(structlog.testing.capture_logs())
+        self._process = ExitStack()
+        self.start()
+
+    def start(self) -> None:
+        self.journal = self._process.enter_context(open_journal(self._folder / "journal.db"))
+
+    def die(self) -> None:
+        self._process.close()
+        self.start()
+
+    def teardown(self) -> None:
+        self._process.close()
+        self._always.close()
+
+
+# --- the outbox
+
+
+class Fate(enum.Enum):
+    """What becomes of a send."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    DELAYED = "delayed, due at once"
+    PAUSED = "delayed for a year"
+    NOT_OPEN = "the session is not open"
+    LOST = "uncertain, and it did not leave"
+    LEFT = "uncertain, and it left"
+    DIED_BEFORE = "the process died before it left"
+    DIED_AFTER = "the process died after WhatsApp accepted it"
+    DIED_RECORDED = "the process died when the outcome was on disk"
+
+
+# lists, and chains of one kind of trouble; long enough that few sends are left to go well by themselves
+FATES = st.lists(st.sampled_from(Fate), min_size=3, max_size=6) | st.sampled_from(Fate).map(lambda fate: [fate] * 4)
+NEW = st.lists(st.sampled_from(CHATS), max_size=4)
+
+
+class Mark(enum.Enum):
+    """What becomes of a call that tells the proxy."""
+
+    HEARD = "heard"
+    UNHEARD = "no answer, and not heard"
+    UNANSWERED = "no answer, but heard"
+    FORGOTTEN = "a 2xx, but the proxy goes on listing the message"
+    DIED = "heard, and the process died"
+
+
+@attrs.define
+class Row:
+    """A message at the proxy. Its body is its name."""
+
+    id: int
+    chat: Jid
+    listed: bool = True
+
+
+class OutboxMachine(Machine):
+    """It is the proxy and WhatsApp at once, and the `Sender` that Dispatch is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.resend = True
+        self.rows: list[Row] = []
+        self.copies: Counter[int] = Counter()
+        self.first_copies: dict[Jid, list[int]] = defaultdict(list)
+        self.fates: list[Fate] = []
+        self.recorded: set[int] = set()
+        self.dies_when_recorded = False
+
+    @initialize(resend=st.booleans())
+    def policy(self, resend: bool) -> None:
+        self.resend = resend
+
+    @rule(chats=NEW, fates=FATES)
+    def poll(self, chats: list[Jid], fates: list[Fate]) -> None:
+        """The proxy gets messages for `chats` and lists all it holds; sends meet `fates`, then go well."""
+        for chat in chats:
+            self.rows.append(Row(len(self.rows), chat))
+        self.fates = list(fates)
+        listed = [QueuedMessage(row.id, row.chat, str(row.id)) for row in self.rows if row.listed]
+        batch = Dispatch(
+            SHOP, listed, [], time.time(), self.journal.outbox, self, self.resend, on_progress=self.recorded_one
+        )
+        try:
+            batch.run()
+        except Death:
+            self.crash()
+        assert not self.in_state("intent"), "what is not in flight is no intent"
+
+    @rule(chats=NEW, first=FATES, then=FATES)
+    def poll_twice(self, chats: list[Jid], first: list[Fate], then: list[Fate]) -> None:
+        self.poll(chats, first)
+        self.promises_hold()
+        self.poll([], then)
+
+    def send(self, to: Jid, text: str) -> Accepted:
+        """`Sender.send` of the simulated session."""
+        row = self.rows[int(text)]
+        assert row.chat == to
+        assert row.id not in self.recorded, "P1: it is recorded as sent"
+        assert self.in_state("intent") == {row.id}, "P2: the intent is on disk before the message leaves"
+        fate = self.fates.pop(0) if self.fates else Fate.ACCEPTED
+        if fate in (Fate.ACCEPTED, Fate.LEFT, Fate.DIED_AFTER, Fate.DIED_RECORDED):
+            self.copies[row.id] += 1
+            if self.copies[row.id] == 1:
+                self.first_copies[row.chat].append(row.id)
+        match fate:
+            case Fate.REFUSED:
+                raise SendRefused("no")
+            case Fate.DELAYED:
+                raise SendDelayed("later", pause=0.0)
+            case Fate.PAUSED:
+                raise SendDelayed("much later", pause=YEAR)
+            case Fate.NOT_OPEN:
+                raise SessionNotOpen("not connected", pause=0.0)
+            case Fate.LOST | Fate.LEFT:
+                # a resend waits as long as its pause says, which for these is none
+                raise SendUncertain("timed out")
+            case Fate.DIED_BEFORE | Fate.DIED_AFTER:
+                raise Death
+        self.dies_when_recorded = fate is Fate.DIED_RECORDED
+        return Accepted(WaMessageId(f"{row.id}/{self.copies[row.id]}"), 0)
+
+    def recorded_one(self) -> None:
+        if self.dies_when_recorded:
+            self.dies_when_recorded = False
+            raise Death
+
+    @rule(marks=st.lists(st.sampled_from(Mark), max_size=6), page=st.integers(1, 5))
+    def tell(self, marks: list[Mark], page: int) -> None:
+        for telling in self.journal.outbox.to_tell(0, page):
+            assert isinstance(telling.message_id, int)
+            row = self.rows[telling.message_id]
+            if telling.wa_id is not None:
+                assert telling.wa_id in {f"{row.id}/{n}" for n in range(1, self.copies[row.id] + 1)}
+            else:
+                assert telling.error
+            mark = marks.pop(0) if marks else Mark.HEARD
+            if mark in (Mark.HEARD, Mark.UNANSWERED, Mark.DIED):
+                row.listed = False
+            if mark in (Mark.HEARD, Mark.FORGOTTEN):
+                self.journal.outbox.told([telling.seq])
+            if mark is Mark.DIED:
+                self.crash()
+                return
+
+    @rule(row=st.integers(0, 20))
+    def the_proxy_loses_a_mark(self, row: int) -> None:
+        if row < len(self.rows):
+            self.rows[row].listed = True
+
+    @rule()
+    def crash(self) -> None:
+        self.die()
+        in_flight = self.in_state("intent")
+        assert len(in_flight) <= 1, "one send at a time"
+        assert self.journal.outbox.recover(resend=self.resend) == len(in_flight)
+
+    def in_state(self, *states: str) -> set[int]:
+        return {message_id for message_id, (state, _) in self.ledger().items() if state in states}
+
+    def ledger(self) -> dict[int, tuple[str, int]]:
+        with self.journal.database.reading() as sql:
+            rows = sql.execute("SELECT message_id, state, doubts FROM outbox").fetchall()
+        return {int(key): (state, doubts) for key, state, doubts in rows}
+
+    @invariant()
+    def promises_hold(self) -> None:
+        ledger = self.ledger()
+        sent = {message_id for message_id, (state, _) in ledger.items() if state in ("sent", "marked")}
+        assert self.recorded <= sent, "P1: what is recorded as sent stays so"
+        self.recorded = sent
+        assert all(self.copies[message_id] for message_id in sent), "sent means that WhatsApp has it"
+        for message_id, copies in self.copies.items():
+            state, doubts = ledger[message_id]
+            certain = state in ("sent", "marked")
+            assert copies <= doubts + certain, "P2: every copy but a recorded one was in doubt, and counted"
+            if not self.resend:
+                assert copies <= 1, "P2: to hold means never a second copy"
+                assert state != "waiting", "P2: what may have left waits for a person"
+        for first in self.first_copies.values():
+            assert first == sorted(first), "in order per chat"
+
+    def teardown(self) -> None:
+        """However it went: once all is well again, everything is settled, but what waits for a person."""
+        try:
+            with self.journal.database.transaction() as sql:
+                sql.execute("UPDATE outbox SET not_before = 0")
+            for _ in range(2):
+                self.poll([], [])
+                self.promises_hold()
+                self.tell([], page=1000)
+            ledger = self.ledger()
+            assert {state for state, _ in ledger.values()} <= {"marked", "failed", "uncertain"}
+            waiting = {row.id for row in self.rows if row.listed}
+            # the proxy was told of a failure, lost it, and is told again after a minute
+            assert all(ledger[message_id][0] in ("uncertain", "failed") for message_id in waiting)
+        finally:
+            super().teardown()
+
+
+# --- the inbox
+
+
+class Post(enum.Enum):
+    """What becomes of a post to /inbound."""
+
+    ACCEPTED = "a 2xx"
+    UNHEARD = "no answer, and not heard"
+    UNANSWERED = "no answer, but heard"
+    REFUSED = "a 4xx"
+    DEAD = "the last 4xx"
+    DIED = "a 2xx, and the process died before it was on disk"
+
+
+class InboxMachine(Machine):
+    """It is WhatsApp, which delivers and redelivers, and the proxy, which remembers what it was posted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pending: dict[Jid, list[str]] = defaultdict(list)
+        self.known: dict[Jid, set[str]] = defaultdict(set)
+        self.settled: set[tuple[Jid, str]] = set()
+        self.heard: list[tuple[Jid, str]] = []
+
+    @rule(chat=st.sampled_from(CHATS), number=st.integers(0, 12))
+    def deliver(self, chat: Jid, number: int) -> None:
+        wa_id = WaMessageId(f"M{number}")
+        message = InboundMessage(wa_id, chat, ChatType.DIRECT, ME, chat, None, None, f"body {number}", "text", 0)
+        assert self.journal.inbox.record(SHOP, message) == (wa_id not in self.known[chat])
+        if wa_id not in self.known[chat]:
+            self.known[chat].add(wa_id)
+            self.pending[chat].append(wa_id)
+            self.settled.discard((chat, wa_id))
+
+    @rule(
+        after=st.integers(0, 3), lanes=st.integers(1, 3), batch=st.integers(1, 4), posts=st.lists(st.sampled_from(Post))
+    )
+    def post(self, after: int, lanes: int, batch: int, posts: list[Post]) -> None:
+        """Some lanes, some rows of each; `posts` are the answers, then all are accepted."""
+        for lane in self.journal.inbox.lanes(after, lanes):
+            for row in self.journal.inbox.pending(lane, batch):
+                chat, wa_id = row.message.chat, row.message.wa_id
+                assert (chat, wa_id) not in self.settled, "P3: nothing is posted again once it is settled"
+                assert wa_id == self.pending[chat][0], "P3: in order per chat"
+                answer = posts.pop(0) if posts else Post.ACCEPTED
+                if answer in (Post.ACCEPTED, Post.UNANSWERED, Post.DIED):
+                    self.heard.append((chat, wa_id))
+                match answer:
+                    case Post.ACCEPTED:
+                        self.settle(row.seq, chat, None, dead=False)
+                    case Post.DEAD:
+                        self.settle(row.seq, chat, "400", dead=True)
+                    case Post.REFUSED:
+                        self.journal.inbox.settle([InboxResult(row.seq, "400")])
+                        break
+                    case Post.DIED:
+                        self.die()
+                        return
+                    case _:
+                        break
+
+    def settle(self, seq: int, chat: Jid, error: str | None, *, dead: bool) -> None:
+        self.journal.inbox.settle([InboxResult(seq, error, dead)])
+        self.settled.add((chat, self.pending[chat].pop(0)))
+
+    @rule()
+    def crash(self) -> None:
+        self.die()
+
+    @rule()
+    def purge(self) -> None:
+        """Long after: what was posted is forgotten, so that WhatsApp's next copy of it would be a new message."""
+        with self.journal.database.reading() as sql:
+            rows = sql.execute(
+                "SELECT c.jid, i.wa_id FROM inbox AS i JOIN chats AS c ON c.id = i.chat WHERE i.state = 'posted'"
+            ).fetchall()
+        assert self.journal.inbox.purge(-1.0) == len(rows)
+        for chat, wa_id in rows:
+            self.known[Jid(chat)].discard(wa_id)
+
+    @invariant()
+    def all_is_there_and_in_order(self) -> None:
+        on_disk: dict[Jid, list[str]] = {}
+        for lane in self.journal.inbox.lanes(0, 100):
+            rows = self.journal.inbox.pending(lane, 100)
+            on_disk[rows[0].message.chat] = [row.message.wa_id for row in rows]
+            assert {row.instance for row in rows} == {SHOP}
+        assert on_disk == {chat: waiting for chat, waiting in self.pending.items() if waiting}
+        with self.journal.database.reading() as sql:
+            states = Counter(row[0] for row in sql.execute("SELECT state FROM inbox"))
+        assert states.total() == sum(map(len, self.known.values()))
+        assert states["pending"] == sum(map(len, self.pending.values()))
+
+    def teardown(self) -> None:
+        """Once the proxy is well, everything that was delivered has been posted or set aside."""
+        try:
+            self.post(0, 100, 100, [])
+            assert self.journal.inbox.lanes(0, 100) == []
+        finally:
+            super().teardown()
+
+
+OutboxMachine.TestCase.settings = InboxMachine.TestCase.settings = settings(
+    max_examples=150, stateful_step_count=20, deadline=None
+)
+TestOutbox = OutboxMachine.TestCase
+TestInbox = InboxMachine.TestCase

@@ -1,0 +1,86 @@
+"""The README's settings are the program's settings; its links and one-line commands lead somewhere."""
+
+from __future__ import annotations
+
+import enum
+import re
+from pathlib import Path
+
+import attrs
+import pytest
+
+from wa_worker.config import Settings
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+ROW = re.compile(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`|(required|obrigatória)) \|", re.MULTILINE)
+
+
+def _table(page: str) -> dict[str, str | None]:
+    """Names and defaults in a page's table of settings; None where there is no default."""
+    return {name: None if required else default for name, default, required in ROW.findall((ROOT / page).read_text())}
+
+
+def _settings() -> dict[str, str | None]:
+    return {field.metadata["name"]: _as_text(field) for field in attrs.fields(Settings)}
+
+
+def _as_text(field: attrs.Attribute[object]) -> str | None:
+    """The default as one would write it in the environment."""
+    value = field.default
+    if value is attrs.NOTHING:
+        return None
+    if isinstance(value, enum.Enum):
+        return str(value.value)
+    if field.metadata["name"].endswith("_MS"):
+        assert isinstance(value, float)
+        return f"{value * 1000:.0f}"
+    return str(value)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/leia-me.md"])
+def test_the_table_has_every_setting_with_its_default(page: str) -> None:
+    assert _table(page) == _settings()
+
+
+def test_the_defaults_in_the_table_are_accepted_as_they_stand() -> None:
+    required = {"EDGE_BASE_URL": "https://proxy.test/x", "WORKER_SECRET": "s"}
+    written = {name: default for name, default in _table("README.md").items() if default is not None}
+    assert Settings.from_environ({**required, **written}) == Settings.from_environ(required)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("command", ["wa-worker dev --simulate", "python -m pytest"])
+@pytest.mark.parametrize("page", ["README.md", "docs/leia-me.md"])
+def test_the_commands_are_one_line_and_set_everything_up(page: str, command: str) -> None:
+    (line,) = [line for line in (ROOT / page).read_text().splitlines() if line.endswith(f".venv/bin/{command}")]
+    assert line.startswith(
+        "python3 -m venv .venv && .venv/bin/pip install -q --require-hashes -r requirements-dev.lock && "
+    )
+
+
+def test_the_architecture_page_knows_every_module() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    package = ROOT / "wa_worker"
+    modules = [file.name for folder in (package, package / "whatsapp") for file in folder.glob("*.py")]
+    assert [name for name in modules if name != "__init__.py" and f"`{name}`" not in text] == []
+
+
+def test_the_log_lines_in_the_docs_are_the_programs() -> None:
+    source = "".join(file.read_text() for file in (ROOT / "wa_worker").rglob("*.py"))
+    quoted: set[str] = set()
+    for page in PAGES:
+        text = page.read_text()
+        quoted |= set(re.findall(r'"(?:event|because)": "([^"]+)"', text))
+    rows = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs" / "troubleshooting.md").read_text(), re.MULTILINE)
+    for row in rows:
+        quoted |= {span for span in re.findall(r"`([^`]+)`", row) if not span.startswith(("error:", "journal ...:"))}
+    missing = {line for line in quoted if f'"{line}' not in source}
+    assert missing - {"no TCP connection to web.whatsapp.com:443", "endpoint", "inbound", "then"} == set()

@@ -1,0 +1,145 @@
+"""The start gate: starts and stops alone with the native maps, and after the sends that just passed."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+import trio
+
+from wa_worker.whatsapp.gate import SETTLE, StartGate
+
+
+async def passes(gate: StartGate) -> None:
+    """Within two seconds: a gate that stays closed fails a test, it does not hang it."""
+    with trio.fail_after(2):
+        await trio.to_thread.run_sync(gate.pass_through, abandon_on_cancel=True)
+
+
+async def test_an_open_gate_lets_pass_at_once() -> None:
+    gate = StartGate()
+    start = time.monotonic()
+    for _ in range(1000):
+        gate.pass_through()
+    assert time.monotonic() - start < 1
+
+
+async def test_a_start_keeps_sends_waiting() -> None:
+    gate = StartGate()
+    passed: list[int] = []
+    async with trio.open_nursery() as nursery:
+
+        async def send(number: int) -> None:
+            await passes(gate)
+            passed.append(number)
+
+        async with gate.exclusive():
+            for number in range(5):
+                nursery.start_soon(send, number)
+            await trio.sleep(0.05)
+            assert passed == []
+    assert sorted(passed) == [0, 1, 2, 3, 4]
+
+
+async def test_a_send_that_has_just_passed_delays_a_start() -> None:
+    gate = StartGate()
+    for _ in range(3):
+        gate.pass_through()
+        passed = time.monotonic()
+        async with gate.exclusive():
+            assert time.monotonic() - passed >= SETTLE * 0.9
+
+
+async def test_one_that_passed_long_ago_does_not() -> None:
+    gate = StartGate()
+    gate.pass_through()
+    await trio.sleep(2 * SETTLE)
+    start = time.monotonic()
+    async with gate.exclusive():
+        assert time.monotonic() - start < SETTLE
+
+
+async def test_starts_are_one_at_a_time_and_in_turn() -> None:
+    gate = StartGate()
+    order: list[str] = []
+
+    async def start(name: str) -> None:
+        async with gate.exclusive():
+            order.append(f"{name} begins")
+            await trio.sleep(0.01)
+            order.append(f"{name} ends")
+
+    async with trio.open_nursery() as nursery:
+        for name in "abc":
+            nursery.start_soon(start, name)
+            await trio.sleep(0.001)
+    assert order == [f"{name} {what}" for name in "abc" for what in ("begins", "ends")]
+
+
+async def test_no_send_reads_the_maps_while_they_change() -> None:
+    gate = StartGate()
+    changing = threading.Event()
+    clashes: list[float] = []
+    passages = 0
+    done = False
+
+    def send() -> None:
+        nonlocal passages
+        while not done:
+            gate.pass_through()
+            passages += 1
+            if changing.is_set():  # a send reads in its first microseconds
+                clashes.append(time.monotonic())
+            time.sleep(0.0005)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(4):
+            nursery.start_soon(trio.to_thread.run_sync, send)
+        try:
+            for _ in range(30):
+                async with gate.exclusive():
+                    changing.set()
+                    await trio.sleep(0.001)
+                    changing.clear()
+                await trio.sleep(0.001)
+        finally:
+            done = True
+    assert clashes == []
+    assert passages > 30
+
+
+async def test_cancelling_opens_the_gate_again() -> None:
+    gate = StartGate()
+    with trio.move_on_after(0.01) as inside:
+        async with gate.exclusive():
+            await trio.sleep_forever()
+    assert inside.cancelled_caught
+
+    await passes(gate)
+    with trio.CancelScope() as settling:
+        settling.cancel()
+        async with gate.exclusive():
+            raise AssertionError("not reached: it was cancelled before its turn")
+
+    async def wait_in_line() -> None:
+        with trio.move_on_after(0.01) as in_line:
+            async with gate.exclusive():
+                raise AssertionError("not reached: somebody else is in there")
+        assert in_line.cancelled_caught
+
+    async with gate.exclusive(), trio.open_nursery() as nursery:
+        nursery.start_soon(wait_in_line)
+
+    await passes(gate)
+    with trio.fail_after(2):
+        async with gate.exclusive():
+            pass
+
+
+async def test_an_error_inside_opens_the_gate_again() -> None:
+    gate = StartGate()
+    with pytest.raises(ZeroDivisionError):
+        async with gate.exclusive():
+            _ = 1 / 0
+    await passes(gate)

@@ -1,0 +1,123 @@
+"""What a person is shown of the journal, and what they may decide about it: values, no file.
+
+A message has a short, stable id: `in:SEQ` for a received one, `out:SEQ` for one to send.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+import attrs
+
+from wa_worker.models import InboundMessage, MessageId
+
+BY_A_PERSON = "discarded by a person"
+"""The error of what was discarded: the proxy hears it with /mark-failed."""
+
+
+class State(enum.Enum):
+    """Every state of a message, those that need a person first."""
+
+    DEAD = "dead"
+    UNCERTAIN = "uncertain"
+    FAILED = "failed"
+    PENDING = "pending"
+    WAITING = "waiting"
+    INTENT = "intent"
+    SENT = "sent"
+    POSTED = "posted"
+    MARKED = "marked"
+
+    @property
+    def box(self) -> str:
+        """What has this state: `in` is the inbox, `out` the ledger of sends."""
+        return "in" if self in (State.DEAD, State.PENDING, State.POSTED) else "out"
+
+
+LISTED = tuple(state for state in State if state not in (State.POSTED, State.MARKED))
+"""What needs attention or waits. The others are over, and kept only to recognise a repeat."""
+
+RETRIED_AS = {State.DEAD: State.PENDING, State.FAILED: State.WAITING, State.UNCERTAIN: State.WAITING}
+DISCARDED_AS = {State.DEAD: State.POSTED, State.PENDING: State.POSTED, State.UNCERTAIN: State.FAILED}
+
+
+@attrs.frozen
+class ItemId:
+    """`in:SEQ` or `out:SEQ`. Sequence numbers are never used twice."""
+
+    box: str
+    seq: int
+
+    @classmethod
+    def parse(cls, text: str) -> ItemId:
+        """Raises ValueError with what one looks like."""
+        box, _, seq = text.partition(":")
+        if box not in ("in", "out") or not seq.isascii() or not seq.isdigit() or len(seq) > 18:
+            raise ValueError(f"{text!r} is no id: they look like in:17 and out:4, see `wa-worker journal list`")
+        return cls(box, int(seq))
+
+    def __str__(self) -> str:
+        return f"{self.box}:{self.seq}"
+
+
+@attrs.frozen
+class InboundItem:
+    """A received message. Times are unix seconds. `message` is None once it was posted or discarded."""
+
+    id: ItemId
+    state: State
+    instance: str
+    chat: str = attrs.field(repr=False)
+    wa_id: str
+    message: InboundMessage | None
+    rejections: int
+    error: str | None = attrs.field(repr=False)
+    since: float
+    """When it was received."""
+    changed_at: float | None
+
+
+@attrs.frozen
+class OutboundItem:
+    """A message to send, without its body: that is in the proxy's queue. Times are unix seconds."""
+
+    id: ItemId
+    state: State
+    message_id: MessageId
+    instance: str
+    chat: str | None = attrs.field(repr=False)
+    wa_id: str | None
+    attempts: int
+    doubts: int
+    not_before: float
+    error: str | None = attrs.field(repr=False)
+    told: bool
+    since: float
+    """When the proxy first listed it."""
+    changed_at: float
+
+
+Item = InboundItem | OutboundItem
+
+
+@attrs.frozen
+class Outcome:
+    """What became of a decision: `now` None means that nothing was done, `was` None that there is no such message."""
+
+    id: ItemId
+    was: State | None
+    now: State | None = None
+    refused: str = ""
+    told: bool = False
+    """The proxy had been told that it failed, so it lists it no more."""
+
+
+@attrs.frozen
+class Stats:
+    """Counts by instance and state; ages of what waits longest, in unix seconds; size with the write-ahead log."""
+
+    counts: Mapping[str, Mapping[State, int]]
+    oldest_pending: float | None
+    oldest_untold: float | None
+    size: int

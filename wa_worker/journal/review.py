@@ -1,0 +1,307 @@
+"""The journal as a person sees it: what waits, what went wrong, and what they decide about it.
+
+For `wa-worker journal`, a process of its own beside the worker: it does not take the volume's lock, makes no journal
+where there is none, and commits in small pieces, so that the worker's own commits never wait long. The worker cannot
+hear this process: it finds what was decided when it next looks (lanes.RESCAN).
+
+Everything here raises JournalError when the file is not there, is no journal, or stays locked.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import cattrs
+
+from wa_worker.errors import JournalError
+from wa_worker.journal.database import BUSY_TIMEOUT, SCHEMA_VERSION
+from wa_worker.journal.items import (
+    BY_A_PERSON,
+    DISCARDED_AS,
+    RETRIED_AS,
+    InboundItem,
+    Item,
+    ItemId,
+    OutboundItem,
+    Outcome,
+    State,
+    Stats,
+)
+from wa_worker.models import InboundMessage
+
+CHUNK = 1000
+"""Decisions a transaction."""
+
+BREATH = 0.02
+"""Seconds between transactions: SQLite does not queue writers, so the worker needs a gap to get in."""
+
+
+class Review:
+    """Made by `open_review()`. For one thread."""
+
+    def __init__(self, path: Path, sql: sqlite3.Connection) -> None:
+        self._path = path
+        self._sql = sql
+
+    def items(self, states: Collection[State], instance: str | None, limit: int) -> list[Item]:
+        """The oldest `limit` messages, in the order of State, then by age."""
+        found: list[Item] = []
+        with self._snapshot():
+            for state in State:
+                if state in states and len(found) < limit:
+                    values = {"instance": instance, "limit": limit - len(found)}
+                    found += self._select(state.box, f"IN ({_seqs(state)})", values)
+        return found
+
+    def item(self, id: ItemId) -> Item | None:  # noqa: A002
+        with _errors(self._path):
+            found = self._select(id.box, "= :seq", {"seq": id.seq})
+        return found[0] if found else None
+
+    def ids(self, states: Collection[State], instance: str | None) -> dict[ItemId, State]:
+        """All messages in these states, for a decision about them."""
+        with _errors(self._path):
+            return {
+                ItemId(state.box, seq): state
+                for state in State
+                if state in states
+                for (seq,) in self._sql.execute(_seqs(state), {"instance": instance, "limit": -1})
+            }
+
+    def stats(self) -> Stats:
+        """Counts what is over by subtraction, from indexes alone: with a week of history that is ten times faster."""
+        with self._snapshot():
+            return self._stats()
+
+    def retry(self, ids: Sequence[ItemId]) -> Iterator[Outcome]:
+        """Dead ones are pending again; failed and uncertain ones wait to be sent, when the proxy lists them.
+
+        Committed by the time an outcome is yielded, a chunk at a time."""
+        return self._decide(ids, RETRIED_AS, _RETRY, _why_not_retried)
+
+    def discard(self, ids: Sequence[ItemId]) -> Iterator[Outcome]:
+        """Received ones lose their content; uncertain ones are settled as failed, which the proxy is told."""
+        return self._decide(ids, DISCARDED_AS, _DISCARD, _why_not_discarded)
+
+    def _select(self, box: str, seqs: str, values: Mapping[str, object]) -> list[Item]:
+        query = f"{_INBOUND if box == 'in' else _OUTBOUND} {seqs} ORDER BY seq"
+        make: Callable[..., Item] = _inbound if box == "in" else _outbound
+        return [make(*row) for row in self._sql.execute(query, values)]
+
+    def _stats(self) -> Stats:
+        counts: dict[str, Counter[State]] = {}
+        for over, box in ((State.POSTED, "in"), (State.MARKED, "out")):
+            for instance, count in self._sql.execute(_TOTALS[box]):
+                counts.setdefault(instance, Counter())[over] = count
+        for box in ("in", "out"):
+            over = State.POSTED if box == "in" else State.MARKED
+            for instance, state, count in self._sql.execute(_COUNTS[box]):
+                counts[instance][State(state)] = count
+                counts[instance][over] -= count
+        (oldest_pending,) = self._sql.execute(_OLDEST_PENDING).fetchone()
+        (oldest_untold,) = self._sql.execute(_OLDEST_UNTOLD).fetchone()
+        size = sum(file.stat().st_size for file in (self._path, _wal(self._path)) if file.exists())
+        return Stats(counts, oldest_pending, oldest_untold, size)
+
+    def _decide(
+        self,
+        ids: Sequence[ItemId],
+        moves: Mapping[State, State],
+        updates: Mapping[str, str],
+        why_not: Callable[[State], str],
+    ) -> Iterator[Outcome]:
+        for start in range(0, len(ids), CHUNK):
+            if start:
+                time.sleep(BREATH)
+            with self._transaction():
+                outcomes = [self._one(id, moves, updates, why_not) for id in ids[start : start + CHUNK]]  # noqa: A001
+            yield from outcomes
+
+    def _one(
+        self,
+        id: ItemId,  # noqa: A002
+        moves: Mapping[State, State],
+        updates: Mapping[str, str],
+        why_not: Callable[[State], str],
+    ) -> Outcome:
+        row = self._sql.execute(_STATE[id.box], (id.seq,)).fetchone()
+        if row is None:
+            return Outcome(id, None, refused="there is no such message (settled ones are forgotten after a week)")
+        was, told, empty = State(row[0]), bool(row[1]), bool(row[2])
+        if was not in moves:
+            return Outcome(id, was, refused=why_not(was))
+        if moves[was] is State.PENDING and empty:
+            return Outcome(id, was, refused="its content was discarded: nothing is left to post")
+        self._sql.execute(updates[id.box], {"seq": id.seq, "now": time.time(), "error": BY_A_PERSON})
+        return Outcome(id, was, moves[was], told=told)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        with _errors(self._path):
+            self._sql.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._sql.execute("ROLLBACK")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _errors(self._path):
+            self._sql.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._sql.execute("COMMIT")
+            except BaseException:
+                if self._sql.in_transaction:
+                    self._sql.execute("ROLLBACK")
+                raise
+
+
+@contextmanager
+def open_review(path: Path, *, write: bool = False) -> Iterator[Review]:
+    """Opens the journal at `path`, read-only unless `write`."""
+    with _errors(path):
+        if not path.is_file():
+            raise JournalError(
+                f"there is no journal at {path}: no worker has run with this AUTH_DIR (or it is on another volume)"
+            )
+        if write:
+            mode = "mode=rw"
+        elif _wal(path).exists():
+            mode = "mode=ro"
+        else:  # nobody has it open: to read it in WAL mode would leave a log and its index behind
+            mode = "mode=ro&immutable=1"
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT
+        )
+    with closing(connection):
+        with _errors(path):
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            connection.execute("PRAGMA synchronous=FULL")
+        if version != SCHEMA_VERSION:
+            raise JournalError(
+                f"{path} has format {version}, this wa-worker knows {SCHEMA_VERSION}: use the worker's own version"
+            )
+        yield Review(path, connection)
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise JournalError(f"journal {path}: {error}") from error
+
+
+def _wal(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _why_not_retried(state: State) -> str:
+    match state:
+        case State.SENT | State.MARKED:
+            return f"it is {state.value}: WhatsApp accepted it, it is never sent again"
+        case State.INTENT:
+            return "it is being sent right now"
+        case State.POSTED:
+            return "it is posted: the proxy has it, or it was discarded"
+    return f"it is {state.value}: it will be tried anyway"
+
+
+def _why_not_discarded(state: State) -> str:
+    match state:
+        case State.WAITING:
+            return "it is waiting: take it out of the proxy's queue instead"
+        case State.INTENT:
+            return "it is being sent right now"
+    return f"it is {state.value}: that is over"
+
+
+_models = cattrs.Converter(prefer_attrib_converters=True)
+
+
+def _inbound(seq: int, state: str, instance: str, chat: str, wa_id: str, message: str | None, *rest: Any) -> Item:
+    content = None if message is None else _models.structure(json.loads(message), InboundMessage)
+    return InboundItem(ItemId("in", seq), State(state), instance, chat, wa_id, content, *rest)
+
+
+def _outbound(seq: int, state: str, key: str, *rest: Any) -> Item:
+    return OutboundItem(ItemId("out", seq), State(state), json.loads(key), *rest)
+
+
+def _seqs(state: State) -> str:
+    return _SEQS[state] + _OLDEST_OF[state.box]
+
+
+_INBOUND = """
+SELECT seq, state, instance, jid, wa_id, message, rejections, error, received_at, settled_at
+FROM inbox JOIN chats ON chats.id = inbox.chat WHERE seq"""
+
+_OUTBOUND = """
+SELECT seq, state, message_id, instance, chat, wa_id, attempts, doubts, not_before, error, told, created_at, changed_at
+FROM outbox WHERE seq"""
+
+_SEQS = {
+    State.DEAD: "SELECT seq FROM inbox INDEXED BY inbox_dead WHERE state = 'dead'",
+    State.PENDING: "SELECT seq FROM inbox INDEXED BY inbox_lanes WHERE state = 'pending'",
+    State.UNCERTAIN: "SELECT seq FROM outbox WHERE state = 'uncertain'",
+    State.FAILED: "SELECT seq FROM outbox WHERE state = 'failed'",
+    State.WAITING: "SELECT seq FROM outbox WHERE state = 'waiting'",
+    State.INTENT: "SELECT seq FROM outbox WHERE state = 'intent'",
+    State.SENT: "SELECT seq FROM outbox INDEXED BY outbox_to_tell WHERE state = 'sent'",
+}
+# SQLite takes a partial index only for a condition it can read: the states are written out, not bound.
+
+_OLDEST_OF = {
+    "in": " AND (:instance IS NULL OR chat IN (SELECT id FROM chats WHERE instance = :instance))"
+    " ORDER BY seq LIMIT :limit",
+    "out": " AND (:instance IS NULL OR instance = :instance) ORDER BY seq LIMIT :limit",
+}
+
+_TOTALS = {
+    "in": "SELECT instance, sum(n) FROM (SELECT chat, count(*) AS n FROM inbox GROUP BY chat)"
+    " JOIN chats ON chats.id = chat GROUP BY instance",
+    "out": "SELECT instance, count(*) FROM outbox GROUP BY instance",
+}
+
+_COUNTS = {
+    "in": "SELECT instance, state, sum(n) FROM ("
+    " SELECT chat, 'pending' AS state, count(*) AS n FROM inbox INDEXED BY inbox_lanes"
+    " WHERE state = 'pending' GROUP BY chat"
+    " UNION ALL"
+    " SELECT chat, 'dead', count(*) FROM inbox INDEXED BY inbox_dead WHERE state = 'dead' GROUP BY chat"
+    ") JOIN chats ON chats.id = chat GROUP BY instance, state",
+    "out": "SELECT instance, state, count(*) FROM outbox"
+    " WHERE state IN ('waiting', 'intent', 'failed', 'uncertain') GROUP BY instance, state"
+    " UNION ALL SELECT instance, 'sent', count(*) FROM outbox WHERE state = 'sent' GROUP BY instance",
+}
+
+_OLDEST_PENDING = """
+SELECT (SELECT received_at FROM inbox WHERE seq = (
+  SELECT min(seq) FROM inbox INDEXED BY inbox_lanes WHERE state = 'pending'))"""
+
+_OLDEST_UNTOLD = """
+SELECT min(changed_at) FROM outbox INDEXED BY outbox_to_tell WHERE state = 'sent' OR (state = 'failed' AND told = 0)"""
+
+_STATE = {
+    "in": "SELECT state, 0, message IS NULL FROM inbox WHERE seq = ?",
+    "out": "SELECT state, state = 'failed' AND told, 0 FROM outbox WHERE seq = ?",
+}
+
+_RETRY = {
+    "in": "UPDATE inbox SET state = 'pending', rejections = 0, error = NULL, settled_at = NULL WHERE seq = :seq",
+    "out": "UPDATE outbox SET state = 'waiting', attempts = 0, not_before = 0, told = 0, changed_at = :now"
+    " WHERE seq = :seq",
+}
+
+_DISCARD = {
+    "in": "UPDATE inbox SET state = 'posted', message = NULL, error = :error, settled_at = :now WHERE seq = :seq",
+    "out": "UPDATE outbox SET state = 'failed', error = :error, told = 0, changed_at = :now WHERE seq = :seq",
+}
