@@ -93,9 +93,6 @@ def test_no_destination(text: str) -> None:
         jid.destination(text)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="destination() reads the agent of '5511...5.0:3@' as one more digit of the number"
-)
 @pytest.mark.parametrize("text", ["5511988880005.0:3@s.whatsapp.net", "5511988880005.0@s.whatsapp.net"])
 def test_an_agent_part_never_becomes_a_digit(text: str) -> None:
     try:

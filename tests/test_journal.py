@@ -368,8 +368,9 @@ def test_purging_the_outbox_keeps_what_is_not_settled(journal: Journal) -> None:
     send(journal, "uncertain", SendState.UNCERTAIN, error="?", doubt=True)
     journal.outbox.told([t.seq for t in journal.outbox.to_tell(0, 10) if t.message_id in ("marked", "told")])
     assert journal.outbox.purge(YEAR) == 0
-    assert (journal.outbox.purge(-1, limit=1), journal.outbox.purge(-1), journal.outbox.purge(-1)) == (1, 1, 0)
-    assert set(states(journal)) == {f'"{name}"' for name in ids if name not in ("marked", "told")}
+    assert (journal.outbox.purge(-1, limit=1), journal.outbox.purge(-1), journal.outbox.purge(-1)) == (1, 2, 0)
+    gone = ("waiting", "marked", "told")  # one that still waits after so long is one the proxy no longer lists
+    assert set(states(journal)) == {f'"{name}"' for name in ids if name not in gone}
 
 
 def test_tellings_are_paged(journal: Journal) -> None:
@@ -418,9 +419,6 @@ def test_what_whatsapp_accepted_is_kept_until_the_disk_takes_it(journal: Journal
     assert disk.copies == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Dispatch takes the intent back without a second try: it is due only after a restart"
-)
 def test_an_intent_is_taken_back_even_if_the_disk_is_slow_to_take_it(journal: Journal) -> None:
     disk = Disk(journal, closed=True)
     try:

@@ -18,17 +18,11 @@ from hypothesis import strategies as st
 from wa_worker.jid import masked
 from wa_worker.logs import REPEAT_WINDOW, RepeatFilter, mask
 
-LETTERS = "masked() passes digits that touch a letter: an escape such as \\n in a repr is enough"
-SPELLING = "masked() knows fewer spellings than destination() takes"
-DOT = "masked() passes a number with a dot and something behind it: 'x.Retry', '5511...0005.0:3@'"
-LONG = "masked() passes runs of more than 22 digits"
-
 
 @attrs.frozen
 class Spelling:
     text: str
     shown: str
-    bug: str | None = None
 
 
 SPELLINGS = [
@@ -43,38 +37,31 @@ SPELLINGS = [
     Spelling("to=5511988880005, again", "to=***0005, again"),
     Spelling("'5511988880005'", "'***0005'"),
     Spelling("5511988880005 and 5511988880006", "***0005 and ***0006"),
-    Spelling("5511988880005\n5511988880006", "***0005\n***0006", LETTERS),
+    Spelling("5511988880005\n5511988880006", "***0005\n***0006"),
     Spelling("5511988880005@s.whatsapp.net", "***0005@s.whatsapp.net"),
     Spelling("5511988880005:3@s.whatsapp.net", "***0005:3@s.whatsapp.net"),
     Spelling("5511988880005_1@s.whatsapp.net", "***0005_1@s.whatsapp.net"),
     Spelling("98765432109876@lid", "***9876@lid"),
     Spelling("120363041234567890@g.us", "***7890@g.us"),
-    Spelling("5511988880005-1600000000@g.us", "***0005-***0000@g.us"),
+    Spelling("5511988880005-1600000000@g.us", "***0000@g.us"),
     Spelling("/queued-messages?to=5511988880005&x=1", "/queued-messages?to=***0005&x=1"),
     Spelling("Nova mensagem", "Nova mensagem"),
     Spelling("status 503 after 30 s", "status 503 after 30 s"),
     Spelling("3EB0C767D0971E0B", "3EB0C767D0971E0B"),
     Spelling("no connection to 192.168.100.200:443", "no connection to 192.168.100.200:443"),
     Spelling("not sent to 5511988880005.", "not sent to ***0005."),
-    Spelling("5511988880005.Retry", "***0005.Retry", DOT),
-    Spelling("5511988880005.0:3@s.whatsapp.net", "***0005.0:3@s.whatsapp.net", DOT),
-    Spelling("+55.11.98888.0005", "***0005", SPELLING),
-    Spelling("+55\u00a011\u00a098888\u20110005", "***0005", SPELLING),
-    Spelling("+55\t11\t98888\t0005", "***0005", SPELLING),
-    Spelling("wa5511988880005@lid", "wa***0005@lid", LETTERS),
-    Spelling(repr("to\n5511988880005"), "'to\\n***0005'", LETTERS),
-    Spelling("55119888800055511988880006", "***0006", LONG),
+    Spelling("5511988880005.Retry", "***0005.Retry"),
+    Spelling("5511988880005.0:3@s.whatsapp.net", "***0005.0:3@s.whatsapp.net"),
+    Spelling("+55.11.98888.0005", "***0005"),
+    Spelling("+55\u00a011\u00a098888\u20110005", "***0005"),
+    Spelling("+55\t11\t98888\t0005", "***0005"),
+    Spelling("wa5511988880005@lid", "wa***0005@lid"),
+    Spelling(repr("to\n5511988880005"), "'to\\n***0005'"),
+    Spelling("55119888800055511988880006", "***0006"),
 ]
 
 
-def _marked(rows: list[Spelling]) -> list[Any]:
-    return [
-        pytest.param(row, id=repr(row.text), marks=[pytest.mark.xfail(strict=True, reason=row.bug)] if row.bug else [])
-        for row in rows
-    ]
-
-
-@pytest.mark.parametrize("row", _marked(SPELLINGS))
+@pytest.mark.parametrize("row", SPELLINGS, ids=lambda row: repr(row.text))
 def test_a_number_in_an_event_and_in_its_fields(row: Spelling) -> None:
     assert masked(row.text) == row.shown
     event = mask(None, "info", {"event": row.text, "reason": row.text, "nested": {"to": [Exception(row.text)]}})

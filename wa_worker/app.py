@@ -26,6 +26,7 @@ from wa_worker.health import listen, run_health
 from wa_worker.inbox import InboxCourier
 from wa_worker.instance import Services
 from wa_worker.journal import Journal, open_journal
+from wa_worker.models import JOURNAL_FILE
 from wa_worker.registry import Registry
 from wa_worker.telling import Teller
 from wa_worker.upkeep import run_upkeep
@@ -68,7 +69,7 @@ async def _work(
         hold_volume(settings.auth_dir) as folder,
         open_edge_client(settings.edge_base_url, settings.worker_secret, longest_poll=longest_poll) as edge,
     ):
-        with _journal(folder / "journal.db") as journal:
+        with _journal(folder / JOURNAL_FILE) as journal:
             inbox, teller = InboxCourier(journal.inbox, edge), Teller(journal.outbox, edge)
             native = (await trio.to_thread.run_sync(whatsapp.load))(
                 settings.auth_dir,

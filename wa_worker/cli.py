@@ -137,7 +137,8 @@ def run_worker(pairing_command: Sequence[str]) -> NoReturn:
 
     from wa_worker.app import main
     from wa_worker.config import Settings
-    from wa_worker.logs import set_up_logs
+    from wa_worker.logs import log_crash, set_up_logs
+    from wa_worker.prints import standard_output_logged
 
     try:
         settings = Settings.from_environ(os.environ)
@@ -149,11 +150,15 @@ def run_worker(pairing_command: Sequence[str]) -> NoReturn:
     set_up_logs(settings.log_level, settings.log_format)
     code = 0
     try:
-        trio.run(partial(main, settings, os.environ, pairing_command))
+        with standard_output_logged():
+            trio.run(partial(main, settings, os.environ, pairing_command))
     except* StartupError as group:
         code = 1
         for problem in _leaves(group):
             click.echo(f"error: {problem}", err=True)
+    except* Exception as group:
+        code = 1
+        log_crash(group)
     # not sys.exit: a native thread that was abandoned must not be there when the interpreter takes itself down
     logging.shutdown()
     sys.stdout.flush()

@@ -47,6 +47,14 @@ def _url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("is not an http(s) URL; it looks like https://<project>.supabase.co/functions/v1/worker-proxy")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("holds a user or password; the secret goes into WORKER_SECRET")
+    try:
+        parts.port  # noqa: B018 - reading it checks it
+    except ValueError:
+        raise ValueError("has a port that is none") from None
+    if parts.netloc.endswith(":"):
+        raise ValueError("ends its host with ':' but names no port")
     if parts.query or parts.fragment:
         raise ValueError("has a query or fragment; give the base URL only")
     return value.rstrip("/")

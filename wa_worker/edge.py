@@ -8,7 +8,7 @@ Cancelling a call closes its connection.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -22,6 +22,7 @@ import trio
 
 from wa_worker import wire
 from wa_worker.errors import EdgeError, EdgeRejected, EdgeUnavailable
+from wa_worker.metrics import Metrics
 from wa_worker.models import (
     InboundMessage,
     InstanceId,
@@ -55,6 +56,9 @@ CHANGES_BY_ITSELF = frozenset({401, 403, 404, 408, 409, 425, 429})
 NO_SUCH_CALL = frozenset({404, 405, 501})
 """How a proxy without `/mark-failed` answers it."""
 
+QUOTE = 8
+"""Characters in a row that make an answer a quote of the request."""
+
 NO_CALL_MEMORY = 600.0
 """Seconds to remember that it has none."""
 
@@ -62,8 +66,10 @@ NO_CALL_MEMORY = 600.0
 class EdgeClient:
     """Made by `open_edge_client()`. All methods raise EdgeUnavailable or EdgeRejected."""
 
-    def __init__(self, transport: httpx.AsyncHTTPTransport, base_url: str, secret: Secret) -> None:
+    def __init__(self, transport: httpx.AsyncHTTPTransport, base_url: str, secret: Secret, metrics: Metrics) -> None:
         self._transport = transport
+        self._secret = secret
+        self._metrics = metrics
         self._base_url = base_url
         self._headers = {
             "Authorization": f"Bearer {secret.reveal()}",
@@ -74,12 +80,13 @@ class EdgeClient:
         self._no_mark_failed_until = 0.0
         self.lists_instances = False
         """Whether the last poll for instances was answered as the contract says."""
+        self.polled: dict[str, float] = {}
+        """When each kind of poll was last answered as the contract says (`trio.current_time()`), by endpoint."""
 
     async def disconnected_instances(self) -> wire.Rows[InstanceId]:
         """Instances to connect, and the rows that name none."""
         try:
-            answer = await self._get("disconnected-instances")
-            rows = _models("disconnected-instances", wire.instances_from, answer)
+            rows = await self._poll("disconnected-instances", "", wire.instances_from)
         except EdgeError:
             self.lists_instances = False
             raise
@@ -88,11 +95,11 @@ class EdgeClient:
 
     async def queued_messages(self, instance: InstanceId) -> wire.Rows[QueuedMessage]:
         """Messages to send, oldest first, and the rows that are none."""
-        answer = await self._get("queued-messages", f"?instanceId={instance}")  # an id needs no escaping
-        return _models("queued-messages", wire.messages_from, answer)
+        query = f"?instanceId={instance}"  # an id needs no escaping
+        return await self._poll("queued-messages", query, wire.messages_from)
 
     async def update_status(self, instance: InstanceId, status: Status) -> None:
-        await self._post("update-status", wire.status_body(instance, status))
+        await self._post("update-status", wire.status_body(instance, status), private=(status.qr_code,))
 
     async def mark_sent(self, message_id: MessageId, wa_id: WaMessageId) -> None:
         await self._post("mark-sent", wire.sent_body(message_id, wa_id))
@@ -114,12 +121,22 @@ class EdgeClient:
     async def inbound(self, instance: InstanceId, message: InboundMessage) -> None:
         """Hands a message over. 409 (it is there already) is as good as 2xx."""
         try:
-            await self._post("inbound", wire.inbound_body(instance, message))
+            private = (message.body, message.push_name)
+            await self._post("inbound", wire.inbound_body(instance, message), private=private)
         except EdgeUnavailable as no:
             if no.status != HTTPStatus.CONFLICT:
                 raise
 
-    async def _get(self, endpoint: str, query: str = "") -> object:
+    async def _poll(self, endpoint: str, query: str, structure: Callable[[object], T]) -> T:
+        answer = await self._get(endpoint, query)
+        try:
+            models = structure(answer)
+        except wire.NotTheContract as error:
+            raise EdgeUnavailable(endpoint, str(error)) from None
+        self.polled[endpoint] = trio.current_time()
+        return models
+
+    async def _get(self, endpoint: str, query: str) -> object:
         # a poll is made over and over: its request is built once
         request = self._polls.get(endpoint + query)
         if request is None:
@@ -138,11 +155,14 @@ class EdgeClient:
             detail = f"the answer is {kind} ({len(body)} bytes): is this the worker-proxy?"
             raise EdgeUnavailable(endpoint, detail) from None
 
-    async def _post(self, endpoint: str, body: dict[str, Any]) -> None:
+    async def _post(self, endpoint: str, body: dict[str, Any], *, private: Iterable[str | None] = ()) -> None:
+        """`private`: what of the body no log may show, should the proxy quote it in an error."""
         url = f"{self._base_url}/{endpoint}"
-        await self._call(endpoint, httpx.Request("POST", url, headers=self._headers, json=body, extensions=_TIMEOUTS))
+        request = httpx.Request("POST", url, headers=self._headers, json=body, extensions=_TIMEOUTS)
+        await self._call(endpoint, request, private)
 
-    async def _call(self, endpoint: str, request: httpx.Request) -> bytes:
+    async def _call(self, endpoint: str, request: httpx.Request, private: Iterable[str | None] = ()) -> bytes:
+        started, result = trio.current_time(), "error"
         try:
             with trio.fail_after(CALL_DEADLINE):
                 response = await self._transport.handle_async_request(request)
@@ -150,13 +170,21 @@ class EdgeClient:
                     body = await _bounded(response, endpoint)
                 finally:
                     await response.aclose()
+            result = f"{response.status_code // 100}xx"
         except trio.TooSlowError:
+            result = "timeout"
             raise EdgeUnavailable(endpoint, f"no complete answer within {CALL_DEADLINE:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            result = "timeout" if isinstance(error, httpx.TimeoutException) else "error"
             raise EdgeUnavailable(endpoint, f"{type(error).__name__}: {error or 'no answer'}") from error
+        except trio.Cancelled:
+            result = "cancelled"
+            raise
+        finally:
+            self._metrics.edge_request(endpoint, result, trio.current_time() - started)
         if response.is_success:
             return body
-        raise _no(endpoint, response, body)
+        raise _no(endpoint, response, quotable(body, (*private, self._secret.reveal())))
 
     def forget(self, instance: InstanceId) -> None:
         """An instance has ended: drops what was kept for its polls."""
@@ -164,13 +192,6 @@ class EdgeClient:
 
 
 _TIMEOUTS = {"timeout": httpx.Timeout(CALL_DEADLINE, connect=10.0).as_dict()}
-
-
-def _models(endpoint: str, structure: Callable[[object], T], answer: object) -> T:
-    try:
-        return structure(answer)
-    except wire.NotTheContract as error:
-        raise EdgeUnavailable(endpoint, str(error)) from None
 
 
 async def _bounded(response: httpx.Response, endpoint: str) -> bytes:
@@ -184,9 +205,22 @@ async def _bounded(response: httpx.Response, endpoint: str) -> bytes:
     return b"".join(chunks)
 
 
-def _no(endpoint: str, response: httpx.Response, body: bytes) -> EdgeUnavailable | EdgeRejected:
+def quotable(answer: bytes, private: Iterable[str | None]) -> str:
+    """The start of an error's answer for the log, or that it is not shown because it quotes what is private (P8).
+
+    A quote may be cut or escaped: a few characters in a row that occur in both are enough.
+    """
+    said = " ".join(answer[:200].decode("utf-8", "replace").split())
+    pieces = {said[start : start + QUOTE] for start in range(max(len(said) - QUOTE, 0) + 1)}
+    for secret in filter(None, private):
+        flat = " ".join(secret.split())
+        if (flat and flat in said) or any(len(piece) == QUOTE and piece in flat for piece in pieces):
+            return "it quotes the request"
+    return said
+
+
+def _no(endpoint: str, response: httpx.Response, said: str) -> EdgeUnavailable | EdgeRejected:
     status = response.status_code
-    said = " ".join(body[:200].decode("utf-8", "replace").split())
     detail = f"answered {status}" + (f" ({said})" if said else "")
     if response.is_redirect:
         where = response.headers.get("location", "?")[:200]
@@ -210,7 +244,9 @@ def _retry_after(header: str | None) -> float | None:
 
 
 @asynccontextmanager
-async def open_edge_client(base_url: str, secret: Secret, *, longest_poll: float) -> AsyncIterator[EdgeClient]:
+async def open_edge_client(
+    base_url: str, secret: Secret, *, longest_poll: float, metrics: Metrics
+) -> AsyncIterator[EdgeClient]:
     """The one client of the process. `longest_poll` (seconds): connections are kept alive for three of these.
 
     It uses httpx's transport without httpx's client: redirects, cookies and authentication flows, which we must not
@@ -224,4 +260,4 @@ async def open_edge_client(base_url: str, secret: Secret, *, longest_poll: float
     )
     transport = await trio.to_thread.run_sync(partial(httpx.AsyncHTTPTransport, limits=limits))  # reads the CA bundle
     async with transport:
-        yield EdgeClient(transport, base_url, secret)
+        yield EdgeClient(transport, base_url, secret, metrics)

@@ -33,9 +33,9 @@ def destination(text: str) -> Jid:
         return Jid(f"{_phone(text)}@{USER}")
     server = server.lower()
     if server in (USER, "c.us"):  # c.us is the old name of the same server
-        return Jid(f"{_phone(user.partition(':')[0])}@{USER}")
+        return Jid(f"{_phone(_person(user))}@{USER}")
     if server == LID:
-        user = user.partition(":")[0]
+        user = _person(user)
         if _DIGITS.fullmatch(user):
             return Jid(f"{user}@{LID}")
         raise ValueError("a LID is digits before '@lid'")
@@ -44,6 +44,13 @@ def destination(text: str) -> Jid:
             return Jid(f"{user}@{GROUP}")
         raise ValueError("a group id is digits (or digits-digits) before '@g.us'")
     raise ValueError(f"cannot send to '@{server[:40]}': use a phone number, ...@{USER}, ...@{LID} or ...@{GROUP}")
+
+
+def _person(user: str) -> str:
+    """The user part of a JID without its agent and device: `5511....0:3` is `5511...`."""
+    user = user.partition(":")[0]
+    head, dot, agent = user.rpartition(".")
+    return head if dot and agent.isdigit() and len(agent) <= 3 and head.isdigit() else user
 
 
 def _phone(text: str) -> str:
@@ -61,7 +68,7 @@ def _phone(text: str) -> str:
 def bare(jid: str) -> Jid:
     """The JID without its device or agent part: `5511...:3@s.whatsapp.net` is `5511...@s.whatsapp.net`."""
     user, _, server = jid.rpartition("@")
-    return Jid(f"{user.partition(':')[0].partition('.')[0]}@{server}")
+    return Jid(f"{_person(user)}@{server}")
 
 
 def server_of(jid: str) -> str:
@@ -78,11 +85,22 @@ def is_group(jid: str) -> bool:
 
 
 def masked(text: str) -> str:
-    """The text with every phone-like run of digits masked but for its last four: for logs (P8)."""
-    return _PHONE_LIKE.sub(lambda m: "*" * 3 + m[0][-4:], text)
+    """The text with every phone-like run of digits masked but for its last four: for logs (P8).
+
+    Rather one number too many than one too few, so long runs of any digits count; addresses such as 10.0.0.1 do not.
+    """
+    return _DIGIT_RUN.sub(_mask, text)
 
 
-_PHONE_LIKE = re.compile(
-    r"(?<![0-9A-Za-z.])\+?[0-9][0-9 ()\-]{5,20}[0-9](?![0-9A-Za-z.]?[0-9A-Za-z])"  # as people write them
-    r"|(?<![0-9A-Za-z])[0-9]{7,20}(?=[:@])"  # the user part of a JID, with or without a device
-)
+_DIGIT_RUN = re.compile(r"\+?[0-9](?:(?:[ \t()\-\u00a0\u2010\u2011]|\.(?=[0-9]{2})){0,3}[0-9]){6,}")
+_IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+
+
+def _mask(match: re.Match[str]) -> str:
+    run = match[0]
+    digits = "".join(c for c in run if c.isdigit())
+    before_at = match.string[match.end() : match.end() + 1] in ("@", ":")
+    least = 7 if run.startswith("+") or (before_at and run.isdigit()) else 8 if run.isdigit() else 9
+    if len(digits) < least or _IPV4.fullmatch(run):
+        return run
+    return "***" + digits[-4:]

@@ -22,7 +22,7 @@ from wa_worker.config import auth_dir_from
 from wa_worker.errors import ConfigError, JournalError
 from wa_worker.journal.items import DISCARDED_AS, LISTED, RETRIED_AS, ItemId, Outcome, State
 from wa_worker.journal.review import Review, open_review
-from wa_worker.models import RESERVED_FOLDER
+from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER
 
 BODIES = "They go out when the proxy lists them: their bodies are in its queue, not here."
 
@@ -285,7 +285,7 @@ def _chosen(
 def _journal(environ: Mapping[str, str], auth_dir: Path | None, *, write: bool = False) -> Iterator[Review]:
     try:
         folder = auth_dir or auth_dir_from(environ)
-        with open_review(folder / RESERVED_FOLDER / "journal.db", write=write) as review:
+        with open_review(folder / RESERVED_FOLDER / JOURNAL_FILE, write=write) as review:
             yield review
     except ConfigError as error:
         for fault in error.faults:

@@ -90,7 +90,7 @@ class Lanes:
 
     async def _fill(self, nursery: trio.Nursery) -> None:
         """Starts lanes in turn, from behind the last one started, until all places are taken or all are seen."""
-        wrapped = False
+        wrapped = self._cursor == 0
         unseen = self._resting.keys() | self._failed_since_success
         while self._places() > 0:
             found = await trio.to_thread.run_sync(self._find, self._cursor, SCAN)

@@ -2,13 +2,18 @@
 
 An event name plus fields; JSON lines when not on a terminal. P8 is kept here: phone numbers are masked in every
 field of every line, wherever it comes from; bodies, QR codes and the secret are never given to a logger at all (the
-types that hold them do not show them).
+types that hold them do not show them, and edge.py takes them out of what a proxy answers).
+
+Tracebacks that Python would print by itself (a crash, a thread's, one lost in a native callback) come here, too. What
+the native library prints is the business of prints.py: standard output is read and logged, standard error is not
+touched, because a Go runtime that aborts must get its last words out.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -81,6 +86,21 @@ def set_up_logs(level: str, form: LogFormat) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    _take_tracebacks()
+
+
+def log_crash(error: BaseException) -> None:
+    """The last line of a process that ends because of an error nobody expected."""
+    structlog.get_logger(__name__).critical("crashed", exc_info=error)
+
+
+def _take_tracebacks() -> None:
+    """Python prints these to stderr as they are: unmasked, and a line for each line of them."""
+    log = structlog.get_logger(__name__)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = lambda _kind, error, _traceback: log_crash(error)
+    threading.excepthook = lambda args: log.error("a thread crashed", exc_info=args.exc_value)
+    sys.unraisablehook = lambda args: log.error("an error was lost", where=args.err_msg, exc_info=args.exc_value)
 
 
 def mask(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -41,6 +41,9 @@ RESERVED_FOLDER = "@worker"
 """Folder of the journal and the lock in AUTH_DIR. '@' cannot stand in an instance id: none can have this folder."""
 
 
+JOURNAL_FILE = "journal.db"
+
+
 class ProxyStatus(enum.Enum):
     """What the worker-proxy can be told about an instance (contract v1)."""
 

@@ -108,20 +108,20 @@ class Dispatch:
             try:
                 done = self._one(message, chat, tries[message.id])
             except SessionNotOpen:
-                self.outbox.step(self.instance, None, message.id, undo=True)
+                self._record(None, message.id, undo=True)
                 return
             if done.state is SendState.WAITING:
                 blocked.add(chat)
         if done is not None:
             self._record(done, None)
 
-    def _record(self, done: Settled | None, intent: MessageId | None) -> None:
-        """Commits. An outcome that WhatsApp has decided is kept until the disk takes it, however long that is."""
+    def _record(self, done: Settled | None, intent: MessageId | None, *, undo: bool = False) -> None:
+        """Commits. What has been decided is kept until the disk takes it, however long that is; an intent is not."""
         while True:
             try:
-                self.outbox.step(self.instance, done, intent)
+                self.outbox.step(self.instance, done, intent, undo=undo)
             except JournalError as error:
-                if done is None:
+                if done is None and not undo:
                     raise
                 log.error("the journal cannot commit, trying again", instance=self.instance, reason=str(error))
                 time.sleep(JOURNAL_RETRY)

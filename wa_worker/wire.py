@@ -83,7 +83,7 @@ def _listing(answer: object, key: str) -> list[object]:
 def _shape(value: object) -> str:
     if isinstance(value, dict):
         return "an object with " + (", ".join(sorted(map(str, value))[:5]) or "no fields")
-    return {type(None): "null", str: "a string", bool: "a boolean"}.get(type(value), "a number")
+    return {type(None): "null", str: "a string", bool: "a boolean", list: "a list"}.get(type(value), "a number")
 
 
 def _rows(items: list[object], model: Callable[[object], T], id_of: Callable[[object], MessageId | None]) -> Rows[T]:
@@ -101,6 +101,10 @@ def _rows(items: list[object], model: Callable[[object], T], id_of: Callable[[ob
 def _message_id(value: object) -> MessageId:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError("id is neither a string nor a whole number")
+    if isinstance(value, str):
+        _encodable("id", value)
+    elif abs(value) >= 10**MAX_ID_LENGTH:
+        raise ValueError("id is a number of absurd size")
     if value == "" or len(str(value)) > MAX_ID_LENGTH:
         raise ValueError(f"id is empty or longer than {MAX_ID_LENGTH} characters")
     return value
@@ -125,7 +129,17 @@ def _queued_message(item: object) -> QueuedMessage:
         raise ValueError("body is not a string with something in it")
     if len(body) > MAX_BODY_LENGTH:
         raise ValueError(f"body has {len(body)} characters, the limit is {MAX_BODY_LENGTH}")
+    _encodable("to", to)
+    _encodable("body", body)
     return QueuedMessage(_message_id(item["id"]), to, body)
+
+
+def _encodable(name: str, text: str) -> None:
+    """JSON can carry half of a surrogate pair; UTF-8, and so SQLite and WhatsApp, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} holds a lone surrogate, which is no character") from None
 
 
 _converter = cattrs.Converter(unstruct_collection_overrides={})

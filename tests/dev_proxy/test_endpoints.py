@@ -115,9 +115,7 @@ async def test_a_proxy_without_mark_failed(proxy: ReferenceProxy, client: httpx.
     assert proxy.store.count_messages("queued") == 1
 
 
-async def test_inbound_is_stored_once_and_its_repeats_counted(
-    proxy: ReferenceProxy, client: httpx.AsyncClient
-) -> None:
+async def test_inbound_is_stored_once_and_its_repeats_counted(proxy: ReferenceProxy, client: httpx.AsyncClient) -> None:
     answers = [(await client.post("/inbound", json=INBOUND)).json() for _ in range(3)]
     assert answers == [{"ok": True, "duplicate": repeat} for repeat in (False, True, True)]
     (row,) = proxy.store.inbound("shop")
@@ -239,9 +237,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
-async def test_bad_input_is_refused_with_a_reason(
-    proxy: ReferenceProxy, client: httpx.AsyncClient, bad: Bad
-) -> None:
+async def test_bad_input_is_refused_with_a_reason(proxy: ReferenceProxy, client: httpx.AsyncClient, bad: Bad) -> None:
     proxy.store.queue("shop", "5511988887777", "Oi")
     method, _, path = bad.path.rpartition(" ")
     if isinstance(bad.body, bytes):

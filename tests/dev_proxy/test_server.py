@@ -24,9 +24,7 @@ async def test_connections_are_kept_alive(proxy: ReferenceProxy, client: httpx.A
     assert proxy.store.requests["disconnected-instances"] == 1100
 
 
-async def test_down_refuses_and_up_answers_on_the_same_port(
-    proxy: ReferenceProxy, client: httpx.AsyncClient
-) -> None:
+async def test_down_refuses_and_up_answers_on_the_same_port(proxy: ReferenceProxy, client: httpx.AsyncClient) -> None:
     await client.get("/disconnected-instances")
     for _ in range(3):
         await proxy.down()

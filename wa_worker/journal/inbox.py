@@ -82,19 +82,21 @@ class Inbox:
         return [PendingInbound(seq, chat, instance, _message(m), r) for seq, instance, m, r in rows]
 
     def settle(self, results: Iterable[InboxResult]) -> None:
-        """Records tries, all in one commit."""
+        """Records tries, all in one commit. What a person has discarded meanwhile stays discarded."""
         now = time.time()
         with self._database.transaction() as sql:
             for result in results:
                 if result.error is None:
                     sql.execute(
-                        "UPDATE inbox SET state = 'posted', message = NULL, settled_at = ? WHERE seq = ?",
+                        "UPDATE inbox SET state = 'posted', message = NULL, settled_at = ?"
+                        " WHERE seq = ? AND state = 'pending'",
                         (now, result.seq),
                     )
                 else:
                     sql.execute(
                         "UPDATE inbox SET rejections = rejections + 1, error = ?,"
-                        " state = iif(?, 'dead', state), settled_at = iif(?, ?, settled_at) WHERE seq = ?",
+                        " state = iif(?, 'dead', state), settled_at = iif(?, ?, settled_at)"
+                        " WHERE seq = ? AND state = 'pending'",
                         (result.error, result.dead, result.dead, now, result.seq),
                     )
 

@@ -140,7 +140,7 @@ class Outbox:
         with self._database.transaction() as sql:
             if done is not None:
                 sql.execute(
-                    "UPDATE outbox SET state = ?, wa_id = coalesce(?, wa_id), error = ?, not_before = ?,"
+                    "UPDATE outbox SET state = ?, wa_id = coalesce(?, wa_id), error = ?, not_before = ?, told = 0,"
                     " doubts = doubts + ?, changed_at = ? WHERE instance = ? AND message_id = ?",
                     (
                         done.state.value,
@@ -192,12 +192,13 @@ class Outbox:
             )
 
     def purge(self, older_than: float, limit: int = 5000) -> int:
-        """Forgets up to `limit` settled rows unchanged for `older_than` seconds. How many it forgot."""
+        """Forgets up to `limit` rows unchanged for `older_than` seconds that are settled and told, or that wait for a
+        proxy that no longer lists them. How many it forgot."""
         with self._database.transaction() as sql:
             return sql.execute(
                 "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox"
-                " WHERE state IN ('marked', 'failed', 'uncertain') AND changed_at < ?"
-                " AND (state = 'marked' OR told = 1) LIMIT ?)",
+                " WHERE state IN ('waiting', 'marked', 'failed', 'uncertain') AND changed_at < ?"
+                " AND (state IN ('waiting', 'marked') OR told = 1) LIMIT ?)",
                 (time.time() - older_than, limit),
             ).rowcount
 

@@ -46,7 +46,7 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_to_tell ON outbox (instance, seq) WHERE state = 'sent' OR (state = 'failed' AND told = 0);
 CREATE INDEX outbox_attention ON outbox (state, seq) WHERE state IN ('waiting', 'intent', 'failed', 'uncertain');
-CREATE INDEX outbox_settled ON outbox (changed_at) WHERE state IN ('marked', 'failed', 'uncertain');
+CREATE INDEX outbox_settled ON outbox (changed_at) WHERE state IN ('waiting', 'marked', 'failed', 'uncertain');
 
 -- What an instance must remember over a restart: until when, and why, it must keep away from WhatsApp.
 CREATE TABLE holds (

@@ -85,7 +85,10 @@ class SessionStore:
         target.mkdir(mode=0o700, parents=True)
         for file in sorted(self.folder.glob("session.db*"), reverse=True):  # -wal and -shm first
             file.rename(target / file.name)
-        for old in sorted(archives.iterdir())[:-ARCHIVES_KEPT]:
+        others = sorted(
+            path for path in archives.iterdir() if path != target
+        )  # this one stays, whatever the clock says
+        for old in others[: max(len(others) + 1 - ARCHIVES_KEPT, 0)]:
             shutil.rmtree(old, ignore_errors=True)
         return target
 
