@@ -1,4 +1,4 @@
-"""The health probe: a quart-trio app over registry snapshots, in the same Trio run.
+"""What the outside may ask the worker: `/health`, `/ready` and `/metrics`, a quart-trio app in the same Trio run.
 
 Its port is taken before anything else starts, so that a busy one is the first thing one hears of.
 """
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from wa_worker.errors import StartupError
+from wa_worker.metrics import CONTENT_TYPE, Metrics
 from wa_worker.registry import Registry
+from wa_worker.vitals import Vitals
 
 if TYPE_CHECKING:
     from wa_worker.serving import HttpServer
@@ -40,14 +42,15 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def run_health(registry: Registry, listener: socket.socket) -> None:
-    """Serves `GET /` and `GET /health` on `listener` until cancelled; open requests are cut then."""
-    server = await trio.to_thread.run_sync(_server, registry)
+async def run_health(registry: Registry, vitals: Vitals, metrics: Metrics, listener: socket.socket) -> None:
+    """Serves on `listener` until cancelled; open requests are cut then."""
+    server = await trio.to_thread.run_sync(_server, registry, vitals, metrics)
     await trio.serve_listeners(server.talk, [trio.SocketListener(trio.socket.from_stdlib_socket(listener))])
 
 
-def _server(registry: Registry) -> HttpServer:
+def _server(registry: Registry, vitals: Vitals, metrics: Metrics) -> HttpServer:
     """Imports the web stack: half of our import time, so on a thread and not before the program has begun."""
+    from quart import Response
     from quart_trio import QuartTrio
 
     from wa_worker.serving import HttpServer
@@ -58,6 +61,17 @@ def _server(registry: Registry) -> HttpServer:
     async def health() -> dict[str, object]:
         return {"status": "ok", "instances": registry.counts()}
 
+    async def ready() -> tuple[dict[str, object], int]:
+        reasons = await vitals.obstacles()
+        return {"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200
+
+    async def scrape() -> Response:
+        snapshot = await vitals.snapshot()
+        text = await trio.to_thread.run_sync(metrics.exposition, snapshot)
+        return Response(text, content_type=CONTENT_TYPE)
+
     app.add_url_rule("/", view_func=health)
     app.add_url_rule("/health", view_func=health)
+    app.add_url_rule("/ready", view_func=ready)
+    app.add_url_rule("/metrics", view_func=scrape)
     return HttpServer(app, keep_alive=KEEP_ALIVE)

@@ -92,7 +92,7 @@ def masked(text: str) -> str:
     return _DIGIT_RUN.sub(_mask, text)
 
 
-_DIGIT_RUN = re.compile(r"\+?[0-9](?:(?:[ \t()\-\u00a0\u2010\u2011]|\.(?=[0-9]{2})){0,3}[0-9]){6,}")
+_DIGIT_RUN = re.compile(r"\+?[0-9](?:(?:\\t|[ \t()\-\u00a0\u2010\u2011]|\.(?=[0-9]{2})){0,3}[0-9]){6,}")
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 
 

@@ -64,7 +64,7 @@ def standard_output_logged() -> Iterator[None]:
 
 def _read(descriptor: int) -> None:
     rest = b""
-    with open(descriptor, "rb", buffering=0) as pipe:  # noqa: PTH123 - a descriptor has no path
+    with open(descriptor, "rb", buffering=0) as pipe:
         while chunk := pipe.read(65_536):
             *lines, rest = (rest + chunk).split(b"\n")
             if len(rest) > _ENDS_WITHOUT_NEWLINE:

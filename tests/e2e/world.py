@@ -104,9 +104,11 @@ class World:
 
     def environment(self, **settings: str) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        simulated = self.simulator.environment(self.folder)
+        del simulated["NEONIZE_BOT_TAG"]  # the worker sees to it by itself
         return {
             **inherited,
-            **self.simulator.environment(self.folder),
+            **simulated,
             "EDGE_BASE_URL": self.proxy.url,
             "WORKER_SECRET": SECRET,
             "AUTH_DIR": str(self.auth_dir),

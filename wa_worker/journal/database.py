@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._trouble: str | None = None
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,14 +73,24 @@ class Database:
         Raises JournalError for what SQLite raises.
         """
         with self._lock, self._errors():
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._connection.execute("COMMIT")
-            except BaseException:
+                self._trouble = None
+            except BaseException as error:
+                if isinstance(error, sqlite3.Error):
+                    self._trouble = str(error)
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def trouble(self) -> str | None:
+        """Why it cannot commit, None if it can. After a failure this tries, with a commit that changes nothing."""
+        if self._trouble is not None:
+            with suppress(JournalError), self.transaction() as sql:
+                sql.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        return self._trouble
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
