@@ -19,12 +19,13 @@ PACKAGE = Path(wa_worker.__file__).parent
 
 LAYERS = """
     __init__
-    models errors config jid logs backoff connection wire wakeup
-    journal.database journal.holds journal.inbox journal.outbox journal.items journal.review journal
-    edge qr volume serving
-    whatsapp.libmagic whatsapp.gate whatsapp.reach whatsapp.client whatsapp.lifecycle whatsapp.store whatsapp.translate
-    whatsapp.session whatsapp.pairing whatsapp.pairing_host whatsapp.bridge whatsapp
-    registry status lanes inbox telling outbox instance discovery fleet health upkeep app journal_text journal_cli cli __main__
+    models errors config jid prints logs backoff connection wire wakeup pace
+    journal.database journal.holds journal.inbox journal.outbox journal.items journal.review journal.backlog journal
+    metrics edge qr volume serving
+    whatsapp.libmagic whatsapp.gate whatsapp.reach whatsapp.client whatsapp.lifecycle whatsapp.store
+    whatsapp.translate whatsapp.session whatsapp.pairing whatsapp.pairing_host whatsapp.bridge whatsapp
+    registry status lanes inbox telling outbox instance discovery fleet vitals health upkeep app
+    journal_text journal_cli cli __main__
 """
 ORDER = LAYERS.split()
 RANK = {name: rank for rank, name in enumerate(ORDER)}

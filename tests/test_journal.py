@@ -22,7 +22,7 @@ from wa_worker.journal.database import SCHEMA_VERSION
 from wa_worker.journal.holds import FORGOTTEN
 from wa_worker.journal.outbox import TELL_AGAIN, key_of
 from wa_worker.models import Accepted, ChatType, InboundMessage, InstanceId, Jid, MessageId, QueuedMessage, WaMessageId
-from wa_worker.outbox import Dispatch
+from wa_worker.outbox import Dispatch, Sender
 
 SHOP, OTHER = InstanceId("shop"), InstanceId("other")
 ANA, BIA = Jid("5511988880001@s.whatsapp.net"), Jid("5511988880002@s.whatsapp.net")
@@ -328,6 +328,28 @@ def test_an_intent_taken_back_was_no_try(journal: Journal) -> None:
     assert admit(journal, 1) == Admission((1,), {1: 0}, 0, 0)
 
 
+def test_behind_one_that_an_earlier_session_still_sends_its_chat_waits(journal: Journal) -> None:
+    admit(journal, 1, 2)
+    journal.outbox.step(SHOP, None, 1)
+    assert admit(journal, 1, 2).due == ()
+    send(journal, 1, SendState.SENT, wa_id=WaMessageId("A"))
+    assert admit(journal, 1, 2).due == (2,)
+
+
+def test_a_message_that_kills_the_process_is_held_in_the_end(path: Path) -> None:
+    deaths = 0
+    while True:
+        with open_journal(path) as journal:
+            journal.outbox.recover(resend=True, tries=3)
+            if not admit(journal, 1).due:
+                break
+            journal.outbox.step(SHOP, None, 1)
+            deaths += 1
+    assert deaths == 3
+    with open_journal(path) as journal:
+        assert states(journal) == {"1": "uncertain"}
+
+
 @attrs.frozen
 class Recovery:
     resend: bool
@@ -345,8 +367,8 @@ def test_after_a_crash_an_intent_is_in_doubt(path: Path, case: Recovery) -> None
         journal.outbox.step(SHOP, None, 1)
         send(journal, 3, SendState.SENT, wa_id=WaMessageId("C"))
     with open_journal(path) as journal:
-        assert journal.outbox.recover(resend=case.resend) == 1
-        assert journal.outbox.recover(resend=case.resend) == 0
+        assert journal.outbox.recover(resend=case.resend, tries=8) == 1
+        assert journal.outbox.recover(resend=case.resend, tries=8) == 0
         assert states(journal) == {"1": case.state, "2": "waiting", "3": "sent"}
         admission = admit(journal, 1, 2, 3)
         assert (admission.due, admission.held) == (case.due, case.held)
@@ -406,7 +428,7 @@ class Disk:
         return Accepted(WaMessageId("W"), 0)
 
 
-def dispatch(journal: Journal, sender: Disk) -> Dispatch:
+def dispatch(journal: Journal, sender: Sender) -> Dispatch:
     queued = [QueuedMessage(1, ANA, "Oi")]
     return Dispatch(SHOP, queued, [], time.time(), journal.outbox, sender, True, lambda: None)
 
@@ -455,3 +477,16 @@ def test_holds_are_remembered_and_counted_by_reason(path: Path) -> None:
         holds.put(SHOP, "BANNED", -FORGOTTEN - 1)
         assert holds.times(SHOP, "BANNED") == 0, "a day after its end nobody remembers"
         assert holds.times(OTHER, "REPLACED") == 1
+
+
+class Strange:
+    """A session whose library does what nobody expected."""
+
+    def send(self, to: Jid, text: str) -> Accepted:
+        raise RuntimeError("surprise")
+
+
+def test_a_surprise_in_a_send_is_a_doubt_and_not_the_end(journal: Journal) -> None:
+    dispatch(journal, Strange()).run()
+    with journal.database.reading() as sql:
+        assert sql.execute("SELECT state, doubts, error FROM outbox").fetchall() == [("waiting", 1, "surprise")]

@@ -201,7 +201,7 @@ class OutboxMachine(Machine):
         self.die()
         in_flight = self.in_state("intent")
         assert len(in_flight) <= 1, "one send at a time"
-        assert self.journal.outbox.recover(resend=self.resend) == len(in_flight)
+        assert self.journal.outbox.recover(resend=self.resend, tries=10**6) == len(in_flight)
 
     def in_state(self, *states: str) -> set[int]:
         return {message_id for message_id, (state, _) in self.ledger().items() if state in states}

@@ -26,10 +26,13 @@ from wa_worker.health import listen, run_health
 from wa_worker.inbox import InboxCourier
 from wa_worker.instance import Services
 from wa_worker.journal import Journal, open_journal
+from wa_worker.metrics import Metrics
 from wa_worker.models import JOURNAL_FILE
+from wa_worker.outbox import MAX_TRIES
 from wa_worker.registry import Registry
 from wa_worker.telling import Teller
 from wa_worker.upkeep import run_upkeep
+from wa_worker.vitals import Vitals, watch_lag
 from wa_worker.volume import VolumeGuard, hold_volume
 from wa_worker.whatsapp.reach import target
 from wa_worker.whatsapp.store import paired_instances
@@ -42,15 +45,17 @@ LAST_RESORT = 9.0
 
 async def main(settings: Settings, environ: Mapping[str, str], pairing_command: Sequence[str]) -> None:
     """Runs the worker until SIGTERM or SIGINT. Raises StartupError, in a group, when it cannot start."""
-    registry = Registry()
+    registry, metrics = Registry(), Metrics()
+    vitals = Vitals(registry, settings.instance_poll)
     listener = listen(settings.bind_host, settings.port)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         log.info("health answers", port=listener.getsockname()[1])
         async with trio.open_nursery() as services:
-            services.start_soon(run_health, registry, listener)
+            services.start_soon(run_health, registry, vitals, metrics, listener)
+            services.start_soon(watch_lag, metrics)
             with trio.CancelScope() as work:
-                services.start_soon(_stop_on_signal, signals, work)
-                await _work(settings, environ, pairing_command, registry, services, work)
+                services.start_soon(_stop_on_signal, signals, work, vitals)
+                await _work(settings, environ, pairing_command, registry, vitals, metrics, services, work)
             services.cancel_scope.cancel()
     log.info("stopped")
 
@@ -60,6 +65,8 @@ async def _work(
     environ: Mapping[str, str],
     pairing_command: Sequence[str],
     registry: Registry,
+    vitals: Vitals,
+    metrics: Metrics,
     services: trio.Nursery,
     work: trio.CancelScope,
 ) -> None:
@@ -67,10 +74,13 @@ async def _work(
     longest_poll = max(settings.instance_poll, settings.message_poll)
     async with (
         hold_volume(settings.auth_dir) as folder,
-        open_edge_client(settings.edge_base_url, settings.worker_secret, longest_poll=longest_poll) as edge,
+        open_edge_client(
+            settings.edge_base_url, settings.worker_secret, longest_poll=longest_poll, metrics=metrics
+        ) as edge,
     ):
+        vitals.loading()
         with _journal(folder / JOURNAL_FILE) as journal:
-            inbox, teller = InboxCourier(journal.inbox, edge), Teller(journal.outbox, edge)
+            inbox, teller = InboxCourier(journal.inbox, edge, metrics), Teller(journal.outbox, edge)
             native = (await trio.to_thread.run_sync(whatsapp.load))(
                 settings.auth_dir,
                 inbox=journal.inbox,
@@ -79,13 +89,14 @@ async def _work(
                 server=target(environ),
                 threads=services,
                 pairing_command=pairing_command,
+                metrics=metrics,
             )
             gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
             paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
             _recover(journal, settings)
             async with trio.open_nursery() as workers:
                 volume = VolumeGuard(settings.auth_dir)
-                shared = Services(settings, edge, journal, registry, inbox, teller, volume, native, services)
+                shared = Services(settings, edge, journal, registry, metrics, inbox, teller, volume, native, services)
                 fleet = InstanceFleet(shared, workers, stopping=lambda: work.cancel_called)
                 workers.start_soon(volume.run)
                 workers.start_soon(inbox.run)
@@ -93,6 +104,7 @@ async def _work(
                 workers.start_soon(run_upkeep, journal)
                 for instance in paired:  # P6: whatever the proxy lists
                     fleet.start(instance)
+                vitals.working(journal, edge)
                 log.info("working", resumed=len(paired), proxy=settings.edge_base_url)
                 workers.start_soon(run_discovery, edge, fleet, settings.instance_poll)
 
@@ -111,7 +123,7 @@ def _journal(path: Path) -> Iterator[Journal]:
 
 def _recover(journal: Journal, settings: Settings) -> None:
     resend = settings.on_uncertain_send is OnUncertain.RESEND
-    if uncertain := journal.outbox.recover(resend=resend):
+    if uncertain := journal.outbox.recover(resend=resend, tries=MAX_TRIES):
         log.warning(
             "sends were cut off by the last stop: they may or may not have left",
             messages=uncertain,
@@ -119,7 +131,7 @@ def _recover(journal: Journal, settings: Settings) -> None:
         )
 
 
-async def _stop_on_signal(signals: AsyncIterator[int], work: trio.CancelScope) -> None:
+async def _stop_on_signal(signals: AsyncIterator[int], work: trio.CancelScope, vitals: Vitals) -> None:
     """The first signal stops the work, the second the process."""
     async for number in signals:
         name = signal.Signals(number).name
@@ -130,6 +142,7 @@ async def _stop_on_signal(signals: AsyncIterator[int], work: trio.CancelScope) -
         last_resort = threading.Timer(LAST_RESORT, _last_resort)
         last_resort.daemon = True
         last_resort.start()
+        vitals.stopping()
         work.cancel()
 
 

@@ -156,7 +156,7 @@ def run_worker(pairing_command: Sequence[str]) -> NoReturn:
         code = 1
         for problem in _leaves(group):
             click.echo(f"error: {problem}", err=True)
-    except* Exception as group:
+    except* Exception as group:  # noqa: BLE001 - the last line of a crash is a line of the log like any other
         code = 1
         log_crash(group)
     # not sys.exit: a native thread that was abandoned must not be there when the interpreter takes itself down

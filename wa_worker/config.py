@@ -114,6 +114,12 @@ class Settings:
         "how often a connected instance asks for messages",
         default=2.0,
     )
+    message_poll_max: float = _setting(
+        "MSG_POLL_MAX_MS",
+        _seconds(0, 3_600_000),
+        "to what an idle instance's poll interval grows (0 or below MSG_POLL_MS: it does not)",
+        default=0.0,
+    )
     device_name: str = _setting(
         "DEVICE_NAME", _text, "name shown on the phone under linked devices", default="wa-worker"
     )

@@ -134,7 +134,7 @@ TABLE: dict[tuple[State, Event], Move] = {
     (State.PAIRING, Event.PAIRING_ENDED): _PAIR,
     (State.PAIRING, Event.DEADLINE): _PAIR,
     (State.PAIRING, Event.OUTDATED): Move(State.HELD, Action.HOLD, SLOW),
-    (State.PAIRING, Event.OPEN_FAILED): _REOPEN,
+    **{(state, Event.OPEN_FAILED): _REOPEN for state in _CLOSED},
     (State.OPENING, Event.CONNECTED): Move(State.CONNECTED, Action.STAY),
     (State.OPENING, Event.DISCONNECTED): Move(State.RECONNECTING, Action.STAY),
     (State.OPENING, Event.DEADLINE): _REOPEN,

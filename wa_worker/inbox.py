@@ -9,6 +9,7 @@ from wa_worker.edge import EdgeClient
 from wa_worker.errors import EdgeRejected
 from wa_worker.journal import Inbox, InboxResult, PendingInbound
 from wa_worker.lanes import GroupCommit, Lanes
+from wa_worker.metrics import Delivered, Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -25,9 +26,10 @@ REJECTIONS = 3
 class InboxCourier:
     """One per process. Ring `wakeup` after a commit to the inbox."""
 
-    def __init__(self, inbox: Inbox, edge: EdgeClient) -> None:
+    def __init__(self, inbox: Inbox, edge: EdgeClient, metrics: Metrics) -> None:
         self._inbox = inbox
         self._edge = edge
+        self._metrics = metrics
         self._results = GroupCommit(inbox.settle)
         self._lanes = Lanes("inbound", inbox.lanes, self._post_chat, width=CHATS_AT_ONCE)
         self.wakeup = self._lanes.wakeup
@@ -40,6 +42,7 @@ class InboxCourier:
         while True:
             batch = await trio.to_thread.run_sync(self._inbox.pending, chat, BATCH)
             for row in batch:
+                structlog.contextvars.bind_contextvars(instance=row.instance)  # of this lane's task
                 await self._post(row)
             if not batch:
                 return
@@ -52,7 +55,9 @@ class InboxCourier:
             await self._results.add(InboxResult(row.seq, str(no), dead))
             if not dead:
                 raise  # the lane rests; it is the same message again then
+            self._metrics.delivered(Delivered.SET_ASIDE)
             log.error("a message is set aside: the proxy refuses it", instance=row.instance, reason=str(no))
         else:
             await self._results.add(InboxResult(row.seq))
             self._lanes.succeeded()
+            self._metrics.delivered(Delivered.ACCEPTED)

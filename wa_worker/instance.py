@@ -20,11 +20,13 @@ from wa_worker.backoff import jittered
 from wa_worker.config import OnUncertain, Settings
 from wa_worker.connection import CONDITIONS, PROVEN, QUICK, Action, Event, Move, State, step
 from wa_worker.edge import EdgeClient
-from wa_worker.errors import EdgeError, JournalError
+from wa_worker.errors import EdgeError, JournalError, SessionError
 from wa_worker.inbox import InboxCourier
 from wa_worker.journal import Journal
+from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId, ProxyStatus, Status
 from wa_worker.outbox import run_outbox
+from wa_worker.pace import Pace
 from wa_worker.qr import png_data_url
 from wa_worker.registry import Registry
 from wa_worker.status import InstanceGone, StatusPublisher
@@ -64,6 +66,7 @@ class Services:
     edge: EdgeClient
     journal: Journal
     registry: Registry
+    metrics: Metrics
     inbox: InboxCourier
     teller: Teller
     volume: VolumeGuard
@@ -80,10 +83,12 @@ async def run_instance(
 
     When `stopping()` is true at the end, the proxy is told DISCONNECTED.
     """
+    structlog.contextvars.bind_contextvars(instance=instance)  # for all that runs below, threads included
     delays = QUICK.delays()
     gone = False
     try:
         while not gone:
+            started = trio.current_time()
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(publisher.run)
@@ -96,9 +101,12 @@ async def run_instance(
                     reason=str(group.exceptions[0]),
                 )
             except* Exception:
+                services.metrics.crashed()
                 log.exception("instance crashed, starting it again", instance=instance)
             if not gone:
                 services.registry.set(instance, State.RETRYING)
+                if trio.current_time() - started >= PROVEN:
+                    delays = QUICK.delays()
                 await trio.sleep(next(delays))
     finally:
         services.registry.remove(instance)
@@ -133,12 +141,13 @@ class _Life:
     async def run(self) -> None:
         await self._sit_out_hold()
         while True:
-            if await trio.to_thread.run_sync(self._store.is_paired):
-                self._move(Event.PAIRED)
-                move, report = await self._session()
+            try:
+                paired = await trio.to_thread.run_sync(self._store.is_paired)
+            except SessionError as error:
+                move, report = self._move(Event.OPEN_FAILED, str(error)), None
             else:
-                self._move(Event.UNPAIRED)
-                move, report = await self._pairing()
+                self._move(Event.PAIRED if paired else Event.UNPAIRED)
+                move, report = await (self._session() if paired else self._pairing())
             await self._follow(move, report)
 
     def _move(self, event: Event, detail: str = "", *, qr_code: str | None = None) -> Move:
@@ -155,6 +164,7 @@ class _Life:
         if move.to is State.CONNECTED:
             self._connected.set()
         self._on.registry.set(self._instance, move.to)
+        self._on.metrics.moved(before, event, move)
         self._publisher.announce(Status(CONDITIONS[move.to].status, qr_code))
         if event in _SPEAKING:
             self._log.warning(_SPEAKING[event], state=move.to.value, reason=detail or None)
@@ -199,8 +209,13 @@ class _Life:
         if problem := await self._obstacle():
             report = Report(Event.OPEN_FAILED, problem)
             return self._move(report.event, report.detail), report
-        async with self._on.whatsapp.open_session(self._instance) as session, trio.open_nursery() as nursery:
-            nursery.start_soon(self._poll, session)
+        pace = Pace(self._on.settings.message_poll, self._on.settings.message_poll_max)
+        self._on.metrics.session_opened()
+        async with (
+            self._on.whatsapp.open_session(self._instance, pace.activity) as session,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(self._poll, session, pace)
             nursery.start_soon(self._watch_volume, session)
             while True:
                 report = await self._next(session)
@@ -237,16 +252,17 @@ class _Life:
         await self._on.volume.wait_full()
         session.give_up(Report(Event.VOLUME_FAILED, "the volume is full"))
 
-    async def _poll(self, session: Session) -> None:
+    async def _poll(self, session: Session, pace: Pace) -> None:
         await run_outbox(
             self._instance,
             session,
             edge=self._on.edge,
             outbox=self._on.journal.outbox,
-            interval=self._on.settings.message_poll,
+            pace=pace,
             resend_uncertain=self._on.settings.on_uncertain_send is OnUncertain.RESEND,
             connected=self._until_connected,
             on_progress=self._on.teller.wakeup.ring,
+            on_settled=self._on.metrics.sent,
             marks_settled=self._on.teller.settled,
             threads=self._on.threads,
         )

@@ -118,10 +118,15 @@ class RepeatFilter:
 
     def __init__(self) -> None:
         self._seen: OrderedDict[tuple[Any, ...], tuple[float, int]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def __call__(self, _logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         if method not in ("warning", "error", "exception"):
             return event
+        with self._lock:  # native threads log too
+            return self._once(event)
+
+    def _once(self, event: EventDict) -> EventDict:
         key = (event.get("event"), event.get("instance"), event.get("endpoint"), event.get("reason"))
         now = time.monotonic()
         since, dropped = self._seen.get(key, (0.0, 0))

@@ -16,7 +16,7 @@ import structlog
 import trio
 
 from wa_worker import jid
-from wa_worker.backoff import Backoff, jittered
+from wa_worker.backoff import Backoff
 from wa_worker.edge import EdgeClient
 from wa_worker.errors import (
     EdgeError,
@@ -28,6 +28,7 @@ from wa_worker.errors import (
 )
 from wa_worker.journal import Outbox, SendState, Settled
 from wa_worker.models import Accepted, InstanceId, Jid, MessageId, QueuedMessage
+from wa_worker.pace import Pace
 from wa_worker.wire import Rows
 
 log = structlog.get_logger(__name__)
@@ -68,7 +69,10 @@ class Dispatch:
     sender: Sender
     resend_uncertain: bool
     on_progress: Callable[[], None]
+    on_settled: Callable[[Settled], None] = lambda _settled: None
+    """Called with each outcome once it is on disk."""
     stop: bool = False
+    tried: int = 0
     sent: int = 0
     held: int = 0
 
@@ -105,6 +109,7 @@ class Dispatch:
             if chat is None or chat in blocked:
                 continue
             self._record(done, message.id)
+            self.tried += 1
             try:
                 done = self._one(message, chat, tries[message.id])
             except SessionNotOpen:
@@ -128,6 +133,7 @@ class Dispatch:
             else:
                 break
         if done is not None:
+            self.on_settled(done)
             self.on_progress()
 
     def _one(self, message: QueuedMessage, chat: Jid, tried: int) -> Settled:
@@ -149,7 +155,9 @@ class Dispatch:
                 error=str(no),
                 pause=Backoff(no.pause, max(no.pause, LONGEST_PAUSE)).delay(tried),
             )
-        except SendUncertain as maybe:
+        except Exception as maybe:
+            if not isinstance(maybe, SendUncertain):
+                log.exception("a send failed in a way nobody expected", instance=self.instance)
             again = self.resend_uncertain and tried + 1 < MAX_TRIES
             state = SendState.WAITING if again else SendState.UNCERTAIN
             log.warning(
@@ -166,10 +174,11 @@ async def run_outbox(
     *,
     edge: EdgeClient,
     outbox: Outbox,
-    interval: float,
+    pace: Pace,
     resend_uncertain: bool,
     connected: Callable[[], Awaitable[None]],
     on_progress: Callable[[], None],
+    on_settled: Callable[[Settled], None],
     marks_settled: Callable[[InstanceId], Awaitable[None]],
     threads: trio.Nursery,
 ) -> None:
@@ -178,7 +187,7 @@ async def run_outbox(
     Cancelled in the middle of a send: gives it SHUTDOWN_GRACE seconds, then leaves it to its thread.
     """
     failures = POLL_RETRY.delays()
-    await trio.sleep(jittered(interval / 2, 1.0))  # instances that start together spread their polls
+    await pace.first()
     while True:
         await connected()
         listed_at = time.time()
@@ -191,17 +200,19 @@ async def run_outbox(
         failures = POLL_RETRY.delays()
         sent = 0
         if rows.good or rows.bad:
-            dispatch = _dispatch(instance, rows, listed_at, outbox, sender, resend_uncertain, on_progress)
+            dispatch = _dispatch(instance, rows, listed_at, outbox, sender, resend_uncertain, on_progress, on_settled)
             try:
                 await _on_thread(dispatch, threads)
                 sent = dispatch.sent
+                if dispatch.tried:
+                    pace.activity()
             except JournalError as error:
                 log.error("nothing is sent while the journal cannot commit", instance=instance, reason=str(error))
         if sent:
             with trio.move_on_after(MARKS_GRACE):
                 await marks_settled(instance)
         else:
-            await trio.sleep(jittered(interval))
+            await pace.wait()
 
 
 def _dispatch(
@@ -212,26 +223,30 @@ def _dispatch(
     sender: Sender,
     resend_uncertain: bool,
     on_progress: Callable[[], None],
+    on_settled: Callable[[Settled], None],
 ) -> Dispatch:
     rejected: list[tuple[MessageId, str]] = []
     for bad in rows.bad:
         log.warning("a queued row is not a message", instance=instance, reason=bad.reason)
-        if bad.id is not None:
+        if bad.id is not None and all(bad.id != message.id for message in rows.good):
             rejected.append((bad.id, f"not a message: {bad.reason}"))
-    return Dispatch(instance, list(rows.good), rejected, listed_at, outbox, sender, resend_uncertain, on_progress)
+    good = list(rows.good)
+    return Dispatch(
+        instance, good, rejected, listed_at, outbox, sender, resend_uncertain, on_progress, on_settled=on_settled
+    )
 
 
 async def _on_thread(dispatch: Dispatch, threads: trio.Nursery) -> None:
     """Runs the batch on a thread whose task lives in `threads`. On cancel it stops after the send under way, which
-    gets SHUTDOWN_GRACE seconds. Raises JournalError."""
+    gets SHUTDOWN_GRACE seconds. Raises what the batch raised."""
     finished = trio.Event()
-    failure: JournalError | None = None
+    failure: Exception | None = None
 
     async def run() -> None:
         nonlocal failure
         try:
             await trio.to_thread.run_sync(dispatch.run, limiter=trio.CapacityLimiter(1), abandon_on_cancel=True)
-        except JournalError as error:
+        except Exception as error:  # noqa: BLE001 - goes on to who waits: this nursery is everybody's
             failure = error
         finally:
             finished.set()

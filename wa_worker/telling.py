@@ -5,6 +5,7 @@ Runs beside the sending, several calls at once, so that a proxy that takes its t
 
 from __future__ import annotations
 
+import structlog
 import trio
 
 from wa_worker.backoff import Backoff
@@ -53,6 +54,7 @@ class Teller:
         row = self._found.pop(seq, None)
         if row is None:
             return
+        structlog.contextvars.bind_contextvars(instance=row.instance)  # of this lane's task
         if row.wa_id is not None:
             await self._edge.mark_sent(row.message_id, row.wa_id)
         else:

@@ -24,10 +24,11 @@ CHUNK = 5000
 async def run_upkeep(journal: Journal) -> None:
     """Until cancelled."""
     while True:
+        # not at once: after a long standstill the proxy may first list what it never heard the outcome of
+        await trio.sleep(INTERVAL)
         try:
             for purge in (journal.inbox.purge, journal.outbox.purge):
                 while await trio.to_thread.run_sync(purge, REMEMBERED, CHUNK) == CHUNK:
                     await trio.lowlevel.checkpoint()
         except JournalError as error:
             log.error("the journal cannot be tidied", reason=str(error))
-        await trio.sleep(INTERVAL)

@@ -77,13 +77,14 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def recover(self, *, resend: bool) -> int:
-        """At start: intents of a process that died are uncertain; with `resend` they wait to go out again."""
+    def recover(self, *, resend: bool, tries: int) -> int:
+        """At start: intents of a process that died are uncertain. With `resend` they wait to go out again, unless they
+        have been begun `tries` times: a message that kills the process must not do so for ever."""
         with self._database.transaction() as sql:
             return sql.execute(
-                "UPDATE outbox SET state = ?, doubts = doubts + 1, changed_at = ?,"
-                " error = 'the worker stopped while it was being sent' WHERE state = 'intent'",
-                ("waiting" if resend else "uncertain", time.time()),
+                "UPDATE outbox SET state = iif(? AND attempts < ?, 'waiting', 'uncertain'), doubts = doubts + 1,"
+                " changed_at = ?, error = 'the worker stopped while it was being sent' WHERE state = 'intent'",
+                (resend, tries, time.time()),
             ).rowcount
 
     def admit(self, instance: InstanceId, batch: Mapping[MessageId, Jid | None], *, listed_at: float) -> Admission:
@@ -91,7 +92,7 @@ class Outbox:
 
         `listed_at` (unix seconds) is when the poll began: a row marked before that and listed all the same means
         that the proxy lost the mark, so it is marked again. Order within a chat is kept: behind a message that
-        waits for its pause, the others of its chat wait too.
+        waits for its pause, or that an earlier session is still sending, the others of its chat wait too.
         """
         now = time.time()
         keys = {key_of(message_id): message_id for message_id in batch}
@@ -116,7 +117,7 @@ class Outbox:
                 if state == "waiting" and not_before <= now and chat not in blocked:
                     due.append(message_id)
                     attempts[message_id] = tries
-                elif state == "waiting" and chat is not None:
+                elif state in ("waiting", "intent") and chat is not None:
                     blocked.add(chat)
                 elif state == "uncertain":
                     held += 1

@@ -10,6 +10,7 @@ import trio
 from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker.journal import Inbox
+from wa_worker.metrics import Metrics, Received
 from wa_worker.models import InstanceId
 from wa_worker.whatsapp import translate
 from wa_worker.whatsapp.gate import StartGate
@@ -32,6 +33,7 @@ class WhatsApp:
         server: tuple[str, int],
         threads: trio.Nursery,
         pairing_command: Sequence[str],
+        metrics: Metrics,
     ) -> None:
         self.pairing = PairingHosts(threads, pairing_command)
         self.reach = Reach(*server)
@@ -41,20 +43,29 @@ class WhatsApp:
         self._device_name = device_name
         self._threads = threads
         self._gate = StartGate()
+        self._metrics = metrics
 
     def store(self, instance: InstanceId) -> SessionStore:
         return SessionStore.of(self._auth_dir, instance)
 
-    def open_session(self, instance: InstanceId) -> AbstractAsyncContextManager[Session]:
+    def open_session(
+        self, instance: InstanceId, on_message: Callable[[], None]
+    ) -> AbstractAsyncContextManager[Session]:
         """See session.open_session()."""
+
+        def both() -> None:
+            self._on_message()
+            on_message()
+
         return open_session(
             instance,
             self.store(instance),
             device_name=self._device_name,
             inbox=self._inbox,
-            on_message=self._on_message,
+            on_message=both,
             gate=self._gate,
             threads=self._threads,
+            metrics=self._metrics,
         )
 
     def record(self, instance: InstanceId, data: bytes, me: bytes) -> None:
@@ -65,4 +76,5 @@ class WhatsApp:
             return
         message = translate.inbound(pb.Message.FromString(data), identity, store.phone_of, store.lid_of)
         if message is not None:
-            self._inbox.record(instance, message)
+            new = self._inbox.record(instance, message)
+            self._metrics.received(Received.NEW if new else Received.REPEATED)

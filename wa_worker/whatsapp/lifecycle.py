@@ -82,6 +82,9 @@ def _reason(number: int) -> str:
         return f"reason {number}"
 
 
-def _ban_seconds(expire: int) -> float:
-    """0.5.2 hands a Go duration over; what is larger than a century of seconds is in nanoseconds."""
+def _ban_seconds(expire: int) -> float | None:
+    """None where WhatsApp names no end. 0.5.2 hands a Go duration over; what is larger than a century of seconds is in
+    nanoseconds."""
+    if expire <= 0:
+        return None
     return expire / 1e9 if expire > 3_200_000_000 else float(expire)

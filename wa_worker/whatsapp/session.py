@@ -26,6 +26,7 @@ from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 from wa_worker.connection import Event
 from wa_worker.errors import JournalError, SessionNotOpen
 from wa_worker.journal import Inbox
+from wa_worker.metrics import Metrics, Received
 from wa_worker.models import Accepted, InstanceId, Jid, WaMessageId
 from wa_worker.wakeup import Wakeup
 from wa_worker.whatsapp import lifecycle, translate
@@ -68,10 +69,10 @@ class Session:
         inbox: Inbox,
         gate: StartGate,
         on_message: Callable[[], None],
+        metrics: Metrics,
     ) -> None:
         self.instance = instance
         self.me: translate.Identity | None = None
-        self.undecryptable = 0
         self.offline_synced = False
         """Whether WhatsApp has said that what waited for us is all sent; a session that never hears it is deaf."""
         self.last_heard = time.monotonic()
@@ -80,6 +81,7 @@ class Session:
         self._inbox = inbox
         self._gate = gate
         self._on_new_message = on_message
+        self._metrics = metrics
         self._log = log.bind(instance=instance)
         self._reports: deque[Report] = deque(maxlen=64)  # they come one at a time; 64 at once is a storm
         self._reported = Wakeup()
@@ -211,7 +213,7 @@ class Session:
             elif code == lifecycle.MESSAGE:
                 self._on_message(data)
             elif code == lifecycle.UNDECRYPTABLE:
-                self.undecryptable += 1
+                self._metrics.received(Received.UNDECRYPTABLE)
                 self._log.warning("a message could not be decrypted; WhatsApp is asked for it again")
             elif code == lifecycle.OFFLINE_SYNC_COMPLETED:
                 self.offline_synced = True
@@ -221,6 +223,8 @@ class Session:
                 self._report(report)
         except Exception:  # noqa: BLE001 - what leaves a callback is printed and lost
             self._log.exception("an event of the library was not understood", code=code)
+            if code == lifecycle.MESSAGE:
+                self._metrics.received(Received.NOT_UNDERSTOOD)
         finally:
             self._busy = False
             if self._closing:
@@ -243,6 +247,7 @@ class Session:
                     failing = True
                     self._report(Report(Event.VOLUME_FAILED, str(error)))
                 time.sleep(JOURNAL_RETRY)
+        self._metrics.received(Received.NEW if new else Received.REPEATED)
         if new:
             self._on_new_message()
 
@@ -257,6 +262,7 @@ async def open_session(
     on_message: Callable[[], None],
     gate: StartGate,
     threads: trio.Nursery,
+    metrics: Metrics,
 ) -> AsyncIterator[Session]:
     """Opens the session of a paired store and closes it at the end, whatever happens.
 
@@ -264,7 +270,7 @@ async def open_session(
     on a native thread after each new message's commit. Cancelling while it opens or closes is bounded by HASTE.
     """
     client = QuietClient(store.dsn, f"{instance}/{next(_numbers)}", device_name)
-    session = Session(instance, store, client, inbox, gate, on_message)
+    session = Session(instance, store, client, inbox, gate, on_message, metrics)
     try:
         await session._start(threads)
         yield session

@@ -13,9 +13,13 @@ from contextlib import closing
 from pathlib import Path
 
 import attrs
+import structlog
 
+from wa_worker.errors import SessionError
 from wa_worker.jid import LID, USER
 from wa_worker.models import InstanceId, Jid, instance_id
+
+log = structlog.get_logger(__name__)
 
 ARCHIVES_KEPT = 3
 """Archived stores kept per instance: enough to look into what happened, bounded on a volume that nobody tidies."""
@@ -47,28 +51,38 @@ class SessionStore:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def is_paired(self) -> bool:
-        """Whether the store holds a device. A missing or unreadable store holds none."""
+        """Whether the store holds a device. One that is missing, empty or no database holds none.
+
+        Raises SessionError when that cannot be told now: a QR code would be the wrong answer to a busy disk."""
         return self._scalar("SELECT count(*) FROM whatsmeow_device") not in (None, 0)
 
     def phone_of(self, lid: Jid) -> Jid | None:
-        """The phone number JID that the store knows for a LID."""
-        user = self._scalar("SELECT pn FROM whatsmeow_lid_map WHERE lid = ?", lid.partition("@")[0])
+        """The phone number JID that the store knows for a LID. None too if it cannot be read now."""
+        user = self._mapped("SELECT pn FROM whatsmeow_lid_map WHERE lid = ?", lid.partition("@")[0])
         return Jid(f"{user}@{USER}") if user else None
 
     def lid_of(self, jid: Jid) -> Jid | None:
-        """The LID that the store knows for a phone number JID."""
-        user = self._scalar("SELECT lid FROM whatsmeow_lid_map WHERE pn = ?", jid.partition("@")[0])
+        """The LID that the store knows for a phone number JID. None too if it cannot be read now."""
+        user = self._mapped("SELECT lid FROM whatsmeow_lid_map WHERE pn = ?", jid.partition("@")[0])
         return Jid(f"{user}@{LID}") if user else None
 
-    def _scalar(self, query: str, *parameters: str) -> object:
-        if not self.file.exists():
-            return None
+    def _mapped(self, query: str, user: str) -> object:
         try:
+            return self._scalar(query, user)
+        except SessionError:
+            return None  # a mapping is a nicety, the message is not
+
+    def _scalar(self, query: str, *parameters: str) -> object:
+        try:
+            if not self.file.is_file():
+                return None
             uri = f"file:{_uri_path(self.file)}?mode=ro"
             with closing(sqlite3.connect(uri, uri=True, timeout=5)) as database:
                 row = database.execute(query, parameters).fetchone()
-        except sqlite3.Error:
-            return None
+        except (OSError, sqlite3.Error) as error:
+            if any(sign in str(error) for sign in ("no such table", "not a database")):
+                return None
+            raise SessionError(f"session store {self.file}: {error}") from error
         return row[0] if row else None
 
     def archive(self) -> Path | None:
@@ -83,7 +97,7 @@ class SessionStore:
         while target.exists():
             target = target.with_name(target.name + "+")
         target.mkdir(mode=0o700, parents=True)
-        for file in sorted(self.folder.glob("session.db*"), reverse=True):  # -wal and -shm first
+        for file in sorted(self.folder.glob("session.db*")):  # the main file first: without it, nothing is paired
             file.rename(target / file.name)
         others = sorted(
             path for path in archives.iterdir() if path != target
@@ -102,7 +116,12 @@ def paired_instances(auth_dir: Path) -> Iterator[InstanceId]:
             instance = instance_id(folder.name)
         except ValueError:
             continue
-        if SessionStore(folder).is_paired():
+        try:
+            paired = SessionStore(folder).is_paired()
+        except SessionError as error:
+            log.error("a session store cannot be read", instance=instance, reason=str(error))
+            paired = True  # its instance finds out, and tries again
+        if paired:
             yield instance
 
 

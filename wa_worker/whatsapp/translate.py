@@ -106,6 +106,7 @@ _TYPES: dict[str, tuple[str, Callable[[Message], str]]] = {
     "pollCreationMessage": ("poll", lambda m: m.pollCreationMessage.name),
     "pollCreationMessageV2": ("poll", lambda m: m.pollCreationMessageV2.name),
     "pollCreationMessageV3": ("poll", lambda m: m.pollCreationMessageV3.name),
+    "pollCreationMessageV5": ("poll", lambda m: m.pollCreationMessageV5.name),
     "eventMessage": ("event", lambda m: m.eventMessage.name),
 }
 _WRAPPERS = (
@@ -115,6 +116,7 @@ _WRAPPERS = (
     "viewOnceMessageV2Extension",
     "documentWithCaptionMessage",
     "groupMentionedMessage",
+    "associatedChildMessage",
     "editedMessage",
 )
 _NOT_POSTED = frozenset(

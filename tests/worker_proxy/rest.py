@@ -1,0 +1,122 @@
+"""A stand-in for PostgREST, the REST side that supabase-js talks to. `python -m tests.worker_proxy.rest`
+
+PostgREST itself is in no package registry for Debian, Python or Node. This does the one kind of call that the Edge
+Function makes, `POST /rest/v1/rpc/<function>`, the way PostgREST does: it logs in as `authenticator`, takes the role of
+the key in a transaction, finds the function by its arguments' names, has PostgreSQL turn the JSON into the declared
+types, and maps an error's SQLSTATE to a status. Nothing else of PostgREST is here. It checks that a key is one of two
+fixed ones instead of verifying a JWT.
+
+Environment: REST_DSN, REST_SERVICE_KEY, REST_ANON_KEY, REST_PORT (default: any). Prints its URL once it listens.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+PREFIX = "/rest/v1/rpc/"
+
+STATUSES = {"23503": 409, "23505": 409, "42883": 404, "42P01": 404, "42501": 403, "P0001": 400, "57014": 500}
+"""PostgREST's status for an SQLSTATE; 400 for what is neither here nor in the next table."""
+
+STATUSES_OF_CLASS = {"08": 503, "25": 500, "40": 500, "53": 503, "54": 500, "55": 500, "57": 500, "58": 500, "XX": 500}
+
+
+class Rest(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    roles: dict[str, str]
+    dsn: str
+
+    def setup(self) -> None:
+        super().setup()
+        self._db: psycopg.Connection[TupleRow] | None = None
+
+    def finish(self) -> None:
+        if self._db is not None:
+            self._db.close()
+        super().finish()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        role = self.roles.get(bearer)
+        if role is None or self.headers.get("apikey") != bearer:
+            self._answer(401, _error("PGRST301", "no such key"))
+        elif not self.path.startswith(PREFIX):
+            self._answer(404, _error("PGRST125", "the stand-in has rpc alone"))
+        else:
+            try:
+                self._answer(200, self._call(role, self.path.removeprefix(PREFIX), body))
+            except LookupError as problem:
+                self._answer(404, _error("PGRST202", str(problem)))
+            except psycopg.Error as problem:
+                code = problem.sqlstate or "08000"
+                self._answer(STATUSES.get(code) or STATUSES_OF_CLASS.get(code[:2], 400), _error(code, str(problem)))
+
+    def _call(self, role: str, name: str, body: bytes) -> str:
+        """The function's value as JSON text. Raises LookupError, or psycopg.Error."""
+        given: dict[str, Any] = json.loads(body or b"{}")
+        if self._db is None or self._db.closed:
+            self._db = psycopg.connect(self.dsn)
+        with self._db.transaction():
+            self._db.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+            found = self._db.execute(
+                "select coalesce(p.proargnames, '{}'), array(select format_type(t, null) from unnest(p.proargtypes) t)"
+                " from pg_proc p where p.pronamespace = 'public'::regnamespace and p.proname = %s",
+                (name,),
+            ).fetchall()
+            types = next((dict(zip(*row, strict=True)) for row in found if set(row[0]) == given.keys()), None)
+            if types is None:
+                raise LookupError(f"no function public.{name}({', '.join(given)})")
+            row = self._db.execute(_call_of(name, types), (body.decode(),) if types else None).fetchone()
+        assert row is not None
+        value: str = row[0]
+        return value
+
+    def _answer(self, status: int, body: str) -> None:
+        data = body.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
+        pass
+
+
+def _call_of(name: str, types: dict[str, str]) -> sql.Composed:
+    function = sql.Identifier("public", name)
+    if not types:
+        return sql.SQL("select coalesce(to_json({}())::text, 'null')").format(function)
+    # A type's name is PostgreSQL's own spelling of it, from its catalogue.
+    columns = [sql.SQL("{} {}").format(sql.Identifier(key), sql.SQL(types[key])) for key in types]
+    arguments = [sql.SQL("{0} := given.{0}").format(sql.Identifier(key)) for key in types]
+    return sql.SQL("select coalesce(to_json({}({}))::text, 'null') from json_to_record(%s::json) as given({})").format(
+        function, sql.SQL(", ").join(arguments), sql.SQL(", ").join(columns)
+    )
+
+
+def _error(code: str, message: str) -> str:
+    return json.dumps({"code": code, "message": message, "details": None, "hint": None})
+
+
+def main() -> None:
+    Rest.dsn = os.environ["REST_DSN"]
+    Rest.roles = {os.environ["REST_SERVICE_KEY"]: "service_role", os.environ["REST_ANON_KEY"]: "anon"}
+    ThreadingHTTPServer.request_queue_size = 128
+    ThreadingHTTPServer.allow_reuse_port = True  # a test may hold the port for it
+    with ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("REST_PORT", "0"))), Rest) as server:
+        print(f"http://127.0.0.1:{server.server_port}", flush=True)
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""migration.sql on PostgreSQL: repeatable, closed to the browser, and no poll reads a whole table."""
+
+from __future__ import annotations
+
+import re
+
+import psycopg
+import pytest
+
+from tests.worker_proxy import tools
+from tests.worker_proxy.backend import Backend
+from tests.worker_proxy.postgres import Postgres
+
+pytestmark = pytest.mark.worker_proxy
+
+MIGRATION = tools.SOURCE / "migration.sql"
+TABLES = ("wa_instances", "wa_messages", "wa_inbound")
+USER, OTHER = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
+
+
+def test_a_second_run_changes_nothing(postgres: Postgres, backend: Backend) -> None:
+    backend.add_instance("shop", "CONNECTED")
+    backend.queue("shop", "5511988887777", "Oi")
+    before, row = postgres.schema(), backend.instance("shop")
+    assert "wa_messages_queued" in before
+    postgres.psql(MIGRATION)
+    assert postgres.schema() == before
+    assert (backend.instance("shop"), backend.count_messages()) == (row, 1)
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+def test_the_browser_has_no_access_until_you_say_so(postgres: Postgres, backend: Backend, role: str) -> None:
+    backend.add_instance("shop")
+    for statement in (
+        *(f"select * from {table}" for table in TABLES),
+        *(f"delete from {table}" for table in TABLES),
+        "insert into wa_instances default values",
+        "select wa_disconnected_instances()",
+        "select wa_update_status('shop', 'CONNECTED', null)",
+        "select wa_queued_messages('shop', 1)",
+        "select wa_mark_sent(1, 'W')",
+        "select wa_mark_failed(1, 'x')",
+        "select wa_missing_message(1)",
+        "select wa_add_inbound('shop', '', '', null, '', '', '', null, null, null, null, null)",
+    ):
+        with psycopg.connect(postgres.dsn("authenticator")) as db:
+            db.execute(f"set role {role}")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                db.execute(statement)
+    # Even a grant made by mistake shows nothing: there is no policy.
+    with psycopg.connect(postgres.dsn("postgres")) as db:
+        db.execute(f"grant select on wa_instances to {role}")
+        db.execute(f"set local role {role}")
+        assert db.execute("select * from wa_instances").fetchall() == []
+        db.rollback()
+
+
+def test_the_example_policies_show_a_user_what_is_theirs(postgres: Postgres, backend: Backend) -> None:
+    commented = MIGRATION.read_text().partition("-- example policies:\n")[2].partition("-- :end")[0]
+    example = re.sub(r"^-- ", "", commented, flags=re.MULTILINE)
+    assert example.count("create policy") == 4
+    for instance, tenant in (("mine", USER), ("theirs", OTHER)):
+        backend.db.execute("insert into wa_instances (id, tenant_id) values (%s, %s)", (instance, tenant))
+        backend.queue(instance, "5511988887777", "Oi")
+        backend.db.execute(
+            'insert into wa_inbound (instance_id, chat_id, wa_message_id, "from", "to", body) '
+            "values (%s, 'c', 'w', 'f', 't', 'b')",
+            (instance,),
+        )
+    queue = "insert into wa_messages (instance_id, \"to\", body) values (%s, '5511988887777', 'Oi')"
+    with psycopg.connect(postgres.dsn("postgres")) as db:
+        db.execute(example.encode())
+        db.execute("set local role authenticated")
+        db.execute("select set_config('request.jwt.claim.sub', %s, true)", (USER,))
+        for table, column in zip(TABLES, ("id", "instance_id", "instance_id"), strict=True):
+            rows = db.execute(f"select {column} from {table}").fetchall()
+            assert rows == [("mine",)]
+        db.execute(queue, ("mine",))
+        for refused in (
+            (queue, ("theirs",)),
+            ("insert into wa_messages (instance_id, \"to\", body, status) values ('mine', '1', 'x', 'sent')", ()),
+            ("update wa_instances set enabled = false", ()),
+            ("delete from wa_inbound", ()),
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), db.transaction():
+                db.execute(*refused)
+        db.rollback()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into wa_instances (id) values ('../x')",
+        "insert into wa_instances (id) values ('..')",
+        "insert into wa_instances (id) values ('')",
+        r"insert into wa_instances (id) values (E'shop\n')",
+        "insert into wa_instances (status) values ('ONLINE')",
+        "insert into wa_messages (instance_id, \"to\", body) values ('shop', '', 'Oi')",
+        "insert into wa_messages (instance_id, \"to\", body) values ('shop', '55', '')",
+        "insert into wa_messages (instance_id, \"to\", body) values ('shop', '55', repeat('x', 65537))",
+        "insert into wa_messages (instance_id, \"to\", body, status) values ('shop', '55', 'Oi', 'new')",
+    ],
+)
+def test_rows_that_the_worker_would_refuse_cannot_be_made(backend: Backend, statement: str) -> None:
+    backend.add_instance("shop")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        backend.db.execute(statement)
+
+
+def test_an_instance_gets_an_id_by_itself_and_a_code_never_outlives_its_use(backend: Backend) -> None:
+    backend.db.execute("insert into wa_instances default values")
+    backend.db.execute("update wa_instances set status = 'CONNECTING', qr_code = 'data:'")
+    backend.db.execute("update wa_instances set status = 'CONNECTED'")
+    ((id_, qr_code, touched),) = backend.db.execute(
+        "select id, qr_code, updated_at > created_at from wa_instances"
+    ).fetchall()
+    assert re.fullmatch(r"[0-9a-f-]{36}", id_)
+    assert (qr_code, touched) == (None, True)
+
+
+def test_the_polls_use_their_indexes(postgres: Postgres, backend: Backend) -> None:
+    backend.db.execute(
+        "insert into wa_instances (id, status) select 'i' || n, 'CONNECTED' from generate_series(1, 500) n"
+    )
+    backend.db.execute(
+        "insert into wa_messages (instance_id, \"to\", body, status) select 'i' || (n % 500 + 1), '55', 'Oi', "
+        "case when n % 200 = 0 then 'queued' else 'sent' end from generate_series(1, 40000) n"
+    )
+    backend.add_instance("shop")
+    backend.queue("shop", "5511988887777", "Oi")
+    backend.db.execute("analyze wa_instances, wa_messages")
+    with psycopg.connect(postgres.dsn("authenticator"), autocommit=True) as db:
+        db.execute("set role service_role")
+        db.execute("select pg_stat_force_next_flush()")
+        before = _scans(backend)
+        for _ in range(10):
+            db.execute("select wa_queued_messages('shop', 500), wa_disconnected_instances()")
+        db.execute("select pg_stat_force_next_flush()")
+        after = _scans(backend)
+    used = {name: after[name] - before[name] for name in after}
+    assert used["wa_messages_queued"] == 10
+    assert used["wa_instances_to_do"] == 10
+    assert (used["rows of wa_messages"], used["rows of wa_instances"]) == (0, 0)
+
+
+def _scans(backend: Backend) -> dict[str, int]:
+    """Index scans by index, and rows read by scans of a whole table."""
+    rows = backend.db.execute(
+        "select indexrelname, idx_scan from pg_stat_user_indexes "
+        "union all select 'rows of ' || relname, seq_tup_read from pg_stat_user_tables"
+    )
+    return dict(rows.fetchall())
+
+
+def test_what_the_readme_says_to_run(postgres: Postgres, backend: Backend) -> None:
+    blocks = re.findall(r"```sql\n(.*?)```", (tools.SOURCE / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) >= 3
+    with psycopg.connect(postgres.dsn("postgres")) as db:
+        for block in blocks:
+            db.execute(block.encode())
+        db.rollback()

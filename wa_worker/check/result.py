@@ -1,0 +1,70 @@
+"""What a check found: a frozen value, its line and its JSON. Nothing from outside gets here but through `quoted`."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import attrs
+
+from wa_worker.jid import masked
+from wa_worker.models import Secret
+
+QUOTED = 120
+"""Characters of an answer that are shown: enough for an error message, too few for a web page."""
+
+
+class Grade(enum.Enum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@attrs.frozen
+class Result:
+    """`found` is for a person; `remedy` says what to do, and is there unless all is well."""
+
+    name: str
+    grade: Grade
+    found: str
+    remedy: str | None = None
+
+
+def ok(name: str, found: str) -> Result:
+    return Result(name, Grade.OK, found)
+
+
+def warn(name: str, found: str, remedy: str) -> Result:
+    return Result(name, Grade.WARN, found, remedy)
+
+
+def fail(name: str, found: str, remedy: str) -> Result:
+    return Result(name, Grade.FAIL, found, remedy)
+
+
+def not_checked(name: str, why: str) -> Result:
+    """Neither good nor bad: something before it has to be mended."""
+    return warn(name, f"not checked: {why}", "mend that first, then check again")
+
+
+def quoted(text: object, secret: Secret | None = None) -> str:
+    """Text from outside in one short line: without control characters, numbers in full, and the secret, which a proxy
+    may well repeat."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    if secret is not None:
+        line = line.replace(secret.reveal(), "***")
+    return masked(line[:QUOTED] + ("..." if len(line) > QUOTED else ""))
+
+
+def lines(results: Sequence[Result]) -> Iterator[str]:
+    """A line for each result, and one with the remedy below it."""
+    width = max((len(result.name) for result in results), default=0)
+    for result in results:
+        yield f"{result.grade.value:<4}  {result.name:<{width}}  {result.found}"
+        if result.remedy is not None:
+            yield f"{'':<4}  {'':<{width}}  -> {result.remedy}"
+
+
+def as_dict(result: Result) -> dict[str, Any]:
+    return {"check": result.name, "result": result.grade.value, "found": result.found, "remedy": result.remedy}

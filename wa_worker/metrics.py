@@ -1,0 +1,207 @@
+"""What `GET /metrics` shows, for Prometheus: every metric is defined here, in a registry of its own.
+
+Counters are incremented where something happens, from any thread (about a microsecond); what can be read off the
+worker's state is read at a scrape (`Snapshot`). No metric is labelled with an instance or a number: a scrape has as
+many lines with one instance as with hundreds, and tells nobody who they are.
+
+docs/grafana-dashboard.json and docs/alerts.yaml use these names; tests/test_dashboards.py compares.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+import attrs
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from wa_worker import __version__
+from wa_worker.connection import TABLE, Action, Event, Move, State
+from wa_worker.journal import SendState, Settled
+from wa_worker.journal.backlog import Backlog
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+EDGE_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""From a proxy beside us to the deadline of a call."""
+
+LAG_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5)
+
+
+class Received(enum.Enum):
+    """What became of a message that WhatsApp delivered, when it came."""
+
+    NEW = "new"
+    REPEATED = "repeated"
+    """Known already: WhatsApp redelivers what it is not sure of."""
+    UNDECRYPTABLE = "undecryptable"
+    """WhatsApp is asked for it again."""
+    NOT_UNDERSTOOD = "not_understood"
+    """Lost: the log has the error."""
+
+
+class Delivered(enum.Enum):
+    """What became of a received message at `/inbound`."""
+
+    ACCEPTED = "accepted"
+    SET_ASIDE = "set_aside"
+
+
+_SENT = {SendState.SENT: "sent", SendState.FAILED: "failed", SendState.WAITING: "delayed"}
+_UNCERTAIN = "uncertain"
+
+
+@attrs.frozen
+class Snapshot:
+    """What is read at a scrape. Ages in seconds."""
+
+    states: Mapping[State, int]
+    backlog: Backlog | None
+    """None while the journal is not open, or cannot be read."""
+    journal_works: bool
+    ready: bool
+    poll_ages: Mapping[str, float]
+    """By endpoint, since its last answer as the contract says."""
+    threads: int
+
+
+class Metrics:
+    """One per process, handed to whoever counts."""
+
+    def __init__(self) -> None:
+        # a second series for each counter, which nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        Info("wa_worker", "The program", registry=registry).info({"version": __version__})
+
+        self._changes = Counter(
+            "wa_worker_state_changes", "State changes of instances", ["to", "because"], registry=registry
+        )
+        self._endings = Counter("wa_worker_session_endings", "Sessions that ended", ["because"], registry=registry)
+        self._opens = Counter("wa_worker_session_opens", "Sessions that were opened", registry=registry)
+        self._crashes = Counter(
+            "wa_worker_instance_crashes", "Errors nobody expected, each ended by an instance's start", registry=registry
+        )
+        self._qr_codes = Counter("wa_worker_qr_codes", "QR codes that were shown", registry=registry)
+        self._out = Counter(
+            "wa_worker_messages_out", "Tries to send a message, by outcome", ["outcome"], registry=registry
+        )
+        self._received = Counter(
+            "wa_worker_messages_received", "Messages that WhatsApp delivered", ["outcome"], registry=registry
+        )
+        self._delivered = Counter(
+            "wa_worker_messages_delivered", "Received messages that /inbound decided on", ["outcome"], registry=registry
+        )
+        self._edge = Histogram(
+            "wa_worker_edge_request_seconds",
+            "Requests to the worker-proxy",
+            ["endpoint", "result"],
+            buckets=EDGE_SECONDS,
+            registry=registry,
+        )
+        self._lag = Histogram(
+            "wa_worker_event_loop_lag_seconds",
+            "How late the event loop wakes a task",
+            buckets=LAG_SECONDS,
+            registry=registry,
+        )
+        self._instances = Gauge("wa_worker_instances", "Instances by state", ["state"], registry=registry)
+        self._waiting = Gauge("wa_worker_backlog_messages", "Messages that wait", ["queue"], registry=registry)
+        self._oldest = Gauge(
+            "wa_worker_backlog_oldest_seconds", "Age of the oldest message that waits", ["queue"], registry=registry
+        )
+        self._held = Gauge(
+            "wa_worker_held_messages", "Messages that wait for a person's decision", ["kind"], registry=registry
+        )
+        self._journal_works = Gauge(
+            "wa_worker_journal_works", "Whether the journal can be read and written", registry=registry
+        )
+        self._ready = Gauge("wa_worker_ready", "Whether GET /ready says 200", registry=registry)
+        self._polls = Gauge(
+            "wa_worker_poll_age_seconds", "Since the last successful poll", ["endpoint"], registry=registry
+        )
+        self._threads = Gauge("wa_worker_threads", "Threads, native ones included", registry=registry)
+        # what never happened is 0, not absent: else its first time is no increase
+        for (before, event), move in TABLE.items():
+            if move.to is not before:
+                self._changes.labels(_label(move.to), _label(event))
+        for event in Event:
+            self._endings.labels(_label(event))
+        for outcome in (*_SENT.values(), _UNCERTAIN):
+            self._out.labels(outcome)
+        for received in Received:
+            self._received.labels(received.value)
+        for delivered in Delivered:
+            self._delivered.labels(delivered.value)
+
+    # --- what happens, from any thread
+
+    def moved(self, before: State, event: Event, move: Move) -> None:
+        """A step of the state table."""
+        if move.to is not before:
+            self._changes.labels(_label(move.to), _label(event)).inc()
+        if before is not State.PAIRING and move.action in _ENDS:
+            self._endings.labels(_label(event)).inc()
+        if event is Event.QR:
+            self._qr_codes.inc()
+
+    def session_opened(self) -> None:
+        self._opens.inc()
+
+    def crashed(self) -> None:
+        self._crashes.inc()
+
+    def sent(self, settled: Settled) -> None:
+        """The outcome of a try is on disk."""
+        outcome = _UNCERTAIN if settled.doubt else _SENT.get(settled.state, _UNCERTAIN)
+        self._out.labels(outcome).inc()
+
+    def received(self, what: Received) -> None:
+        self._received.labels(what.value).inc()
+
+    def delivered(self, what: Delivered) -> None:
+        self._delivered.labels(what.value).inc()
+
+    def edge_request(self, endpoint: str, result: str, seconds: float) -> None:
+        """`result`: the class of the status ('2xx'), 'timeout', or 'error' when there was no answer."""
+        self._edge.labels(endpoint, result).observe(seconds)
+
+    def lagged(self, seconds: float) -> None:
+        self._lag.observe(seconds)
+
+    # --- a scrape
+
+    def exposition(self, now: Snapshot) -> bytes:
+        """The text of a scrape. Takes milliseconds: for a thread."""
+        for state in State:
+            self._instances.labels(_label(state)).set(now.states.get(state, 0))
+        if now.backlog is not None:
+            for name in ("to_deliver", "to_send", "to_tell"):
+                queue = getattr(now.backlog, name)
+                self._waiting.labels(name).set(queue.size)
+                self._oldest.labels(name).set(queue.age)
+            self._held.labels("dead").set(now.backlog.dead)
+            self._held.labels("uncertain").set(now.backlog.uncertain)
+        for endpoint, age in now.poll_ages.items():
+            self._polls.labels(endpoint).set(age)
+        self._journal_works.set(now.journal_works)
+        self._ready.set(now.ready)
+        self._threads.set(now.threads)
+        return generate_latest(self._registry)
+
+
+_ENDS = frozenset({Action.REOPEN, Action.REPAIR, Action.HOLD})
+
+
+def _label(member: State | Event) -> str:
+    return member.name.lower()
