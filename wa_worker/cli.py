@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -101,6 +102,39 @@ def dev(
     except KeyboardInterrupt:  # before or after the time in which the session takes signals itself
         code = 0
     sys.exit(code)
+
+
+@cli.command()
+@click.option(
+    "--instance", metavar="ID", help="Check the calls that write, too, with this instance. THIS WRITES at the proxy."
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON, for programs.")
+def check(instance: str | None, as_json: bool) -> None:
+    """Look for what is wrong with a set-up.
+
+    Looks at the settings, the volume, the native libraries, the way to WhatsApp, the clock and the worker-proxy: a
+    line each, with what to do below it where all is not well. Takes the settings that `run` takes, and may run beside
+    it. Changes nothing, unless --instance is given. Secrets are not shown.
+
+    With --instance it also posts, at the proxy: DISCONNECTED for that instance, if the proxy lists it as one to
+    connect and no worker runs here (a QR code that is shown vanishes until the next one); and /mark-sent and
+    /mark-failed for a message that does not exist. Best done with an instance made for it.
+
+    \b
+    Exit codes: 0 nothing failed (there may be warnings), 1 something failed, 2 settings are wrong.
+    """
+    import trio
+
+    from wa_worker.check import main
+    from wa_worker.models import instance_id
+
+    try:
+        chosen = None if instance is None else instance_id(instance)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    for number in (signal.SIGTERM, signal.SIGINT):  # the entry point's way to end, 0, would say that all is well
+        signal.signal(number, lambda number, _frame: os._exit(128 + number))
+    sys.exit(trio.run(partial(main, os.environ, chosen, as_json=as_json)))
 
 
 class _JournalCommands(click.Group):

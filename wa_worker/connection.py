@@ -106,6 +106,7 @@ POLITE = Backoff(first=180.0, ceiling=3600.0)
 SLOW = Backoff(first=900.0, ceiling=6 * 3600.0)
 """Only a person can help, by upgrading or asking WhatsApp; the retry finds out when one has."""
 REFUSAL = Backoff(first=60.0, ceiling=3600.0)
+"""WhatsApp says no without a time: it may change its mind."""
 
 PROVEN = 60.0
 """Seconds CONNECTED after which backoff starts anew: success resets it, an attempt never does."""

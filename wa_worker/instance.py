@@ -282,6 +282,8 @@ class _Life:
                     await self._publisher.wait_settled()
             case Action.REOPEN:
                 await trio.sleep(self._pause(move))
+                # not one pause after the other, each longer: a return to the network is seen within seconds
+                await self._on.whatsapp.reach.until_reachable()
             case Action.HOLD:
                 await self._hold(move, report)
             case _:  # pair again, or open what was paired: at once

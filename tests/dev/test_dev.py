@@ -134,6 +134,7 @@ async def test_once_shows_the_whole_loop(tmp_path: Path) -> None:
     assert "contact   +5511988880002 decrypts: Hello from wa-worker" in dev.output
     assert "\x1b" not in dev.output  # a pipe gets plain text
     assert "warning" not in dev.output
+    assert "console" not in dev.output  # nobody would look at it
     assert names(tmp_path) == []  # the temporary folder is gone
 
 
@@ -141,10 +142,12 @@ async def test_the_curl_line_gets_an_answer_and_ctrl_c_ends_it(tmp_path: Path) -
     async with open_dev("--simulate", "--folder", str(tmp_path), WORKER_SECRET="it's-a-secret") as dev:
         curl = shlex.split(await dev.until("curl "))
         url = next(word for word in curl if word.startswith("http"))
+        console = "http" + (await dev.until("console   http://127.0.0.1:")).partition("http")[2]
         name, value = curl[curl.index("-H") + 1].split(": ")
         assert (name, value) == ("Authorization", "Bearer it's-a-secret")
         body = json.loads(curl[curl.index("-d") + 1])
         async with httpx.AsyncClient(headers={name: value}) as http:
+            assert "You said: Hello from wa-worker" in (await http.get(console)).text
             assert (await http.post(url, json=body)).status_code == 201
             await dev.until(f"You said: {body['body']}")
             # somebody else, and a text that a terminal would obey
@@ -247,12 +250,13 @@ async def test_it_ends_when_nobody_reads_any_more() -> None:
         await gone(below)
 
 
-async def test_a_taken_port_is_one_clear_line() -> None:
+@pytest.mark.parametrize("option", ["--proxy-port", "--console-port"])
+async def test_a_taken_port_is_one_clear_line(option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        async with open_dev("--simulate", "--proxy-port", str(port)) as dev:
+        async with open_dev("--simulate", option, str(port)) as dev:
             assert await dev.end() == 1
-    assert dev.output == f"error: cannot listen on port {port}: Address already in use. Give another --proxy-port.\n"
+    assert dev.output == f"error: cannot listen on port {port}: Address already in use. Give another {option}.\n"
 
 
 def test_without_the_extra_it_says_what_to_install() -> None:

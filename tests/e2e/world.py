@@ -15,6 +15,7 @@ import attrs
 import httpx
 import trio
 
+from tests.e2e.privacy import leaks
 from wa_worker.dev.proxy import InstanceRow, ReferenceProxy, Store, open_proxy
 from wa_worker.dev.qr import read_png_data_url
 from wa_worker.dev.simulated_worker import worker_command
@@ -97,6 +98,7 @@ class World:
     folder: Path
     _nursery: trio.Nursery
     _workers: list[Worker] = attrs.Factory(list)
+    _codes: set[str] = attrs.Factory(set)
 
     @property
     def auth_dir(self) -> Path:
@@ -152,7 +154,9 @@ class World:
             row = store.instance(instance)
             return row.qr_code if row and row.qr_code != other_than else None
 
-        return read_png_data_url(await self.until(new_code))
+        code = read_png_data_url(await self.until(new_code))
+        self._codes.add(code)
+        return code
 
     async def pair(self, instance: str, phone: str) -> str:
         """Adds the instance at the proxy unless it is there, scans its code, waits for CONNECTED; the device JID."""
@@ -164,6 +168,19 @@ class World:
         await self.status(instance, "CONNECTED")
         return jid
 
+    def private(self) -> dict[str, list[str]]:
+        """What no log may show (P8), by kind."""
+        store = self.proxy.store
+        inbound = store.inbound()
+        names = [row.payload["push_name"] for row in inbound if row.payload.get("push_name")]
+        return {
+            "body": [row.body for row in store.messages()] + [row.body for row in inbound] + names,
+            "LID": [row.payload["sender_lid"] for row in inbound if row.payload.get("sender_lid")],
+            "QR code": [*self._codes, *(part for code in self._codes for part in code.split("#")[-1].split(",")[:4])],
+            "QR picture": ["data:image/png;base64"],
+            "secret": [SECRET],
+        }
+
     async def close(self) -> None:
         for worker in self._workers:
             print(f"--- worker {worker.process.pid}", *worker.raw, sep="\n")  # shown by pytest when a test fails
@@ -173,6 +190,8 @@ class World:
             if worker.process.stderr is not None:
                 await trio.aclose_forcefully(worker.process.stderr)
         self._nursery.cancel_scope.cancel()
+        leaked = leaks((line for worker in self._workers for line in worker.raw), self.private())
+        assert not leaked, f"a worker logged what is private: {leaked[:3]}"
         unexpected = [line for worker in self._workers for line in worker.lines if "exception" in line]
         assert not unexpected, f"a worker logged a traceback: {unexpected[0]['exception'][-2000:]}"
 

@@ -23,7 +23,7 @@ class Grade(enum.Enum):
 
 @attrs.frozen
 class Result:
-    """`found` is for a person; `remedy` says what to do, and is there unless all is well."""
+    """`found` is for a person; `remedy` says what to do, and is there unless all is well or nothing was checked."""
 
     name: str
     grade: Grade
@@ -45,7 +45,7 @@ def fail(name: str, found: str, remedy: str) -> Result:
 
 def not_checked(name: str, why: str) -> Result:
     """Neither good nor bad: something before it has to be mended."""
-    return warn(name, f"not checked: {why}", "mend that first, then check again")
+    return Result(name, Grade.WARN, f"not checked: {why}")
 
 
 def quoted(text: object, secret: Secret | None = None) -> str:
@@ -55,6 +55,20 @@ def quoted(text: object, secret: Secret | None = None) -> str:
     if secret is not None:
         line = line.replace(secret.reveal(), "***")
     return masked(line[:QUOTED] + ("..." if len(line) > QUOTED else ""))
+
+
+def reason(error: BaseException) -> str:
+    """Why a connection failed. Of several addresses that were tried, each kind of failure once."""
+    causes: list[BaseException] = [error]
+    said: dict[str, None] = {}
+    for cause in causes:
+        if isinstance(cause, BaseExceptionGroup):
+            causes.extend(cause.exceptions)
+        elif inner := cause.__cause__ or cause.__context__:
+            causes.append(inner)
+        else:
+            said[(cause.strerror if isinstance(cause, OSError) else None) or str(cause)] = None
+    return ", ".join(filter(None, said))
 
 
 def lines(results: Sequence[Result]) -> Iterator[str]:

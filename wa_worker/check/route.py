@@ -7,18 +7,17 @@ import os
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from email.parser import BytesParser
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import proxy_bypass_environment
 
 import attrs
 import trio
 
 from wa_worker.check.clock import Clock
-from wa_worker.check.result import Result, fail, ok, quoted, warn
+from wa_worker.check.result import Result, fail, not_checked, ok, quoted, reason, warn
 
 NAME = "whatsapp"
 
@@ -42,6 +41,7 @@ _BUNDLES = (
 _FOLDERS = "/etc/ssl/certs:/etc/pki/tls/certs"
 
 _NETWORK = "look at the host's DNS, firewall and way out; where a proxy leads out, set HTTPS_PROXY"
+_PROXY = "look at HTTPS_PROXY, and at what that proxy allows"
 _NO_CERTIFICATES = "apt install ca-certificates, or set SSL_CERT_FILE"
 _TLS = (
     "something on the way answers in its place (a firewall that looks into TLS: exempt web.whatsapp.com), or this "
@@ -73,18 +73,20 @@ class _Proxy:
 
 async def check_route(environ: Mapping[str, str], clock: Clock) -> Result:
     """Has a deadline for each step. Closes the connection without a word of WhatsApp's protocol."""
-    from wa_worker.whatsapp.reach import SERVER, target  # the package loads libmagic, which may be missing
-
+    try:
+        from wa_worker.whatsapp.reach import SERVER, target  # the package loads libmagic
+    except ImportError:
+        return not_checked(NAME, "libmagic is missing")
     started = trio.current_time()
     host, port = SERVER
     try:
         proxy = _proxy(environ, target, host)
         if proxy is not None and proxy.url.scheme not in ("", "http", "https"):
-            async with _dialled(proxy.host, proxy.port):
+            async with _dialled(proxy, SERVER):
                 found = f"{proxy.name} can be reached; what is behind a {proxy.url.scheme} proxy is not looked at"
                 return warn(NAME, found, f"try it by hand: curl -sI https://{host}")
         context = await trio.to_thread.run_sync(_trust, environ)
-        async with _dialled(*((proxy.host, proxy.port) if proxy else SERVER)) as stream:
+        async with _dialled(proxy, SERVER) as stream:
             tunnel = stream if proxy is None else await _through(proxy, stream, context, host, port)
             tls = await _tls(tunnel, context, host)
             sent = time.time()
@@ -101,8 +103,9 @@ async def check_route(environ: Mapping[str, str], clock: Clock) -> Result:
     return warn(NAME, found, "if sessions do not connect: does a proxy or firewall on the way let WebSockets through?")
 
 
-def _proxy(environ: Mapping[str, str], target: object, host: str) -> _Proxy | None:
-    assert callable(target)
+def _proxy(
+    environ: Mapping[str, str], target: Callable[[Mapping[str, str]], tuple[str, int]], host: str
+) -> _Proxy | None:
     text = environ.get("HTTPS_PROXY") or environ.get("https_proxy") or ""
     no_proxy = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
     try:
@@ -110,9 +113,15 @@ def _proxy(environ: Mapping[str, str], target: object, host: str) -> _Proxy | No
         address = target(environ)
     except ValueError:
         raise _Broken("HTTPS_PROXY is not a URL", "write it as http://host:port") from None
-    if url.hostname is None or proxy_bypass_environment(host, {"no": no_proxy}):
+    if url.hostname is None or _is_exempt(host, no_proxy):
         return None
     return _Proxy(url, *address)
+
+
+def _is_exempt(host: str, no_proxy: str) -> bool:
+    """As golang.org/x/net/http/httpproxy reads NO_PROXY, for a name."""
+    names = (entry.strip().lower().partition(":")[0] for entry in no_proxy.split(","))
+    return any(name == "*" or host == name or (name and host.endswith(f".{name.lstrip('*.')}")) for name in names)
 
 
 def _trust(environ: Mapping[str, str]) -> ssl.SSLContext:
@@ -129,8 +138,8 @@ def _trust(environ: Mapping[str, str]) -> ssl.SSLContext:
         for folder in folders:
             context.load_verify_locations(capath=folder)
     except OSError as error:  # ssl.SSLError is one
-        reason = error.strerror or quoted(error)
-        raise _Broken(f"the certificates of public authorities cannot be read: {bundle}: {reason}", _NO_CERTIFICATES) from None
+        found = f"the certificates of public authorities cannot be read: {bundle}: {quoted(reason(error))}"
+        raise _Broken(found, _NO_CERTIFICATES) from None
     if bundle is None and not any(os.scandir(folder) for folder in folders):
         raise _Broken("this machine has no certificates of public authorities", _NO_CERTIFICATES)
     return context
@@ -145,20 +154,22 @@ def _step(what: str, remedy: str, seconds: float = STEP) -> Iterator[None]:
     except trio.TooSlowError:
         raise _Broken(f"{what}: nothing within {seconds:.0f} s", remedy) from None
     except OSError as error:
-        raise _Broken(f"{what}: {quoted(error.strerror or error)}", remedy) from None
+        raise _Broken(f"{what}: {quoted(reason(error))}", remedy) from None
     except trio.BrokenResourceError as error:
-        why = error.__cause__
-        if isinstance(why, ssl.SSLCertVerificationError):
-            remedy = "set this machine's clock" if why.verify_code in _EXPIRED else remedy
-            raise _Broken(f"{what}: {why.verify_message}", remedy) from None
-        raise _Broken(f"{what}: {quoted(why) if why else 'the connection was cut'}", remedy) from None
+        cause = error.__cause__
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            remedy = "set this machine's clock" if cause.verify_code in _EXPIRED else remedy
+            raise _Broken(f"{what}: {cause.verify_message}", remedy) from None
+        raise _Broken(f"{what}: {quoted(cause) if cause else 'the connection was cut'}", remedy) from None
 
 
 @asynccontextmanager
-async def _dialled(host: str, port: int) -> AsyncIterator[trio.SocketStream]:
-    with _step(f"DNS does not know {host}", _NETWORK):
+async def _dialled(proxy: _Proxy | None, server: tuple[str, int]) -> AsyncIterator[trio.SocketStream]:
+    host, port = (proxy.host, proxy.port) if proxy else server
+    remedy = _NETWORK if proxy is None else _PROXY
+    with _step(f"no address of {host} from DNS", remedy):
         await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
-    with _step(f"no TCP connection to {host}:{port}", _NETWORK):
+    with _step(f"no TCP connection to {host}:{port}{'' if proxy is None else ' (HTTPS_PROXY)'}", remedy):
         stream = await trio.open_tcp_stream(host, port)
     try:
         yield stream
@@ -170,22 +181,21 @@ async def _through(
     proxy: _Proxy, stream: trio.abc.Stream, context: ssl.SSLContext, host: str, port: int
 ) -> trio.abc.Stream:
     """CONNECT, as Go does it."""
-    remedy = "look at HTTPS_PROXY, and at what that proxy allows"
     if proxy.url.scheme == "https":
-        with _step(f"no TLS with {proxy.name}", remedy):
+        with _step(f"no TLS with {proxy.name}", _PROXY):
             stream = trio.SSLStream(stream, context, server_hostname=proxy.host)
             await stream.do_handshake()
     request = f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n"
     if proxy.url.username is not None:
         pair = f"{unquote(proxy.url.username)}:{unquote(proxy.url.password or '')}"
         request += f"Proxy-Authorization: Basic {base64.b64encode(pair.encode()).decode()}\r\n"
-    with _step(f"no answer from {proxy.name}", remedy):
+    with _step(f"no answer from {proxy.name}", _PROXY):
         await stream.send_all(f"{request}\r\n".encode())
         status, _ = await _head(stream)
     if status is None:
-        raise _Broken(f"{proxy.name} ended the connection", remedy)
+        raise _Broken(f"{proxy.name} ended the connection", _PROXY)
     if status != 200:
-        raise _Broken(f"{proxy.name} answered {status} when asked for {host}:{port}", remedy)
+        raise _Broken(f"{proxy.name} answered {status} when asked for {host}:{port}", _PROXY)
     return stream
 
 

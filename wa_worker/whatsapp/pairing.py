@@ -73,6 +73,7 @@ class _Host:
 
     async def run(self, command: Sequence[str], *, task_status: trio.TaskStatus[None]) -> None:
         """Runs the process until it dies, has nothing left to do, or this is cancelled; then it is gone."""
+        structlog.contextvars.clear_contextvars()  # not of the instance that asked first
         ours, theirs = socket.socketpair()
         with theirs:
             process = await trio.lowlevel.open_process(

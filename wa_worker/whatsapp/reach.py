@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import trio
 
+from wa_worker.backoff import jittered
+
 SERVER = ("web.whatsapp.com", 443)
 """Where whatsmeow dials (socket/constants.go)."""
 
@@ -19,6 +21,10 @@ PATIENCE = 10.0
 
 FRESH = 5.0
 """Seconds for which an answer holds."""
+
+LINGER = 0.1
+"""Seconds for which a connection must last to count. Proxies and firewalls that have no way on to the server take a
+connection and drop it at once; the server itself waits for us to speak."""
 
 
 def target(environ: Mapping[str, str]) -> tuple[str, int]:
@@ -48,6 +54,11 @@ class Reach:
                 self._valid_until = trio.current_time() + FRESH
             return self._answer
 
+    async def until_reachable(self) -> None:
+        """Returns once the server can be reached, within about two FRESH of the moment since which it can."""
+        while await self.problem() is not None:
+            await trio.sleep(jittered(FRESH / 2, 0.5))
+
     async def _ask(self) -> str | None:
         try:
             with trio.fail_after(PATIENCE):
@@ -56,5 +67,12 @@ class Reach:
             return f"no TCP connection to {self._host}:{self._port} within {PATIENCE:.0f} s"
         except OSError as error:
             return f"no TCP connection to {self._host}:{self._port}: {error}"
-        await trio.aclose_forcefully(stream)
-        return None
+        dropped = False
+        try:
+            with trio.move_on_after(LINGER):
+                dropped = not await stream.receive_some(1)
+        except trio.BrokenResourceError:
+            dropped = True
+        finally:
+            await trio.aclose_forcefully(stream)
+        return f"{self._host}:{self._port} takes a TCP connection and drops it" if dropped else None
