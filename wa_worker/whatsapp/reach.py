@@ -56,7 +56,7 @@ class Reach:
 
     async def until_reachable(self) -> None:
         """Returns once the server can be reached, within about two FRESH of the moment since which it can."""
-        while await self.problem() is not None:
+        while await self.problem() is not None:  # noqa: ASYNC110 - nothing tells
             await trio.sleep(jittered(FRESH / 2, 0.5))
 
     async def _ask(self) -> str | None:

@@ -1,0 +1,188 @@
+"""`wa-worker check` as people run it: which line says what, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+
+from tests.e2e.world import SECRET, World
+from wa_worker.dev.proxy import Fault
+from wa_worker.volume import hold_volume
+
+NAMES = [
+    *("configuration", "volume", "free space", "permissions", "file system", "lock", "neonize", "libmagic"),
+    *("whatsapp", "proxy", "secret", "wrong secret", "disconnected-instances", "queued-messages", "clock"),
+]
+
+
+@attrs.frozen
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    def line(self, name: str) -> str:
+        """The line of this check, and the one with the remedy if there is one."""
+        shown = self.out.splitlines()
+        (at,) = (number for number, line in enumerate(shown) if line[6:].startswith(f"{name}  "))
+        return "\n".join(line for line in shown[at : at + 2] if line == shown[at] or line.lstrip().startswith("->"))
+
+    def failed(self) -> list[str]:
+        return [name for name in NAMES if f"\nfail  {name} " in f"\n{self.out}"]
+
+
+async def check(world: World, *arguments: str, **settings: str) -> Ran:
+    done = await trio.run_process(
+        [sys.executable, "-m", "wa_worker", "check", *arguments],
+        env=world.environment(**settings),
+        stdin=subprocess.DEVNULL,
+        capture_stdout=True,
+        capture_stderr=True,
+        check=False,
+    )
+    ran = Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+    assert SECRET not in ran.out + ran.err
+    assert "Traceback" not in ran.out + ran.err
+    return ran
+
+
+async def test_a_good_set_up(world: World) -> None:
+    world.auth_dir.mkdir(mode=0o700)
+    world.proxy.store.add_instance("shop")
+    ran = await check(world)
+    assert (ran.code, ran.failed()) == (0, [])
+    assert [line[6:28].rstrip() for line in ran.out.splitlines() if line[:4].strip()] == NAMES
+    assert "EDGE_BASE_URL, WORKER_SECRET, PORT" in ran.line("configuration")
+    assert "web.whatsapp.com:443 answers through the proxy 127.0.0.1" in ran.line("whatsapp")
+    assert "1 instance to connect" in ran.line("disconnected-instances")
+    assert list(world.auth_dir.iterdir()) == []
+    assert world.simulator.faults == []
+
+
+async def test_a_wrong_secret(world: World) -> None:
+    ran = await check(world, WORKER_SECRET="another-secret-of-the-tests")
+    assert (ran.code, ran.failed()) == (1, ["secret"])
+    assert "answered 401" in ran.line("secret")
+    assert "-> set WORKER_SECRET" in ran.line("secret")
+    assert "another-secret-of-the-tests" not in ran.out + ran.err
+
+
+async def test_a_wrong_secret_is_accepted(world: World) -> None:
+    world.proxy.faults.set("disconnected-instances", Fault(body=b'[{"id": "shop"}]'))
+    ran = await check(world)
+    assert (ran.code, ran.failed()) == (1, ["wrong secret"])
+    assert "anybody can read" in ran.line("wrong secret")
+
+
+async def test_a_proxy_that_answers_html(world: World) -> None:
+    world.proxy.faults.set("*", Fault(body=b"<!doctype html><title>Log in</title>", content_type="text/html"))
+    ran = await check(world)
+    assert (ran.code, ran.failed()) == (1, ["disconnected-instances", "queued-messages"])
+    assert "the answer is HTML" in ran.line("disconnected-instances")
+    assert "-> EDGE_BASE_URL must be" in ran.line("disconnected-instances")
+
+
+@pytest.fixture
+def read_only(world: World) -> Iterator[Path]:
+    world.auth_dir.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "ro,mode=700", "tmpfs", world.auth_dir]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("cannot mount a tmpfs here")
+    yield world.auth_dir
+    subprocess.run(["umount", "--lazy", world.auth_dir], check=True)
+
+
+async def test_a_read_only_volume(read_only: Path, world: World) -> None:
+    ran = await check(world)
+    assert (ran.code, ran.failed()) == (1, ["volume"])
+    assert f"cannot write to {read_only}: Read-only file system" in ran.line("volume")
+    assert "-> mount the volume read-write" in ran.line("volume")
+
+
+async def test_a_volume_below_a_file(world: World) -> None:
+    (world.folder / "data").touch()
+    ran = await check(world, AUTH_DIR=str(world.folder / "data" / "auth"))
+    assert (ran.code, ran.failed()) == (1, ["volume"])
+    assert "Not a directory" in ran.line("volume")
+
+
+async def test_no_network(world: World) -> None:
+    proxy = f"http://127.0.0.1:{world.simulator.port}"
+    world.simulator.refusing = True
+    await world.proxy.down()
+    ran = await check(world)
+    assert (ran.code, ran.failed()) == (1, ["whatsapp", "proxy"])
+    assert "ended the connection" in ran.line("whatsapp")
+    assert "Connection refused" in ran.line("proxy")
+    assert "not checked" in ran.line("clock")
+
+    ran = await check(world, EDGE_BASE_URL="https://worker-proxy.invalid", HTTPS_PROXY="http://nowhere.invalid:3128")
+    assert (ran.code, ran.failed()) == (1, ["whatsapp", "proxy"])
+    assert "no address of nowhere.invalid from DNS" in ran.line("whatsapp")
+    assert proxy not in ran.out
+
+
+async def test_a_firewall_that_answers_in_the_place_of_whatsapp(world: World) -> None:
+    ran = await check(world, SSL_CERT_FILE="")  # so that the simulator's authority is not one to trust
+    assert (ran.code, ran.failed()) == (1, ["whatsapp"])
+    assert "no TLS with web.whatsapp.com: " in ran.line("whatsapp")
+    assert "certificate" in ran.line("whatsapp")
+
+
+async def test_unusable_settings_are_lines_and_the_rest_is_checked(world: World) -> None:
+    ran = await check(world, EDGE_BASE_URL="", PORT="many")
+    assert ran.code == 2
+    assert ran.out.count("fail  configuration") == 2
+    assert "not checked: EDGE_BASE_URL" in ran.line("proxy")
+    assert ran.line("volume").startswith("ok")
+    assert ran.line("whatsapp").startswith("ok")
+
+
+async def test_json_beside_a_running_worker(world: World) -> None:
+    async with hold_volume(world.auth_dir):
+        world.proxy.faults.set("queued-messages", Fault(delay=2.1))
+        ran = await check(world, "--json")
+    rows: list[dict[str, Any]] = json.loads(ran.out)
+    assert [row["check"] for row in rows] == NAMES
+    for row in rows:
+        assert list(row) == ["check", "result", "found", "remedy"]
+        assert row["result"] in ("ok", "warn", "fail")
+        assert isinstance(row["found"], str)
+        assert row["remedy"] is None or isinstance(row["remedy"], str)
+    found = {row["check"]: row for row in rows}
+    assert (found["lock"]["result"], found["lock"]["found"]) == ("warn", "a worker is running here")
+    assert found["queued-messages"]["result"] == "warn"
+    assert "took 2." in found["queued-messages"]["found"]
+    assert "waiting for: " in ran.err
+    assert "proxy" in ran.err
+    assert ran.code == 0
+
+
+async def test_a_library_that_does_not_load(world: World) -> None:
+    package = world.folder / "broken" / "neonize"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise OSError('GLIBC_2.34 not found')")
+    ran = await check(world, PYTHONPATH=str(package.parent))
+    assert (ran.code, ran.failed()) == (1, ["neonize"])
+    assert "GLIBC_2.34 not found" in ran.line("neonize")
+    (package / "__init__.py").write_text("import os; os.abort()")
+    ran = await check(world, PYTHONPATH=str(package.parent))
+    assert (ran.code, ran.failed()) == (1, ["neonize"])
+    assert "killed by SIGABRT" in ran.line("neonize")
+
+
+async def test_writing_is_asked_for(world: World) -> None:
+    world.proxy.store.add_instance("shop")
+    ran = await check(world, "--instance", "shop")
+    assert (ran.code, ran.failed()) == (0, [])
+    assert ran.line("update-status").startswith("ok")
+    assert ran.line("mark-sent").startswith("ok")
+    assert (await check(world, "--instance", "../shop")).code == 2

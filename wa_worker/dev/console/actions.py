@@ -1,0 +1,174 @@
+"""What the buttons do, each a word to the proxy or to the simulated people. The worker is never spoken to.
+
+Contract v1 knows no "disconnect": an instance that the proxy lists is brought up. So Disconnect takes it away from
+the proxy, where it is remembered as parked, and Remove forgets it. Either way the worker lets go, and keeps the
+session on its disk: the same name resumes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+
+from wa_worker.dev.console.page import NEW, At
+from wa_worker.dev.console.words import plain
+from wa_worker.dev.errors import CannotDoError
+from wa_worker.dev.proxy import Store
+from wa_worker.jid import destination
+from wa_worker.models import instance_id
+
+if TYPE_CHECKING:
+    from wa_worker.dev.phone import Everybody
+
+_LONGEST_BODY = 100_000
+"""Characters: more than WhatsApp takes, so that one can see what it says."""
+
+Fields = Mapping[str, str]
+
+
+@attrs.frozen
+class Done:
+    """What was done, for the person who asked; "" if one sees it. `go`: the page to look at now, if it is another."""
+
+    text: str
+    go: str = ""
+
+
+class Actions:
+    """By name. Each raises CannotDoError with the reason."""
+
+    def __init__(self, store: Store, everybody: Everybody | None, on_change: Callable[[], None]) -> None:
+        self._store = store
+        self._people = everybody
+        self._on_change = on_change
+        self._actions: dict[str, Callable[[Fields], Awaitable[Done]]] = {
+            "add": self._add,
+            "connect": self._connect,
+            "disconnect": self._disconnect,
+            "remove": self._remove,
+            "send": self._send,
+        }
+        if everybody is not None:
+            self._actions |= {
+                "scan": self._scan,
+                "drop": self._drop,
+                "ban": self._ban,
+                "log-out": self._log_out,
+                "write": self._write,
+            }
+
+    async def run(self, name: str, fields: Fields) -> Done:
+        if name not in self._actions:
+            raise CannotDoError("There is no such button.")
+        await trio.lowlevel.checkpoint()
+        try:
+            return await self._actions[name](fields)
+        finally:
+            self._on_change()
+
+    # --- instances
+
+    async def _add(self, fields: Fields) -> Done:
+        try:
+            instance = instance_id(fields.get("instance", "").strip())
+        except ValueError as error:
+            raise CannotDoError(f"Not added: {error}.") from error
+        if not self._store.add_instance(instance):
+            raise CannotDoError(f"Not added: there is an instance {instance} already.")
+        return Done(f"{instance} was added. The worker asks for its instances every second.")
+
+    async def _connect(self, fields: Fields) -> Done:
+        instance = _instance(fields)
+        if instance not in self._store.parked():
+            raise CannotDoError(f"{_named(instance)} is not disconnected.")
+        self._store.add_instance(instance)
+        return Done(f"{_named(instance)} is back at the proxy. The worker resumes its session.")
+
+    async def _disconnect(self, fields: Fields) -> Done:
+        instance = _instance(fields)
+        if not self._store.park_instance(instance):
+            raise CannotDoError(f"There is no instance {_named(instance)} to disconnect.")
+        return Done(f"{_named(instance)} was taken from the proxy. The worker lets go and keeps the session.")
+
+    async def _remove(self, fields: Fields) -> Done:
+        instance = _instance(fields)
+        if not (self._store.forget_parked(instance) or self._store.remove_instance(instance, call_back=True)):
+            raise CannotDoError(f"There is no instance {_named(instance)} to remove.")
+        return Done(f"{_named(instance)} was removed. Its session stays in the folder: the same name resumes it.")
+
+    # --- messages
+
+    async def _send(self, fields: Fields) -> Done:
+        instance, body = _instance(fields), _body(fields)
+        to = fields.get("to", "").strip()
+        if not to:
+            raise CannotDoError("Not sent: write a phone number to send it to.")
+        try:
+            self._store.queue(instance, to, body)
+        except LookupError:
+            raise CannotDoError(f"Not sent: {_named(instance)} is not at the proxy. Connect or add it first.") from None
+        return Done("", _go(fields, instance, to))
+
+    async def _write(self, fields: Fields) -> Done:
+        assert self._people is not None
+        instance, body = _instance(fields), _body(fields)
+        await self._people.write(instance, fields.get("to", ""), body)
+        return Done("", _go(fields, instance, fields.get("to", "")))
+
+    # --- the simulated phone
+
+    async def _scan(self, fields: Fields) -> Done:
+        assert self._people is not None
+        instance = _instance(fields)
+        row = self._store.instance(instance)
+        if row is None or row.qr_code is None:
+            raise CannotDoError(f"{_named(instance)} shows no code just now.")
+        await self._people.scan(instance, row.qr_code)
+        return Done(f"The phone has scanned the code of {_named(instance)}.")
+
+    async def _drop(self, fields: Fields) -> Done:
+        assert self._people is not None
+        await self._people.drop(_instance(fields))
+        return Done("The connection was cut. It cannot be made anew for 5 seconds.")
+
+    async def _ban(self, fields: Fields) -> Done:
+        assert self._people is not None
+        await self._people.ban(_instance(fields))
+        return Done(
+            "WhatsApp refuses logins for 10 seconds. The worker waits for the end of the ban and a little more."
+        )
+
+    async def _log_out(self, fields: Fields) -> Done:
+        assert self._people is not None
+        await self._people.log_out(_instance(fields))
+        return Done("The phone has removed the device. A new code will be there in a moment.")
+
+
+def _instance(fields: Fields) -> str:
+    return fields.get("instance", "")
+
+
+def _named(instance: str) -> str:
+    return plain(instance) or "without a name"
+
+
+def _body(fields: Fields) -> str:
+    body = fields.get("body", "").replace("\r\n", "\n")  # what forms make of a new line
+    if not body.strip():
+        raise CannotDoError("Not sent: the message is empty.")
+    if len(body) > _LONGEST_BODY:
+        raise CannotDoError(f"Not sent: more than {_LONGEST_BODY} characters.")
+    return body
+
+
+def _go(fields: Fields, instance: str, to: str) -> str:
+    """The chat's own page, if the message came from the form for new ones."""
+    if fields.get("chat") != NEW:
+        return ""
+    try:
+        return At(instance, destination(to)).url()
+    except ValueError:
+        return At(instance, to).url()

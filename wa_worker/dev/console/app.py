@@ -1,0 +1,171 @@
+"""The console's page, its buttons and its stream of updates: a quart-trio app, server-rendered.
+
+Guarded as what it is, something on a loopback port that any web page in the same browser can reach: the Host must be
+ours (against DNS rebinding), a POST must come from our own page (against cross-site requests), and the pages may load
+and run nothing but our files. Every text goes through templates that escape it. Forms work without the script, which
+adds that nothing is ever reloaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import attrs
+import jinja2
+from quart import Quart, Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from wa_worker.dev.console.actions import Actions, Done
+from wa_worker.dev.console.live import Bell
+from wa_worker.dev.console.page import At, Page
+from wa_worker.dev.console.view import View
+from wa_worker.dev.console.words import clock, plain
+from wa_worker.dev.errors import CannotDoError
+
+if TYPE_CHECKING:
+    from werkzeug.datastructures import Headers
+
+STREAMS = 16
+"""Pages that are kept up to date at a time; a browser itself opens six connections to one host at most."""
+
+LARGEST_FORM = 1024 * 1024
+
+PARTS = ("health", "cards", "chats", "head", "messages", "composer")
+"""Fields of Page, templates, and ids in the page."""
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",  # no-referrer would make the Origin of our own forms "null"
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Renderer:
+    """The templates. Undefined names are errors."""
+
+    def __init__(self) -> None:
+        self._templates = jinja2.Environment(
+            loader=jinja2.PackageLoader("wa_worker.dev.console"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters |= {"clock": clock, "plain": plain}
+
+    def page(self, page: Page, notice: str = "") -> str:
+        template = self._templates.get_template("page.html")
+        return template.render(page=page, parts=PARTS, notice=notice, events=page.at.url("/events"))
+
+    def part(self, page: Page, name: str) -> str:
+        return self._templates.get_template(f"{name}.html").render(page=page)
+
+
+def create_app(view: View, actions: Actions, bell: Bell, *, port: int) -> Quart:
+    """`port`: where it will be served, as browsers name it."""
+    app: Quart = QuartTrio("wa_worker.dev.console")
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_FORM
+    renderer = Renderer()
+    streams = _Streams(view, renderer, bell)
+    hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+
+    @app.before_request
+    async def guard() -> Response | None:
+        reason = refusal(request.method, request.headers, hosts)
+        return Response(f"Refused: {reason}.\n", 403, content_type="text/plain; charset=utf-8") if reason else None
+
+    @app.after_request
+    async def protect(response: Response) -> Response:
+        response.headers.update(_HEADERS)
+        response.headers.setdefault("Cache-Control", "no-store")  # a QR code is as good as a key
+        return response
+
+    @app.get("/")
+    async def page() -> Response:
+        return html(renderer.page(view.page(_at())))
+
+    @app.get("/events")
+    async def events() -> Response:
+        if streams.count >= STREAMS:
+            return Response("Too many pages are open.\n", 503, content_type="text/plain; charset=utf-8")
+        response = Response(streams.run(_at()), content_type="text/event-stream")
+        response.timeout = None
+        return response
+
+    @app.post("/do/<name>")
+    async def do(name: str) -> Response:
+        fields = (await request.form).to_dict()
+        status, done = 200, Done("")
+        try:
+            done = await actions.run(name, fields)
+        except CannotDoError as error:
+            status, done = 409, Done(str(error))
+        at = At(fields.get("instance", ""), fields.get("chat", ""))
+        if "application/json" in request.headers.get("Accept", ""):
+            return Response(json.dumps(attrs.asdict(done)), status, content_type="application/json")
+        if status == 200:
+            return Response("", 303, {"Location": done.go or at.url()})
+        return html(renderer.page(view.page(at), done.text), status)
+
+    @app.errorhandler(HTTPException)
+    async def http_error(problem: HTTPException) -> Response:
+        return Response(f"{problem.name}.\n", problem.code or 500, content_type="text/plain; charset=utf-8")
+
+    return app
+
+
+def refusal(method: str, headers: Headers, hosts: set[str]) -> str | None:
+    """Why a request is not taken, or None."""
+    host = headers.get("Host", "").lower()
+    if host not in hosts:
+        return "this is not an address of the dev console"
+    if method in ("GET", "HEAD"):
+        return None
+    origin = headers.get("Origin")
+    ours = headers.get("Sec-Fetch-Site") == "same-origin" if origin is None else origin.lower() == f"http://{host}"
+    return None if ours else "this did not come from a page of the dev console"
+
+
+def html(text: str, status: int = 200) -> Response:
+    return Response(text, status, content_type="text/html; charset=utf-8")
+
+
+def _at() -> At:
+    return At(request.args.get("instance", ""), request.args.get("chat", ""))
+
+
+class _Streams:
+    """Updates as server-sent events: of each page the parts that have changed, as HTML by id."""
+
+    def __init__(self, view: View, renderer: Renderer, bell: Bell) -> None:
+        self.count = 0
+        self._view = view
+        self._renderer = renderer
+        self._bell = bell
+
+    async def run(self, at: At) -> AsyncIterator[bytes]:
+        """Until the page is closed. The first update has all: things may have changed since the page was made."""
+        self.count += 1
+        try:
+            shown: Page | None = None
+            sent: dict[str, str] = {}
+            seen = -1
+            while True:
+                seen = await self._bell.wait(seen)
+                page = self._view.page(at)
+                if page == shown:
+                    continue
+                shown, at = page, page.at
+                rendered = {name: self._renderer.part(page, name) for name in PARTS}
+                changed = {name: text for name, text in rendered.items() if text != sent.get(name)}
+                sent = rendered
+                yield f"data: {json.dumps({'events': at.url('/events'), 'html': changed})}\n\n".encode()
+        finally:
+            self.count -= 1

@@ -1,0 +1,135 @@
+"""Serves the console on 127.0.0.1, inside the caller's Trio run.
+
+Owns the port, the connections, and the tasks that hear of changes. Leaving `open_console` closes all connections
+without waiting for anybody.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import trio
+
+from wa_worker.dev.console.actions import Actions
+from wa_worker.dev.console.app import create_app
+from wa_worker.dev.console.live import Bell
+from wa_worker.dev.console.told import Telling
+from wa_worker.dev.console.view import View
+from wa_worker.dev.proxy import ReferenceProxy
+from wa_worker.serving import HttpServer
+
+if TYPE_CHECKING:
+    from wa_worker.dev.phone import Everybody
+
+PORT = 8765
+"""The usual port: a page that one can find again."""
+
+_HOST = "127.0.0.1"
+
+_KEEP_ALIVE = 75.0
+
+_PATIENCE = 2.0
+"""Seconds for an answer of the worker's health endpoint, which takes a millisecond."""
+
+_AFTERMATH = 1.5
+"""Seconds after a change in which its counts may still move: a session takes a moment to close."""
+
+
+class Console:
+    """A running console. `take_log` wants each line of the worker's log."""
+
+    def __init__(self, port: int, telling: Telling) -> None:
+        self.port = port
+        self.url = f"http://{_HOST}:{port}"
+        self.take_log = telling.take_log
+
+
+def bind(port: int | None) -> socket.socket:
+    """Takes the port; None is the usual one or, if it is taken, any. Raises OSError."""
+    bound = socket.socket()
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((_HOST, PORT if port is None else port))
+            bound.listen()
+        except OSError as error:
+            if port is not None or error.errno != errno.EADDRINUSE:
+                raise
+            bound.close()
+            return bind(0)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+@asynccontextmanager
+async def open_console(
+    bound: socket.socket, proxy: ReferenceProxy, everybody: Everybody | None
+) -> AsyncIterator[Console]:
+    """A console that is served until the block is left. What the block raises leaves it in an exception group."""
+    bell = Bell()
+    telling = Telling(bell.ring)
+    port = bound.getsockname()[1]
+    app = create_app(View(proxy.store, telling, everybody), Actions(proxy.store, everybody, bell.ring), bell, port=port)
+    connections = _Connections(HttpServer(app, keep_alive=_KEEP_ALIVE))
+    listener = trio.SocketListener(trio.socket.from_stdlib_socket(bound))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(proxy.wait_for, bell.heed_store)
+        if everybody is not None:
+            nursery.start_soon(everybody.simulator.wait_for, bell.heed_simulator)
+        nursery.start_soon(_ask_health, telling, bell)
+        nursery.start_soon(trio.serve_listeners, connections.talk, [listener])
+        try:
+            yield Console(port, telling)
+        finally:
+            nursery.cancel_scope.cancel()
+            connections.close()
+
+
+class _Connections:
+    """Those that are open."""
+
+    def __init__(self, server: HttpServer) -> None:
+        self._server = server
+        self._streams: set[trio.SocketStream] = set()
+
+    async def talk(self, stream: trio.SocketStream) -> None:
+        self._streams.add(stream)
+        try:
+            await self._server.talk(stream)
+        finally:
+            self._streams.discard(stream)
+
+    def close(self) -> None:
+        for stream in list(self._streams):
+            # A send that waits for a client to read is shielded by Hypercorn: only this ends it.
+            stream.socket.close()
+
+
+async def _ask_health(telling: Telling, bell: Bell) -> None:
+    """Asks for the counts after each change, and once more when things have calmed down."""
+    seen, calm = -1, False
+    # Not through a proxy that the environment names: it would not find this machine's loopback.
+    async with httpx.AsyncClient(trust_env=False) as http:
+        while True:
+            with trio.move_on_after(float("inf") if calm else _AFTERMATH) as aftermath:
+                seen = await bell.wait(seen)
+            calm = aftermath.cancelled_caught
+            if telling.port:
+                telling.take_counts(await _counts(http, telling.port))
+
+
+async def _counts(http: httpx.AsyncClient, port: int) -> Mapping[str, int] | None:
+    try:
+        with trio.fail_after(_PATIENCE):
+            answer = await http.get(f"http://{_HOST}:{port}/health")
+            counts: dict[str, Any] = answer.json()["instances"]
+    except (httpx.HTTPError, trio.TooSlowError, ValueError, KeyError):
+        return None  # not yet, or not any more
+    return {name: int(count) for name, count in counts.items()}

@@ -1,0 +1,107 @@
+// Keeps the page up to date and sends its forms, without ever reloading it. The server makes all HTML, escaped; here it
+// only takes the place of what it replaces, so that focus, a half-typed message and unfolded text stay.
+"use strict";
+
+const byId = (id) => document.getElementById(id);
+const source = new WeakMap(); // what the server said of an element, whatever has been done to it since
+const boxes = ["health", "cards", "chats", "head", "messages", "composer"].map(byId);
+
+for (const box of boxes) for (const child of box.children) source.set(child, child.outerHTML);
+
+// The messages stay at their end, unless one has scrolled up to read.
+const messages = byId("messages");
+let atEnd = true;
+const toEnd = () => { if (atEnd) messages.scrollTop = messages.scrollHeight; };
+messages.addEventListener("scroll", () => {
+  atEnd = messages.scrollHeight - messages.scrollTop - messages.clientHeight < 80;
+});
+new ResizeObserver(toEnd).observe(messages);
+
+function take(box, html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  const focused = box.contains(document.activeElement) ? document.activeElement : null;
+  const home = focused?.closest("article")?.id;
+  const typed = [...box.querySelectorAll("textarea, input:not([type=hidden])")].map((field) => [field.id, field.value]);
+  const before = new Map([...box.children].map((child) => [child.id, child]));
+  const now = [...template.content.children].map((fresh) => {
+    const old = before.get(fresh.id);
+    if (old && source.get(old) === fresh.outerHTML) return old;
+    source.set(fresh, fresh.outerHTML);
+    if (fresh.dataset.say !== old?.dataset.say) byId("say").textContent = fresh.dataset.say; // for screen readers
+    return fresh;
+  });
+  const staying = new Set(now);
+  for (const child of before.values()) if (!staying.has(child)) child.remove();
+  now.forEach((child, at) => {
+    if (box.children[at] !== child) box.insertBefore(child, box.children[at] ?? null);
+  });
+  for (const [id, value] of typed) if (id && byId(id)) byId(id).value = value;
+  if (focused && document.activeElement !== focused) {
+    (byId(focused.id) ?? byId(`${home}-name`))?.focus({ preventScroll: true });
+  }
+  toEnd();
+}
+
+let stream = null;
+
+function listen() {
+  stream = new EventSource(document.body.dataset.events);
+  stream.onmessage = (message) => {
+    const { events, html } = JSON.parse(message.data);
+    document.body.dataset.events = events;
+    for (const [id, text] of Object.entries(html)) take(byId(id), text);
+    tell("live", "Live", true);
+  };
+  stream.onerror = () => {
+    const over = stream.readyState === EventSource.CLOSED;
+    tell("live", over ? "Not live: close other pages of the console and reload" : "Lost the console, trying again", false);
+  };
+}
+
+// A browser has few connections to one host: a page that nobody looks at gives its own back.
+document.addEventListener("visibilitychange", () => {
+  stream?.close();
+  if (!document.hidden) listen();
+});
+
+function tell(id, text, good) {
+  if (byId(id).textContent !== text) byId(id).textContent = text;
+  byId(id).className = good ? "good" : "bad";
+}
+
+let fading = 0;
+
+function notify(text, good) {
+  tell("notice", text, good);
+  clearTimeout(fading);
+  if (good) fading = setTimeout(tell, 6000, "notice", "", true); // a problem stays until the next action
+}
+
+document.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.target;
+  if (form.dataset.busy) return;
+  form.dataset.busy = "yes";
+  const body = new URLSearchParams(new FormData(form, event.submitter));
+  const action = event.submitter?.getAttribute("formaction") ?? form.getAttribute("action");
+  const fields = [...form.querySelectorAll("textarea, #new-instance")].map((field) => [field, field.value]);
+  try {
+    const answer = await fetch(action, { method: "POST", body, headers: { Accept: "application/json" } });
+    const { text, go } = await answer.json();
+    notify(text, answer.ok);
+    if (answer.ok && go) location.assign(go);
+    for (const [field, value] of fields) if (answer.ok && field.value === value) field.value = "";
+  } catch {
+    notify("The dev console does not answer: is wa-worker dev still running?", false);
+  }
+  delete form.dataset.busy;
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.matches("textarea")) return;
+  event.preventDefault();
+  event.target.form.requestSubmit();
+});
+
+listen();
