@@ -18,6 +18,10 @@ log = structlog.get_logger(__name__)
 
 RETRY = Backoff(first=0.5, ceiling=15.0)
 
+HEARTBEAT = 600.0
+"""Seconds after which an unchanged status is posted again: an instance that was deleted at the proxy while connected is
+noticed by the 404, and a status that was lost there comes back."""
+
 GONE_AFTER = 3
 """404 answers in a row before an instance counts as gone: one may be a proxy that is being redeployed."""
 
@@ -27,9 +31,12 @@ class InstanceGone(Exception):
 
 
 class StatusPublisher:
-    def __init__(self, instance: InstanceId, edge: EdgeClient) -> None:
+    """Posts one instance's status. `heartbeat`: seconds after which an unchanged one is posted again."""
+
+    def __init__(self, instance: InstanceId, edge: EdgeClient, *, heartbeat: float = HEARTBEAT) -> None:
         self._instance = instance
         self._edge = edge
+        self._heartbeat = heartbeat
         self._wanted: Status | None = None
         self._posted: Status | None = None
         self._changed = Wakeup()
@@ -66,7 +73,10 @@ class StatusPublisher:
             self._changed.arm()
             status = self._wanted
             if status is None or status == self._posted:
-                await self._changed.wait()
+                with trio.move_on_after(self._heartbeat) as quiet:
+                    await self._changed.wait()
+                if quiet.cancelled_caught:
+                    self._posted = None
                 continue
             try:
                 await self._edge.update_status(self._instance, status)
