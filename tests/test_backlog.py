@@ -65,8 +65,8 @@ def test_each_message_is_counted_where_it_waits(journal: Journal) -> None:
         (4, SendState.FAILED),
         (5, SendState.UNCERTAIN),
     ):
-        journal.outbox.step(SHOP, None, message_id)
-        journal.outbox.step(SHOP, Settled(message_id, state, WaMessageId("x")), None)
+        journal.outbox.step(SHOP, [], message_id)
+        journal.outbox.step(SHOP, [Settled(message_id, state, WaMessageId("x"))], None)
     journal.outbox.told([row.seq for row in journal.outbox.to_tell(0, 9) if row.message_id == 3])
 
     backlog = read_backlog(journal.database.path)

@@ -97,7 +97,7 @@ def test_the_dashboard_can_be_imported() -> None:
     assert board["uid"] == "wa-worker"
     ids = [panel["id"] for panel in board["panels"]]
     assert len(ids) == len(set(ids))
-    places = set()
+    places: set[tuple[int, int]] = set()
     for panel in board["panels"]:
         at = panel["gridPos"]
         assert at["x"] + at["w"] <= 24

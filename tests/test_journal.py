@@ -241,19 +241,19 @@ def states(journal: Journal) -> dict[str, str]:
 
 
 def send(journal: Journal, message_id: MessageId, state: SendState, **fields: object) -> None:
-    journal.outbox.step(SHOP, None, message_id)
-    journal.outbox.step(SHOP, Settled(message_id, state, **fields), None)  # type: ignore[arg-type]  # a test's shorthand
+    journal.outbox.step(SHOP, [], message_id)
+    journal.outbox.step(SHOP, [Settled(message_id, state, **fields)], None)  # type: ignore[arg-type]  # a test's shorthand
 
 
 def test_a_message_from_listing_to_mark(journal: Journal) -> None:
     outbox = journal.outbox
     assert admit(journal, 7) == Admission((7,), {7: 0}, 0, 0)
     assert states(journal) == {"7": "waiting"}
-    outbox.step(SHOP, None, 7)
+    outbox.step(SHOP, [], 7)
     assert states(journal) == {"7": "intent"}
     assert admit(journal, 7).due == ()
     assert not outbox.has_untold(SHOP)
-    outbox.step(SHOP, Settled(7, SendState.SENT, WaMessageId("3EB0")), None)
+    outbox.step(SHOP, [Settled(7, SendState.SENT, WaMessageId("3EB0"))], None)
     assert states(journal) == {"7": "sent"}
     assert admit(journal, 7) == Admission((), {}, 0, 0)
     assert outbox.has_untold(SHOP)
@@ -311,26 +311,26 @@ def test_behind_one_that_pauses_its_chat_waits(journal: Journal) -> None:
 
 def test_the_outcome_and_the_next_intent_are_one_commit(journal: Journal) -> None:
     admit(journal, 1, 2)
-    journal.outbox.step(SHOP, None, 1)
-    journal.outbox.step(SHOP, Settled(1, SendState.SENT, WaMessageId("A")), 2)
+    journal.outbox.step(SHOP, [], 1)
+    journal.outbox.step(SHOP, [Settled(1, SendState.SENT, WaMessageId("A"))], 2)
     assert states(journal) == {"1": "sent", "2": "intent"}
     read_only(journal, True)
     with pytest.raises(JournalError):
-        journal.outbox.step(SHOP, Settled(2, SendState.SENT, WaMessageId("B")), None)
+        journal.outbox.step(SHOP, [Settled(2, SendState.SENT, WaMessageId("B"))], None)
     read_only(journal, False)
     assert states(journal) == {"1": "sent", "2": "intent"}
 
 
 def test_an_intent_taken_back_was_no_try(journal: Journal) -> None:
     admit(journal, 1)
-    journal.outbox.step(SHOP, None, 1)
-    journal.outbox.step(SHOP, None, 1, undo=True)
+    journal.outbox.step(SHOP, [], 1)
+    journal.outbox.step(SHOP, [], 1, undo=True)
     assert admit(journal, 1) == Admission((1,), {1: 0}, 0, 0)
 
 
 def test_behind_one_that_an_earlier_session_still_sends_its_chat_waits(journal: Journal) -> None:
     admit(journal, 1, 2)
-    journal.outbox.step(SHOP, None, 1)
+    journal.outbox.step(SHOP, [], 1)
     assert admit(journal, 1, 2).due == ()
     send(journal, 1, SendState.SENT, wa_id=WaMessageId("A"))
     assert admit(journal, 1, 2).due == (2,)
@@ -343,7 +343,7 @@ def test_a_message_that_kills_the_process_is_held_in_the_end(path: Path) -> None
             journal.outbox.recover(resend=True, tries=3)
             if not admit(journal, 1).due:
                 break
-            journal.outbox.step(SHOP, None, 1)
+            journal.outbox.step(SHOP, [], 1)
             deaths += 1
     assert deaths == 3
     with open_journal(path) as journal:
@@ -364,7 +364,7 @@ class Recovery:
 def test_after_a_crash_an_intent_is_in_doubt(path: Path, case: Recovery) -> None:
     with open_journal(path) as journal:
         admit(journal, 1, 2, 3)
-        journal.outbox.step(SHOP, None, 1)
+        journal.outbox.step(SHOP, [], 1)
         send(journal, 3, SendState.SENT, wa_id=WaMessageId("C"))
     with open_journal(path) as journal:
         assert journal.outbox.recover(resend=case.resend, tries=8) == 1
@@ -382,7 +382,7 @@ def test_after_a_crash_an_intent_is_in_doubt(path: Path, case: Recovery) -> None
 def test_purging_the_outbox_keeps_what_is_not_settled(journal: Journal) -> None:
     ids = ("waiting", "intent", "sent", "marked", "failed", "told", "uncertain")
     admit(journal, *ids)
-    journal.outbox.step(SHOP, None, "intent")
+    journal.outbox.step(SHOP, [], "intent")
     for name in ("sent", "marked"):
         send(journal, name, SendState.SENT, wa_id=WaMessageId(name))
     for name in ("failed", "told"):

@@ -83,12 +83,12 @@ class Volume:
         outbox.admit(instance, {message_id: CHAT}, listed_at=time.time())
         if state is SendState.WAITING:
             return
-        outbox.step(instance, None, message_id)
+        outbox.step(instance, [], message_id)
         if state is SendState.INTENT:
             return
         got = SendState.SENT if state is SendState.MARKED else state
         outbox.step(
-            instance, Settled(message_id, got, WaMessageId("3EB0"), None if got is SendState.SENT else "why"), None
+            instance, [Settled(message_id, got, WaMessageId("3EB0"), None if got is SendState.SENT else "why")], None
         )
         if state is SendState.MARKED:
             outbox.told([row.seq for row in outbox.to_tell(0, 99) if row.message_id == message_id])
@@ -250,8 +250,8 @@ def test_retry_says_when_the_proxy_took_a_failed_one_out_of_its_queue(volume: Vo
     volume.send("m", SendState.FAILED)
     volume.journal.outbox.told([1])
     assert "told that 1 had failed: put them back" in volume.run("retry", "out:1").stdout
-    volume.journal.outbox.step(SHOP, None, "m")
-    volume.journal.outbox.step(SHOP, Settled("m", SendState.FAILED, error="again"), None)
+    volume.journal.outbox.step(SHOP, [], "m")
+    volume.journal.outbox.step(SHOP, [Settled("m", SendState.FAILED, error="again")], None)
     assert [row.error for row in volume.journal.outbox.to_tell(0, 9)] == ["again"], "the proxy must hear of it anew"
 
 

@@ -31,6 +31,8 @@ with standard_output_logged():
     libc.write(1, b"two writes\\n\\n", 12)
     print("from Python to 5511988880005@s.whatsapp.net")
     os.write(1, b"Login event: success\\nSendMessage: Error sending message: x\\n0\\n")
+    for second in range(3):
+        os.write(1, b"[ERROR] 2026-11-22T14:14:4%dZ Serializer.go:86 no\\n" % second)
     os.write(1, b"\\xff no newline at the end")
 print("after")
 """)
@@ -38,7 +40,12 @@ print("after")
     assert {(line["event"], line["level"]) for line in lines} == {("the native library printed", "warning")}
     printed = [line["reason"] for line in lines]
     assert sorted(printed) == sorted(
-        ["a line in two writes", "from Python to ***0005@s.whatsapp.net", "\ufffd no newline at the end"]
+        [
+            "a line in two writes",
+            "from Python to ***0005@s.whatsapp.net",
+            "[ERROR] Serializer.go:86 no",
+            "\ufffd no newline at the end",
+        ]
     )
 
 

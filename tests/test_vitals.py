@@ -13,7 +13,7 @@ from wa_worker.vitals import LEAST_SILENCE, TOO_OLD, Facts, Phase, obstacles
 NONE = Queue(0, 0.0)
 OLD = Queue(3, TOO_OLD + 1)
 CALM = Backlog(NONE, NONE, NONE, 0, 0)
-FINE = Facts(Phase.WORKING, answered=True, silence=3.0, poll_interval=10.0, backlog=CALM, trouble=None)
+FINE = Facts(Phase.WORKING, answered=True, silence=3.0, poll_interval=10.0, backlog=CALM, trouble=None, full=False)
 
 
 @attrs.frozen
@@ -34,13 +34,22 @@ CASES = [
     Case("a short interval", {"poll_interval": 0.1, "silence": LEAST_SILENCE - 1}, []),
     Case("silent from the start", {"answered": False, "silence": 60.0}, ["the proxy has not answered a poll for 60 s"]),
     Case("a long interval", {"poll_interval": 3600.0, "silence": 7200.0}, []),
+    Case("a full volume", {"full": True}, ["the volume is full"]),
     Case("a broken journal", {"trouble": "disk I/O error"}, ["the journal does not work: disk I/O error"]),
     Case("an unreadable journal", {"backlog": None}, []),
-    Case("old inbox", {"backlog": attrs.evolve(CALM, to_deliver=OLD)}, ["3 received messages wait for /inbound, the oldest for 301 s"]),
-    Case("old outcomes", {"backlog": attrs.evolve(CALM, to_tell=OLD)}, ["3 outcomes wait for /mark-sent or /mark-failed, the oldest for 301 s"]),
+    Case(
+        "old inbox",
+        {"backlog": attrs.evolve(CALM, to_deliver=OLD)},
+        ["3 received messages wait for /inbound, the oldest for 301 s"],
+    ),
+    Case(
+        "old outcomes",
+        {"backlog": attrs.evolve(CALM, to_tell=OLD)},
+        ["3 outcomes wait for /mark-sent or /mark-failed, the oldest for 301 s"],
+    ),
     Case("many but young", {"backlog": attrs.evolve(CALM, to_deliver=Queue(10_000, 20.0))}, []),
     Case("unsent is the proxy's business", {"backlog": attrs.evolve(CALM, to_send=OLD, dead=3, uncertain=2)}, []),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -49,5 +58,7 @@ def test_ready_or_why_not(case: Case) -> None:
 
 
 def test_reasons_add_up() -> None:
-    worst = attrs.evolve(FINE, silence=99.0, trouble="x", backlog=attrs.evolve(CALM, to_deliver=OLD, to_tell=OLD))
-    assert len(obstacles(worst)) == 4
+    worst = attrs.evolve(
+        FINE, silence=99.0, trouble="x", full=True, backlog=attrs.evolve(CALM, to_deliver=OLD, to_tell=OLD)
+    )
+    assert len(obstacles(worst)) == 5

@@ -104,7 +104,7 @@ async def _work(
                 workers.start_soon(run_upkeep, journal)
                 for instance in paired:  # P6: whatever the proxy lists
                     fleet.start(instance)
-                vitals.working(journal, edge)
+                vitals.working(journal, edge, volume)
                 log.info("working", resumed=len(paired), proxy=settings.edge_base_url)
                 workers.start_soon(run_discovery, edge, fleet, settings.instance_poll)
 

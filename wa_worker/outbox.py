@@ -90,17 +90,18 @@ class Dispatch:
                 done.append(Settled(message.id, SendState.FAILED, error=f"bad destination: {error}"))
         admission = self.outbox.admit(self.instance, batch, listed_at=self.listed_at)
         due = set(admission.due)
-        for settled in done:
-            if settled.message_id in due:
-                log.warning("a message cannot be sent", instance=self.instance, reason=settled.error)
-                self._record(settled, None)
+        hopeless = [settled for settled in done if settled.message_id in due]
+        for settled in hopeless:
+            log.warning("a message cannot be sent", instance=self.instance, reason=settled.error)
+        if hopeless:
+            self._record(hopeless, None)
         if admission.relisted:
             self.on_progress()
         self.held = admission.held
         self._send([bodies[m] for m in admission.due if m in bodies], batch, dict(admission.attempts))
 
     def _send(self, due: list[QueuedMessage], chats: dict[MessageId, Jid | None], tries: dict[MessageId, int]) -> None:
-        done: Settled | None = None
+        done: list[Settled] = []
         blocked: set[Jid] = set()
         for message in due:
             chat = chats[message.id]
@@ -111,29 +112,30 @@ class Dispatch:
             self._record(done, message.id)
             self.tried += 1
             try:
-                done = self._one(message, chat, tries[message.id])
+                done = [self._one(message, chat, tries[message.id])]
             except SessionNotOpen:
-                self._record(None, message.id, undo=True)
+                self._record([], message.id, undo=True)
                 return
-            if done.state is SendState.WAITING:
+            if done[0].state is SendState.WAITING:
                 blocked.add(chat)
-        if done is not None:
+        if done:
             self._record(done, None)
 
-    def _record(self, done: Settled | None, intent: MessageId | None, *, undo: bool = False) -> None:
+    def _record(self, done: list[Settled], intent: MessageId | None, *, undo: bool = False) -> None:
         """Commits. What has been decided is kept until the disk takes it, however long that is; an intent is not."""
         while True:
             try:
                 self.outbox.step(self.instance, done, intent, undo=undo)
             except JournalError as error:
-                if done is None and not undo:
+                if not done and not undo:
                     raise
                 log.error("the journal cannot commit, trying again", instance=self.instance, reason=str(error))
                 time.sleep(JOURNAL_RETRY)
             else:
                 break
-        if done is not None:
-            self.on_settled(done)
+        for settled in done:
+            self.on_settled(settled)
+        if done:
             self.on_progress()
 
     def _one(self, message: QueuedMessage, chat: Jid, tried: int) -> Settled:

@@ -11,6 +11,7 @@ to exit". In a pairing host both descriptors are a pipe to us: there the parent 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ log = structlog.get_logger(__name__)
 _CHATTER = ("Press Ctrl+C to exit", "Login event:", "SendMessage: ")
 """Said by our own lines, too, where it matters: in the session's states and in what became of a message."""
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z? *")
+"""The library's own timestamp in a line: ours is enough, and without it repeats can be told."""
+
 _LONGEST = 500
 """Characters of a line that are logged."""
 
@@ -36,7 +40,7 @@ LAST_WORDS = 0.5
 
 def log_printed(line: bytes, event: str, **fields: Any) -> None:
     """Logs a line that the library printed: what it always prints at debug, anything else as a warning."""
-    text = line.decode("utf-8", "replace").strip()
+    text = _TIME.sub("", line.decode("utf-8", "replace")).strip()
     if not text:
         return
     chatter = text.startswith(_CHATTER) or text.isdigit()  # neonize prints the bare exit status of a child

@@ -20,6 +20,7 @@ from wa_worker.journal import Journal
 from wa_worker.journal.backlog import Backlog, read_backlog
 from wa_worker.metrics import Metrics, Snapshot
 from wa_worker.registry import Registry
+from wa_worker.volume import VolumeGuard
 
 POLLS_MISSED = 5
 """Intervals without an answer to the poll for instances: one or two are a redeploy of the proxy."""
@@ -55,6 +56,8 @@ class Facts:
     backlog: Backlog | None
     trouble: str | None
     """Why the journal cannot be read or written."""
+    full: bool
+    """Whether the volume is, so that no session opens."""
 
 
 def obstacles(facts: Facts) -> list[str]:
@@ -66,6 +69,8 @@ def obstacles(facts: Facts) -> list[str]:
         found.append(f"the proxy has not answered a poll for {facts.silence:.0f} s")
     elif not facts.answered:
         found.append("the proxy has not answered a poll yet")
+    if facts.full:
+        found.append("the volume is full")
     if facts.trouble is not None:
         found.append(f"the journal does not work: {facts.trouble}")
     if facts.backlog is not None:
@@ -88,14 +93,15 @@ class Vitals:
         self._working_since = 0.0
         self._journal: Journal | None = None
         self._edge: EdgeClient | None = None
+        self._volume: VolumeGuard | None = None
 
     def loading(self) -> None:
         """The volume is ours."""
         self._phase = Phase.LOADING
 
-    def working(self, journal: Journal, edge: EdgeClient) -> None:
+    def working(self, journal: Journal, edge: EdgeClient, volume: VolumeGuard) -> None:
         """The start is over."""
-        self._phase, self._journal, self._edge = Phase.WORKING, journal, edge
+        self._phase, self._journal, self._edge, self._volume = Phase.WORKING, journal, edge, volume
         self._working_since = trio.current_time()
 
     def stopping(self) -> None:
@@ -122,7 +128,13 @@ class Vitals:
         polled = self._edge.polled.get("disconnected-instances") if self._edge else None
         since = self._working_since if polled is None else polled
         return Facts(
-            self._phase, polled is not None, trio.current_time() - since, self._poll_interval, backlog, trouble
+            self._phase,
+            answered=polled is not None,
+            silence=trio.current_time() - since,
+            poll_interval=self._poll_interval,
+            backlog=backlog,
+            trouble=trouble,
+            full=self._volume is not None and self._volume.full,
         )
 
     def _read_journal(self) -> tuple[Backlog | None, str | None]:

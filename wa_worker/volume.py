@@ -97,6 +97,11 @@ class VolumeGuard:
                 self._full = trio.Event()
             await trio.sleep(LOOK)
 
+    @property
+    def full(self) -> bool:
+        """Whether sessions keep closed for want of room."""
+        return self._full.is_set()
+
     async def wait_full(self) -> None:
         """Returns when the volume is too full to take messages."""
         await self._full.wait()

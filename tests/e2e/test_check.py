@@ -93,7 +93,7 @@ async def test_a_proxy_that_answers_html(world: World) -> None:
 @pytest.fixture
 def read_only(world: World) -> Iterator[Path]:
     world.auth_dir.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "ro,mode=700", "tmpfs", world.auth_dir]
+    mount = ["mount", "-t", "tmpfs", "-o", "ro,mode=700", "tmpfs", str(world.auth_dir)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("cannot mount a tmpfs here")
     yield world.auth_dir
@@ -115,19 +115,17 @@ async def test_a_volume_below_a_file(world: World) -> None:
 
 
 async def test_no_network(world: World) -> None:
-    proxy = f"http://127.0.0.1:{world.simulator.port}"
     world.simulator.refusing = True
     await world.proxy.down()
     ran = await check(world)
     assert (ran.code, ran.failed()) == (1, ["whatsapp", "proxy"])
-    assert "ended the connection" in ran.line("whatsapp")
+    assert f"the proxy 127.0.0.1:{world.simulator.port} (HTTPS_PROXY)" in ran.line("whatsapp")
     assert "Connection refused" in ran.line("proxy")
     assert "not checked" in ran.line("clock")
 
     ran = await check(world, EDGE_BASE_URL="https://worker-proxy.invalid", HTTPS_PROXY="http://nowhere.invalid:3128")
     assert (ran.code, ran.failed()) == (1, ["whatsapp", "proxy"])
     assert "no address of nowhere.invalid from DNS" in ran.line("whatsapp")
-    assert proxy not in ran.out
 
 
 async def test_a_firewall_that_answers_in_the_place_of_whatsapp(world: World) -> None:

@@ -17,6 +17,8 @@ _OUT = os.fdopen(os.dup(1), "w", buffering=1)
 os.dup2(2, 1)
 
 import wa_worker.whatsapp.libmagic  # noqa: E402,F401 - before neonize
+
+# isort: split
 import neonize  # noqa: E402
 from neonize import events  # noqa: E402
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message  # noqa: E402

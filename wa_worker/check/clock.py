@@ -33,7 +33,7 @@ class Clock:
         except ValueError:
             return
         theirs, now = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), time.time()
-        self.offsets[who] = now - theirs if theirs > now else max(sent - (theirs + 1), 0.0)
+        self.offsets[who] = min(now - theirs, 0.0) + max(sent - (theirs + 1), 0.0)  # one of them is 0
 
     def result(self) -> Result:
         """By WhatsApp's clock if it told, for a proxy may run on this very machine."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import enum
+import os
+import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -67,8 +70,16 @@ def reason(error: BaseException) -> str:
         elif inner := cause.__cause__ or cause.__context__:
             causes.append(inner)
         else:
-            said[(cause.strerror if isinstance(cause, OSError) else None) or str(cause)] = None
+            said[_words(cause)] = None
     return ", ".join(filter(None, said))
+
+
+def _words(error: BaseException) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    if error.errno and not isinstance(error, ssl.SSLError | socket.gaierror):  # these have numbers of their own
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 def lines(results: Sequence[Result]) -> Iterator[str]:

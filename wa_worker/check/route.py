@@ -160,7 +160,7 @@ def _step(what: str, remedy: str, seconds: float = STEP) -> Iterator[None]:
         if isinstance(cause, ssl.SSLCertVerificationError):
             remedy = "set this machine's clock" if cause.verify_code in _EXPIRED else remedy
             raise _Broken(f"{what}: {cause.verify_message}", remedy) from None
-        raise _Broken(f"{what}: {quoted(cause) if cause else 'the connection was cut'}", remedy) from None
+        raise _Broken(f"{what}: {quoted(reason(cause)) if cause else 'the connection was cut'}", remedy) from None
 
 
 @asynccontextmanager

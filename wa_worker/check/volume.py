@@ -128,7 +128,9 @@ def _permissions(auth_dir: Path, *, writable: bool) -> Result:
             found.open.append(folder)
         files = [file for pattern in ("session.db*", "journal.db*", "lock") for file in _matches(folder, pattern)]
         found.locked.extend(path for path in (folder, *files) if not os.access(path, os.R_OK | os.W_OK))
-    if found.locked and writable:
+    if found.locked and not writable:
+        return not_checked("permissions", "the volume cannot be written")
+    if found.locked:
         text = f"{len(found.locked)} of the worker's files cannot be used by uid {os.geteuid()}: {found.locked[0]}"
         return fail("permissions", text, _hand_over(auth_dir))
     if found.open and auth_dir.stat().st_mode & 0o077:
@@ -177,21 +179,31 @@ def _kind(path: Path) -> str | None:
 
 
 def _lock(auth_dir: Path) -> Result:
-    if worker_is_running(auth_dir):
-        return warn("lock", "a worker is running here", "nothing, if there should be one; a second one would wait")
-    return ok("lock", "no worker is running here")
+    match worker_is_running(auth_dir):
+        case True:
+            remedy = "nothing, if there should be one; a second one would wait"
+            return warn("lock", "a worker is running here", remedy)
+        case False:
+            return ok("lock", "no worker is running here")
+        case None:
+            return not_checked("lock", "the lock file cannot be opened")
 
 
-def worker_is_running(auth_dir: Path) -> bool:
-    """Whether a process holds the lock of `hold_volume()`. One that starts in this moment asks again."""
+def worker_is_running(auth_dir: Path) -> bool | None:
+    """Whether a process holds the lock of `hold_volume()`; None: it cannot be told. A worker that starts in this moment
+    asks again."""
     try:
         lock = os.open(auth_dir / RESERVED_FOLDER / "lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:
+        return None
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
+    except OSError:  # some network file systems know no locks
+        return None
     finally:
         os.close(lock)
     return False

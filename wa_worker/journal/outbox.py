@@ -132,26 +132,28 @@ class Outbox:
             )
         return Admission(tuple(due), attempts, len(again), held)
 
-    def step(self, instance: InstanceId, done: Settled | None, intent: MessageId | None, *, undo: bool = False) -> None:
-        """Commits the outcome of one send and the intent of the next, together.
+    def step(
+        self, instance: InstanceId, done: Iterable[Settled], intent: MessageId | None, *, undo: bool = False
+    ) -> None:
+        """Commits outcomes and the intent of the next send, together.
 
         `undo` takes an intent back that was never handed to the library.
         """
         now = time.time()
         with self._database.transaction() as sql:
-            if done is not None:
+            for one in done:
                 sql.execute(
                     "UPDATE outbox SET state = ?, wa_id = coalesce(?, wa_id), error = ?, not_before = ?, told = 0,"
                     " doubts = doubts + ?, changed_at = ? WHERE instance = ? AND message_id = ?",
                     (
-                        done.state.value,
-                        done.wa_id,
-                        done.error,
-                        now + done.pause,
-                        int(done.doubt),
+                        one.state.value,
+                        one.wa_id,
+                        one.error,
+                        now + one.pause,
+                        int(one.doubt),
                         now,
                         instance,
-                        key_of(done.message_id),
+                        key_of(one.message_id),
                     ),
                 )
             if intent is not None:
@@ -165,7 +167,9 @@ class Outbox:
         """What the proxy has yet to hear, by `seq` above `after`."""
         with self._database.reading() as sql:
             rows = sql.execute(
-                "SELECT seq, instance, message_id, iif(state = 'sent', wa_id, NULL), error FROM outbox"
+                # without the hint SQLite walks the primary key: 35 ms with half a million marked rows, not 0.3
+                "SELECT seq, instance, message_id, iif(state = 'sent', wa_id, NULL), error"
+                " FROM outbox INDEXED BY outbox_to_tell"
                 " WHERE (state = 'sent' OR (state = 'failed' AND told = 0)) AND seq > ? ORDER BY seq LIMIT ?",
                 (after, limit),
             ).fetchall()

@@ -4,9 +4,11 @@ The system's libmagic is used if there is one, else the one that comes in pylibm
 media; we send text.)
 """
 
+import contextlib
 import ctypes
 
 try:
     ctypes.CDLL("libmagic.so.1")
 except OSError:
-    import pylibmagic  # noqa: F401 - importing it makes python-magic find its library
+    with contextlib.suppress(ImportError):  # then neonize's import says that there is none
+        import pylibmagic  # noqa: F401 - importing it makes python-magic find its library

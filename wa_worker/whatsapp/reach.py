@@ -28,12 +28,17 @@ connection and drop it at once; the server itself waits for us to speak."""
 
 
 def target(environ: Mapping[str, str]) -> tuple[str, int]:
-    """Host and port to probe: the proxy that Go would use, else WhatsApp itself."""
+    """Host and port to probe: the proxy that Go would use, else WhatsApp itself. Nonsense counts as no proxy: Go then
+    says what is wrong with it."""
     proxy = environ.get("HTTPS_PROXY") or environ.get("https_proxy") or ""
     parts = urlsplit(proxy if "://" in proxy else f"//{proxy}")
+    try:
+        port = parts.port
+    except ValueError:
+        return SERVER
     if parts.hostname is None:
         return SERVER
-    return parts.hostname, parts.port or {"https": 443, "socks5": 1080}.get(parts.scheme, 80)
+    return parts.hostname, port or {"https": 443, "socks5": 1080}.get(parts.scheme, 80)
 
 
 class Reach:
