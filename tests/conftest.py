@@ -10,6 +10,7 @@ LONG = ("faults", "soak", "worker_proxy", "container")
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("wa-worker")
     group.addoption("--fault-runs", type=int, default=24, help="how many seeded fault runs (default 24)")
+    group.addoption("--fault-at-once", type=int, default=4, help="how many of them side by side (default 4)")
     group.addoption("--fault-seed", type=int, default=1, help="the first seed")
     group.addoption("--fault-report", help="write the account of the runs to this file (JSON)")
 

@@ -211,7 +211,7 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
 @click.option(
     "--only",
     multiple=True,
-    type=click.Choice(["idle", "outbound", "inbound", "latency", "recovery"]),
+    type=click.Choice(["idle", "outbound", "inbound", "latency", "recovery", "backlog"]),
     help="Measure only this (repeatable).",
 )
 @click.option("--quick", is_flag=True, help="Few messages, short waits: to see that it works.")

@@ -11,9 +11,6 @@ from tests.faults.run import Account, fault_run
 
 pytestmark = pytest.mark.faults
 
-AT_ONCE = 4
-"""Runs side by side: each mostly waits."""
-
 
 async def test_seeded_faults(tmp_path: Path, pytestconfig: pytest.Config, accounts: list[Account]) -> None:
     first, runs = pytestconfig.getoption("--fault-seed"), pytestconfig.getoption("--fault-runs")
@@ -33,6 +30,6 @@ async def test_seeded_faults(tmp_path: Path, pytestconfig: pytest.Config, accoun
                 bad.append(f"seed {seed} (--fault-seed {seed} --fault-runs 1): {verdict}")
 
     async with trio.open_nursery() as nursery:
-        for _ in range(min(AT_ONCE, runs)):
+        for _ in range(min(pytestconfig.getoption("--fault-at-once"), runs)):  # each mostly waits
             nursery.start_soon(take_turns)
     assert not bad, "\n".join(bad)

@@ -15,7 +15,8 @@ def read_png_data_url(url: str) -> str:
     if head != "data:image/png;base64" or not comma:
         raise ValueError("not a PNG data URL")
     with Image.open(BytesIO(base64.b64decode(data, validate=True))) as picture:
-        codes = zxingcpp.read_barcodes(picture.convert("L"))
+        # a QR code's modules now and then look like some other kind of barcode
+        codes = zxingcpp.read_barcodes(picture.convert("L"), formats=zxingcpp.BarcodeFormat.QRCode)
     if len(codes) != 1:
         raise ValueError(f"{len(codes)} codes in the picture, not one")
     return str(codes[0].text)

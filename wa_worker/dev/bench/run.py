@@ -15,6 +15,7 @@ import click
 
 from wa_worker import __version__
 from wa_worker.dev.bench import scenarios
+from wa_worker.dev.bench.backlog import backlog
 from wa_worker.dev.bench.bed import open_bed
 from wa_worker.dev.bench.scenarios import Row
 
@@ -50,6 +51,9 @@ async def run_bench(sizes: Sequence[int], only: Sequence[str], output: Path | No
             if wanted("recovery"):
                 note("recovery")
                 rows += await scenarios.recovery(bed, 3 if quick else 10)
+            if wanted("backlog"):
+                note("backlog")
+                rows += await backlog(bed, 2_000 if quick else 100_000)
             many = min(MANY, max(sizes))
             for size in sorted({*sizes, many}):  # ascending: the volume only ever grows
                 if wanted("idle") and size in sizes:
