@@ -24,7 +24,7 @@ LAYERS = """
     metrics edge qr volume serving
     whatsapp.libmagic whatsapp.gate whatsapp.reach whatsapp.client whatsapp.lifecycle whatsapp.store
     whatsapp.translate whatsapp.session whatsapp.pairing whatsapp.pairing_host whatsapp.bridge whatsapp
-    registry status lanes inbox telling outbox instance discovery fleet vitals health upkeep app
+    registry status lanes inbox telling outbox life instance discovery fleet vitals health upkeep app
     check.result check.clock check.configuration check.volume check.loading check.libraries check.route check.calling
     check.proxy check.writing check
     journal_text journal_cli cli __main__

@@ -24,8 +24,8 @@ from wa_worker.errors import JournalError, StartupError
 from wa_worker.fleet import InstanceFleet
 from wa_worker.health import listen, run_health
 from wa_worker.inbox import InboxCourier
-from wa_worker.instance import Services
 from wa_worker.journal import Journal, open_journal
+from wa_worker.life import Services
 from wa_worker.metrics import Metrics
 from wa_worker.models import JOURNAL_FILE
 from wa_worker.outbox import MAX_TRIES

@@ -10,7 +10,8 @@ import trio
 
 from wa_worker.connection import State
 from wa_worker.discovery import Running
-from wa_worker.instance import Services, run_instance
+from wa_worker.instance import run_instance
+from wa_worker.life import Services
 from wa_worker.models import InstanceId
 from wa_worker.status import StatusPublisher
 
