@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
 import trio
@@ -33,7 +34,7 @@ async def _listen(nursery: trio.Nursery, *, hold: bool) -> int:
             await trio.sleep_forever()
         await stream.aclose()
 
-    (listener,) = await nursery.start(trio.serve_tcp, talk, 0)
+    (listener,) = await nursery.start(partial(trio.serve_tcp, talk, 0, host="127.0.0.1"))
     return int(listener.socket.getsockname()[1])
 
 
