@@ -30,12 +30,12 @@ async def backlog(bed: Bed, messages: int) -> list[Row]:
         await trio.sleep(3)
         empty = usage(running.pid).rss
     await trio.to_thread.run_sync(_fill, path, name, messages)
+    commits = await trio.to_thread.run_sync(_commits, path, name, 1000)
     bed.proxy.faults.set("inbound", Fault(status=503))
     async with bed.worker() as running:
         await bed.all_connected()
         await trio.sleep(5)
         full = usage(running.pid).rss
-        commits = await trio.to_thread.run_sync(_commits, path, name, 500)
         began = time.perf_counter()
         await trio.run_process(
             [sys.executable, "-m", "wa_worker", "journal", "stats", "--json", "--auth-dir", str(bed.folder / "auth")],
@@ -82,7 +82,7 @@ def _fill(path: Path, instance: str, messages: int) -> None:
 
 
 def _commits(path: Path, instance: str, count: int) -> list[float]:
-    """Seconds that single commits take beside the running worker, as a callback makes them."""
+    """Seconds that single commits take, as a callback makes them: one process, one connection."""
     took: list[float] = []
     with open_journal(path) as journal:
         for n in range(count):

@@ -51,9 +51,6 @@ async def run_bench(sizes: Sequence[int], only: Sequence[str], output: Path | No
             if wanted("recovery"):
                 note("recovery")
                 rows += await scenarios.recovery(bed, 3 if quick else 10)
-            if wanted("backlog"):
-                note("backlog")
-                rows += await backlog(bed, 2_000 if quick else 100_000)
             many = min(MANY, max(sizes))
             for size in sorted({*sizes, many}):  # ascending: the volume only ever grows
                 if wanted("idle") and size in sizes:
@@ -67,6 +64,9 @@ async def run_bench(sizes: Sequence[int], only: Sequence[str], output: Path | No
                     if wanted("inbound"):
                         note(f"inbound, {many} instances")
                         rows += await scenarios.inbound(bed, many, 2, messages // 20, 0.0)
+            if wanted("backlog"):  # last: it leaves its backlog behind
+                note("backlog")
+                rows += await backlog(bed, 2_000 if quick else 100_000)
     show(rows)
     if output is not None:
         machine = f"{platform.machine()}, Python {platform.python_version()}, {platform.system()}"
