@@ -68,6 +68,23 @@ async def test_kill_9_between_send_and_mark_sends_no_copies(world: World) -> Non
     assert [m.text for m in contact.received] == _texts(10)
 
 
+async def test_kill_9_in_the_middle_of_a_send_is_one_doubt_at_the_most(world: World) -> None:
+    worker = await world.start_worker()
+    await world.pair("shop", "5511999990001")
+    contact = world.simulator.contact(CONTACT)
+    world.simulator.answer_delay = 0.3
+    world.proxy.store.queue_many("shop", [(CONTACT, text) for text in _texts(6)])
+    await contact.wait_received(3)
+    await worker.stop(signal.SIGKILL)
+    world.simulator.answer_delay = 0
+    worker = await world.start_worker()
+    await worker.logged("sends were cut off by the last stop: they may or may not have left", messages=1)
+    await world.until(_all_marked)
+    texts = [m.text for m in contact.received]
+    assert list(dict.fromkeys(texts)) == _texts(6)
+    assert len(texts) <= 7
+
+
 async def test_two_hundred_at_once_with_a_slow_proxy(world: World) -> None:
     await world.start_worker()
     await world.pair("shop", "5511999990001")
