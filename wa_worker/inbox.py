@@ -59,5 +59,5 @@ class InboxCourier:
             log.error("a message is set aside: the proxy refuses it", instance=row.instance, reason=str(no))
         else:
             await self._results.add(InboxResult(row.seq))
-            self._lanes.succeeded()
+            self._lanes.succeeded(row.chat)
             self._metrics.delivered(Delivered.ACCEPTED)

@@ -133,8 +133,7 @@ class Lanes:
             log.error("the journal cannot be read", what=self._name, reason=str(error))
             self._resting[lane] = (trio.current_time() + 1, 0)
         else:
-            self.succeeded()
-            self._resting.pop(lane, None)
+            self.succeeded(lane)
         finally:
             self._busy.discard(lane)
             self.wakeup.ring()
@@ -152,8 +151,10 @@ class Lanes:
             self._outage_until = trio.current_time() + (error.retry_after or RETRY.delay(self._outages))
             self._outages += 1
 
-    def succeeded(self) -> None:
-        """The proxy took something. After an outage every lane may try at once."""
+    def succeeded(self, lane: int) -> None:
+        """The proxy took something of this lane: its pauses start anew, though it may not be empty yet. After an outage
+        every lane may try at once."""
+        self._resting.pop(lane, None)
         if self._down:
             self._resting.clear()
         self._failed_since_success.clear()

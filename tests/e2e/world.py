@@ -52,12 +52,19 @@ class Worker:
                 self._logged.notify_all()
 
     async def logged(self, event: str, **fields: Any) -> dict[str, Any]:
-        """The first line of this event with these fields."""
+        """The first line of this event with these fields; a field may be a predicate on the value."""
+
+        def fits(line: dict[str, Any]) -> bool:
+            return line.get("event") == event and all(
+                wanted(line.get(name)) if callable(wanted) else line.get(name) == wanted
+                for name, wanted in fields.items()
+            )
+
         with trio.fail_after(PATIENCE):
             async with self._logged:
                 while True:
                     for line in self.lines:
-                        if line.get("event") == event and fields.items() <= line.items():
+                        if fits(line):
                             return line
                     await self._logged.wait()
         raise AssertionError("unreachable")

@@ -110,6 +110,7 @@ def _proxy(
     no_proxy = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
     try:
         url = urlsplit(text if "://" in text else f"http://{text}")
+        url.port  # noqa: B018 - reading it checks it
         address = target(environ)
     except ValueError:
         raise _Broken("HTTPS_PROXY is not a URL", "write it as http://host:port") from None
