@@ -287,7 +287,7 @@ async def test_wait_for_sees_each_change(
         await client.post("/inbound", json=INBOUND)
 
     nursery.start_soon(post)
-    with trio.fail_after(2):
+    with trio.fail_after(10):
         (row,) = await proxy.wait_for(lambda store: store.inbound("shop"))
         assert row.wa_message_id == "3A01"
         assert await proxy.changed.wait(lambda store: store.requests["inbound"]) == 1

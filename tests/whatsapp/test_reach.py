@@ -63,4 +63,4 @@ async def test_nor_is_a_closed_port_and_the_answer_is_shared() -> None:
     began = trio.current_time()
     for _ in range(200):
         assert await reach.problem() == first
-    assert trio.current_time() - began < 1
+    assert trio.current_time() - began < 4
