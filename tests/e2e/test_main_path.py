@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 from tests.e2e.world import World
 from wa_worker.dev.proxy import Fault, MessageRow
 
@@ -39,6 +41,17 @@ async def test_pair_send_receive_and_health(world: World) -> None:
 
 def _all_sent(rows: list[MessageRow]) -> list[MessageRow]:
     return rows if all(row.status == "sent" for row in rows) else []
+
+
+async def test_open_files_are_limited_by_the_hard_limit_only(world: World) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, limits[1]), limits[1]))  # inherited by the worker
+    try:
+        worker = await world.start_worker()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    await worker.logged("working")
+    assert resource.prlimit(worker.process.pid, resource.RLIMIT_NOFILE) == (limits[1], limits[1])
 
 
 async def test_two_instances_do_not_mix(world: World) -> None:
