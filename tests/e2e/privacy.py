@@ -19,9 +19,18 @@ PROGRAM = "\n".join(
 
 def leaks(lines: Iterable[str], private: Mapping[str, Iterable[str]]) -> list[str]:
     """What of `private` (texts by kind) stands in the lines, and phone numbers; each with its line."""
-    patterns = [(kind, _as_pattern(text)) for kind, texts in private.items() for text in set(texts) if tells(text)]
+    searched = {line: _searched(line) for line in lines}
+    everything = "\n".join(searched.values())  # a plain look at all of it first: a long run has thousands of both
+    patterns = [
+        (kind, _as_pattern(text))
+        for kind, texts in private.items()
+        for text in set(texts)
+        if text[:40] in everything and tells(text)
+    ]
     patterns.append(("phone number", PHONE))
-    return [f"{kind} in: {line}" for line in lines for kind, pattern in patterns if pattern.search(_searched(line))]
+    return [
+        f"{kind} in: {line}" for line, text in searched.items() for kind, pattern in patterns if pattern.search(text)
+    ]
 
 
 def tells(text: str) -> bool:
