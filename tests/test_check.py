@@ -349,7 +349,10 @@ async def test_a_proxy_that_lets_no_websocket_through(way_out: WayOut) -> None:
     assert found.grade is Grade.WARN
     assert "it answered 403" in found.found
     assert "s%40fe" not in str(found)
-    assert clock.result().found == "3600 s ahead of the clock of WhatsApp"
+    ahead, _, rest = clock.result().found.partition(" ")
+    # it told whole seconds, and some pass on the way: what is sure is a little less
+    assert 3590 <= int(ahead) <= 3600
+    assert rest == "s ahead of the clock of WhatsApp"
 
 
 async def test_a_proxy_that_refuses(way_out: WayOut) -> None:
