@@ -1,15 +1,19 @@
-"""What of a proxy's answer may be logged (P8)."""
+"""What of a proxy's answer may be logged (P8), and how many connections its calls take."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import attrs
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_worker.edge import quotable
+from wa_worker.edge import open_edge_client, quotable
+from wa_worker.metrics import Metrics
+from wa_worker.models import InstanceId, Secret
 
 HIDDEN = "it quotes the request"
 BODY = "Olá, o código é 774411.\nNão conte a ninguém!"
@@ -47,3 +51,35 @@ def test_no_eight_characters_of_a_body_are_shown(body: str, start: int, around: 
     quote = body[start % max(len(body) - 7, 1) :][:8]
     if len(quote) == 8 and quote == quote.strip():
         assert quote not in quotable(f"{around} {quote}".encode(errors="replace"), [body]) or "\ufffd" in quote
+
+
+AT_ONCE = 25
+"""Polls under way at a moment with 200 instances, one in 2 s, and a proxy that takes 250 ms."""
+
+
+async def test_polls_that_overlap_do_not_open_connections_anew(nursery: trio.Nursery) -> None:
+    opened = 0
+    asked = 0
+    all_asked = trio.Event()
+
+    async def serve(stream: trio.SocketStream) -> None:
+        nonlocal opened, asked, all_asked
+        opened += 1
+        while await stream.receive_some(65536):
+            asked += 1
+            waiting = all_asked
+            if asked % AT_ONCE == 0:
+                all_asked.set()
+                all_asked = trio.Event()
+            await waiting.wait()
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+
+    listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+    url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+    with trio.fail_after(10):
+        async with open_edge_client(url, Secret("s"), longest_poll=2, metrics=Metrics()) as edge:
+            for _round in range(3):
+                async with trio.open_nursery() as polls:
+                    for n in range(AT_ONCE):
+                        polls.start_soon(edge.queued_messages, InstanceId(f"i{n}"))
+    assert opened == AT_ONCE

@@ -56,3 +56,16 @@ async def test_messages_do_not_make_it_poll_more_often_than_the_shortest(autojum
         pace.activity()
         await pace.wait()
     assert 16 <= trio.current_time() - started <= 24
+
+
+async def test_polls_of_many_instances_share_wake_ups_and_are_spread(autojump_clock: trio.abc.Clock) -> None:
+    moments: set[float] = set()
+
+    async def poll() -> None:
+        await Pace(2.0, 0.0).wait()
+        moments.add(trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(200):
+            nursery.start_soon(poll)
+    assert 5 <= len(moments) <= 9, "1.6 to 2.4 s, in steps of 0.1 s"

@@ -13,6 +13,11 @@ PATIENCE = 0.1
 """Share of the silence so far that a new message may wait: after ten minutes, a minute."""
 
 
+GRID = 0.05
+"""Share of the shortest interval to whose multiples polls are rounded: those of several instances then share a
+wake-up, which costs a third less (docs/performance.md), and the jitter still spreads them over a score of places."""
+
+
 def poll_interval(idle: float, shortest: float, longest: float) -> float:
     """Seconds between polls after `idle` seconds without a message. With `longest` not above `shortest` it never
     changes."""
@@ -37,7 +42,7 @@ class Pace:
 
     async def first(self) -> None:
         """Half an interval, more or less: instances that start together spread their polls."""
-        await trio.sleep(jittered(self._shortest / 2, 1.0))
+        await self._sleep(jittered(self._shortest / 2, 1.0))
 
     async def wait(self) -> None:
         """Until it is time to poll."""
@@ -48,4 +53,8 @@ class Pace:
             with trio.move_on_after(jittered(interval - self._shortest)):
                 await self._bell.wait()
         self._slow = False
-        await trio.sleep(jittered(self._shortest))
+        await self._sleep(jittered(self._shortest))
+
+    async def _sleep(self, seconds: float) -> None:
+        grid = self._shortest * GRID
+        await trio.sleep_until(round((trio.current_time() + seconds) / grid) * grid)
