@@ -57,6 +57,22 @@ async def test_down_cuts_requests_in_flight(
         await cut.wait()
 
 
+async def test_down_waits_for_copies_of_the_listening_socket(proxy: ReferenceProxy, nursery: trio.Nursery) -> None:
+    """A process that is being started has one until its exec."""
+    copy = proxy._bound.dup()
+
+    async def exec_() -> None:
+        await trio.sleep(0.1)
+        copy.close()
+
+    nursery.start_soon(exec_)
+    await proxy.down()
+    with pytest.raises(OSError, match="failed"):
+        await trio.open_tcp_stream("127.0.0.1", proxy.port)
+    await proxy.up()
+    await trio.aclose_forcefully(await trio.open_tcp_stream("127.0.0.1", proxy.port))
+
+
 async def test_a_port_is_for_one_proxy(proxy: ReferenceProxy) -> None:
     with pytest.raises(OSError, match="in use"):
         async with open_proxy(secret=SECRET, port=proxy.port):

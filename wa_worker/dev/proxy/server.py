@@ -7,6 +7,7 @@ connections without waiting for anybody; state changes are never left half done.
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -29,6 +30,9 @@ _HOST = "127.0.0.1"
 # Longer than a worker's longest usual pause between two requests: its connections should outlive its poll
 # interval.
 _KEEP_ALIVE_SECONDS = 75
+
+_COPIES_LAST = 5.0
+"""Seconds, at most, for which a process that is being started may have a copy of a socket of ours."""
 
 
 class Changes:
@@ -110,10 +114,10 @@ class ReferenceProxy:
             self._serving.cancel()
             self._serving = None
             self._close_port()
+            self.close_connections()
             # A port that is bound but does not listen refuses connections, and nobody who asks for a free one
             # gets it.
-            self._bound = _bind(self.port)
-            self.close_connections()
+            self._bound = await _bind_again(self.port)
 
     def close_connections(self) -> None:
         """Close every open connection and go on listening, as a load balancer does when it restarts."""
@@ -168,6 +172,19 @@ def _bind(port: int) -> socket.socket:
         bound.close()
         raise
     return bound
+
+
+async def _bind_again(port: int) -> socket.socket:
+    """Binds a port that has just been closed. A process that is being started has a copy of every descriptor for a
+    moment, the listening socket's too: until then the port is in use."""
+    with trio.fail_after(_COPIES_LAST):
+        while True:
+            try:
+                return _bind(port)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            await trio.sleep(0.005)
 
 
 @asynccontextmanager
