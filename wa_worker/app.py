@@ -147,5 +147,5 @@ async def _stop_on_signal(signals: AsyncIterator[int], work: trio.CancelScope, v
 
 
 def _last_resort() -> None:
-    log.error("the shutdown took too long: exiting; everything that matters is in the journal")
+    log.error("the shutdown took too long: exiting; the journal has what is left to do")
     os._exit(0)

@@ -11,7 +11,7 @@ from tests.soak.yard import Tables
 TABLES = pytest.StashKey[Tables]()
 
 MINUTES = 4.0
-"""How long the churn lasts unless `--soak-minutes` says otherwise: the whole suite then takes about ten."""
+"""How long churn and pairing last unless `--soak-minutes` says otherwise: the whole suite then takes about thirteen."""
 
 
 @pytest.fixture(scope="session")

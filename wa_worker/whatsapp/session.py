@@ -88,6 +88,8 @@ class Session:
         self._alive = Wakeup()
         self._callback_done = Wakeup()
         self._busy = False
+        self._in_hand = False
+        """Whether a message is on its way to the disk."""
         self._closing = False
         self._ended = trio.Event()
 
@@ -161,6 +163,8 @@ class Session:
                     await self._take_down()
             if not self._ended.is_set():
                 self._log.warning("the native library holds on to a session, its thread is abandoned")
+            if self._in_hand:
+                self._log.error("a received message may be lost: the disk did not take it in time")
 
     async def _take_down(self) -> None:
         with trio.move_on_after(CLOSE_PATIENCE) as patience:
@@ -238,6 +242,7 @@ class Session:
         if message is None:
             return
         failing = False
+        self._in_hand = True
         while True:
             try:
                 new = self._inbox.record(self.instance, message)
@@ -247,6 +252,7 @@ class Session:
                     failing = True
                     self._report(Report(Event.VOLUME_FAILED, str(error)))
                 time.sleep(JOURNAL_RETRY)
+        self._in_hand = False
         self._metrics.received(Received.NEW if new else Received.REPEATED)
         if new:
             self._on_new_message()
