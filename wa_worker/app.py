@@ -87,6 +87,7 @@ async def _work(
                 on_message=inbox.wakeup.ring,
                 device_name=settings.device_name,
                 server=target(environ),
+                anyone_connected=registry.anyone_connected,
                 threads=services,
                 pairing_command=pairing_command,
                 metrics=metrics,

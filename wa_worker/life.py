@@ -48,6 +48,10 @@ BAN_MARGIN = 5.0
 DISCONNECTED_FIRST = 3.0
 """Seconds in which the proxy may hear DISCONNECTED of a phone that logged out, before a QR code overtakes it."""
 
+SHORTEST_ROUND = 15.0
+"""Seconds: a code is shown for 20 at the least. A pairing that ends sooner did not end for want of a scan, and the next
+one is tried after a pause."""
+
 _SPEAKING = {
     Event.LOGGED_OUT: "the phone removed this device: pairing anew",
     Event.REPLACED: "another client uses this session: is a second worker running, or an old one not stopped?",
@@ -115,6 +119,7 @@ class Life:
             self._entered = trio.current_time()
         if move.to is State.CONNECTED:
             self._connected.set()
+            self._on.whatsapp.scouts.got_through()
         self._on.registry.set(self._instance, move.to)
         self._on.metrics.moved(before, event, move)
         self._publisher.announce(Status(CONDITIONS[move.to].status, qr_code))
@@ -129,9 +134,9 @@ class Life:
     async def _pairing(self) -> tuple[Move, Report | None]:
         from wa_worker.whatsapp.pairing import EarlyMessage, Paired, PairingEnded, QrCode
 
-        if problem := await self._obstacle():
+        if problem := await self._on.volume.problem() or await self._on.whatsapp.reach.problem():
             return self._move(Event.OPEN_FAILED, problem), None
-        name = self._on.settings.device_name
+        name, began = self._on.settings.device_name, trio.current_time()
         async with self._on.whatsapp.pairing.pair(self._instance, self._store, name) as events:
             while True:
                 with trio.move_on_after(CONDITIONS[State.PAIRING].deadline or 0) as waiting:
@@ -150,7 +155,10 @@ class Life:
                         return Move(State.PAIRING, Action.OPEN), None
                     case PairingEnded(reason) if "outdated" in reason:
                         return self._move(Event.OUTDATED, reason), None
+                    case PairingEnded(reason) if trio.current_time() - began < SHORTEST_ROUND:
+                        return self._move(Event.OPEN_FAILED, reason), None
                     case PairingEnded(reason):
+                        self._delays.clear()
                         return self._move(Event.PAIRING_ENDED, reason), None
 
     # --- the session of a paired store
@@ -158,23 +166,30 @@ class Life:
     async def _session(self) -> tuple[Move, Report | None]:
         from wa_worker.whatsapp.lifecycle import Report
 
-        if problem := await self._obstacle():
-            report = Report(Event.OPEN_FAILED, problem)
-            return self._move(report.event, report.detail), report
+        whatsapp = self._on.whatsapp
         pace = Pace(self._on.settings.message_poll, self._on.settings.message_poll_max)
-        self._on.metrics.session_opened()
-        async with (
-            self._on.whatsapp.open_session(self._instance, pace.activity) as session,
-            trio.open_nursery() as nursery,
-        ):
-            nursery.start_soon(self._poll, session, pace)
-            nursery.start_soon(self._watch_volume, session)
-            while True:
-                report = await self._next(session)
-                move = self._move(report.event, report.detail)
-                if move.action is not Action.STAY:
-                    nursery.cancel_scope.cancel()
-                    return move, report
+        try:
+            if problem := await self._on.volume.problem() or await whatsapp.obstacle(self._instance):
+                raise SessionError(problem)  # noqa: TRY301 - like what the gate may say
+            async with (
+                whatsapp.open_session(self._instance, pace.activity) as session,
+                trio.open_nursery() as nursery,
+            ):
+                self._on.metrics.session_opened()
+                self._entered = trio.current_time()  # its turn at the start gate may have been long in coming
+                nursery.start_soon(self._poll, session, pace)
+                nursery.start_soon(self._watch_volume, session)
+                while True:
+                    report = await self._next(session)
+                    if self._state is State.OPENING and report.event in (Event.OPEN_FAILED, Event.DEADLINE):
+                        whatsapp.scouts.failed(self._instance)
+                    move = self._move(report.event, report.detail)
+                    if move.action is not Action.STAY:
+                        nursery.cancel_scope.cancel()
+                        return move, report
+        except SessionError as error:
+            report = Report(Event.OPEN_FAILED, str(error))
+            return self._move(report.event, report.detail), report
         raise AssertionError("unreachable")
 
     async def _next(self, session: Session) -> Report:
@@ -193,10 +208,6 @@ class Life:
                 return Report(Event.DEADLINE)
             if not session.offline_synced and time.monotonic() - session.last_heard >= OFFLINE_PATIENCE:
                 return Report(Event.DEAF, "connected, but what waited at WhatsApp never came")
-
-    async def _obstacle(self) -> str | None:
-        """Why it makes no sense to try now: the volume, or the way to WhatsApp."""
-        return await self._on.volume.problem() or await self._on.whatsapp.reach.problem()
 
     async def _watch_volume(self, session: Session) -> None:
         from wa_worker.whatsapp.lifecycle import Report
@@ -235,7 +246,7 @@ class Life:
             case Action.REOPEN:
                 await trio.sleep(self._pause(move))
                 # not one pause after the other, each longer: a return to the network is seen within seconds
-                await self._on.whatsapp.reach.until_reachable()
+                await self._on.whatsapp.until_clear(self._instance)
             case Action.HOLD:
                 await self._hold(move, report)
             case _:  # pair again, or open what was paired: at once

@@ -36,6 +36,9 @@ class Registry:
     def all(self) -> Mapping[InstanceId, Snapshot]:
         return MappingProxyType(self._instances)
 
+    def anyone_connected(self) -> bool:
+        return any(snapshot.state is State.CONNECTED for snapshot in self._instances.values())
+
     def counts(self) -> dict[str, int]:
         """How many instances are connected, connecting and reconnecting (contract v1, `GET /health`)."""
         counted = Counter(CONDITIONS[snapshot.state].health for snapshot in self._instances.values())

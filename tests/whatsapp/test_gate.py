@@ -42,6 +42,30 @@ async def test_a_start_keeps_sends_waiting() -> None:
     assert sorted(passed) == [0, 1, 2, 3, 4]
 
 
+async def test_a_start_that_takes_its_time_lets_sends_pass_but_no_other_start() -> None:
+    gate = StartGate()
+    second_began = trio.Event()
+    second_may_end = trio.Event()
+
+    async def second() -> None:
+        async with gate.exclusive():
+            second_began.set()
+            await second_may_end.wait()
+
+    async with trio.open_nursery() as nursery:
+        async with gate.exclusive():
+            nursery.start_soon(second)
+            gate.let_pass()
+            await passes(gate)
+            await trio.sleep(0.05)
+            assert not second_began.is_set()
+        await second_began.wait()
+        with trio.move_on_after(0.05) as send:
+            await trio.to_thread.run_sync(gate.pass_through, abandon_on_cancel=True)
+        assert send.cancelled_caught, "the next start closes it again"
+        second_may_end.set()
+
+
 async def test_a_send_that_has_just_passed_delays_a_start() -> None:
     gate = StartGate()
     for _ in range(3):

@@ -9,13 +9,15 @@ from pathlib import Path
 import trio
 from neonize.proto import Neonize_pb2 as pb
 
+from wa_worker.backoff import jittered
 from wa_worker.journal import Inbox
 from wa_worker.metrics import Metrics, Received
 from wa_worker.models import InstanceId
 from wa_worker.whatsapp import translate
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import PairingHosts
-from wa_worker.whatsapp.reach import Reach
+from wa_worker.whatsapp.reach import FRESH, Reach
+from wa_worker.whatsapp.scouts import Scouts
 from wa_worker.whatsapp.session import Session, open_session
 from wa_worker.whatsapp.store import SessionStore
 
@@ -31,12 +33,14 @@ class WhatsApp:
         on_message: Callable[[], None],
         device_name: str,
         server: tuple[str, int],
+        anyone_connected: Callable[[], bool],
         threads: trio.Nursery,
         pairing_command: Sequence[str],
         metrics: Metrics,
     ) -> None:
         self.pairing = PairingHosts(threads, pairing_command)
         self.reach = Reach(*server)
+        self.scouts = Scouts(anyone_connected)
         self._auth_dir = auth_dir
         self._inbox = inbox
         self._on_message = on_message
@@ -47,6 +51,15 @@ class WhatsApp:
 
     def store(self, instance: InstanceId) -> SessionStore:
         return SessionStore.of(self._auth_dir, instance)
+
+    async def obstacle(self, instance: InstanceId) -> str | None:
+        """None if it makes sense to open this session now, else why not."""
+        return await self.reach.problem() or self.scouts.barred(instance)
+
+    async def until_clear(self, instance: InstanceId) -> None:
+        """Returns once there is no obstacle, within about two FRESH of the moment since which there is none."""
+        while await self.obstacle(instance) is not None:  # noqa: ASYNC110 - nothing tells
+            await trio.sleep(jittered(FRESH / 2, 0.5))
 
     def open_session(
         self, instance: InstanceId, on_message: Callable[[], None]
@@ -66,6 +79,7 @@ class WhatsApp:
             gate=self._gate,
             threads=self._threads,
             metrics=self._metrics,
+            obstacle=lambda: self.scouts.barred(instance),
         )
 
     def record(self, instance: InstanceId, data: bytes, me: bytes) -> None:

@@ -40,9 +40,14 @@ class StartGate:
                     await trio.sleep(settled)
                 yield
             finally:
-                with self._opened:
-                    self._closed = False
-                    self._opened.notify_all()
+                self.let_pass()
+
+    def let_pass(self) -> None:
+        """For a start that takes its time: it has changed the maps and waits for the network. Calls that only read them
+        pass again; other starts and stops still wait, for it reads the maps once more at its end."""
+        with self._opened:
+            self._closed = False
+            self._opened.notify_all()
 
     def pass_through(self) -> None:
         """Blocks the calling thread while a start or stop is under way; call neonize right after it returns."""

@@ -1,7 +1,7 @@
 """Whether WhatsApp's server can be reached at all: a TCP connection, before each costly native connect().
 
 Every connect() of the library leaks a handle, so one that cannot succeed is not made. The answer is shared: while
-the network is away, two hundred instances ask once every few seconds between them.
+the network is away, two hundred instances ask once every few seconds between them. What it cannot see, scouts.py does.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import trio
-
-from wa_worker.backoff import jittered
 
 SERVER = ("web.whatsapp.com", 443)
 """Where whatsmeow dials (socket/constants.go)."""
@@ -58,11 +56,6 @@ class Reach:
                 self._answer = await self._ask()
                 self._valid_until = trio.current_time() + FRESH
             return self._answer
-
-    async def until_reachable(self) -> None:
-        """Returns once the server can be reached, within about two FRESH of the moment since which it can."""
-        while await self.problem() is not None:  # noqa: ASYNC110 - nothing tells
-            await trio.sleep(jittered(FRESH / 2, 0.5))
 
     async def _ask(self) -> str | None:
         try:

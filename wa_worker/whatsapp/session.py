@@ -24,7 +24,7 @@ from neonize.proto import Neonize_pb2 as pb
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
 from wa_worker.connection import Event
-from wa_worker.errors import JournalError, SessionNotOpen
+from wa_worker.errors import JournalError, SessionError, SessionNotOpen
 from wa_worker.journal import Inbox
 from wa_worker.metrics import Metrics, Received
 from wa_worker.models import Accepted, InstanceId, Jid, WaMessageId
@@ -39,6 +39,10 @@ log = structlog.get_logger(__name__)
 
 START_PATIENCE = 25.0
 """Seconds a start may hold the gate: whatsmeow's handshake gives up after 20."""
+
+MAPS_CHANGED = 2.0
+"""Seconds after which a start without a sign of life waits for the network, and has long changed the native maps
+(`Neonize()` in neonize's main.go): sends of other sessions need not wait for it."""
 
 CLOSE_PATIENCE = 40.0
 """Seconds for a close that nobody hurries: a dial under way holds the library's lock for up to 30."""
@@ -140,13 +144,23 @@ class Session:
             self._ended.set()
             self._alive.ring()
 
-    async def _start(self, threads: trio.Nursery) -> None:
-        """Holds the gate until the first sign of life. Cancelled meanwhile: a moment longer, then no more."""
+    async def _start(self, threads: trio.Nursery, obstacle: Callable[[], str | None]) -> None:
+        """Holds the gate until the first sign of life. Cancelled meanwhile: a moment longer, then no more.
+
+        Raises SessionError if by the time of its turn there is an obstacle.
+        """
         async with self._gate.exclusive():
+            if problem := obstacle():
+                self._ended.set()
+                raise SessionError(problem)
             threads.start_soon(self._run)
             try:
                 with trio.move_on_after(START_PATIENCE):
-                    await self._alive.wait()
+                    with trio.move_on_after(MAPS_CHANGED) as soon:
+                        await self._alive.wait()
+                    if soon.cancelled_caught:
+                        self._gate.let_pass()
+                        await self._alive.wait()
             except trio.Cancelled:
                 with trio.move_on_after(HASTE / 2, shield=True):
                     await self._alive.wait()
@@ -269,8 +283,10 @@ async def open_session(
     gate: StartGate,
     threads: trio.Nursery,
     metrics: Metrics,
+    obstacle: Callable[[], str | None],
 ) -> AsyncIterator[Session]:
-    """Opens the session of a paired store and closes it at the end, whatever happens.
+    """Opens the session of a paired store and closes it at the end, whatever happens. Raises SessionError with what
+    `obstacle` says when its turn has come, None for nothing.
 
     `threads` is a nursery that outlives the instances: the native thread's task lives there. `on_message` is called
     on a native thread after each new message's commit. Cancelling while it opens or closes is bounded by HASTE.
@@ -278,7 +294,7 @@ async def open_session(
     client = QuietClient(store.dsn, f"{instance}/{next(_numbers)}", device_name)
     session = Session(instance, store, client, inbox, gate, on_message, metrics)
     try:
-        await session._start(threads)
+        await session._start(threads, obstacle)
         yield session
     finally:
         await session._close()

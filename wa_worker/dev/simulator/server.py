@@ -47,11 +47,13 @@ class Simulator:
         self.connections = 0  # sockets open now
         self.logins: Counter[str] = Counter()  # successful ones, by device JID
         self.attempts: Counter[str] = Counter()  # logins tried, by device JID
+        self.turned_away = 0  # requests for a WebSocket that got a 503
         self.faults: list[BaseException] = []  # errors of the simulator or of an on_message: there should be none
         self.waiting: set[WaitingClient] = set()  # unpaired clients that show codes
 
         # The knobs: each takes effect for the next connection or answer.
         self.refusing = False  # accept TCP connections and close them at once
+        self.no_websocket = False  # answer the WebSocket's request with 503
         self.stall_handshake = False  # go as far as the WebSocket, never answer the Noise hello
         self.answer_delay = 0.0  # seconds before each iq answer and message ack
         self.qr_refs = 6  # whatsmeow shows the first of six codes 60 s, any other 20 s
@@ -233,6 +235,12 @@ class Simulator:
             self.note_change()
 
     async def _serve_tls(self, tls: "trio.SSLStream[trio.SocketStream]") -> None:
+        if self.no_websocket:
+            self.turned_away += 1
+            await tls.receive_some(_HEAD_LIMIT)
+            await tls.send_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+            await trio.aclose_forcefully(tls)
+            return
         async with open_connection(tls, self._root) as connection:
             self._open.add(connection)
             try:
