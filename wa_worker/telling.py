@@ -5,6 +5,8 @@ Runs beside the sending, several calls at once, so that a proxy that takes its t
 
 from __future__ import annotations
 
+import math
+
 import structlog
 import trio
 
@@ -28,6 +30,7 @@ class Teller:
         self._outbox = outbox
         self._edge = edge
         self._found: dict[int, Telling] = {}
+        """Rows to tell of, by lane, from the looking up until their turn. Those that are settled are dropped."""
         self._committed = Wakeup()
         self._told = GroupCommit(self._commit)
         self._lanes = Lanes("outcome", self._find, self._tell, width=CALLS_AT_ONCE, stubborn=STUBBORN)
@@ -47,6 +50,10 @@ class Teller:
 
     def _find(self, after: int, limit: int) -> list[int]:
         rows = {row.seq: row for row in self._outbox.to_tell(after, limit)}
+        last = max(rows) if len(rows) == limit else math.inf
+        for seq in list(self._found):  # a row may be found once more while its call is under way
+            if after < seq <= last and seq not in rows:
+                self._found.pop(seq, None)
         self._found.update(rows)
         return list(rows)
 
