@@ -111,6 +111,11 @@ FROM = [
     ),
     From("a broadcast list is a direct message", event("1600000000@broadcast"), DIRECT),
     From("no name", event(push_name=""), attrs.evolve(DIRECT, push_name=None)),
+    From(
+        "the character 0, which PostgreSQL cannot store",
+        event(message=Message(conversation="O\0i"), push_name="A\0", wa_id="3EB0\0"),
+        attrs.evolve(DIRECT, body="O\ufffdi", push_name="A\ufffd", wa_id=WaMessageId("3EB0\ufffd")),
+    ),
     From("time in seconds", event(timestamp=1_700_000_000), DIRECT),
     From("no time", event(timestamp=0), attrs.evolve(DIRECT, timestamp=0)),
     From("myself", event(own=True), None),

@@ -55,14 +55,14 @@ def inbound(event: pb.Message, me: Identity, phone_of: Lookup, lid_of: Lookup) -
     sender = _phone(sender_raw, alternative, phone_of)
     group = source.Chat.Server == jid.GROUP
     return InboundMessage(
-        wa_id=WaMessageId(info.ID),
+        wa_id=WaMessageId(_storable(info.ID)),
         chat=_bare(source.Chat) if group else sender,
         chat_type=ChatType.GROUP if group else ChatType.DIRECT,
         to=sender if group else me.jid,
         sender=sender,
         sender_lid=next((j for j in (sender_raw, alternative) if j and jid.is_lid(j)), None) or lid_of(sender),
-        push_name=info.Pushname or None,
-        body=body,
+        push_name=_storable(info.Pushname) or None,
+        body=_storable(body),
         message_type=message_type,
         # milliseconds in 0.5.2; seconds would be below this until the year 5138
         timestamp=info.Timestamp // 1000 if info.Timestamp > 100_000_000_000 else info.Timestamp,
@@ -76,6 +76,12 @@ def _bare(protobuf: pb.JID) -> Jid:
     if not protobuf.User or not protobuf.Server:
         raise ValueError("an address without a user or server")
     return Jid(f"{protobuf.User}@{protobuf.Server}")
+
+
+def _storable(text: str) -> str:
+    """A sender may put the character 0 into a text, and PostgreSQL has none: a proxy in front of it would answer 500
+    for ever, and the chat would wait behind that message."""
+    return text.replace("\0", "\ufffd")
 
 
 def _phone(address: Jid, alternative: Jid | None, phone_of: Lookup) -> Jid:
