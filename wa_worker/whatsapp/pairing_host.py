@@ -70,6 +70,7 @@ class Pairing:
         self._client = QuietClient(dsn, token, device_name)
         self._me = b""
         self._over = False
+        self._running = False
         self._scanned = False
         self._last_callback = 0.0
         self._turn_taken = False
@@ -77,10 +78,15 @@ class Pairing:
         threading.Thread(target=self._run, daemon=True).start()
 
     def end(self) -> None:
-        """Stops it without a word. Its thread may stay behind: that is why this is a process of its own."""
+        """Ends it without a word. Its thread may stay behind: that is why this is a process of its own.
+
+        Not by `stop()`: when the codes run out, the library goes on to look its client up (`FetchMe` in neonize's
+        main.go), and one that was stopped meanwhile is not there, which takes the process down.
+        """
         self._over = True
         with self._starts:
-            self._client.stop()
+            if self._running:
+                self._client.disconnect()
 
     def _run(self) -> None:
         self._starts.acquire()
@@ -91,7 +97,9 @@ class Pairing:
         patience = threading.Timer(START_PATIENCE, self._give_turn_back)
         patience.daemon = True
         patience.start()
+        self._running = True
         error = self._client.run(Callbacks(self._on_event, self._on_log, self._on_qr, self._on_login), _CODES)
+        self._running = False
         patience.cancel()
         self._give_turn_back()
         if not self._scanned:
