@@ -78,3 +78,39 @@ async def test_an_instance_deleted_while_connected_is_gone(listed: bool) -> None
             with pytest.raises(InstanceGone):
                 await publisher.run()
         assert patience.cancelled_caught != listed
+
+
+async def test_an_answer_that_lies_does_not_leave_a_status_behind() -> None:
+    """The proxy stored CONNECTED and answered 500: then CONNECTING is news to it, though it confirmed that before."""
+    async with stage() as on, trio.open_nursery() as nursery:
+        publisher = StatusPublisher(SHOP, on.edge)
+        nursery.start_soon(publisher.run)
+        publisher.announce(Status(ProxyStatus.CONNECTING))
+        with trio.fail_after(10):
+            await publisher.wait_settled()
+            on.proxy.faults.set("update-status", Fault(status=500, after_apply=True, times=1))
+            publisher.announce(CONNECTED)
+            await on.proxy.wait_for(lambda s: s.statuses(SHOP)[-1].status == "CONNECTED")
+            publisher.announce(Status(ProxyStatus.CONNECTING))
+            await on.proxy.wait_for(lambda s: s.statuses(SHOP)[-1].status == "CONNECTING")
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_call_that_is_cancelled_does_not_leave_a_status_behind() -> None:
+    """As when the instance crashes and starts again: its publisher goes on with what it knew."""
+    async with stage() as on:
+        publisher = StatusPublisher(SHOP, on.edge)
+        publisher.announce(Status(ProxyStatus.CONNECTING))
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(publisher.run)
+                await publisher.wait_settled()
+                on.proxy.faults.set("update-status", Fault(hang=True, after_apply=True, times=1))
+                publisher.announce(CONNECTED)
+                await on.proxy.wait_for(lambda s: s.statuses(SHOP)[-1].status == "CONNECTED")
+                nursery.cancel_scope.cancel()
+            publisher.announce(Status(ProxyStatus.CONNECTING))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(publisher.run)
+                await on.proxy.wait_for(lambda s: s.statuses(SHOP)[-1].status == "CONNECTING")
+                nursery.cancel_scope.cancel()

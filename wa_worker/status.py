@@ -66,7 +66,10 @@ class StatusPublisher:
             await self._acknowledged.wait()
 
     async def run(self) -> None:
-        """Posts until cancelled. Raises InstanceGone when the proxy says 404 again and again."""
+        """Posts until cancelled; a status whose call was under way then is posted by the next run.
+
+        Raises InstanceGone when the proxy says 404 again and again.
+        """
         delays = RETRY.delays()
         unknown = 0
         while True:
@@ -78,6 +81,7 @@ class StatusPublisher:
                 if quiet.cancelled_caught:
                     self._posted = None
                 continue
+            self._posted = None  # a call that fails or is cancelled may have been carried out all the same
             try:
                 await self._edge.update_status(self._instance, status)
             except EdgeError as error:
