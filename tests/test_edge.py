@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_worker.edge import open_edge_client, quotable
+from wa_worker.errors import EdgeUnavailable
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId, Secret
 
@@ -83,3 +84,44 @@ async def test_polls_that_overlap_do_not_open_connections_anew(nursery: trio.Nur
                     for n in range(AT_ONCE):
                         polls.start_soon(edge.queued_messages, InstanceId(f"i{n}"))
     assert opened == AT_ONCE
+
+
+@attrs.frozen
+class Pause:
+    header: str
+    least: float | None
+    most: float | None = None
+
+
+PAUSES = [
+    Pause("0", 0, 0),
+    Pause("7", 7, 7),
+    Pause("9" * 400, 60, 60),
+    Pause("Fri, 31 Dec 9999 23:59:59 GMT", 60, 60),
+    Pause("Thu, 01 Jan 1970 00:00:00 GMT", 0, 0),
+    Pause("soon", None),
+    Pause("\u00b2", None),
+    Pause("1 Feb 99999999999999999999 00:00:00", None),  # OverflowError in the standard library
+    Pause("1 Feb 2026 00:00:00 +99999999999999", None),
+    Pause("1 Jan 0001 00:00:00 +2359", None),
+]
+
+
+@pytest.mark.parametrize("pause", PAUSES, ids=lambda pause: pause.header[:40])
+async def test_whatever_retry_after_says_the_error_is_one_of_ours(nursery: trio.Nursery, pause: Pause) -> None:
+    async def serve(stream: trio.SocketStream) -> None:
+        await stream.receive_some(65536)
+        head = f"HTTP/1.1 503 Away\r\nRetry-After: {pause.header}\r\nContent-Length: 0\r\n\r\n"
+        await stream.send_all(head.encode("latin-1"))
+
+    listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+    url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+    async with open_edge_client(url, Secret("s"), longest_poll=2, metrics=Metrics()) as edge:
+        with pytest.raises(EdgeUnavailable) as caught:
+            await edge.disconnected_instances()
+    said = caught.value.retry_after
+    if pause.least is None or pause.most is None:
+        assert said is None or 0 <= said <= 60
+    else:
+        assert said is not None
+        assert pause.least <= said <= pause.most

@@ -245,7 +245,7 @@ def _retry_after(header: str | None) -> float | None:
         return None
     try:
         seconds = float(header) if header.strip().isdigit() else parsedate_to_datetime(header).timestamp() - time()
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter from a year or zone of absurd size
         return None
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
