@@ -125,3 +125,24 @@ async def test_whatever_retry_after_says_the_error_is_one_of_ours(nursery: trio.
     else:
         assert said is not None
         assert pause.least <= said <= pause.most
+
+
+QUOTES = [
+    b"HTTP/1.1 302 Found\r\nLocation: /login?from=%s\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nX-Echo\x00: %s\r\n\r\n",  # no header: the error of the HTTP library shows it
+    b"%s\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("answer", QUOTES)
+async def test_what_is_no_body_may_not_quote_either(nursery: trio.Nursery, answer: bytes) -> None:
+    async def serve(stream: trio.SocketStream) -> None:
+        await stream.receive_some(65536)
+        await stream.send_all(answer % b"hush-hush-42")
+
+    listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+    url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+    async with open_edge_client(url, Secret("hush-hush-42"), longest_poll=2, metrics=Metrics()) as edge:
+        with pytest.raises(EdgeUnavailable) as caught:
+            await edge.disconnected_instances()
+    assert "hush" not in str(caught.value)

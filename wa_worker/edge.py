@@ -165,6 +165,7 @@ class EdgeClient:
 
     async def _call(self, endpoint: str, request: httpx.Request, private: Iterable[str | None] = ()) -> bytes:
         started, result = trio.current_time(), "error"
+        private = (*private, self._secret.reveal())
         try:
             with trio.fail_after(CALL_DEADLINE):
                 response = await self._transport.handle_async_request(request)
@@ -178,7 +179,8 @@ class EdgeClient:
             raise EdgeUnavailable(endpoint, f"no complete answer within {CALL_DEADLINE:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             result = "timeout" if isinstance(error, httpx.TimeoutException) else "error"
-            raise EdgeUnavailable(endpoint, f"{type(error).__name__}: {error or 'no answer'}") from error
+            said = quotable(str(error).encode(errors="replace"), private)  # h11 shows what it cannot parse
+            raise EdgeUnavailable(endpoint, f"{type(error).__name__}: {said or 'no answer'}") from error
         except trio.Cancelled:
             result = "cancelled"
             raise
@@ -186,7 +188,7 @@ class EdgeClient:
             self._metrics.edge_request(endpoint, result, trio.current_time() - started)
         if response.is_success:
             return body
-        raise _no(endpoint, response, quotable(body, (*private, self._secret.reveal())))
+        raise _no(endpoint, response, quotable(body, private), private)
 
     def forget(self, instance: InstanceId) -> None:
         """An instance has ended: drops what was kept for its polls."""
@@ -213,7 +215,7 @@ async def _bounded(response: httpx.Response, endpoint: str) -> bytes:
 
 
 def quotable(answer: bytes, private: Iterable[str | None]) -> str:
-    """The start of an error's answer for the log, or that it is not shown because it quotes what is private (P8).
+    """The start of what an error says for the log, or that it is not shown because it quotes what is private (P8).
 
     A quote may be cut or escaped: a few characters in a row that occur in both are enough.
     """
@@ -226,11 +228,13 @@ def quotable(answer: bytes, private: Iterable[str | None]) -> str:
     return said
 
 
-def _no(endpoint: str, response: httpx.Response, said: str) -> EdgeUnavailable | EdgeRejected:
+def _no(
+    endpoint: str, response: httpx.Response, said: str, private: Iterable[str | None]
+) -> EdgeUnavailable | EdgeRejected:
     status = response.status_code
     detail = f"answered {status}" + (f" ({said})" if said else "")
     if response.is_redirect:
-        where = response.headers.get("location", "?")[:200]
+        where = quotable(response.headers.get("location", "?").encode(errors="replace"), private)
         return EdgeUnavailable(endpoint, f"answered {status} to {where}: set EDGE_BASE_URL to where it leads", status)
     if status == HTTPStatus.UNAUTHORIZED:
         detail += ": does WORKER_SECRET match the proxy's?"
