@@ -98,6 +98,8 @@ class Wait:
             "WhatsApp to let us in",
         ),
         Wait(lambda s: s.update_status("demo", "CONNECTED", None), True, None),
+        Wait(lambda s: s.park_instance("demo"), True, None),
+        Wait(lambda s: s.remove_instance("demo"), False, None),
         Wait(
             lambda s: (s.update_status("demo", "CONNECTED", None), s.queue("demo", "x", "y")),
             False,

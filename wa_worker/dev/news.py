@@ -67,9 +67,11 @@ def expected(store: Store, instance: str, *, simulated: bool, since: float) -> s
     """What everybody is waiting for just now, or None. `simulated`: a simulated phone scans by itself. `since` is when
     the worker was started, in unix seconds."""
     row = store.instance(instance)
+    if row is None:
+        return None  # somebody has taken it from the proxy
     statuses = store.statuses(instance)
-    if row is None or row.status != "CONNECTED":
-        if row is not None and row.qr_code is not None:
+    if row.status != "CONNECTED":
+        if row.qr_code is not None:
             return "the simulated phone" if simulated else None  # a person takes the time it takes
         new = [change for change in statuses if change.at >= since]
         codes = any(change.qr_code for change in new) or any(change.status == "CONNECTED" for change in statuses)

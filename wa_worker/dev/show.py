@@ -74,6 +74,7 @@ class Show:
         self._reach = reach
         self._terminal = terminal
         self._started = time.time()
+        self._console = ""
         self._connected = False
         proxy.store.add_instance(INSTANCE)
         self._news = News(proxy.store, INSTANCE)
@@ -101,6 +102,7 @@ class Show:
         self.say("proxy", f'{self._proxy.url}, with an instance named "{INSTANCE}"')
 
     def introduce_console(self, url: str) -> None:
+        self._console = url
         self.say("console", url, "green")
 
     def introduce_worker(self) -> None:
@@ -122,7 +124,8 @@ class Show:
         body = json.dumps({"instanceId": INSTANCE, "to": to, "body": "How are you?"})
         header = shlex.quote(f"Authorization: Bearer {self._proxy.secret}")
         curl = f"curl -X POST {self._proxy.url}/admin/messages -H {header} -d {shlex.quote(body)}"
-        self._terminal.write(f"\n{hint}\n\n{curl}\n\nCtrl-C ends it.\n\n")
+        page = f"Or write, and try more, in the console: {self._console}\n" if self._console else ""
+        self._terminal.write(f"\n{hint}\n\n{curl}\n\n{page}Ctrl-C ends it.\n\n")
 
     def take_leave(self) -> None:
         if self._connected and not self._everybody and self._options.folder is None:
