@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
@@ -32,10 +33,16 @@ class Dev:
 
 @pytest.fixture(scope="session")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    output = tmp_path_factory.mktemp("dev") / "output"
+    with run_dev(tmp_path_factory.mktemp("dev") / "output") as running:
+        yield running
+
+
+@contextmanager
+def run_dev(output: Path, console_port: int = 0) -> Iterator[Dev]:
+    """Ends it with Ctrl-C. What it prints goes to the file `output`."""
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "wa_worker", "dev", "--simulate", "--console-port", "0"],
+            [sys.executable, "-m", "wa_worker", "dev", "--simulate", "--console-port", str(console_port)],
             env={**os.environ, "WORKER_SECRET": SECRET},
             stdin=subprocess.DEVNULL,
             stdout=file,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import attrs
 import httpx
 import pytest
 
-from tests.console.conftest import SECRET, Dev
+from tests.console.conftest import SECRET, Dev, run_dev
 from tests.console.page import Page
 from wa_worker.dev.qr import read_png_data_url
 
-ENTER, TAB = "\ue007", "\ue004"
+ENTER, TAB, ESCAPE = "\ue007", "\ue004", "\ue00c"
 
 CHAT = "?instance=demo&chat=5511988880002%40s.whatsapp.net"
 """demo's chat with Ana, in which the newcomer's loop plays."""
@@ -205,6 +206,7 @@ def test_the_keyboard_is_enough(page: Page, dev: Dev) -> None:
     page.run("document.querySelector('#card-demo-log-out').focus()")
     page.press(ENTER)
     page.wait(lambda: page.badge("demo") == "Waiting for a scan")
+    page.wait(lambda: page.text("#card-demo .detail").startswith("The phone logged this device out."))
     assert page.focused() == "card-demo-name"
     page.press(TAB)
     assert page.focused() == "card-demo-scan"
@@ -229,6 +231,46 @@ def test_disconnect_connect_and_remove(page: Page) -> None:
     page.click("#card-till-remove")
     page.wait(lambda: page.all("#card-till") == [])
     assert page.run("return window.notReloaded")
+
+
+def test_a_notice_covers_nothing_and_can_be_dismissed(page: Page) -> None:
+    shown = "return getComputedStyle(document.querySelector('#toast')).visibility"
+    top = "return document.querySelector('main').getBoundingClientRect().top"
+    before = page.run(top)
+    page.run("document.querySelector('#new-instance').removeAttribute('pattern')")
+    page.type("#new-instance", "a/b" + ENTER)
+    page.wait(lambda: page.text("#notice").startswith("Not added: an instance id is"))
+    assert page.run("return document.querySelector('#toast').getBoundingClientRect().bottom") <= before
+    assert page.run(top) == before  # nothing has moved
+    page.picture("notice")
+    page.press(ESCAPE)
+    assert page.run(shown) == "hidden"
+    assert page.focused() == "new-instance"
+
+    page.press(ENTER)
+    page.wait(lambda: page.run(shown) == "visible")
+    page.run("document.querySelector('#dismiss').focus()")
+    page.press(ENTER)
+    assert page.run(shown) == "hidden"
+    assert page.focused() == "new-instance"
+
+
+def test_a_console_that_went_away_and_came_back(page: Page, tmp_path: Path) -> None:
+    with run_dev(tmp_path / "first") as first:
+        page.open(first.console + CHAT)
+        page.wait(lambda: page.badge("demo") == "Connected")
+    page.wait(lambda: page.text("#notice").startswith("The dev console does not answer"))
+    assert page.text("#live") == "Not live, trying again"
+    assert page.run("return document.body.className") == "stale"
+    page.picture("gone")
+    with run_dev(tmp_path / "second", int(first.console.rpartition(":")[2])):
+        page.wait(lambda: page.text("#live") == "Live")
+        page.wait(lambda: page.badge("demo") == "Connected")
+        assert page.text("#notice") == ""
+        assert page.run("return document.body.className") == ""
+        assert page.run("return window.notReloaded")
+        page.driver.get("about:blank")
+    page.complaints()  # of requests that nobody answered
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

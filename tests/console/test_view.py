@@ -55,6 +55,7 @@ def line(event: str, **fields: object) -> dict[str, Any]:
     return {"event": event, "instance": "shop", "level": "info", **fields}
 
 
+LOGGED_OUT = line("the phone removed this device: pairing anew", state="logged out", level="warning")
 BANNED = line("WhatsApp has banned this account for a while", state="held", reason="x", level="warning")
 
 
@@ -69,6 +70,13 @@ BANNED = line("WhatsApp has banned this account for a while", state="held", reas
         Seen("CONNECTING", [line("pairing", because="no device in the store")], "Getting a QR code", "wait"),
         Seen("CONNECTING", [line("pairing")], "Waiting for a scan", "wait",
              "On your phone: WhatsApp > Linked devices > Link a device.", "data:image/png;base64,AA=="),
+        Seen("DISCONNECTED", [LOGGED_OUT], "Logged out", "bad", "The phone logged this device out."),
+        Seen("DISCONNECTED", [LOGGED_OUT, line("pairing")], "Getting a QR code", "wait",
+             "The phone logged this device out."),
+        Seen("CONNECTING", [LOGGED_OUT, line("pairing"), line("pairing")], "Waiting for a scan", "wait",
+             "The phone logged this device out. On your phone: WhatsApp > Linked devices > Link a device.",
+             "data:image/png;base64,AA=="),
+        Seen("CONNECTING", [LOGGED_OUT, line("pairing"), line("opening")], "Logging in", "wait"),
         Seen("CONNECTING", [line("opening")], "Logging in", "wait"),
         Seen("CONNECTED", [line("connected", because="WhatsApp accepted the login")], "Connected", "good"),
         Seen("CONNECTING", [line("reconnecting", because="the connection broke")], "Reconnecting", "wait",

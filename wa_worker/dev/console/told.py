@@ -19,10 +19,12 @@ _STATES = {state.value: state for state in State}
 
 @attrs.frozen
 class Told:
-    """An instance as the worker sees it. `state` None: the worker does not run it. `why` is the worker's word."""
+    """An instance as the worker sees it. `state` None: the worker does not run it. `why` is the worker's word.
+    `logged_out`: by its phone, which has not linked it again yet."""
 
     state: State | None = None
     why: str = ""
+    logged_out: bool = False
 
 
 class Telling:
@@ -51,9 +53,11 @@ class Telling:
             self.port = event["port"]
             self._on_change()
         elif isinstance(words, str) and isinstance(instance, str):
-            told = self._read(words, self.of(instance), event)
+            before = self.of(instance)
+            told = self._read(words, before, event)
             if told is not None:
-                self._told[instance] = told
+                again = told.state is State.PAIRING and before.logged_out
+                self._told[instance] = attrs.evolve(told, logged_out=told.state is State.LOGGED_OUT or again)
                 self._on_change()
 
     def take_counts(self, counts: Mapping[str, int] | None) -> None:

@@ -88,8 +88,11 @@ class View:
         """The proxy's word comes first: a back end goes by that. The worker's makes it precise, or stands beside it."""
         told = self._telling.of(row.id)
         if row.qr_code is not None:
-            return Badge("Waiting for a scan", "wait", _SCAN_BY_HAND if self._everybody is None else _SCAN_BY_BUTTON)
+            how = _SCAN_BY_HAND if self._everybody is None else _SCAN_BY_BUTTON
+            return Badge("Waiting for a scan", "wait", f"{_LOGGED_OUT} {how}" if told.logged_out else how)
         badge = _STATES.get((row.status, told.state))
+        if badge is not None and told.logged_out:
+            return attrs.evolve(badge, detail=_LOGGED_OUT)
         if badge is not None:
             return attrs.evolve(badge, detail=told.why) if told.state in _TELLS_WHY else badge
         if row.status == "CONNECTED" and told.state is None and self._telling.hears:
@@ -144,12 +147,14 @@ _STATES = {
     ("CONNECTING", State.OPENING): Badge("Logging in", "wait"),
     ("CONNECTING", State.RECONNECTING): Badge("Reconnecting", "wait"),
     ("CONNECTING", State.RETRYING): Badge("Reconnecting", "wait"),
+    ("DISCONNECTED", State.PAIRING): Badge("Getting a QR code", "wait"),
     ("DISCONNECTED", State.LOGGED_OUT): Badge("Logged out", "bad"),
     ("DISCONNECTED", State.HELD): Badge("On hold", "bad"),
     ("DISCONNECTED", None): Badge("Waiting for the worker", "wait"),
 }
-_TELLS_WHY = {State.RECONNECTING, State.RETRYING, State.LOGGED_OUT, State.HELD}
+_TELLS_WHY = {State.RECONNECTING, State.RETRYING, State.HELD}
 
+_LOGGED_OUT = "The phone logged this device out."
 _SCAN_BY_HAND = "On your phone: WhatsApp > Linked devices > Link a device."
 _SCAN_BY_BUTTON = "The simulated phone can scan this code."
 

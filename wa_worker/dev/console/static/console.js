@@ -52,10 +52,14 @@ function listen() {
     document.body.dataset.events = events;
     for (const [id, text] of Object.entries(html)) take(byId(id), text);
     tell("live", "Live", true);
+    document.body.classList.remove("stale");
+    if (byId("notice").textContent === LOST) notify("", true);
   };
   stream.onerror = () => {
     const over = stream.readyState === EventSource.CLOSED;
-    tell("live", over ? "Not live: close other pages of the console and reload" : "Lost the console, trying again", false);
+    document.body.classList.add("stale");
+    if (!over) notify(LOST, false);
+    tell("live", over ? "Not live: close other pages of the console and reload" : "Not live, trying again", false);
   };
 }
 
@@ -70,12 +74,24 @@ function tell(id, text, good) {
   byId(id).className = good ? "good" : "bad";
 }
 
+const LOST = "The dev console does not answer: is wa-worker dev still running?";
 let fading = 0;
 
 function notify(text, good) {
   tell("notice", text, good);
   clearTimeout(fading);
   if (good) fading = setTimeout(tell, 6000, "notice", "", true); // a problem stays until the next action
+}
+
+const dismiss = byId("dismiss");
+let cameFrom = null; // what had the focus before it
+dismiss.hidden = false;
+dismiss.addEventListener("focus", (event) => { cameFrom = event.relatedTarget; });
+dismiss.addEventListener("click", clear);
+
+function clear() {
+  if (document.activeElement === dismiss) (cameFrom?.isConnected ? cameFrom : byId("conversation")).focus({ preventScroll: true });
+  notify("", true);
 }
 
 document.addEventListener("submit", async (event) => {
@@ -93,12 +109,13 @@ document.addEventListener("submit", async (event) => {
     if (answer.ok && go) location.assign(go);
     for (const [field, value] of fields) if (answer.ok && field.value === value) field.value = "";
   } catch {
-    notify("The dev console does not answer: is wa-worker dev still running?", false);
+    notify(LOST, false);
   }
   delete form.dataset.busy;
 });
 
 document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") clear();
   if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.matches("textarea")) return;
   event.preventDefault();
   event.target.form.requestSubmit();
