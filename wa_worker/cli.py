@@ -43,6 +43,21 @@ def run() -> None:
     run_worker(HOST_COMMAND)
 
 
+_SIMULATION = ("zxingcpp", "trustme", "waton", "wsproto", "cryptography")
+
+
+def _need_extra(modules: Sequence[str]) -> None:
+    """Ends with 1 and what to do, unless these modules of the `dev` extra are there."""
+    try:
+        for module in modules:
+            import_module(module)
+    except ModuleNotFoundError as error:
+        click.echo(
+            f"error: {error.name} is not installed. In a clone of the repository: pip install '.[dev]'", err=True
+        )
+        sys.exit(1)
+
+
 @cli.command()
 @click.option("--simulate", is_flag=True, help="A simulated WhatsApp, phone and contacts: no phone, no internet.")
 @click.option(
@@ -74,13 +89,7 @@ def dev(
     """
     if once and not simulate:
         raise click.UsageError("--once needs --simulate")
-    needed = ("zxingcpp", "trustme", "waton", "wsproto", "cryptography") if simulate else ("zxingcpp",)
-    try:
-        for module in needed:
-            import_module(module)
-    except ModuleNotFoundError as error:
-        click.echo(f"error: {error.name} is not installed. This command needs: pip install 'wa-worker[dev]'", err=True)
-        sys.exit(1)
+    _need_extra(_SIMULATION if simulate else ("zxingcpp",))
     if simulate and sys.platform != "linux":
         click.echo("error: the simulated WhatsApp works on Linux only. Without --simulate this works here.", err=True)
         sys.exit(1)
@@ -219,8 +228,9 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
 def bench(sizes: tuple[int, ...], only: tuple[str, ...], quick: bool, output: Path | None) -> None:
     """Measure the worker on the simulated WhatsApp: memory, CPU, throughput, latency, recovery.
 
-    Takes about ten minutes; progress goes to stderr, the table to stdout. Needs the `dev` extra.
+    Takes about ten minutes; progress goes to stderr, the table to stdout. Needs the `dev` extra, and Linux.
     """
+    _need_extra(_SIMULATION)
     import trio
 
     from wa_worker.dev.bench.run import run_bench

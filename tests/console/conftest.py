@@ -75,7 +75,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     driver = shutil.which("chromedriver")
     if browser is None or driver is None:
         pytest.skip("needs chromium and chromedriver (apt-get install chromium-driver)")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium (pip install 'wa-worker[test]')")
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium (pip install '.[test]')")
     options = webdriver.ChromeOptions()
     options.binary_location = browser
     for option in (

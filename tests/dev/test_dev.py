@@ -259,11 +259,12 @@ async def test_a_taken_port_is_one_clear_line(option: str) -> None:
     assert dev.output == f"error: cannot listen on port {port}: Address already in use. Give another {option}.\n"
 
 
-def test_without_the_extra_it_says_what_to_install() -> None:
-    code = "import sys; sys.modules['waton'] = None; from wa_worker.cli import cli; cli(['dev', '--simulate'])"
+@pytest.mark.parametrize("command", [["dev", "--simulate"], ["bench", "--quick"]], ids=lambda command: command[0])
+def test_without_the_extra_it_says_what_to_install(command: list[str]) -> None:
+    code = f"import sys; sys.modules['waton'] = None; from wa_worker.cli import cli; cli({command})"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert run.returncode == 1
-    assert run.stderr == "error: waton is not installed. This command needs: pip install 'wa-worker[dev]'\n"
+    assert run.stderr == "error: waton is not installed. In a clone of the repository: pip install '.[dev]'\n"
 
 
 def test_once_is_for_the_simulation() -> None:
