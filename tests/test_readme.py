@@ -1,4 +1,4 @@
-"""The README's settings are the program's settings; its links and one-line commands lead somewhere."""
+"""The README's settings are the program's settings; its links, anchors and one-line commands lead somewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from wa_worker.config import Settings
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`|(required|obrigatória)) \|", re.MULTILINE)
 
 
@@ -49,12 +49,25 @@ def test_the_defaults_in_the_table_are_accepted_as_they_stand() -> None:
     assert Settings.from_environ({**required, **written}) == Settings.from_environ(required)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def _prose(page: Path) -> str:
+    return re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+
+
+def _anchors(page: Path) -> set[str]:
+    """The headings as GitHub makes anchors of them: lower case, hyphens for spaces, no punctuation."""
+    headings = re.findall(r"^#+ (.*)$", _prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
-    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
-    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
-        if "://" not in target:
-            assert (page.parent / target).exists(), target
+    for target in re.findall(r"\]\(([^)\s]+)\)", _prose(page)):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        there = page.parent / path if path else page
+        assert there.exists(), target
+        assert not anchor or anchor in _anchors(there), target
 
 
 @pytest.mark.parametrize("command", ["wa-worker dev --simulate", "python -m pytest"])
