@@ -1,4 +1,4 @@
-"""The instances that run: started, released and cancelled by discovery, each with its own scope (design P4)."""
+"""The instances that run: started, released and cancelled by discovery, each with its own scope (P4)."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def instance_id(text: object) -> InstanceId:
-    """The id as a type, if it is a plain, safe file name (design section 2).
+    """The id as a type, if it is a plain, safe file name (docs/contract.md).
 
     Raises ValueError otherwise: such an id must never reach the disk.
     """

@@ -1,4 +1,4 @@
-"""Proxy JSON to models and back (contract v1, design section 2). Pure; the only place that knows the wire's names.
+"""Proxy JSON to models and back (docs/contract.md). Pure; the only place that knows the wire's names.
 
 Tolerant where the contract says so (bare list or `{"instances": [...]}`), strict in the rows: a row that is not a
 model is returned beside the good ones with its reason, never raised into a loop (P4).

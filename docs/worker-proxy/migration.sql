@@ -106,7 +106,7 @@ create or replace trigger wa_messages_touch before update on public.wa_messages
 
 -- GET /disconnected-instances: [{"id"}].
 -- One that was switched off while connected is listed too: the worker then announces CONNECTED, is told that the
--- instance is gone, and stops at once rather than at its next change of status.
+-- instance is gone, and stops at once rather than when the worker next posts its status, up to ten minutes later.
 create or replace function public.wa_disconnected_instances() returns jsonb
 language sql stable set search_path = '' as $$
   select coalesce(jsonb_agg(jsonb_build_object('id', id) order by id), '[]')
