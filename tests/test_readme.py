@@ -70,6 +70,21 @@ def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in _anchors(there), target
 
 
+def _targets(page: Path) -> set[str]:
+    """Where its links lead, and what its code blocks hold."""
+    links = {target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", _prose(page)) if "://" not in target}
+    blocks = re.findall(r"```.*?```", page.read_text(), flags=re.DOTALL)
+    return {str((page.parent / link).resolve()) for link in links} | set(blocks)
+
+
+def test_the_portuguese_page_keeps_up_with_the_readme() -> None:
+    ours, theirs = _targets(ROOT / "README.md"), _targets(ROOT / "docs" / "leia-me.md")
+    assert ours - theirs == {str(ROOT / "docs" / "leia-me.md")}
+    english, portuguese = (ROOT / "README.md").read_text(), (ROOT / "docs" / "leia-me.md").read_text()
+    commands = set(re.findall(r"`(?:wa-worker|docker) [^`]+`", english))
+    assert {command for command in commands if command not in portuguese} == set()
+
+
 @pytest.mark.parametrize("command", ["wa-worker dev --simulate", "python -m pytest"])
 @pytest.mark.parametrize("page", ["README.md", "docs/leia-me.md"])
 def test_the_commands_are_one_line_and_set_everything_up(page: str, command: str) -> None:
