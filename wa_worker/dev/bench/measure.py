@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -19,8 +20,12 @@ class Usage:
     pss: float
     threads: int
     descriptors: int
-    switches: int
-    """Voluntary context switches so far: each is a wake-up that went back to sleep."""
+    switches: Mapping[str, int]
+    """Voluntary context switches so far, by thread: each is a wake-up that went back to sleep."""
+
+    def wake_ups_since(self, before: Usage) -> int:
+        """Those of threads that have ended meanwhile are not known."""
+        return sum(switches - before.switches.get(thread, 0) for thread, switches in self.switches.items())
 
 
 def usage(pid: int) -> Usage:
@@ -34,7 +39,7 @@ def usage(pid: int) -> Usage:
         pss=rollup["Pss"] / 1024,
         threads=int(fields[17]),
         descriptors=len(list((root / "fd").iterdir())),
-        switches=sum(_switches(task) for task in (root / "task").iterdir()),
+        switches={task.name: _switches(task) for task in (root / "task").iterdir()},
     )
 
 

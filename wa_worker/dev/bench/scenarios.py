@@ -43,7 +43,7 @@ async def idle(bed: Bed, instances: int, seconds: float) -> list[Row]:
             )
         await bed.all_connected()
         boot = trio.current_time() - running.started
-        await trio.sleep(3)  # let the boot's own work end
+        await trio.sleep(12)  # the boot's own work ends, and idle threads go after ten
         before, cpu, began = usage(running.pid), own_cpu(), time.monotonic()
         await trio.sleep(seconds)
         after, elapsed = usage(running.pid), time.monotonic() - began
@@ -53,7 +53,7 @@ async def idle(bed: Bed, instances: int, seconds: float) -> list[Row]:
             Row("idle", condition, "memory (RSS)", after.rss, "MB"),
             Row("idle", condition, "memory (PSS)", after.pss, "MB"),
             Row("idle", condition, "CPU", 100 * (after.cpu - before.cpu) / elapsed, "% of a core"),
-            Row("idle", condition, "wake-ups", (after.switches - before.switches) / elapsed, "/s"),
+            Row("idle", condition, "wake-ups", after.wake_ups_since(before) / elapsed, "/s"),
             Row("idle", condition, "threads", after.threads, ""),
             Row("idle", condition, "descriptors", after.descriptors, ""),
             Row("idle", condition, "CPU of the bench itself", 100 * (own_cpu() - cpu) / elapsed, "% of a core"),
