@@ -273,17 +273,17 @@ class Store:
         """In the order in which they were queued; only the last so many if wished."""
         rows = self._db.execute(
             'SELECT id, instance_id, "to", body, status, wa_message_id, error, marks, queued_at, sent_at '
-            "FROM messages WHERE ?1 IS NULL OR instance_id = ?1 ORDER BY seq DESC LIMIT ?2",
-            (instance_id, -1 if last is None else last),
+            "FROM messages WHERE :instance IS NULL OR instance_id = :instance ORDER BY seq DESC LIMIT :last",
+            {"instance": instance_id, "last": -1 if last is None else last},
         )
         return [MessageRow(*row) for row in rows][::-1]
 
     def queued(self, instance_id: str) -> list[dict[str, Any]]:
         """GET /queued-messages: oldest first, at most `page_size`; none for an unknown instance."""
         rows = self._db.execute(
-            "SELECT id, \"to\", body FROM messages WHERE instance_id = ?1 AND status = 'queued' "
-            "AND EXISTS (SELECT 1 FROM instances WHERE id = ?1) ORDER BY seq LIMIT ?2",
-            (instance_id, -1 if self.page_size is None else self.page_size),
+            "SELECT id, \"to\", body FROM messages WHERE instance_id = :instance AND status = 'queued' "
+            "AND EXISTS (SELECT 1 FROM instances WHERE id = :instance) ORDER BY seq LIMIT :most",
+            {"instance": instance_id, "most": -1 if self.page_size is None else self.page_size},
         )
         return [{"id": id_, "to": to, "body": body} for id_, to, body in rows]
 
@@ -335,8 +335,8 @@ class Store:
         """In the order in which they first arrived; only the last so many if wished."""
         rows = self._db.execute(
             'SELECT seq, instance_id, "from", "to", body, wa_message_id, payload, times_posted, received_at '
-            "FROM inbound WHERE ?1 IS NULL OR instance_id = ?1 ORDER BY seq DESC LIMIT ?2",
-            (instance_id, -1 if last is None else last),
+            "FROM inbound WHERE :instance IS NULL OR instance_id = :instance ORDER BY seq DESC LIMIT :last",
+            {"instance": instance_id, "last": -1 if last is None else last},
         )
         return [InboundRow(*(*row[:6], json.loads(row[6]), *row[7:])) for row in rows][::-1]
 
@@ -344,14 +344,14 @@ class Store:
 
     def count_messages(self, status: MessageStatus | None = None, *, instance_id: str | None = None) -> int:
         return self._count(
-            "messages WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR instance_id = ?2)",
-            (status, instance_id),
+            "messages WHERE (:status IS NULL OR status = :status) AND (:instance IS NULL OR instance_id = :instance)",
+            {"status": status, "instance": instance_id},
         )
 
     def count_inbound(self, instance_id: str | None = None) -> int:
-        return self._count("inbound WHERE ?1 IS NULL OR instance_id = ?1", (instance_id,))
+        return self._count("inbound WHERE :instance IS NULL OR instance_id = :instance", {"instance": instance_id})
 
-    def _count(self, what: str, values: tuple[str | None, ...]) -> int:
+    def _count(self, what: str, values: dict[str, str | None]) -> int:
         (rows,) = self._db.execute(f"SELECT count(*) FROM {what}", values).fetchone()
         return cast(int, rows)
 
