@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -48,6 +48,27 @@ _numbers = click.option("--numbers", is_flag=True, help="Show phone numbers and 
 _as_json = click.option("--json", "as_json", is_flag=True, help="JSON, for programs. Times are unix seconds.")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 _instance = click.option("--instance", metavar="ID", help="Only this instance's.")
+
+_Command = Callable[..., None]
+
+
+def _decision(decided_as: Mapping[State, State]) -> Callable[[_Command], _Command]:
+    """The arguments of a command that decides: which messages (those of `_chosen`), and where the journal is."""
+    options = (
+        click.argument("ids", nargs=-1, type=_Id()),
+        click.option("--state", "states", multiple=True, type=_states(*decided_as), help="All of these; asks first."),
+        _instance,
+        _yes,
+        _auth_dir,
+        click.pass_obj,
+    )
+
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @click.command("list")
@@ -129,20 +150,8 @@ def show(
 
 
 @click.command()
-@click.argument("ids", nargs=-1, type=_Id())
-@click.option("--state", "states", multiple=True, type=_states(*RETRIED_AS), help="All of these; asks first.")
-@_instance
-@_yes
-@_auth_dir
-@click.pass_obj
-def retry(
-    environ: Mapping[str, str],
-    ids: tuple[ItemId, ...],
-    states: tuple[str, ...],
-    instance: str | None,
-    yes: bool,
-    auth_dir: Path | None,
-) -> None:
+@_decision(RETRIED_AS)
+def retry(environ: Mapping[str, str], auth_dir: Path | None, **chosen: Any) -> None:
     """Try messages again.
 
     IDS are in:SEQ or out:SEQ, as `list` shows them; or take all with --state.
@@ -156,9 +165,8 @@ def retry(
     A running worker notices within a minute. Exit code 1 if any of them could not be retried.
     """
     with _journal(environ, auth_dir, write=True) as journal:
-        outcomes = _Outcomes(bulk=bool(states))
-        chosen = _chosen(journal, "Retry", ids, states, instance, yes=yes)
-        outcomes.show(journal.retry(chosen))
+        outcomes = _Outcomes(bulk=bool(chosen["states"]))
+        outcomes.show(journal.retry(_chosen(journal, "Retry", **chosen)))
     if outcomes.done[State.DEAD]:
         click.echo("A running worker posts what is pending within a minute.")
     if outcomes.done[State.FAILED] or outcomes.done[State.UNCERTAIN]:
@@ -169,20 +177,8 @@ def retry(
 
 
 @click.command()
-@click.argument("ids", nargs=-1, type=_Id())
-@click.option("--state", "states", multiple=True, type=_states(*DISCARDED_AS), help="All of these; asks first.")
-@_instance
-@_yes
-@_auth_dir
-@click.pass_obj
-def discard(
-    environ: Mapping[str, str],
-    ids: tuple[ItemId, ...],
-    states: tuple[str, ...],
-    instance: str | None,
-    yes: bool,
-    auth_dir: Path | None,
-) -> None:
+@_decision(DISCARDED_AS)
+def discard(environ: Mapping[str, str], auth_dir: Path | None, **chosen: Any) -> None:
     """Give messages up, for good.
 
     IDS are in:SEQ or out:SEQ, as `list` shows them; or take all with --state.
@@ -195,9 +191,8 @@ def discard(
     A running worker notices within a minute. Exit code 1 if any of them could not be discarded.
     """
     with _journal(environ, auth_dir, write=True) as journal:
-        outcomes = _Outcomes(bulk=bool(states))
-        chosen = _chosen(journal, "Discard", ids, states, instance, yes=yes)
-        outcomes.show(journal.discard(chosen))
+        outcomes = _Outcomes(bulk=bool(chosen["states"]))
+        outcomes.show(journal.discard(_chosen(journal, "Discard", **chosen)))
     if outcomes.done[State.UNCERTAIN]:
         click.echo("A running worker tells the proxy within a minute that they failed, if it has /mark-failed.")
     sys.exit(1 if outcomes.refused else 0)
