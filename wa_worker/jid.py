@@ -65,23 +65,9 @@ def _phone(text: str) -> str:
     return digits
 
 
-def bare(jid: str) -> Jid:
-    """The JID without its device or agent part: `5511...:3@s.whatsapp.net` is `5511...@s.whatsapp.net`."""
-    user, _, server = jid.rpartition("@")
-    return Jid(f"{_person(user)}@{server}")
-
-
-def server_of(jid: str) -> str:
-    """What stands behind the '@', or '' if nothing does."""
-    return jid.rpartition("@")[2] if "@" in jid else ""
-
-
 def is_lid(jid: str) -> bool:
-    return server_of(jid) == LID
-
-
-def is_group(jid: str) -> bool:
-    return server_of(jid) == GROUP
+    _, at, server = jid.rpartition("@")
+    return bool(at) and server == LID
 
 
 def masked(text: str) -> str:
