@@ -23,7 +23,8 @@ LAYERS = """
     journal.database journal.holds journal.inbox journal.outbox journal.items journal.review journal.backlog journal
     metrics edge qr volume serving
     whatsapp.libmagic whatsapp.gate whatsapp.reach whatsapp.scouts whatsapp.client whatsapp.lifecycle whatsapp.store
-    whatsapp.translate whatsapp.session whatsapp.pairing whatsapp.pairing_host whatsapp.bridge whatsapp
+    whatsapp.translate whatsapp.receiving whatsapp.session whatsapp.pairing whatsapp.pairing_host whatsapp.bridge
+    whatsapp
     registry status lanes inbox telling outbox life instance discovery fleet vitals health upkeep app
     check.result check.clock check.configuration check.volume check.loading check.libraries check.route check.calling
     check.proxy check.writing check

@@ -11,12 +11,13 @@ from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker.backoff import jittered
 from wa_worker.journal import Inbox
-from wa_worker.metrics import Metrics, Received
+from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId
 from wa_worker.whatsapp import translate
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.reach import FRESH, Reach
+from wa_worker.whatsapp.receiving import receive
 from wa_worker.whatsapp.scouts import Scouts
 from wa_worker.whatsapp.session import Session, open_session
 from wa_worker.whatsapp.store import SessionStore
@@ -85,10 +86,6 @@ class WhatsApp:
     def record(self, instance: InstanceId, data: bytes, me: bytes) -> None:
         """Commits a message that came while the pairing host was logged in. Blocking; raises JournalError."""
         identity = translate.identity(pb.Device.FromString(me))
-        store = self.store(instance)
-        if identity is None:
-            return
-        message = translate.inbound(pb.Message.FromString(data), identity, store.phone_of, store.lid_of)
-        if message is not None:
-            new = self._inbox.record(instance, message)
-            self._metrics.received(Received.NEW if new else Received.REPEATED)
+        if identity is not None:
+            store = self.store(instance)
+            receive(instance, data, identity, store=store, inbox=self._inbox, metrics=self._metrics)

@@ -33,6 +33,7 @@ from wa_worker.whatsapp import lifecycle, translate
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.lifecycle import Report
+from wa_worker.whatsapp.receiving import receive
 from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)
@@ -252,22 +253,21 @@ class Session:
         """Commits a message. WhatsApp believes that we have it, so this does not return before the disk does too."""
         if self.me is None:
             raise AssertionError("a message before the session knows itself")
-        message = translate.inbound(pb.Message.FromString(data), self.me, self._store.phone_of, self._store.lid_of)
-        if message is None:
-            return
-        failing = False
+        failing, new = False, None
         self._in_hand = True
-        while True:
-            try:
-                new = self._inbox.record(self.instance, message)
-                break
-            except JournalError as error:
-                if not failing:
-                    failing = True
-                    self._report(Report(Event.VOLUME_FAILED, str(error)))
-                time.sleep(JOURNAL_RETRY)
-        self._in_hand = False
-        self._metrics.received(Received.NEW if new else Received.REPEATED)
+        try:
+            while new is None:
+                try:
+                    new = receive(
+                        self.instance, data, self.me, store=self._store, inbox=self._inbox, metrics=self._metrics
+                    )
+                except JournalError as error:
+                    if not failing:
+                        failing = True
+                        self._report(Report(Event.VOLUME_FAILED, str(error)))
+                    time.sleep(JOURNAL_RETRY)
+        finally:
+            self._in_hand = False
         if new:
             self._on_new_message()
 
