@@ -179,7 +179,9 @@ class EdgeClient:
             raise EdgeUnavailable(endpoint, f"no complete answer within {CALL_DEADLINE:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             result = "timeout" if isinstance(error, httpx.TimeoutException) else "error"
-            said = quotable(str(error).encode(errors="replace"), private)  # h11 shows what it cannot parse
+            said = str(error)
+            if isinstance(error, httpx.ProtocolError):  # h11 shows what it cannot parse
+                said = quotable(said.encode(errors="replace"), private)
             raise EdgeUnavailable(endpoint, f"{type(error).__name__}: {said or 'no answer'}") from error
         except trio.Cancelled:
             result = "cancelled"
