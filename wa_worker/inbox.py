@@ -17,7 +17,8 @@ CHATS_AT_ONCE = 16
 """With a proxy that answers in 100 ms: 160 messages/s."""
 
 BATCH = 32
-"""Messages of a chat read at once: bounds memory, whatever the backlog."""
+"""Messages of a chat read and posted before another chat has its turn: bounds memory and waiting, whatever the
+backlog."""
 
 REJECTIONS = 3
 """Final refusals of a message before it is set aside as dead, with the proxy's answer."""
@@ -39,13 +40,9 @@ class InboxCourier:
         await self._lanes.run()
 
     async def _post_chat(self, chat: int) -> None:
-        while True:
-            batch = await trio.to_thread.run_sync(self._inbox.pending, chat, BATCH)
-            for row in batch:
-                structlog.contextvars.bind_contextvars(instance=row.instance)  # of this lane's task
-                await self._post(row)
-            if not batch:
-                return
+        for row in await trio.to_thread.run_sync(self._inbox.pending, chat, BATCH):
+            structlog.contextvars.bind_contextvars(instance=row.instance)  # of this lane's task
+            await self._post(row)
 
     async def _post(self, row: PendingInbound) -> None:
         try:

@@ -2,7 +2,8 @@
 
 A lane is what must stay in order (a chat, or a single row). What waits is on disk; memory holds only the lanes at
 work and those that rest after a failure. When several lanes fail in a row nothing is wrong with them but with the
-proxy: then one lane at a time finds out, with growing pauses, and the first success sets all free.
+proxy: then one lane at a time finds out, with growing pauses, those first that have not failed yet; the first answer
+that is no outage sets all free.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ and cannot ring in this one."""
 
 class Lanes:
     """`find(after, limit)` names lanes with rows, ascending, blocking: it is called on a thread. `work(lane)` does
-    one lane until it is empty; it raises EdgeError when the proxy is to be tried again later.
+    one lane for a while, then it is the others' turn; it raises EdgeError when the proxy is to be tried again later.
 
     `stubborn` is the policy for refusals that are about the row and not about the proxy."""
 
@@ -99,15 +100,20 @@ class Lanes:
                 if self._places() <= 0:
                     return
                 self._cursor = lane
-                if lane not in self._busy and (self._down or self._rested(lane)):
-                    self._busy.add(lane)
-                    nursery.start_soon(self._do, lane)
+                if lane not in self._busy and self._may_try(lane):
+                    self._start(lane, nursery)
             if len(found) < SCAN:
                 self._cursor = 0
                 if wrapped:
                     self._forget(unseen - self._busy)
-                    return
+                    break
                 wrapped = True
+        if self._down and self._places() > 0:  # all have failed: the one that has waited longest
+            self._start(min(self._resting, key=lambda lane: self._resting[lane][0]), nursery)
+
+    def _start(self, lane: int, nursery: trio.Nursery) -> None:
+        self._busy.add(lane)
+        nursery.start_soon(self._do, lane)
 
     def _forget(self, lanes: set[int]) -> None:
         """Another process took their rows (a person discarded them): nothing is left that could try or succeed."""
@@ -120,7 +126,9 @@ class Lanes:
             return self._width - len(self._busy)
         return 0 if self._busy or trio.current_time() < self._outage_until else 1
 
-    def _rested(self, lane: int) -> bool:
+    def _may_try(self, lane: int) -> bool:
+        if self._down:
+            return lane not in self._resting  # one that fails whatever the others do must not stand in their way
         until, _ = self._resting.get(lane, (0.0, 0))
         return until <= trio.current_time()
 
@@ -142,6 +150,8 @@ class Lanes:
         log.warning(
             "not handed to the proxy, will retry", what=self._name, endpoint=error.endpoint, reason=error.detail
         )
+        if not error.is_outage:
+            self._answered()
         _, times = self._resting.get(lane, (0.0, 0))
         pause = error.retry_after or (RETRY if error.is_outage else self._stubborn).delay(times)
         self._resting[lane] = (trio.current_time() + pause, times + 1)
@@ -153,10 +163,14 @@ class Lanes:
 
     def succeeded(self, lane: int) -> None:
         """The proxy took something of this lane: its pauses start anew, though it may not be empty yet. After an outage
-        every lane may try at once."""
+        every lane may try again."""
         self._resting.pop(lane, None)
+        self._answered()
+
+    def _answered(self) -> None:
+        """The proxy is there, whatever it said of this lane."""
         if self._down:
-            self._resting.clear()
+            self.wakeup.ring()
         self._failed_since_success.clear()
         self._outages = 0
 
@@ -171,33 +185,35 @@ class GroupCommit(Generic[T]):
         self._commit = commit
         self._waiting: list[T] = []
         self._done = trio.Event()
-        self._leading = False
+        self._turn = trio.Lock()  # who commits for the others changes: nobody does it for as long as they have work
 
     async def add(self, item: T) -> None:
         """Returns when `item` is on disk. Not cancellable for the moment that takes; while the journal cannot
         commit it keeps trying, and then a cancel ends it."""
         self._waiting.append(item)
         done = self._done
-        if self._leading:
-            await done.wait()
-            return
-        self._leading = True
+        with trio.CancelScope(shield=True):
+            await self._turn.acquire()
         try:
-            while self._waiting:
-                items, self._waiting = self._waiting, []
-                done, self._done = self._done, trio.Event()
-                await self._persist(items)
-                done.set()
+            if not done.is_set():
+                await self._persist()
         finally:
-            self._leading = False
+            self._turn.release()
 
-    async def _persist(self, items: list[T]) -> None:
+    async def _persist(self) -> None:
+        items, self._waiting = self._waiting, []
+        done, self._done = self._done, trio.Event()
         while True:
             try:
                 with trio.CancelScope(shield=True):
                     await trio.to_thread.run_sync(self._commit, items)
             except JournalError as error:
                 log.error("the journal cannot commit, trying again", reason=str(error))
-                await trio.sleep(0.5)
+                try:
+                    await trio.sleep(0.5)
+                except trio.Cancelled:
+                    self._waiting[:0] = items  # the next in turn tries once more
+                    raise
             else:
+                done.set()
                 return
