@@ -450,6 +450,56 @@ def test_an_intent_is_taken_back_even_if_the_disk_is_slow_to_take_it(journal: Jo
         assert admit(journal, 1).due == (1,)
 
 
+@attrs.define
+class Upkeep:
+    """A session that accepts everything, while rows that have waited for long are forgotten."""
+
+    journal: Journal
+    copies: list[str] = attrs.Factory(list)
+
+    def send(self, to: Jid, text: str) -> Accepted:
+        self.copies.append(text)
+        self.journal.outbox.purge(-1)
+        return Accepted(WaMessageId("W"), 0)
+
+
+def test_what_is_forgotten_in_the_middle_of_its_batch_is_sent_once_all_the_same(journal: Journal) -> None:
+    """Rows that waited for a week, say while the account was banned, go out just when upkeep comes round."""
+    upkeep = Upkeep(journal)
+    queued = [QueuedMessage(n, ANA, str(n)) for n in range(3)]
+    for _poll in range(2):
+        Dispatch(SHOP, queued, [], time.time(), journal.outbox, upkeep, True, lambda: None).run()
+    assert upkeep.copies == ["0", "1", "2"]
+    assert set(states(journal).values()) == {"sent"}
+
+
+# --- the clock is set back
+
+
+def set_back(journal: Journal, seconds: float) -> None:
+    """What is in the ledger looks as if it had been written that much later."""
+    with journal.database.transaction() as sql:
+        sql.execute("UPDATE outbox SET changed_at = changed_at + ?, not_before = not_before + ?", (seconds, seconds))
+
+
+def test_a_pause_is_not_prolonged_by_a_clock_that_is_set_back(journal: Journal) -> None:
+    admit(journal, 1)
+    send(journal, 1, SendState.WAITING, error="later", pause=10.0)
+    assert admit(journal, 1).due == ()
+    set_back(journal, YEAR)
+    assert admit(journal, 1).due == (1,)
+
+
+def test_a_lost_mark_is_noticed_though_the_clock_was_set_back(journal: Journal) -> None:
+    admit(journal, 1)
+    send(journal, 1, SendState.SENT, wa_id=WaMessageId("A"))
+    journal.outbox.told([1])
+    set_back(journal, YEAR)
+    assert admit(journal, 1) == Admission((), {}, 1, 0)
+    journal.outbox.told([1])
+    assert admit(journal, 1, at=time.time() - 1) == Admission((), {}, 0, 0), "but once"
+
+
 # --- holds
 
 

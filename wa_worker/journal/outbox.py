@@ -93,10 +93,12 @@ class Outbox:
         `listed_at` (unix seconds) is when the poll began: a row marked before that and listed all the same means
         that the proxy lost the mark, so it is marked again. Order within a chat is kept: behind a message that
         waits for its pause, or that an earlier session is still sending, the others of its chat wait too.
+
+        A row from the future was written before the clock was set back: its pause counts as over, its mark as old.
         """
-        now = time.time()
         keys = {key_of(message_id): message_id for message_id in batch}
         with self._database.transaction() as sql:
+            now = time.time()
             known = {row[0]: row[1:] for row in _select(sql, instance, keys)}
             fresh = [
                 (instance, key, batch[message_id], now, now) for key, message_id in keys.items() if key not in known
@@ -114,15 +116,16 @@ class Outbox:
             for key, message_id in keys.items():
                 state, tries, not_before, changed_at = known.get(key, ("waiting", 0, 0.0, now))
                 chat = batch[message_id]
-                if state == "waiting" and not_before <= now and chat not in blocked:
+                future = changed_at > now
+                if state == "waiting" and (not_before <= now or future) and chat not in blocked:
                     due.append(message_id)
                     attempts[message_id] = tries
                 elif state in ("waiting", "intent") and chat is not None:
                     blocked.add(chat)
                 elif state == "uncertain":
                     held += 1
-                elif (state == "marked" and changed_at < listed_at) or (
-                    state == "failed" and changed_at < listed_at - TELL_AGAIN
+                elif (state == "marked" and (changed_at < listed_at or future)) or (
+                    state == "failed" and (changed_at < listed_at - TELL_AGAIN or future)
                 ):
                     again.append(key)
             sql.executemany(
@@ -157,11 +160,18 @@ class Outbox:
                     ),
                 )
             if intent is not None:
-                sql.execute(
+                key = key_of(intent)
+                found = sql.execute(
                     "UPDATE outbox SET state = ?, attempts = attempts + ?, changed_at = ?"
                     " WHERE instance = ? AND message_id = ?",
-                    ("waiting" if undo else "intent", -1 if undo else 1, now, instance, key_of(intent)),
-                )
+                    ("waiting" if undo else "intent", -1 if undo else 1, now, instance, key),
+                ).rowcount
+                if not found and not undo:  # it had waited for so long that it was purged since it was admitted
+                    sql.execute(
+                        "INSERT INTO outbox (instance, message_id, state, attempts, created_at, changed_at)"
+                        " VALUES (?, ?, 'intent', 1, ?, ?)",
+                        (instance, key, now, now),
+                    )
 
     def to_tell(self, after: int, limit: int) -> list[Telling]:
         """What the proxy has yet to hear, by `seq` above `after`."""
