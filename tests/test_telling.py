@@ -1,43 +1,117 @@
-"""The teller's memory: what the proxy has heard of leaves nothing behind."""
+"""Marks, against a real journal and a real proxy: what is told is forgotten, what is refused holds nothing up."""
 
 from __future__ import annotations
 
+import gc
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+import attrs
 import trio
 
-from wa_worker.dev.proxy import Fault, open_proxy
-from wa_worker.edge import open_edge_client
-from wa_worker.journal import SendState, Settled, open_journal
+from wa_worker.dev.proxy import Fault, ReferenceProxy, open_proxy
+from wa_worker.edge import EdgeClient, open_edge_client
+from wa_worker.journal import Journal, SendState, Settled, Telling, open_journal
 from wa_worker.metrics import Metrics
-from wa_worker.models import InstanceId, Jid, Secret, WaMessageId
+from wa_worker.models import Accepted, InstanceId, Jid, MessageId, Secret, WaMessageId
+from wa_worker.outbox import MARKS_GRACE, run_outbox
+from wa_worker.pace import Pace
 from wa_worker.telling import Teller
 
 SHOP = InstanceId("shop")
-ROWS = 400
+ANA = Jid("5511988880001@s.whatsapp.net")
 
 
-async def test_what_has_been_told_is_forgotten(tmp_path: Path) -> None:
-    with open_journal(tmp_path / "journal.db") as journal:
-        async with (
-            open_proxy(secret="s") as proxy,
-            open_edge_client(proxy.url, Secret("s"), longest_poll=1, metrics=Metrics()) as edge,
-            trio.open_nursery() as nursery,
-        ):
-            proxy.store.add_instance(SHOP)
-            rows = proxy.store.queue_many(SHOP, [("5511988880002", f"m{n}") for n in range(ROWS)])
-            proxy.faults.set("mark-sent", Fault(delay=0.01))  # so that rows are looked for while calls are under way
-            teller = Teller(journal.outbox, edge)
-            nursery.start_soon(teller.run)
-            for row in rows:
-                journal.outbox.admit(SHOP, {row: Jid("5511988880002@s.whatsapp.net")}, listed_at=0)
-                journal.outbox.step(SHOP, [Settled(row, SendState.SENT, WaMessageId(f"wa{row}"))], None)
-                teller.wakeup.ring()
-                await trio.lowlevel.checkpoint()
-            with trio.fail_after(30):
-                await teller.settled(SHOP)
-            assert all(message.status == "sent" for message in proxy.store.messages(SHOP))
-            with trio.fail_after(5):
-                while teller._found:  # noqa: ASYNC110 - nothing tells
-                    await trio.sleep(0.01)
-            nursery.cancel_scope.cancel()
+@attrs.frozen
+class Stage:
+    proxy: ReferenceProxy
+    edge: EdgeClient
+    journal: Journal
+    teller: Teller
+
+    def sent(self, message_id: MessageId) -> None:
+        """WhatsApp has accepted it."""
+        self.journal.outbox.admit(SHOP, {message_id: ANA}, listed_at=time.time())
+        self.journal.outbox.step(SHOP, [Settled(message_id, SendState.SENT, WaMessageId("W"))], None)
+        self.teller.wakeup.ring()
+
+
+@asynccontextmanager
+async def stage(folder: Path) -> AsyncIterator[Stage]:
+    async with (
+        open_proxy(secret="s") as proxy,
+        open_edge_client(proxy.url, Secret("s"), longest_poll=1, metrics=Metrics()) as edge,
+    ):
+        proxy.store.add_instance(SHOP)
+        with open_journal(folder / "journal.db") as journal:
+            yield Stage(proxy, edge, journal, Teller(journal.outbox, edge))
+
+
+def tellings() -> int:
+    gc.collect()
+    return sum(isinstance(thing, Telling) for thing in gc.get_objects())
+
+
+async def test_what_was_told_is_not_kept_in_memory(tmp_path: Path, nursery: trio.Nursery) -> None:
+    """A mark under way is found again whenever a bell rings for another one."""
+    async with stage(tmp_path) as on:
+        ids = on.proxy.store.queue_many(SHOP, [(ANA, str(n)) for n in range(120)])
+        on.proxy.faults.set("mark-sent", Fault(delay=0.05))
+        nursery.start_soon(on.teller.run)
+        before = tellings()
+        for message_id in ids:
+            on.sent(message_id)
+            await trio.sleep(0.01)
+        with trio.fail_after(30):
+            await on.teller.settled(SHOP)
+        on.teller.wakeup.ring()
+        await trio.sleep(0.5)
+        assert tellings() - before <= 5
+        nursery.cancel_scope.cancel()
+
+
+@attrs.define
+class Open:
+    """A session that accepts everything."""
+
+    texts: list[str] = attrs.Factory(list)
+
+    def send(self, to: Jid, text: str) -> Accepted:
+        self.texts.append(text)
+        return Accepted(WaMessageId(f"W{len(self.texts)}"), 0)
+
+
+async def test_a_mark_that_the_proxy_never_takes_delays_no_other_message(tmp_path: Path, nursery: trio.Nursery) -> None:
+    async with stage(tmp_path) as on:
+        on.sent("deleted at the proxy")  # which answers 404
+        session = Open()
+        nursery.start_soon(on.teller.run)
+        async with trio.open_nursery() as sending:
+            sending.start_soon(
+                partial(
+                    run_outbox,
+                    SHOP,
+                    session,
+                    edge=on.edge,
+                    outbox=on.journal.outbox,
+                    pace=Pace(0.1, 0.1),
+                    resend_uncertain=True,
+                    connected=trio.lowlevel.checkpoint,
+                    on_progress=on.teller.wakeup.ring,
+                    on_settled=lambda _settled: None,
+                    marks_settled=on.teller.settled,
+                    threads=nursery,
+                )
+            )
+            started = trio.current_time()
+            for n in range(5):
+                on.proxy.store.queue(SHOP, ANA, str(n))
+                with trio.fail_after(30):
+                    await on.proxy.wait_for(lambda s: not s.queued(SHOP))
+            assert trio.current_time() - started < MARKS_GRACE
+            sending.cancel_scope.cancel()
+        assert session.texts == ["0", "1", "2", "3", "4"]
+        nursery.cancel_scope.cancel()

@@ -181,7 +181,7 @@ async def run_outbox(
     connected: Callable[[], Awaitable[None]],
     on_progress: Callable[[], None],
     on_settled: Callable[[Settled], None],
-    marks_settled: Callable[[InstanceId], Awaitable[None]],
+    marks_settled: Callable[[InstanceId, float], Awaitable[None]],
     threads: trio.Nursery,
 ) -> None:
     """Polls and sends until cancelled; `connected()` returns once the instance is.
@@ -212,7 +212,7 @@ async def run_outbox(
                 log.error("nothing is sent while the journal cannot commit", instance=instance, reason=str(error))
         if sent:
             with trio.move_on_after(MARKS_GRACE):
-                await marks_settled(instance)
+                await marks_settled(instance, listed_at)  # not older ones, which the proxy may refuse for ever
         else:
             await pace.wait()
 

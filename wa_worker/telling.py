@@ -40,18 +40,19 @@ class Teller:
         """Until cancelled. A call under way then is repeated at the next start: marking twice is harmless."""
         await self._lanes.run()
 
-    async def settled(self, instance: InstanceId) -> None:
-        """Returns when the proxy has heard all there is to tell of an instance."""
+    async def settled(self, instance: InstanceId, since: float = 0.0) -> None:
+        """Returns when the proxy has heard what there is to tell of an instance since then (unix seconds)."""
         while True:
             self._committed.arm()
-            if not await trio.to_thread.run_sync(self._outbox.has_untold, instance):
+            if not await trio.to_thread.run_sync(self._outbox.has_untold, instance, since):
                 return
             await self._committed.wait()
 
     def _find(self, after: int, limit: int) -> list[int]:
         rows = {row.seq: row for row in self._outbox.to_tell(after, limit)}
+        # a row whose mark is under way is found again, and not taken once that has been told
         last = max(rows) if len(rows) == limit else math.inf
-        for seq in list(self._found):  # a row may be found once more while its call is under way
+        for seq in list(self._found):  # a copy: tasks take rows out while this thread looks
             if after < seq <= last and seq not in rows:
                 self._found.pop(seq, None)
         self._found.update(rows)

@@ -195,14 +195,14 @@ class Outbox:
                 [(now, seq) for seq in seqs],
             )
 
-    def has_untold(self, instance: InstanceId) -> bool:
-        """Whether the proxy has yet to hear of a send or failure of this instance."""
+    def has_untold(self, instance: InstanceId, since: float = 0.0) -> bool:
+        """Whether the proxy has yet to hear of a send or failure of this instance, recorded since (unix seconds)."""
         with self._database.reading() as sql:
             return bool(
                 sql.execute(
-                    "SELECT EXISTS (SELECT 1 FROM outbox WHERE instance = ?"
+                    "SELECT EXISTS (SELECT 1 FROM outbox WHERE instance = ? AND changed_at >= ?"
                     " AND (state = 'sent' OR (state = 'failed' AND told = 0)))",
-                    (instance,),
+                    (instance, since),
                 ).fetchone()[0]
             )
 
