@@ -198,6 +198,7 @@ def test_the_keyboard_is_enough(page: Page, dev: Dev) -> None:
         page.press(TAB)
         visible = "return getComputedStyle(document.activeElement).outlineStyle"
         assert page.run(visible) == "solid", page.focused()
+        assert page.run(RING_IS_WHOLE), page.focused()
     page.press("by keyboard", ENTER)
     page.wait(lambda: page.bodies()[-1] == "You said: by keyboard")
     assert page.focused() == "body"
@@ -292,6 +293,12 @@ def no_wider_than_the_screen(page: Page) -> None:
     width, screen = page.run("return [document.documentElement.scrollWidth, window.innerWidth]")
     assert width <= screen
 
+
+RING_IS_WHOLE = """
+const column = document.activeElement.closest(".instances, .chats");
+const edges = (element) => element.getBoundingClientRect();
+return !column || edges(document.activeElement).left - 4 >= edges(column).left;
+"""
 
 CONTRASTS = """
 const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);

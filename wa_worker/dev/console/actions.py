@@ -77,8 +77,8 @@ class Actions:
         except ValueError as error:
             raise CannotDoError(f"Not added: {error}.") from error
         if not self._store.add_instance(instance):
-            raise CannotDoError(f"Not added: there is an instance {instance} already.")
-        return Done(f"{instance} was added. The worker asks for its instances every second.")
+            raise CannotDoError(f"Not added: there is an instance {_named(instance)} already.")
+        return Done(f"{_named(instance)} was added. The worker asks for its instances every second.")
 
     async def _connect(self, fields: Fields) -> Done:
         instance = _instance(fields)
@@ -152,7 +152,7 @@ def _instance(fields: Fields) -> str:
 
 
 def _named(instance: str) -> str:
-    return plain(instance) or "without a name"
+    return plain(instance, 40) or "without a name"
 
 
 def _body(fields: Fields) -> str:
