@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 
 import attrs
+import click
 import pytest
 
+from wa_worker.cli import cli
 from wa_worker.config import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -68,6 +70,12 @@ def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
         there = page.parent / path if path else page
         assert there.exists(), target
         assert not anchor or anchor in _anchors(there), target
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/leia-me.md"])
+def test_the_tools_are_the_commands_in_the_order_of_help(page: str) -> None:
+    tools = re.findall(r"^\| `wa-worker (\w+)` \|", (ROOT / page).read_text(), re.MULTILINE)
+    assert tools == cli.list_commands(click.Context(cli))
 
 
 def _targets(page: Path) -> set[str]:

@@ -18,7 +18,16 @@ from wa_worker import __version__
 from wa_worker.errors import ConfigError, StartupError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """In the order in which one meets them."""
+
+    _ORDER = ("run", "check", "journal", "dev", "bench")
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(self.commands, key=self._ORDER.index)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="wa-worker")
 def cli() -> None:
     """Keeps many WhatsApp sessions alive for a SaaS back end and moves its messages.
@@ -78,11 +87,11 @@ def _need_extra(modules: Sequence[str]) -> None:
 def dev(
     simulate: bool, folder: Path | None, proxy_port: int, console_port: int | None, once: bool, verbose: bool
 ) -> None:
-    """Try it on this machine: a reference proxy and the worker, until Ctrl-C.
+    """Try it on this machine, with a proxy and a console.
 
-    Draws the QR code to scan, says what happens, and prints the curl line that queues a message. Its console, a web
-    page, does the same for any number of instances. With --simulate it needs no phone: one is simulated, and every
-    contact answers.
+    Runs a reference proxy and the worker until Ctrl-C. Draws the QR code to scan, says what happens, and prints the
+    curl line that queues a message. Its console, a web page, does the same for any number of instances. With
+    --simulate it needs no phone: one is simulated, and every contact answers.
 
     \b
     Exit codes: 0 ended by Ctrl-C (with --once: the loop was seen), 1 the worker died or could not start.
@@ -226,9 +235,10 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
 @click.option("--quick", is_flag=True, help="Few messages, short waits: to see that it works.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here, as JSON.")
 def bench(sizes: tuple[int, ...], only: tuple[str, ...], quick: bool, output: Path | None) -> None:
-    """Measure the worker on the simulated WhatsApp: memory, CPU, throughput, latency, recovery.
+    """Measure the worker on the simulated WhatsApp.
 
-    Takes about ten minutes; progress goes to stderr, the table to stdout. Needs the `dev` extra, and Linux.
+    Memory, CPU, throughput, latency and recovery. Takes about ten minutes; progress goes to stderr, the table to
+    stdout. Needs the `dev` extra, and Linux.
     """
     _need_extra(_SIMULATION)
     import trio
