@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+NO_BASE = 77
 
 pytestmark = [
     pytest.mark.container,
@@ -23,4 +24,6 @@ pytestmark = [
 
 def test_the_image_builds_and_runs() -> None:
     done = subprocess.run([HERE / "chroot.sh"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode == NO_BASE:
+        pytest.skip(done.stdout.splitlines()[-1])
     assert done.returncode == 0, done.stdout
