@@ -24,6 +24,27 @@ async def test_connections_are_kept_alive(proxy: ReferenceProxy, client: httpx.A
     assert proxy.store.requests["disconnected-instances"] == 1100
 
 
+async def test_a_refused_post_whose_body_comes_late_leaves_its_connection_usable(proxy: ReferenceProxy) -> None:
+    stream = await trio.open_tcp_stream("127.0.0.1", proxy.port)
+
+    async def answer() -> bytes:
+        got = b""
+        with trio.fail_after(5):
+            while not got.endswith((b"}", b"]")):
+                got += await stream.receive_some()
+        return got
+
+    await stream.send_all(b"POST /inbound HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+    await trio.sleep(0.1)
+    await stream.send_all(b"{}")
+    assert (await answer()).startswith(b"HTTP/1.1 401")
+    await stream.send_all(
+        b"GET /disconnected-instances HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + SECRET.encode() + b"\r\n\r\n"
+    )
+    assert (await answer()).startswith(b"HTTP/1.1 200")
+    await stream.aclose()
+
+
 async def test_down_refuses_and_up_answers_on_the_same_port(proxy: ReferenceProxy, client: httpx.AsyncClient) -> None:
     await client.get("/disconnected-instances")
     for _ in range(3):
