@@ -52,6 +52,9 @@ SHORTEST_ROUND = 15.0
 """Seconds: a code is shown for 20 at the least. A pairing that ends sooner did not end for want of a scan, and the next
 one is tried after a pause."""
 
+NO_STORE = ("file is not a database", "is a directory")
+"""What SQLite says of a store that cannot hold a device, however often it is tried."""
+
 _SPEAKING = {
     Event.LOGGED_OUT: "the phone removed this device: pairing anew",
     Event.REPLACED: "another client uses this session: is a second worker running, or an old one not stopped?",
@@ -136,7 +139,8 @@ class Life:
 
         if problem := await self._on.volume.problem() or await self._on.whatsapp.reach.problem():
             return self._move(Event.OPEN_FAILED, problem), None
-        name, began = self._on.settings.device_name, trio.current_time()
+        name = self._on.settings.device_name
+        shown_at = math.inf
         async with self._on.whatsapp.pairing.pair(self._instance, self._store, name) as events:
             while True:
                 with trio.move_on_after(CONDITIONS[State.PAIRING].deadline or 0) as waiting:
@@ -147,6 +151,7 @@ class Life:
                     case QrCode(code):
                         picture = await trio.to_thread.run_sync(png_data_url, code)
                         self._move(Event.QR, qr_code=picture)
+                        shown_at = min(shown_at, trio.current_time())
                     case EarlyMessage(data, me):
                         await trio.to_thread.run_sync(self._on.whatsapp.record, self._instance, data, me)
                         self._on.inbox.wakeup.ring()
@@ -155,7 +160,9 @@ class Life:
                         return Move(State.PAIRING, Action.OPEN), None
                     case PairingEnded(reason) if "outdated" in reason:
                         return self._move(Event.OUTDATED, reason), None
-                    case PairingEnded(reason) if trio.current_time() - began < SHORTEST_ROUND:
+                    case PairingEnded(reason) if trio.current_time() - shown_at < SHORTEST_ROUND:
+                        if any(sign in reason for sign in NO_STORE):
+                            await self._archive()
                         return self._move(Event.OPEN_FAILED, reason), None
                     case PairingEnded(reason):
                         self._delays.clear()
@@ -239,8 +246,7 @@ class Life:
     async def _follow(self, move: Move, report: Report | None) -> None:
         match move.action:
             case Action.REPAIR:
-                archive = await trio.to_thread.run_sync(self._store.archive)
-                self._log.info("session store archived", to=archive.name if archive else None)
+                await self._archive()
                 with trio.move_on_after(DISCONNECTED_FIRST):
                     await self._publisher.wait_settled()
             case Action.REOPEN:
@@ -251,6 +257,10 @@ class Life:
                 await self._hold(move, report)
             case _:  # pair again, or open what was paired: at once
                 pass
+
+    async def _archive(self) -> None:
+        archive = await trio.to_thread.run_sync(self._store.archive)
+        self._log.info("session store archived", to=archive.name if archive else None)
 
     def _pause(self, move: Move) -> float:
         """The next delay of this move's policy; it starts anew only after proven success."""

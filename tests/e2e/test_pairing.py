@@ -1,0 +1,38 @@
+"""Pairing on a store that cannot be opened: quietly, at nobody else's cost, and mended where that is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.e2e.world import World
+
+
+async def test_a_store_that_cannot_be_opened_does_not_spin(world: World) -> None:
+    """Each try costs a session in the pairing host, each 16 of them a new host."""
+    (world.auth_dir / "broken").mkdir(parents=True)
+    (world.auth_dir / "broken" / "session.db").symlink_to(world.folder / "nowhere" / "session.db")
+    worker = await world.start_worker()
+    world.proxy.store.add_instance("broken")
+    await world.status("broken", "CONNECTING")
+    hosts: set[int] = set()
+    with trio.move_on_after(5):
+        while True:
+            hosts.update(worker.descendants())
+            await trio.sleep(0.02)
+    assert len(hosts) <= 5
+    await worker.logged("retrying", instance="broken", reason=lambda text: "unable to open" in str(text))
+    await world.pair("shop", "5511999990001")
+
+
+@pytest.mark.parametrize("spoil", [lambda file: file.write_bytes(b"x" * 5000), Path.mkdir])
+async def test_what_is_no_store_is_set_aside_for_a_new_one(world: World, spoil: Callable[[Path], object]) -> None:
+    folder = world.auth_dir / "shop"
+    folder.mkdir(parents=True)
+    spoil(folder / "session.db")
+    await world.start_worker()
+    await world.pair("shop", "5511999990001")
+    assert [file.name for file in folder.glob("archive/*/*")] == ["session.db"]
