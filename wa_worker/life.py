@@ -153,7 +153,7 @@ class Life:
                         self._move(Event.QR, qr_code=picture)
                         shown_at = min(shown_at, trio.current_time())
                     case EarlyMessage(data, me):
-                        await trio.to_thread.run_sync(self._on.whatsapp.record, self._instance, data, me)
+                        await self._on.whatsapp.record(self._instance, data, me)
                         self._on.inbox.wakeup.ring()
                     case Paired():
                         self._log.info("paired")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
+import structlog
 import trio
 from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker.backoff import jittered
+from wa_worker.errors import JournalError
 from wa_worker.journal import Inbox
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId
@@ -19,12 +22,14 @@ from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.reach import FRESH, Reach
 from wa_worker.whatsapp.receiving import receive
 from wa_worker.whatsapp.scouts import Scouts
-from wa_worker.whatsapp.session import Session, open_session
+from wa_worker.whatsapp.session import JOURNAL_RETRY, Session, open_session
 from wa_worker.whatsapp.store import SessionStore
+
+log = structlog.get_logger(__name__)
 
 
 class WhatsApp:
-    """Sessions and pairings of one process. Trio thread only, but for `record()`."""
+    """Sessions and pairings of one process. Trio thread only."""
 
     def __init__(
         self,
@@ -83,9 +88,20 @@ class WhatsApp:
             obstacle=lambda: self.scouts.barred(instance),
         )
 
-    def record(self, instance: InstanceId, data: bytes, me: bytes) -> None:
-        """Commits a message that came while the pairing host was logged in. Blocking; raises JournalError."""
+    async def record(self, instance: InstanceId, data: bytes, me: bytes) -> None:
+        """Commits a message that came while the pairing host was logged in. WhatsApp believes that we have it, so this
+        does not return before the disk does too; cancelled while the disk does not take it, it is lost."""
         identity = translate.identity(pb.Device.FromString(me))
-        if identity is not None:
-            store = self.store(instance)
-            receive(instance, data, identity, store=store, inbox=self._inbox, metrics=self._metrics)
+        if identity is None:
+            return
+        commit = partial(
+            receive, instance, data, identity, store=self.store(instance), inbox=self._inbox, metrics=self._metrics
+        )
+        while True:
+            try:
+                await trio.to_thread.run_sync(commit)
+            except JournalError as error:
+                log.error("the journal cannot commit, trying again", instance=instance, reason=str(error))
+                await trio.sleep(JOURNAL_RETRY)
+            else:
+                return

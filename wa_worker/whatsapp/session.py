@@ -242,8 +242,6 @@ class Session:
                 self._report(report)
         except Exception:  # noqa: BLE001 - what leaves a callback is printed and lost
             self._log.exception("an event of the library was not understood", code=code)
-            if code == lifecycle.MESSAGE:
-                self._metrics.received(Received.NOT_UNDERSTOOD)
         finally:
             self._busy = False
             if self._closing:

@@ -1,0 +1,67 @@
+"""Messages that a pairing host hands over: committed whatever happens, and no end of the pairing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+from neonize.proto import Neonize_pb2 as pb
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
+
+from tests.test_journal import SHOP, posted_bodies, read_only
+from tests.whatsapp.test_translate import event, jid
+from wa_worker.journal import Journal, open_journal
+from wa_worker.metrics import Metrics
+from wa_worker.whatsapp.bridge import WhatsApp
+
+ME = pb.Device(JID=jid("5511999990001@s.whatsapp.net")).SerializePartialToString()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with open_journal(tmp_path / "@worker" / "journal.db") as opened:
+        yield opened
+
+
+def whatsapp(journal: Journal, folder: Path, nursery: trio.Nursery) -> WhatsApp:
+    return WhatsApp(
+        folder,
+        inbox=journal.inbox,
+        on_message=lambda: None,
+        device_name="wa-worker",
+        server=("127.0.0.1", 1),
+        anyone_connected=lambda: False,
+        threads=nursery,
+        pairing_command=(),
+        metrics=Metrics(),
+    )
+
+
+def early(body: str, sender: str = "5511988880005@s.whatsapp.net") -> bytes:
+    data: bytes = event(sender, sender, message=Message(conversation=body)).SerializePartialToString()
+    return data
+
+
+@pytest.mark.parametrize("data", [b"\xff\xff\xff", early("from nobody", sender="")])
+async def test_what_is_not_understood_costs_only_itself(
+    journal: Journal, tmp_path: Path, nursery: trio.Nursery, data: bytes
+) -> None:
+    bridge = whatsapp(journal, tmp_path, nursery)
+    await bridge.record(SHOP, data, ME)
+    await bridge.record(SHOP, early("Oi"), ME)
+    assert posted_bodies(journal) == {1: ["Oi"]}
+
+
+async def test_it_is_kept_until_the_disk_takes_it(journal: Journal, tmp_path: Path, nursery: trio.Nursery) -> None:
+    """WhatsApp has been told that we have it."""
+    read_only(journal, True)
+    heals = threading.Timer(0.2, read_only, (journal, False))
+    heals.start()
+    started = time.monotonic()
+    await whatsapp(journal, tmp_path, nursery).record(SHOP, early("Oi"), ME)
+    assert time.monotonic() - started < 10
+    assert posted_bodies(journal) == {1: ["Oi"]}
