@@ -1,7 +1,7 @@
 """`wa-worker journal` beside a running worker: a person sees what went wrong and decides, without a restart.
 
-The worker finds a decision by itself every half minute (tests/test_journal_cli.py), or as soon as anything else moves:
-here another message goes the same way, so that no test waits for the half minute.
+The worker finds a decision by itself every half minute (tests/test_lanes_look_again.py), or as soon as anything else
+moves: here another message goes the same way, so that no test waits for the half minute.
 """
 
 from __future__ import annotations

@@ -1,0 +1,100 @@
+"""A running worker notices what `wa-worker journal` did: lanes look again, and forget what is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+from trio.abc import Clock
+from trio.testing import MockClock
+
+from wa_worker import lanes
+from wa_worker.errors import EdgeUnavailable
+from wa_worker.lanes import RESCAN, Lanes
+
+
+class Rows:
+    """Lanes with rows, as if on disk; counts the looks."""
+
+    def __init__(self, *lanes: int) -> None:
+        self.lanes = set(lanes)
+        self.looks = 0
+
+    def find(self, after: int, limit: int) -> list[int]:
+        self.looks += 1
+        return sorted(lane for lane in self.lanes if lane > after)[:limit]
+
+
+async def _unavailable(lane: int) -> None:
+    raise EdgeUnavailable("inbound", f"lane {lane}: answered 503", 503)
+
+
+async def _run(nursery: trio.Nursery, rows: Rows, work: Callable[[int], Any], *, width: int = 16) -> Lanes:
+    found = Lanes("test", rows.find, work, width=width)
+    nursery.start_soon(found.run)
+    return found
+
+
+@pytest.fixture
+def fast() -> Clock:
+    """A second takes 5 ms on this clock. pytest-trio runs the test by the clock that is among its arguments."""
+    return MockClock(rate=200.0)
+
+
+async def test_rows_that_nothing_rang_for_are_found_within_the_interval(nursery: trio.Nursery, fast: Clock) -> None:
+    rows, done = Rows(), trio.Event()
+
+    async def work(lane: int) -> None:
+        rows.lanes.discard(lane)
+        done.set()
+
+    await _run(nursery, rows, work)
+    await trio.sleep(RESCAN / 2)
+    rows.lanes.add(7)
+    added = trio.current_time()
+    with trio.fail_after(5 * RESCAN):
+        await done.wait()
+    assert trio.current_time() - added < 3 * RESCAN  # with the thread hop, of which 10 ms are 2 s here
+
+
+async def test_idle_lanes_look_no_more_often_than_that(nursery: trio.Nursery, fast: Clock) -> None:
+    rows = Rows()
+    await _run(nursery, rows, _unavailable)
+    await trio.sleep(20 * RESCAN)
+    assert 0 < rows.looks <= 2 * 21
+
+
+@pytest.mark.parametrize("lanes_failing", [1, lanes.OUTAGE + 1])
+async def test_lanes_whose_rows_were_taken_away_are_forgotten(
+    nursery: trio.Nursery, fast: Clock, lanes_failing: int
+) -> None:
+    """Else the look for them would be repeated without a pause, for ever."""
+    rows = Rows(*range(1, lanes_failing + 1))
+    found = await _run(nursery, rows, _unavailable)
+    await trio.sleep(2 * RESCAN)
+    assert found._down == (lanes_failing > lanes.OUTAGE)
+    rows.lanes.clear()
+    await trio.sleep(4 * RESCAN)
+    rows.looks = 0
+    await trio.sleep(20 * RESCAN)
+    assert rows.looks <= 2 * 21
+    assert not found._resting
+    assert not found._down
+
+
+async def test_a_second_try_that_takes_its_time_is_waited_for_quietly(nursery: trio.Nursery, fast: Clock) -> None:
+    rows, tries = Rows(1), 0
+
+    async def work(lane: int) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            await _unavailable(lane)
+        await trio.sleep_forever()
+
+    await _run(nursery, rows, work)
+    await trio.sleep(5 * RESCAN)
+    assert tries == 2
+    assert rows.looks <= 2 * 10
