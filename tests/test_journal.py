@@ -20,7 +20,9 @@ from wa_worker.errors import JournalError, SessionNotOpen
 from wa_worker.journal import Admission, InboxResult, Journal, SendState, Settled, Telling, open_journal
 from wa_worker.journal.database import SCHEMA_VERSION
 from wa_worker.journal.holds import FORGOTTEN
+from wa_worker.journal.items import InboundItem, State
 from wa_worker.journal.outbox import TELL_AGAIN, key_of
+from wa_worker.journal.review import open_review
 from wa_worker.models import Accepted, ChatType, InboundMessage, InstanceId, Jid, MessageId, QueuedMessage, WaMessageId
 from wa_worker.outbox import Dispatch, Sender
 
@@ -203,6 +205,24 @@ def test_purging_the_inbox_forgets_only_what_was_posted_long_ago(journal: Journa
     assert posted_bodies(journal) == {1: ["Oi"]}
     assert journal.inbox.record(SHOP, letter("0"))
     assert not journal.inbox.record(SHOP, letter("2")), "the dead one is still there, for a person"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "7", '{"wa_id": "2"}', None, "[" * 100_000])
+def test_a_row_that_cannot_be_read_is_set_aside_and_holds_up_nothing(journal: Journal, content: str | None) -> None:
+    """A disk's error, or a format of another version: it would end the worker, at each of its starts."""
+    for n in range(3):
+        journal.inbox.record(SHOP, letter(str(n), body=str(n)))
+    with journal.database.transaction() as sql:
+        sql.execute("UPDATE inbox SET message = ? WHERE wa_id = '1'", (content,))
+    assert posted_bodies(journal) == {1: ["0", "2"]}
+    with journal.database.reading() as sql:
+        rows = sql.execute("SELECT state, error FROM inbox WHERE state <> 'pending'").fetchall()
+    assert [state for state, _ in rows] == ["dead"]
+    assert rows[0][1].startswith("it cannot be read")
+    with open_review(journal.database.path) as review:
+        (item,) = review.items([State.DEAD], None, 9)
+    assert isinstance(item, InboundItem)
+    assert (item.wa_id, item.message) == ("1", None), "and a person is shown what is left of it"
 
 
 LETTERS = st.builds(

@@ -13,9 +13,12 @@ from typing import Any
 
 import attrs
 import cattrs
+import structlog
 
 from wa_worker.journal.database import Database
 from wa_worker.models import InboundMessage, InstanceId
+
+log = structlog.get_logger(__name__)
 
 _models = cattrs.Converter(prefer_attrib_converters=True)
 
@@ -71,7 +74,8 @@ class Inbox:
             return [row[0] for row in rows]
 
     def pending(self, chat: int, limit: int) -> list[PendingInbound]:
-        """The oldest pending messages of a lane, in order."""
+        """The oldest pending messages of a lane, in order. What cannot be read is set aside as dead, with its reason:
+        nothing that is tried again would change it."""
         with self._database.reading() as sql:
             rows = sql.execute(
                 "SELECT i.seq, c.instance, i.message, i.rejections"
@@ -79,7 +83,17 @@ class Inbox:
                 " WHERE i.chat = ? AND i.state = 'pending' ORDER BY i.seq LIMIT ?",
                 (chat, limit),
             ).fetchall()
-        return [PendingInbound(seq, chat, instance, _message(m), r) for seq, instance, m, r in rows]
+        messages: list[PendingInbound] = []
+        spoiled: list[InboxResult] = []
+        for seq, instance, content, rejections in rows:
+            try:
+                messages.append(PendingInbound(seq, chat, instance, message_of(content), rejections))
+            except Exception as error:  # noqa: BLE001 - of json or cattrs, which raises groups
+                spoiled.append(InboxResult(seq, f"it cannot be read ({type(error).__name__})", dead=True))
+                log.error("a message is set aside: the journal's row is spoiled", instance=instance, row=seq)
+        if spoiled:
+            self.settle(spoiled)
+        return messages
 
     def settle(self, results: Iterable[InboxResult]) -> None:
         """Records tries, all in one commit. What a person has discarded meanwhile stays discarded."""
@@ -110,6 +124,7 @@ class Inbox:
             ).rowcount
 
 
-def _message(content: str) -> InboundMessage:
+def message_of(content: str) -> InboundMessage:
+    """The message of a row. Raises all sorts of errors for what is none."""
     fields: dict[str, Any] = json.loads(content)
     return _models.structure(fields, InboundMessage)

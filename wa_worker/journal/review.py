@@ -14,14 +14,13 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import cattrs
-
 from wa_worker.errors import JournalError
 from wa_worker.journal.database import BUSY_TIMEOUT, SCHEMA_VERSION
+from wa_worker.journal.inbox import message_of
 from wa_worker.journal.items import (
     BY_A_PERSON,
     DISCARDED_AS,
@@ -34,7 +33,6 @@ from wa_worker.journal.items import (
     State,
     Stats,
 )
-from wa_worker.models import InboundMessage
 
 CHUNK = 1000
 """Decisions a transaction."""
@@ -224,11 +222,10 @@ def _why_not_discarded(state: State) -> str:
     return f"it is {state.value}: that is over"
 
 
-_models = cattrs.Converter(prefer_attrib_converters=True)
-
-
 def _inbound(seq: int, state: str, instance: str, chat: str, wa_id: str, message: str | None, *rest: Any) -> Item:
-    content = None if message is None else _models.structure(json.loads(message), InboundMessage)
+    content = None
+    with suppress(Exception):  # a spoiled row, set aside by the worker: what is left of it is shown
+        content = None if message is None else message_of(message)
     return InboundItem(ItemId("in", seq), State(state), instance, chat, wa_id, content, *rest)
 
 
