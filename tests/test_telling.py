@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import attrs
 import trio
+from structlog.testing import capture_logs
 
 from wa_worker.dev.proxy import Fault, ReferenceProxy, open_proxy
 from wa_worker.edge import EdgeClient, open_edge_client
 from wa_worker.journal import Journal, SendState, Settled, Telling, open_journal
 from wa_worker.metrics import Metrics
 from wa_worker.models import Accepted, InstanceId, Jid, MessageId, Secret, WaMessageId
-from wa_worker.outbox import MARKS_GRACE, run_outbox
+from wa_worker.outbox import MARKS_GRACE, Sender, run_outbox
 from wa_worker.pace import Pace
 from wa_worker.telling import Teller
 
@@ -37,6 +39,22 @@ class Stage:
         self.journal.outbox.admit(SHOP, {message_id: ANA}, listed_at=time.time())
         self.journal.outbox.step(SHOP, [Settled(message_id, SendState.SENT, WaMessageId("W"))], None)
         self.teller.wakeup.ring()
+
+    def polling(self, session: Sender, threads: trio.Nursery) -> Callable[[], Awaitable[None]]:
+        return partial(
+            run_outbox,
+            SHOP,
+            session,
+            edge=self.edge,
+            outbox=self.journal.outbox,
+            pace=Pace(0.1, 0.1),
+            resend_uncertain=True,
+            connected=trio.lowlevel.checkpoint,
+            on_progress=self.teller.wakeup.ring,
+            on_settled=lambda _settled: None,
+            marks_settled=self.teller.settled,
+            threads=threads,
+        )
 
 
 @asynccontextmanager
@@ -90,22 +108,7 @@ async def test_a_mark_that_the_proxy_never_takes_delays_no_other_message(tmp_pat
         session = Open()
         nursery.start_soon(on.teller.run)
         async with trio.open_nursery() as sending:
-            sending.start_soon(
-                partial(
-                    run_outbox,
-                    SHOP,
-                    session,
-                    edge=on.edge,
-                    outbox=on.journal.outbox,
-                    pace=Pace(0.1, 0.1),
-                    resend_uncertain=True,
-                    connected=trio.lowlevel.checkpoint,
-                    on_progress=on.teller.wakeup.ring,
-                    on_settled=lambda _settled: None,
-                    marks_settled=on.teller.settled,
-                    threads=nursery,
-                )
-            )
+            sending.start_soon(on.polling(session, nursery))
             started = trio.current_time()
             for n in range(5):
                 on.proxy.store.queue(SHOP, ANA, str(n))
@@ -114,4 +117,24 @@ async def test_a_mark_that_the_proxy_never_takes_delays_no_other_message(tmp_pat
             assert trio.current_time() - started < MARKS_GRACE
             sending.cancel_scope.cancel()
         assert session.texts == ["0", "1", "2", "3", "4"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_many_rows_that_are_no_messages_beside_many_that_are(tmp_path: Path, nursery: trio.Nursery) -> None:
+    """The event loop, and so every instance, waits for as long as it takes to look them through."""
+    bad = [{"id": f"bad {n}", "to": ANA} for n in range(10_000)]
+    good = [{"id": f"good {n}", "to": ANA, "body": "x"} for n in range(10_000)]
+    async with stage(tmp_path) as on:
+        on.proxy.faults.set("queued-messages", Fault(body=json.dumps(bad + good).encode(), times=1))
+        session, longest = Open(), 0.0
+        with capture_logs():
+            async with trio.open_nursery() as sending:
+                sending.start_soon(on.polling(session, nursery))
+                with trio.fail_after(60):
+                    while len(session.texts) < 10:
+                        before = trio.current_time()
+                        await trio.sleep(0.01)
+                        longest = max(longest, trio.current_time() - before)
+                sending.cancel_scope.cancel()
+        assert longest < 2
         nursery.cancel_scope.cancel()

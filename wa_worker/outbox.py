@@ -228,9 +228,10 @@ def _dispatch(
     on_settled: Callable[[Settled], None],
 ) -> Dispatch:
     rejected: list[tuple[MessageId, str]] = []
+    ids = {message.id for message in rows.good}
     for bad in rows.bad:
         log.warning("a queued row is not a message", instance=instance, reason=bad.reason)
-        if bad.id is not None and all(bad.id != message.id for message in rows.good):
+        if bad.id is not None and bad.id not in ids:
             rejected.append((bad.id, f"not a message: {bad.reason}"))
     good = list(rows.good)
     return Dispatch(
