@@ -12,7 +12,7 @@ import trio
 from neonize.proto import Neonize_pb2 as pb
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
-from tests.test_journal import SHOP, posted_bodies, read_only
+from tests.journal.rows import SHOP, posted_bodies, read_only
 from tests.whatsapp.test_translate import event, jid
 from wa_worker.journal import Journal, open_journal
 from wa_worker.metrics import Metrics

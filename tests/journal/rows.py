@@ -1,0 +1,43 @@
+"""Rows for the journal's tests, and looks at them."""
+
+from __future__ import annotations
+
+import time
+
+from wa_worker.journal import Admission, Journal, SendState, Settled
+from wa_worker.models import ChatType, InboundMessage, InstanceId, Jid, MessageId, WaMessageId
+
+SHOP, OTHER = InstanceId("shop"), InstanceId("other")
+ANA, BIA = Jid("5511988880001@s.whatsapp.net"), Jid("5511988880002@s.whatsapp.net")
+ME = Jid("5511999990001@s.whatsapp.net")
+YEAR = 365 * 86_400.0
+
+
+def letter(wa_id: str, chat: Jid = ANA, body: str = "Oi") -> InboundMessage:
+    return InboundMessage(WaMessageId(wa_id), chat, ChatType.DIRECT, ME, chat, None, None, body, "text", 1_700_000_000)
+
+
+def posted_bodies(journal: Journal) -> dict[int, list[str]]:
+    return {
+        lane: [row.message.body for row in journal.inbox.pending(lane, 100)] for lane in journal.inbox.lanes(0, 100)
+    }
+
+
+def read_only(journal: Journal, on: bool) -> None:
+    """As a disk that does not take a write, and takes it again."""
+    with journal.database.reading() as sql:
+        sql.execute(f"PRAGMA query_only={int(on)}")
+
+
+def admit(journal: Journal, *ids: MessageId, chat: Jid | None = ANA, at: float | None = None) -> Admission:
+    return journal.outbox.admit(SHOP, dict.fromkeys(ids, chat), listed_at=time.time() if at is None else at)
+
+
+def states(journal: Journal) -> dict[str, str]:
+    with journal.database.reading() as sql:
+        return dict(sql.execute("SELECT message_id, state FROM outbox ORDER BY seq").fetchall())
+
+
+def send(journal: Journal, message_id: MessageId, state: SendState, **fields: object) -> None:
+    journal.outbox.step(SHOP, [], message_id)
+    journal.outbox.step(SHOP, [Settled(message_id, state, **fields)], None)  # type: ignore[arg-type]  # a test's shorthand

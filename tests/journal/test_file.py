@@ -1,0 +1,113 @@
+"""The journal's file: private, durable, one transaction a method, each either done or not done at all."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.journal.rows import ANA, BIA, SHOP, letter, posted_bodies
+from wa_worker.errors import JournalError
+from wa_worker.journal import InboxResult, Journal, open_journal
+from wa_worker.journal.database import SCHEMA_VERSION
+from wa_worker.models import Jid
+
+
+def test_it_is_private_durable_and_waits_for_others(journal: Journal, path: Path) -> None:
+    journal.inbox.record(SHOP, letter("1"))
+    files = sorted(path.parent.iterdir())
+    assert {file.name for file in files} >= {"journal.db", "journal.db-wal"}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    with journal.database.reading() as sql:
+        assert sql.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert sql.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_it_opens_again_with_what_it_had(path: Path) -> None:
+    for body in ("one", "two"):
+        with open_journal(path) as journal:
+            assert journal.inbox.record(SHOP, letter(body, body=body))
+            assert not journal.inbox.record(SHOP, letter("one", body="again"))
+    with open_journal(path) as journal:
+        assert posted_bodies(journal) == {1: ["one", "two"]}
+
+
+def test_a_newer_format_is_refused_and_left_alone(path: Path) -> None:
+    with open_journal(path):
+        pass
+    with closing(sqlite3.connect(path)) as sql:
+        sql.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+    with pytest.raises(JournalError, match="newer wa-worker"), open_journal(path):
+        pass
+    with closing(sqlite3.connect(path)) as sql:
+        assert sql.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION + 1,)
+
+
+def test_what_is_no_journal_is_refused(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"not a database, but long enough to look like one" * 100)
+    with pytest.raises(JournalError, match=r"journal\.db"), open_journal(path):
+        pass
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(JournalError, match="cannot open"), open_journal(path):
+        pass
+
+
+def test_a_closed_journal_says_so(path: Path) -> None:
+    with open_journal(path) as journal:
+        pass
+    with pytest.raises(JournalError):
+        journal.inbox.record(SHOP, letter("1"))
+
+
+def test_many_threads(journal: Journal) -> None:
+    def record(chat: Jid) -> None:
+        for n in range(30):
+            assert journal.inbox.record(SHOP, letter(str(n), chat, body=str(n)))
+
+    threads = [threading.Thread(target=record, args=(chat,)) for chat in (ANA, BIA)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(posted_bodies(journal).values()) == [[str(n) for n in range(30)]] * 2
+
+
+def test_a_full_disk(journal: Journal) -> None:
+    assert journal.inbox.record(SHOP, letter("before"))
+    with journal.database.reading() as sql:
+        pages = sql.execute("PRAGMA page_count").fetchone()[0]
+        sql.execute(f"PRAGMA max_page_count={pages + 1}")
+    with pytest.raises(JournalError, match="full"):
+        journal.inbox.record(SHOP, letter("big", body="x" * 100_000))
+    with pytest.raises(JournalError, match="full"):
+        journal.outbox.admit(SHOP, {"x" * 100_000: ANA}, listed_at=time.time())
+    assert posted_bodies(journal) == {1: ["Oi"]}, "reading goes on"
+    assert journal.outbox.to_tell(0, 10) == []
+    with journal.database.reading() as sql:
+        sql.execute("PRAGMA max_page_count=1000000")
+    assert journal.inbox.record(SHOP, letter("big", body="x" * 100_000)), "nothing of it had happened"
+    assert journal.inbox.record(SHOP, letter("after"))
+    assert [len(bodies) for bodies in posted_bodies(journal).values()] == [3]
+
+
+def test_what_is_broken_off_leaves_nothing(journal: Journal) -> None:
+    journal.inbox.record(SHOP, letter("1"))
+    (row,) = journal.inbox.pending(1, 10)
+
+    def results() -> Iterator[InboxResult]:
+        yield InboxResult(row.seq)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        journal.inbox.settle(results())
+    assert posted_bodies(journal) == {1: ["Oi"]}
+    assert journal.inbox.record(SHOP, letter("2")), "and no transaction open"

@@ -1,0 +1,36 @@
+"""Who must keep away from WhatsApp until when."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tests.journal.rows import OTHER, SHOP
+from wa_worker.journal import open_journal
+from wa_worker.journal.holds import FORGOTTEN
+
+
+def test_holds_are_remembered_and_counted_by_reason(path: Path) -> None:
+    with open_journal(path) as journal:
+        holds = journal.holds
+        assert holds.get(SHOP) is None
+        assert holds.times(SHOP, "REPLACED") == 0
+        now = time.time()
+        holds.put(SHOP, "REPLACED", 180)
+        holds.put(SHOP, "REPLACED", 360)
+        hold = holds.get(SHOP)
+        assert hold is not None
+        assert (hold.reason, hold.count) == ("REPLACED", 2)
+        assert now + 360 <= hold.until <= time.time() + 360
+        assert holds.times(SHOP, "BANNED") == holds.times(OTHER, "REPLACED") == 0
+        holds.put(OTHER, "REPLACED", 60)
+    with open_journal(path) as journal:
+        holds = journal.holds
+        assert holds.times(SHOP, "REPLACED") == 2, "over a restart"
+        holds.put(SHOP, "REPLACED", 60, anew=True)
+        assert holds.times(SHOP, "REPLACED") == 1
+        holds.put(SHOP, "BANNED", 60)
+        assert (holds.times(SHOP, "BANNED"), holds.times(SHOP, "REPLACED")) == (1, 0)
+        holds.put(SHOP, "BANNED", -FORGOTTEN - 1)
+        assert holds.times(SHOP, "BANNED") == 0, "a day after its end nobody remembers"
+        assert holds.times(OTHER, "REPLACED") == 1

@@ -1,0 +1,105 @@
+"""The durable inbox, method by method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.journal.rows import ANA, BIA, ME, OTHER, SHOP, letter, posted_bodies
+from wa_worker.journal import InboxResult, Journal, open_journal
+from wa_worker.journal.items import InboundItem, State
+from wa_worker.journal.review import open_review
+from wa_worker.models import ChatType, InboundMessage, Jid, WaMessageId
+
+
+def test_known_messages_are_known_by_instance_chat_and_id(journal: Journal) -> None:
+    assert journal.inbox.record(SHOP, letter("1", ANA))
+    assert not journal.inbox.record(SHOP, letter("1", ANA, body="edited"))
+    assert journal.inbox.record(SHOP, letter("1", BIA))
+    assert journal.inbox.record(OTHER, letter("1", ANA))
+    (row,) = journal.inbox.pending(1, 10)
+    journal.inbox.settle([InboxResult(row.seq)])
+    assert not journal.inbox.record(SHOP, letter("1", ANA)), "posted ones too"
+
+
+def test_lanes_are_scanned_from_where_one_left_off(journal: Journal) -> None:
+    for n in range(5):
+        chat = Jid(f"551198888000{n}@s.whatsapp.net")
+        for m in range(3):
+            journal.inbox.record(SHOP, letter(f"{m}", chat))
+    lanes = journal.inbox.lanes
+    assert lanes(0, 100) == [1, 2, 3, 4, 5]
+    assert (lanes(0, 2), lanes(2, 2), lanes(4, 2), lanes(5, 2)) == ([1, 2], [3, 4], [5], [])
+    journal.inbox.settle([InboxResult(row.seq) for row in journal.inbox.pending(3, 10)])
+    assert lanes(0, 100) == [1, 2, 4, 5]
+    assert journal.inbox.pending(3, 10) == []
+    assert [row.message.wa_id for row in journal.inbox.pending(4, 2)] == ["0", "1"]
+
+
+def test_settling(journal: Journal) -> None:
+    for n in range(3):
+        journal.inbox.record(SHOP, letter(str(n)))
+    first, second, third = (row.seq for row in journal.inbox.pending(1, 10))
+    journal.inbox.settle([InboxResult(first), InboxResult(second, "400", dead=True), InboxResult(third, "400")])
+    (left,) = journal.inbox.pending(1, 10)
+    assert (left.seq, left.rejections, left.instance, left.chat) == (third, 1, SHOP, 1)
+    with journal.database.reading() as sql:
+        rows = sql.execute("SELECT state, message IS NULL, rejections, error FROM inbox ORDER BY seq").fetchall()
+    assert rows == [("posted", 1, 0, None), ("dead", 0, 1, "400"), ("pending", 0, 1, "400")]
+
+
+def test_purging_the_inbox_forgets_only_what_was_posted_long_ago(journal: Journal) -> None:
+    for n in range(4):
+        journal.inbox.record(SHOP, letter(str(n)))
+    rows = journal.inbox.pending(1, 10)
+    journal.inbox.settle([*(InboxResult(row.seq) for row in rows[:2]), InboxResult(rows[2].seq, "400", dead=True)])
+    assert journal.inbox.purge(3600) == 0
+    assert (journal.inbox.purge(-1, limit=1), journal.inbox.purge(-1), journal.inbox.purge(-1)) == (1, 1, 0)
+    assert posted_bodies(journal) == {1: ["Oi"]}
+    assert journal.inbox.record(SHOP, letter("0"))
+    assert not journal.inbox.record(SHOP, letter("2")), "the dead one is still there, for a person"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "7", '{"wa_id": "2"}', None, "[" * 100_000])
+def test_a_row_that_cannot_be_read_is_set_aside_and_holds_up_nothing(journal: Journal, content: str | None) -> None:
+    """A disk's error, or a format of another version: it would end the worker, at each of its starts."""
+    for n in range(3):
+        journal.inbox.record(SHOP, letter(str(n), body=str(n)))
+    with journal.database.transaction() as sql:
+        sql.execute("UPDATE inbox SET message = ? WHERE wa_id = '1'", (content,))
+    assert posted_bodies(journal) == {1: ["0", "2"]}
+    with journal.database.reading() as sql:
+        rows = sql.execute("SELECT state, error FROM inbox WHERE state <> 'pending'").fetchall()
+    assert [state for state, _ in rows] == ["dead"]
+    assert rows[0][1].startswith("it cannot be read")
+    with open_review(journal.database.path) as review:
+        (item,) = review.items([State.DEAD], None, 9)
+    assert isinstance(item, InboundItem)
+    assert (item.wa_id, item.message) == ("1", None), "and a person is shown what is left of it"
+
+
+LETTERS = st.builds(
+    InboundMessage,
+    wa_id=st.text(st.characters(codec="utf-8"), min_size=1).map(WaMessageId),
+    chat=st.just(ANA),
+    chat_type=st.sampled_from(ChatType),
+    to=st.just(ME),
+    sender=st.just(ANA),
+    sender_lid=st.none() | st.just(Jid("98765432109876@lid")),
+    push_name=st.none() | st.text(st.characters(codec="utf-8")),
+    body=st.text(st.characters(codec="utf-8")),
+    message_type=st.sampled_from(["text", "other"]),
+    timestamp=st.integers(0, 10**12),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(LETTERS, max_size=10, unique_by=lambda message: message.wa_id))
+def test_messages_come_out_as_they_went_in(messages: list[InboundMessage]) -> None:
+    with TemporaryDirectory() as folder, open_journal(Path(folder) / "journal.db") as journal:
+        assert all(journal.inbox.record(SHOP, message) for message in messages)
+        assert [row.message for row in journal.inbox.pending(1, 10)] == messages
