@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,29 @@ def test_known_messages_are_known_by_instance_chat_and_id(journal: Journal) -> N
     (row,) = journal.inbox.pending(1, 10)
     journal.inbox.settle([InboxResult(row.seq)])
     assert not journal.inbox.record(SHOP, letter("1", ANA)), "posted ones too"
+
+
+def test_a_person_whose_number_becomes_known_keeps_the_order_and_is_not_heard_twice(journal: Journal) -> None:
+    """The first message has come by LID alone; with the second one WhatsApp tells the number, too."""
+    lid = Jid("98765432109876@lid")
+    known = attrs.evolve(letter("2", ANA, body="two"), sender_lid=lid)
+    journal.inbox.record(SHOP, attrs.evolve(letter("0", ANA, body="none"), sender_lid=lid))
+    journal.inbox.settle(InboxResult(row.seq) for row in journal.inbox.pending(1, 10))
+    assert journal.inbox.record(SHOP, attrs.evolve(letter("1", lid, body="one"), sender_lid=lid))
+    assert journal.inbox.record(SHOP, known)
+    assert list(posted_bodies(journal).values()) == [["one", "two"]], "one lane: posted one after the other"
+    (lane,) = journal.inbox.lanes(0, 9)
+    assert [row.message.chat for row in journal.inbox.pending(lane, 9)] == [lid, ANA]
+    for again in ("0", "1", "2"):
+        assert not journal.inbox.record(SHOP, attrs.evolve(known, wa_id=WaMessageId(again)))
+    journal.inbox.settle(InboxResult(row.seq) for row in journal.inbox.pending(lane, 10))
+    for again in ("0", "1", "2"):
+        assert not journal.inbox.record(SHOP, attrs.evolve(known, wa_id=WaMessageId(again)))
+    assert journal.inbox.record(SHOP, attrs.evolve(known, wa_id=WaMessageId("3")))
+    assert journal.inbox.lanes(0, 9) == [1], "back in the lane of the number"
+    assert journal.inbox.record(SHOP, attrs.evolve(letter("4", lid), sender_lid=lid))
+    assert journal.inbox.record(SHOP, attrs.evolve(known, wa_id=WaMessageId("5")))
+    assert [row.message.wa_id for row in journal.inbox.pending(1, 9)] == ["3", "5"], "behind its own, above all"
 
 
 def test_lanes_are_scanned_from_where_one_left_off(journal: Journal) -> None:

@@ -7,6 +7,7 @@ its content and stays for a while as the memory against a second copy.
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +17,7 @@ import cattrs
 import structlog
 
 from wa_worker.journal.database import Database
-from wa_worker.models import InboundMessage, InstanceId
+from wa_worker.models import ChatType, InboundMessage, InstanceId, Jid
 
 log = structlog.get_logger(__name__)
 
@@ -51,11 +52,18 @@ class Inbox:
         """Commits a message. False if it is already known (WhatsApp redelivers what it is not sure of)."""
         content = json.dumps(_models.unstructure(message), ensure_ascii=False, separators=(",", ":"))
         with self._database.transaction() as sql:
-            sql.execute("INSERT OR IGNORE INTO chats (instance, jid) VALUES (?, ?)", (instance, message.chat))
+            lane: Jid | None = message.chat
+            if message.chat_type is ChatType.DIRECT and message.sender_lid not in (None, message.chat):
+                known, waiting = _by_lid(sql, instance, message)
+                if known:
+                    return False
+                if waiting:  # this one stays behind what came before the number was known
+                    lane = message.sender_lid
+            sql.execute("INSERT OR IGNORE INTO chats (instance, jid) VALUES (?, ?)", (instance, lane))
             added = sql.execute(
                 "INSERT OR IGNORE INTO inbox (chat, wa_id, message, received_at)"
                 " SELECT id, ?, ?, ? FROM chats WHERE instance = ? AND jid = ?",
-                (message.wa_id, content, time.time(), instance, message.chat),
+                (message.wa_id, content, time.time(), instance, lane),
             )
             return added.rowcount > 0
 
@@ -122,6 +130,22 @@ class Inbox:
                 " AND settled_at < ? AND state = 'posted' LIMIT ?)",
                 (time.time() - older_than, limit),
             ).rowcount
+
+
+def _by_lid(sql: sqlite3.Connection, instance: InstanceId, message: InboundMessage) -> tuple[bool, bool]:
+    """Of a person whose number is known: whether the message is known under either of their addresses, and whether
+    others wait in the lane of their LID, and none in that of their number."""
+    known, waiting = False, set()
+    for jid, has_it, has_pending in sql.execute(
+        "SELECT jid, EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND wa_id = ?),"
+        " EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND state = 'pending')"
+        " FROM chats WHERE instance = ? AND jid IN (?, ?)",
+        (message.wa_id, instance, message.chat, message.sender_lid),
+    ):
+        known |= bool(has_it)
+        if has_pending:
+            waiting.add(jid)
+    return known, waiting == {message.sender_lid}
 
 
 def message_of(content: str) -> InboundMessage:
