@@ -20,7 +20,7 @@ from wa_worker.status import InstanceGone, StatusPublisher
 
 log = structlog.get_logger(__name__)
 
-FAREWELL = 3.0
+FAREWELL = 2.5
 """Seconds for the last DISCONNECTED when the worker stops; then the next start corrects the proxy (P6)."""
 
 

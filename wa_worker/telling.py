@@ -67,8 +67,8 @@ class Teller:
             await self._edge.mark_sent(row.message_id, row.wa_id)
         else:
             await self._edge.mark_failed(row.message_id, row.error or "failed")
-        await self._told.add(seq)
+        await self._told.add(row)
 
-    def _commit(self, seqs: list[int]) -> None:
-        self._outbox.told(seqs)
+    def _commit(self, tellings: list[Telling]) -> None:
+        self._outbox.told(tellings)
         self._committed.ring()

@@ -67,7 +67,7 @@ def test_each_message_is_counted_where_it_waits(journal: Journal) -> None:
     ):
         journal.outbox.step(SHOP, [], message_id)
         journal.outbox.step(SHOP, [Settled(message_id, state, WaMessageId("x"))], None)
-    journal.outbox.told([row.seq for row in journal.outbox.to_tell(0, 9) if row.message_id == 3])
+    journal.outbox.told(row for row in journal.outbox.to_tell(0, 9) if row.message_id == 3)
 
     backlog = read_backlog(journal.database.path)
     assert _rounded(backlog.to_deliver) == (2, 200)

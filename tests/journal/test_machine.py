@@ -186,7 +186,7 @@ class OutboxMachine(Machine):
             if mark in (Mark.HEARD, Mark.UNANSWERED, Mark.DIED):
                 row.listed = False
             if mark in (Mark.HEARD, Mark.FORGOTTEN):
-                self.journal.outbox.told([telling.seq])
+                self.journal.outbox.told([telling])
             if mark is Mark.DIED:
                 self.crash()
                 return

@@ -37,7 +37,7 @@ def test_a_retried_send_waits_for_the_proxy_to_list_it(volume: Volume, state: Se
 
 def test_retry_says_when_the_proxy_took_a_failed_one_out_of_its_queue(volume: Volume) -> None:
     volume.send("m", SendState.FAILED)
-    volume.journal.outbox.told([1])
+    volume.journal.outbox.told(volume.journal.outbox.to_tell(0, 9))
     assert "told that 1 had failed: put them back" in volume.run("retry", "out:1").stdout
     volume.journal.outbox.step(SHOP, [], "m")
     volume.journal.outbox.step(SHOP, [Settled("m", SendState.FAILED, error="again")], None)

@@ -77,7 +77,7 @@ class Volume:
             instance, [Settled(message_id, got, WaMessageId("3EB0"), None if got is SendState.SENT else "why")], None
         )
         if state is SendState.MARKED:
-            outbox.told([row.seq for row in outbox.to_tell(0, 99) if row.message_id == message_id])
+            outbox.told(row for row in outbox.to_tell(0, 99) if row.message_id == message_id)
 
     def due(self, message_id: MessageId) -> bool:
         """Whether the worker would send it if the proxy listed it now."""

@@ -185,14 +185,14 @@ class Outbox:
             ).fetchall()
         return [Telling(seq, instance, json.loads(key), wa_id, error) for seq, instance, key, wa_id, error in rows]
 
-    def told(self, seqs: Iterable[int]) -> None:
-        """The proxy has heard of these."""
+    def told(self, tellings: Iterable[Telling]) -> None:
+        """The proxy has heard these. A row that has moved on since it was looked up is not told by it."""
         now = time.time()
         with self._database.transaction() as sql:
             sql.executemany(
                 "UPDATE outbox SET state = iif(state = 'sent', 'marked', state), told = 1, changed_at = ?"
-                " WHERE seq = ?",
-                [(now, seq) for seq in seqs],
+                " WHERE seq = ? AND state = ?",
+                [(now, one.seq, (SendState.FAILED if one.wa_id is None else SendState.SENT).value) for one in tellings],
             )
 
     def has_untold(self, instance: InstanceId, since: float = 0.0) -> bool:

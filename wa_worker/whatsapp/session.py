@@ -48,8 +48,8 @@ MAPS_CHANGED = 2.0
 CLOSE_PATIENCE = 40.0
 """Seconds for a close that nobody hurries: a dial under way holds the library's lock for up to 30."""
 
-HASTE = 4.0
-"""Seconds for a close when the worker stops: with the rest of the shutdown it stays under 10."""
+HASTE = 3.0
+"""Seconds for a close when the worker stops: with a send before it and the farewell after it, less than LAST_RESORT."""
 
 DRAINED = 0.02
 """Seconds without a callback after which neonize's channel is empty: it hands over at once what is in it."""
@@ -141,6 +141,8 @@ class Session:
             )
             if error:
                 self._report(Report(Event.OPEN_FAILED, error))
+        except RuntimeError as error:  # no thread to be had; here it would end the process
+            self._report(Report(Event.OPEN_FAILED, str(error)))
         finally:
             self._ended.set()
             self._alive.ring()
