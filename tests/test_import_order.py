@@ -21,7 +21,7 @@ LAYERS = """
     __init__
     models errors config jid prints logs backoff connection wire wakeup pace
     journal.database journal.holds journal.inbox journal.outbox journal.items journal.review journal.backlog journal
-    metrics edge qr volume serving
+    metrics connections edge qr volume serving
     whatsapp.libmagic whatsapp.gate whatsapp.reach whatsapp.scouts whatsapp.client whatsapp.lifecycle whatsapp.store
     whatsapp.translate whatsapp.receiving whatsapp.session whatsapp.pairing whatsapp.pairing_host whatsapp.bridge
     whatsapp

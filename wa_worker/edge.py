@@ -12,7 +12,6 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
-from functools import partial
 from http import HTTPStatus
 from time import time
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ import structlog
 import trio
 
 from wa_worker import wire
+from wa_worker.connections import open_connections
 from wa_worker.errors import EdgeError, EdgeRejected, EdgeUnavailable
 from wa_worker.metrics import Metrics
 from wa_worker.models import (
@@ -47,11 +47,6 @@ MAX_ANSWER = 32 * 1024 * 1024
 MAX_RETRY_AFTER = 60.0
 """Seconds; a longer `Retry-After` is cut to this, since recovery should be quick."""
 
-IDLE_CONNECTIONS = 32
-"""Connections kept open between calls: as many as 200 instances' polls, and the posts beside them, need at once of a
-proxy that takes 100 ms. With 10, every second poll began with a TLS handshake. What is not needed is closed when it
-expires, for httpcore takes the first that is free; until then it looks at each of them for every request."""
-
 CHANGES_BY_ITSELF = frozenset({401, 403, 404, 408, 409, 425, 429})
 """Client errors that are about the moment, not about the call: a redeploy, a rotated secret, a rate limit."""
 
@@ -68,7 +63,7 @@ NO_CALL_MEMORY = 600.0
 class EdgeClient:
     """Made by `open_edge_client()`. All methods raise EdgeUnavailable or EdgeRejected."""
 
-    def __init__(self, transport: httpx.AsyncHTTPTransport, base_url: str, secret: Secret, metrics: Metrics) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport, base_url: str, secret: Secret, metrics: Metrics) -> None:
         self._transport = transport
         self._secret = secret
         self._metrics = metrics
@@ -262,15 +257,8 @@ async def open_edge_client(
 ) -> AsyncIterator[EdgeClient]:
     """The one client of the process. `longest_poll` (seconds): connections are kept alive for three of these.
 
-    It uses httpx's transport without httpx's client: redirects, cookies and authentication flows, which we must not
-    follow or do not have, are a third of a request's CPU. HTTPS_PROXY is for WhatsApp and does not count here.
+    It uses a transport without httpx's client: redirects, cookies and authentication flows, which we must not follow or
+    do not have, are a third of a request's CPU. HTTPS_PROXY is for WhatsApp and does not count here.
     """
-    limits = httpx.Limits(
-        # no max_connections: httpx leaks its slots when requests are cancelled while they wait for one
-        max_connections=None,
-        max_keepalive_connections=IDLE_CONNECTIONS,
-        keepalive_expiry=max(15.0, 3 * longest_poll),
-    )
-    transport = await trio.to_thread.run_sync(partial(httpx.AsyncHTTPTransport, limits=limits))  # reads the CA bundle
-    async with transport:
-        yield EdgeClient(transport, base_url, secret, metrics)
+    async with open_connections(base_url, keep=max(15.0, 3 * longest_poll)) as connections:
+        yield EdgeClient(connections, base_url, secret, metrics)
