@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import attrs
 import httpx
 import pytest
 import trio
+import trustme
 
 from wa_worker.connections import Connections, open_connections
 from wa_worker.errors import StartupError
@@ -28,7 +31,7 @@ class Server:
     used: list[int] = attrs.Factory(list)
     gone: int = 0
 
-    async def serve(self, stream: trio.SocketStream) -> None:
+    async def serve(self, stream: trio.abc.Stream) -> None:
         self.opened += 1
         number = self.opened
         try:
@@ -144,6 +147,29 @@ async def test_one_whose_answer_nobody_waits_for_is_closed(server: Server) -> No
         server.answer = ANSWER
         assert await call(connections, server) == b"[]"
     assert server.opened == 2
+
+
+async def test_over_tls_with_an_authority_that_is_trusted_or_not(
+    nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, server = trustme.CA(), Server()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    async def serve(tcp: trio.SocketStream) -> None:
+        await server.serve(trio.SSLStream(tcp, context, server_side=True, https_compatible=True))
+
+    listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+    server.url = f"https://localhost:{listeners[0].socket.getsockname()[1]}"
+    async with opened(server) as connections:
+        with pytest.raises(httpx.ConnectError, match="certificate"):
+            await call(connections, server)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    async with opened(server) as connections:
+        for _ in range(3):
+            assert await call(connections, server) == b"[]"
+    assert set(server.used) == {2}, "one connection for all, after the one that was refused"
 
 
 async def test_nobody_listens(server: Server) -> None:

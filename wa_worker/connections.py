@@ -106,7 +106,10 @@ def _httpx_errors() -> Iterator[None]:
     try:
         yield
     except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
-        raise getattr(httpx, type(error).__name__)(str(error)) from error
+        reason: BaseException | None = error
+        while reason is not None and not str(reason):  # that of a failed TLS handshake is some causes deep
+            reason = reason.__cause__
+        raise getattr(httpx, type(error).__name__)(str(reason or "")) from error
 
 
 @asynccontextmanager
