@@ -52,7 +52,7 @@ async def main(settings: Settings, environ: Mapping[str, str], pairing_command: 
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         log.info("health answers", port=listener.getsockname()[1])
         async with trio.open_nursery() as services:
-            services.start_soon(run_health, registry, vitals, metrics, listener)
+            await services.start(run_health, registry, vitals, metrics, listener)  # before other imports slow it down
             services.start_soon(watch_lag, metrics)
             with trio.CancelScope() as work:
                 services.start_soon(_stop_on_signal, signals, work, vitals)

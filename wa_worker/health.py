@@ -42,10 +42,18 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def run_health(registry: Registry, vitals: Vitals, metrics: Metrics, listener: socket.socket) -> None:
-    """Serves on `listener` until cancelled; open requests are cut then."""
+async def run_health(
+    registry: Registry,
+    vitals: Vitals,
+    metrics: Metrics,
+    listener: socket.socket,
+    *,
+    task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serves on `listener` until cancelled; open requests are cut then. Has started when it answers."""
     server = await trio.to_thread.run_sync(_server, registry, vitals, metrics)
-    await trio.serve_listeners(server.talk, [trio.SocketListener(trio.socket.from_stdlib_socket(listener))])
+    listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(listener))]
+    await trio.serve_listeners(server.talk, listeners, task_status=task_status)
 
 
 def _server(registry: Registry, vitals: Vitals, metrics: Metrics) -> HttpServer:

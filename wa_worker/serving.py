@@ -3,7 +3,7 @@
 `hypercorn.trio.serve` (0.18) ends when a client sends a malformed chunk: its own answer and the application's get in
 each other's way, and the error leaves through `serve` into our nursery. Anyone who can reach the port could stop
 the worker. So we accept connections ourselves and lend each to `TCPServer`; such an error ends that connection only.
-Relies on hypercorn's inside, hence the narrow version range; tests/test_health.py sends the malformed request.
+Relies on the inside of hypercorn, hence the narrow version range; tests/dev_proxy/test_server.py sends such a request.
 """
 
 from __future__ import annotations
