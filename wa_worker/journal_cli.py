@@ -10,10 +10,11 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -48,27 +49,6 @@ _numbers = click.option("--numbers", is_flag=True, help="Show phone numbers and 
 _as_json = click.option("--json", "as_json", is_flag=True, help="JSON, for programs. Times are unix seconds.")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 _instance = click.option("--instance", metavar="ID", help="Only this instance's.")
-
-_Command = Callable[..., None]
-
-
-def _decision(decided_as: Mapping[State, State]) -> Callable[[_Command], _Command]:
-    """The arguments of a command that decides: which messages (those of `_chosen`), and where the journal is."""
-    options = (
-        click.argument("ids", nargs=-1, type=_Id()),
-        click.option("--state", "states", multiple=True, type=_states(*decided_as), help="All of these; asks first."),
-        _instance,
-        _yes,
-        _auth_dir,
-        click.pass_obj,
-    )
-
-    def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
 
 
 @click.command("list")
@@ -108,7 +88,7 @@ def list_(
         items = journal.items(chosen, instance, limit + 1)
     shown, now = items[:limit], time.time()
     if as_json:
-        _array([text.as_dict(item, now, numbers=numbers, body=False) for item in shown])
+        click.echo(text.array(text.as_dict(item, now, numbers=numbers, body=False) for item in shown))
     elif shown:
         for line in text.table(shown, now, numbers=numbers):
             click.echo(line)
@@ -149,9 +129,41 @@ def show(
             click.echo(line)
 
 
-@click.command()
-@_decision(RETRIED_AS)
-def retry(environ: Mapping[str, str], auth_dir: Path | None, **chosen: Any) -> None:
+def _decision(
+    decide: Callable[[Review, Sequence[ItemId]], Iterator[Outcome]], verb: str, decided_as: Mapping[State, State]
+) -> Callable[[Callable[[_Outcomes], None]], click.Command]:
+    """A command that decides about messages. The function under it only says what comes of the outcomes."""
+
+    def decorate(tell: Callable[[_Outcomes], None]) -> click.Command:
+        @click.command()
+        @click.argument("ids", nargs=-1, type=_Id())
+        @click.option("--state", "states", multiple=True, type=_states(*decided_as), help="All of these; asks first.")
+        @_instance
+        @_yes
+        @_auth_dir
+        @click.pass_obj
+        @wraps(tell)
+        def command(
+            environ: Mapping[str, str],
+            ids: tuple[ItemId, ...],
+            states: tuple[str, ...],
+            instance: str | None,
+            yes: bool,
+            auth_dir: Path | None,
+        ) -> None:
+            outcomes = _Outcomes(bulk=bool(states))
+            with _journal(environ, auth_dir, write=True) as journal:
+                outcomes.show(decide(journal, _chosen(journal, verb, ids, states, instance, yes=yes)))
+            tell(outcomes)
+            sys.exit(1 if outcomes.refused else 0)
+
+        return command
+
+    return decorate
+
+
+@_decision(Review.retry, "Retry", RETRIED_AS)
+def retry(outcomes: _Outcomes) -> None:
     """Try messages again.
 
     IDS are in:SEQ or out:SEQ, as `list` shows them; or take all with --state.
@@ -164,21 +176,16 @@ def retry(environ: Mapping[str, str], auth_dir: Path | None, **chosen: Any) -> N
 
     A running worker notices within a minute. Exit code 1 if any of them could not be retried.
     """
-    with _journal(environ, auth_dir, write=True) as journal:
-        outcomes = _Outcomes(bulk=bool(chosen["states"]))
-        outcomes.show(journal.retry(_chosen(journal, "Retry", **chosen)))
     if outcomes.done[State.DEAD]:
         click.echo("A running worker posts what is pending within a minute.")
     if outcomes.done[State.FAILED] or outcomes.done[State.UNCERTAIN]:
         click.echo(BODIES)
     if outcomes.told:
         click.echo(f"The proxy was told that {outcomes.told} had failed: put them back into the queue there.")
-    sys.exit(1 if outcomes.refused else 0)
 
 
-@click.command()
-@_decision(DISCARDED_AS)
-def discard(environ: Mapping[str, str], auth_dir: Path | None, **chosen: Any) -> None:
+@_decision(Review.discard, "Discard", DISCARDED_AS)
+def discard(outcomes: _Outcomes) -> None:
     """Give messages up, for good.
 
     IDS are in:SEQ or out:SEQ, as `list` shows them; or take all with --state.
@@ -190,12 +197,8 @@ def discard(environ: Mapping[str, str], auth_dir: Path | None, **chosen: Any) ->
 
     A running worker notices within a minute. Exit code 1 if any of them could not be discarded.
     """
-    with _journal(environ, auth_dir, write=True) as journal:
-        outcomes = _Outcomes(bulk=bool(chosen["states"]))
-        outcomes.show(journal.discard(_chosen(journal, "Discard", **chosen)))
     if outcomes.done[State.UNCERTAIN]:
         click.echo("A running worker tells the proxy within a minute that they failed, if it has /mark-failed.")
-    sys.exit(1 if outcomes.refused else 0)
 
 
 @click.command()
@@ -293,8 +296,3 @@ def _journal(environ: Mapping[str, str], auth_dir: Path | None, *, write: bool =
 def _fail(problem: str) -> NoReturn:
     click.echo(f"error: {problem}", err=True)
     sys.exit(1)
-
-
-def _array(rows: list[dict[str, Any]]) -> None:
-    """A JSON array with an object a line: for a parser, and for grep."""
-    click.echo("[" + ",".join("\n" + json.dumps(row) for row in rows) + ("\n]" if rows else "]"))

@@ -6,8 +6,9 @@ unprintable of them is passed on to a terminal.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from wa_worker import jid
@@ -84,6 +85,12 @@ def as_dict(item: Item, now: float, *, numbers: bool, body: bool) -> dict[str, A
         if body:
             row["body"] = message.body
     return row
+
+
+def array(rows: Iterable[Mapping[str, Any]]) -> str:
+    """A JSON array with an object a line: for a parser, and for grep."""
+    lines = ",".join(f"\n{json.dumps(row)}" for row in rows)
+    return f"[{lines}\n]" if lines else "[]"
 
 
 def stats_table(stats: Stats, now: float) -> Iterator[str]:
