@@ -20,7 +20,8 @@ PACKAGE = Path(wa_worker.__file__).parent
 LAYERS = """
     __init__
     models errors config jid prints logs backoff connection wire wakeup pace
-    journal.database journal.holds journal.inbox journal.outbox journal.items journal.review journal.backlog journal
+    journal.database journal.holds journal.inbox journal.outbox journal.items journal.decisions journal.review
+    journal.backlog journal
     metrics connections edge qr volume serving
     whatsapp.libmagic whatsapp.gate whatsapp.reach whatsapp.scouts whatsapp.client whatsapp.lifecycle whatsapp.store
     whatsapp.translate whatsapp.receiving whatsapp.session whatsapp.pairing whatsapp.pairing_host whatsapp.bridge

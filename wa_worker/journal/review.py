@@ -1,5 +1,7 @@
 """The journal as a person sees it: what waits, what went wrong, and what they decide about it.
 
+Owns the reading and the transactions; what a decision does to a row is in decisions.py.
+
 For `wa-worker journal`, a process of its own beside the worker: it does not take the volume's lock, makes no journal
 where there is none, and commits in small pieces, so that the worker's own commits never wait long. The worker cannot
 hear this process: it finds what was decided when it next looks (lanes.RESCAN).
@@ -20,19 +22,9 @@ from typing import Any
 
 from wa_worker.errors import JournalError
 from wa_worker.journal.database import BUSY_TIMEOUT, SCHEMA_VERSION
+from wa_worker.journal.decisions import DISCARD, RETRY, Decision, carry_out
 from wa_worker.journal.inbox import message_of
-from wa_worker.journal.items import (
-    BY_A_PERSON,
-    DISCARDED_AS,
-    RETRIED_AS,
-    InboundItem,
-    Item,
-    ItemId,
-    OutboundItem,
-    Outcome,
-    State,
-    Stats,
-)
+from wa_worker.journal.items import InboundItem, Item, ItemId, OutboundItem, Outcome, State, Stats
 
 CHUNK = 1000
 """Decisions a transaction."""
@@ -82,11 +74,11 @@ class Review:
         """Dead ones are pending again; failed and uncertain ones wait to be sent, when the proxy lists them.
 
         Committed by the time an outcome is yielded, a chunk at a time."""
-        return self._decide(ids, RETRIED_AS, _RETRY, _why_not_retried)
+        return self._decide(RETRY, ids)
 
     def discard(self, ids: Sequence[ItemId]) -> Iterator[Outcome]:
         """Received ones lose their content; uncertain ones are settled as failed, which the proxy is told."""
-        return self._decide(ids, DISCARDED_AS, _DISCARD, _why_not_discarded)
+        return self._decide(DISCARD, ids)
 
     def _select(self, box: str, seqs: str, values: Mapping[str, object]) -> list[Item]:
         query = f"{_INBOUND if box == 'in' else _OUTBOUND} {seqs} ORDER BY seq"
@@ -108,37 +100,13 @@ class Review:
         size = sum(file.stat().st_size for file in (self._path, _wal(self._path)) if file.exists())
         return Stats(counts, oldest_pending, oldest_untold, size)
 
-    def _decide(
-        self,
-        ids: Sequence[ItemId],
-        moves: Mapping[State, State],
-        updates: Mapping[str, str],
-        why_not: Callable[[State], str],
-    ) -> Iterator[Outcome]:
+    def _decide(self, decision: Decision, ids: Sequence[ItemId]) -> Iterator[Outcome]:
         for start in range(0, len(ids), CHUNK):
             if start:
                 time.sleep(BREATH)
             with self._transaction():
-                outcomes = [self._one(id, moves, updates, why_not) for id in ids[start : start + CHUNK]]  # noqa: A001
+                outcomes = [carry_out(decision, id, self._sql) for id in ids[start : start + CHUNK]]  # noqa: A001
             yield from outcomes
-
-    def _one(
-        self,
-        id: ItemId,  # noqa: A002
-        moves: Mapping[State, State],
-        updates: Mapping[str, str],
-        why_not: Callable[[State], str],
-    ) -> Outcome:
-        row = self._sql.execute(_STATE[id.box], (id.seq,)).fetchone()
-        if row is None:
-            return Outcome(id, None, refused="there is no such message (settled ones are forgotten after a week)")
-        was, told, empty = State(row[0]), bool(row[1]), bool(row[2])
-        if was not in moves:
-            return Outcome(id, was, refused=why_not(was))
-        if moves[was] is State.PENDING and empty:
-            return Outcome(id, was, refused="its content was discarded: nothing is left to post")
-        self._sql.execute(updates[id.box], {"seq": id.seq, "now": time.time(), "error": BY_A_PERSON})
-        return Outcome(id, was, moves[was], told=told)
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
@@ -200,26 +168,6 @@ def _errors(path: Path) -> Iterator[None]:
 
 def _wal(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
-
-
-def _why_not_retried(state: State) -> str:
-    match state:
-        case State.SENT | State.MARKED:
-            return f"it is {state.value}: WhatsApp accepted it, it is never sent again"
-        case State.INTENT:
-            return "it is being sent right now"
-        case State.POSTED:
-            return "it is posted: the proxy has it, or it was discarded"
-    return f"it is {state.value}: it will be tried anyway"
-
-
-def _why_not_discarded(state: State) -> str:
-    match state:
-        case State.WAITING:
-            return "it is waiting: take it out of the proxy's queue instead"
-        case State.INTENT:
-            return "it is being sent right now"
-    return f"it is {state.value}: that is over"
 
 
 def _inbound(seq: int, state: str, instance: str, chat: str, wa_id: str, message: str | None, *rest: Any) -> Item:
@@ -286,19 +234,3 @@ SELECT (SELECT received_at FROM inbox WHERE seq = (
 
 _OLDEST_UNTOLD = """
 SELECT min(changed_at) FROM outbox INDEXED BY outbox_to_tell WHERE state = 'sent' OR (state = 'failed' AND told = 0)"""
-
-_STATE = {
-    "in": "SELECT state, 0, message IS NULL FROM inbox WHERE seq = ?",
-    "out": "SELECT state, state = 'failed' AND told, 0 FROM outbox WHERE seq = ?",
-}
-
-_RETRY = {
-    "in": "UPDATE inbox SET state = 'pending', rejections = 0, error = NULL, settled_at = NULL WHERE seq = :seq",
-    "out": "UPDATE outbox SET state = 'waiting', attempts = 0, not_before = 0, told = 0, changed_at = :now"
-    " WHERE seq = :seq",
-}
-
-_DISCARD = {
-    "in": "UPDATE inbox SET state = 'posted', message = NULL, error = :error, settled_at = :now WHERE seq = :seq",
-    "out": "UPDATE outbox SET state = 'failed', error = :error, told = 0, changed_at = :now WHERE seq = :seq",
-}
