@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from wa_worker.dev.proxy import InstanceRow, ReferenceProxy, Store, open_proxy
 from wa_worker.dev.qr import read_png_data_url
 from wa_worker.dev.simulated_worker import worker_command
 from wa_worker.dev.simulator import Simulator, open_simulator
+from wa_worker.dev.worker_process import parsed
 
 T = TypeVar("T")
 SECRET = "a-secret-of-the-tests"
@@ -45,10 +45,7 @@ class Worker:
             async with self._logged:
                 for line in lines:
                     self.raw.append(line.decode())
-                    try:
-                        self.lines.append(json.loads(line))
-                    except ValueError:
-                        self.lines.append({"event": line.decode()})
+                    self.lines.append(parsed(self.raw[-1]))
                 self._logged.notify_all()
 
     async def logged(self, event: str, **fields: Any) -> dict[str, Any]:

@@ -65,11 +65,7 @@ class WorkerProcess:
         self._reading.cancel()
 
     def _take(self, line: str) -> None:
-        try:
-            fields = json.loads(line)
-        except ValueError:
-            fields = line
-        event: dict[str, Any] = fields if isinstance(fields, dict) else {"event": line}
+        event = parsed(line)
         if event.get("event") == "health answers":
             self.port = event["port"]
         self.last_lines.append(in_words(event))
@@ -132,6 +128,15 @@ def environment(
         no_proxy = ",".join(filter(None, (inherited.get("no_proxy") or inherited.get("NO_PROXY"), "127.0.0.1")))
         ours |= {"NO_PROXY": no_proxy, "no_proxy": no_proxy}
     return {**{name: value for name, value in inherited.items() if name not in replaced}, **ours}
+
+
+def parsed(line: str) -> dict[str, Any]:
+    """A line of the worker's log; {"event": line} if it is no JSON object."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        fields = None
+    return fields if isinstance(fields, dict) else {"event": line}
 
 
 def in_words(event: Mapping[str, Any]) -> str:
