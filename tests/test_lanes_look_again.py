@@ -31,8 +31,8 @@ async def _unavailable(lane: int) -> None:
     raise EdgeUnavailable("inbound", f"lane {lane}: answered 503", 503)
 
 
-async def _run(nursery: trio.Nursery, rows: Rows, work: Callable[[int], Any], *, width: int = 16) -> Lanes:
-    found = Lanes("test", rows.find, work, width=width)
+async def _run(nursery: trio.Nursery, rows: Rows, work: Callable[[int], Any]) -> Lanes:
+    found = Lanes("test", rows.find, work, width=16)
     nursery.start_soon(found.run)
     return found
 

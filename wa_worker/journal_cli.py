@@ -25,8 +25,6 @@ from wa_worker.journal.items import DISCARDED_AS, LISTED, RETRIED_AS, ItemId, Ou
 from wa_worker.journal.review import Review, open_review
 from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER
 
-BODIES = "They go out when the proxy lists them: their bodies are in its queue, not here."
-
 
 class _Id(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5; older ones will do
     name = "id"
@@ -179,7 +177,7 @@ def retry(outcomes: _Outcomes) -> None:
     if outcomes.done[State.DEAD]:
         click.echo("A running worker posts what is pending within a minute.")
     if outcomes.done[State.FAILED] or outcomes.done[State.UNCERTAIN]:
-        click.echo(BODIES)
+        click.echo("They go out when the proxy lists them: their bodies are in its queue, not here.")
     if outcomes.told:
         click.echo(f"The proxy was told that {outcomes.told} had failed: put them back into the queue there.")
 

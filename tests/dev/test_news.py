@@ -23,11 +23,9 @@ def texts(news: News, store: Store) -> list[str]:
     return [f"{line.subject}: {line.text}" for line in news.read(store)]
 
 
-def inbound(store: Store, payload: str, *, body: str = "oi", wa_id: str = "A1") -> None:
+def inbound(store: Store, payload: str) -> None:
     chat = "5511988880002@s.whatsapp.net"
-    store.add_inbound(
-        instance_id="demo", chat=chat, from_=chat, to="x", body=body, wa_message_id=wa_id, payload=payload
-    )
+    store.add_inbound(instance_id="demo", chat=chat, from_=chat, to="x", body="oi", wa_message_id="A1", payload=payload)
 
 
 def test_news_is_told_once_and_in_order(store: Store) -> None:

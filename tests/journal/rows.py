@@ -29,8 +29,8 @@ def read_only(journal: Journal, on: bool) -> None:
         sql.execute(f"PRAGMA query_only={int(on)}")
 
 
-def admit(journal: Journal, *ids: MessageId, chat: Jid | None = ANA, at: float | None = None) -> Admission:
-    return journal.outbox.admit(SHOP, dict.fromkeys(ids, chat), listed_at=time.time() if at is None else at)
+def admit(journal: Journal, *ids: MessageId, at: float | None = None) -> Admission:
+    return journal.outbox.admit(SHOP, dict.fromkeys(ids, ANA), listed_at=time.time() if at is None else at)
 
 
 def states(journal: Journal) -> dict[str, str]:

@@ -21,13 +21,13 @@ SECRET_TEXT = "the secret text"
 ESCAPE = "\x1b[2J"
 
 
-def message(wa_id: str, *, body: str = SECRET_TEXT, chat: Jid = CHAT) -> InboundMessage:
+def message(wa_id: str, *, body: str = SECRET_TEXT) -> InboundMessage:
     return InboundMessage(
         wa_id=WaMessageId(wa_id),
-        chat=chat,
+        chat=CHAT,
         chat_type=ChatType.DIRECT,
         to=Jid("5511999990001@s.whatsapp.net"),
-        sender=chat,
+        sender=CHAT,
         sender_lid=None,
         push_name="Ana Maria",
         body=body,
@@ -56,25 +56,23 @@ class Volume:
     def states(self) -> dict[str, str]:
         return {row["id"]: row["state"] for row in self.rows("--limit", "9999")}
 
-    def dead(
-        self, wa_id: str, *, instance: InstanceId = SHOP, error: str = "answered 422", body: str = "poison"
-    ) -> None:
-        self.journal.inbox.record(instance, message(wa_id, body=body))
+    def dead(self, wa_id: str, *, instance: InstanceId = SHOP, error: str = "answered 422") -> None:
+        self.journal.inbox.record(instance, message(wa_id, body="poison"))
         (seq,) = self._sql("SELECT seq FROM inbox ORDER BY seq DESC LIMIT 1")[0]
         self.journal.inbox.settle([InboxResult(seq, error, dead) for dead in (False, False, True)])
 
-    def send(self, message_id: MessageId, state: SendState, *, instance: InstanceId = SHOP) -> None:
+    def send(self, message_id: MessageId, state: SendState) -> None:
         """A message to send that got as far as `state`."""
         outbox = self.journal.outbox
-        outbox.admit(instance, {message_id: CHAT}, listed_at=time.time())
+        outbox.admit(SHOP, {message_id: CHAT}, listed_at=time.time())
         if state is SendState.WAITING:
             return
-        outbox.step(instance, [], message_id)
+        outbox.step(SHOP, [], message_id)
         if state is SendState.INTENT:
             return
         got = SendState.SENT if state is SendState.MARKED else state
         outbox.step(
-            instance, [Settled(message_id, got, WaMessageId("3EB0"), None if got is SendState.SENT else "why")], None
+            SHOP, [Settled(message_id, got, WaMessageId("3EB0"), None if got is SendState.SENT else "why")], None
         )
         if state is SendState.MARKED:
             outbox.told(row for row in outbox.to_tell(0, 99) if row.message_id == message_id)

@@ -38,12 +38,12 @@ class Postgres:
         """Users: supabase_admin (superuser), postgres (who runs migrations), authenticator (the REST side)."""
         return make_conninfo(host=str(self.folder), dbname="postgres", user=user, password=self.password)
 
-    def psql(self, script: Path, *, user: str = "postgres") -> None:
-        """Run a file. Raises CalledProcessError, with psql's message in `stderr`, at its first error."""
+    def psql(self, script: Path) -> None:
+        """Run a file as `postgres`. Raises CalledProcessError, with psql's message in `stderr`, at its first error."""
         psql = tools.postgres("psql")
         assert psql is not None
         subprocess.run(
-            [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.dsn(user), "-f", script],
+            [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.dsn("postgres"), "-f", script],
             check=True,
             capture_output=True,
             text=True,

@@ -147,13 +147,13 @@ def _trust(environ: Mapping[str, str]) -> ssl.SSLContext:
 
 
 @contextmanager
-def _step(what: str, remedy: str, seconds: float = STEP) -> Iterator[None]:
+def _step(what: str, remedy: str) -> Iterator[None]:
     """One step, with its deadline. Raises _Broken."""
     try:
-        with trio.fail_after(seconds):
+        with trio.fail_after(STEP):
             yield
     except trio.TooSlowError:
-        raise _Broken(f"{what}: nothing within {seconds:.0f} s", remedy) from None
+        raise _Broken(f"{what}: nothing within {STEP:.0f} s", remedy) from None
     except OSError as error:
         raise _Broken(f"{what}: {quoted(reason(error))}", remedy) from None
     except trio.BrokenResourceError as error:

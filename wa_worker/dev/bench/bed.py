@@ -97,11 +97,9 @@ class Running:
     def __init__(self, started: float) -> None:
         self.started = started
         self.health_answered = trio.Event()
-        self.health_after = 0.0
 
     def take(self, line: dict[str, Any]) -> None:
         if line.get("event") == "health answers":
-            self.health_after = trio.current_time() - self.started
             self.health_answered.set()
 
     @property

@@ -194,7 +194,6 @@ async def open_proxy(
     secret: str,
     port: int = 0,
     text_ids: bool = False,
-    faults: Faults | None = None,
 ) -> AsyncIterator[ReferenceProxy]:
     """A proxy that listens until the block is left. Raises OSError if the port is taken.
 
@@ -206,7 +205,7 @@ async def open_proxy(
     try:
         bound = _bind(port)
         async with trio.open_nursery() as nursery:
-            proxy = ReferenceProxy(nursery, store, faults or Faults(), changed, secret=secret, bound=bound)
+            proxy = ReferenceProxy(nursery, store, Faults(), changed, secret=secret, bound=bound)
             try:
                 await proxy.up()
                 yield proxy

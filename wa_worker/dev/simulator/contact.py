@@ -78,13 +78,12 @@ class Contact:
         push_name: str | None = None,
         use_lid: bool = False,
         recipient: str | None = None,
-        timestamp: int | None = None,
     ) -> str:
         """Send a text, or a Message, to a linked device; return the message's id.
 
         It stays pending, through reconnects, until the device's receipt. `use_lid` sends from the contact's LID.
         `recipient` is the chat of a message that the device's own phone has sent (its content is then a Message
-        with `deviceSentMessage`). `timestamp` is in unix seconds, default now. Raises UnknownDevice. If cancelled,
+        with `deviceSentMessage`). Raises UnknownDevice. If cancelled,
         nothing was sent.
         """
         await trio.lowlevel.checkpoint()
@@ -94,7 +93,7 @@ class Contact:
         if not self.party.has_session(device.address):
             self._start_session(device, device.take_bundle())
         wa_id = wa_id or new_message_id()
-        header = self._header(wa_id, push_name, use_lid=use_lid, timestamp=timestamp)
+        header = self._header(wa_id, push_name, use_lid=use_lid)
         if recipient is not None:
             header["recipient"] = recipient
         letter = Letter(
@@ -108,13 +107,13 @@ class Contact:
         device.mailbox.put(letter)
         return wa_id
 
-    async def send_garbage(self, device_jid: str, *, use_lid: bool = False) -> str:
+    async def send_garbage(self, device_jid: str) -> str:
         """Send what no session can decrypt, and never send it better; the device's ack takes it off."""
         await trio.lowlevel.checkpoint()
         device = self._simulator.device(device_jid)
         enc = Node("enc", {"v": "2", "type": "msg"}, b"\x33" + token_bytes(64))
         wa_id = new_message_id()
-        header = self._header(wa_id, None, use_lid=use_lid, timestamp=None)
+        header = self._header(wa_id, None, use_lid=False)
         device.mailbox.put(Letter(wa_id, header, enc, self))
         return wa_id
 
@@ -189,13 +188,13 @@ class Contact:
         kind, ciphertext = self.party.encrypt(device.address, plaintext)
         return Node("enc", {"v": "2", "type": kind}, ciphertext)
 
-    def _header(self, wa_id: str, push_name: str | None, *, use_lid: bool, timestamp: int | None) -> dict[str, str]:
+    def _header(self, wa_id: str, push_name: str | None, *, use_lid: bool) -> dict[str, str]:
         """Both of the contact's JIDs, as `parseMessageSource` in whatsmeow message.go looks for them."""
         names = {"from": self.lid, "sender_pn": self.jid} if use_lid else {"from": self.jid, "sender_lid": self.lid}
         return {
             **names,
             "type": "text",
             "id": wa_id,
-            "t": str(int(time.time()) if timestamp is None else timestamp),
+            "t": str(int(time.time())),
             "notify": f"Contact {self.phone}" if push_name is None else push_name,
         }

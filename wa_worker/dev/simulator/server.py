@@ -270,11 +270,11 @@ async def _tunnel(tcp: trio.SocketStream) -> bool:
 
 
 @asynccontextmanager
-async def open_simulator(port: int = 0) -> AsyncIterator[Simulator]:
-    """Listen on 127.0.0.1 (port 0: any free one). On leaving, every connection is cut."""
+async def open_simulator() -> AsyncIterator[Simulator]:
+    """Listen on any free port of 127.0.0.1. On leaving, every connection is cut."""
     async with trio.open_nursery() as nursery:
         simulator = Simulator(nursery)
-        serve = partial(trio.serve_tcp, simulator.serve, port, host="127.0.0.1")
+        serve = partial(trio.serve_tcp, simulator.serve, 0, host="127.0.0.1")
         listeners: list[trio.SocketListener] = await nursery.start(serve)
         simulator.port = listeners[0].socket.getsockname()[1]
         yield simulator
