@@ -5,8 +5,9 @@ For `wa-worker dev`, for tests and for benchmarks; docs/contract.md is the contr
 """
 
 from .faults import ENDPOINTS, Fault, Faults
+from .rows import InboundRow, InstanceRow, MessageId, MessageRow, StatusChange
 from .server import Changes, ReferenceProxy, open_proxy
-from .store import InboundRow, InstanceRow, MessageId, MessageRow, StatusChange, Store
+from .store import Store
 
 __all__ = [
     "ENDPOINTS",

@@ -13,7 +13,8 @@ from quart import Blueprint, Response, request
 
 from .app import BadRequestError, answer, error, json_object, member, ok, text, unauthorized
 from .faults import Faults, faults_from_json, faults_to_json
-from .store import MESSAGE_STATUSES, STATUSES, Store
+from .rows import MESSAGE_STATUSES, STATUSES
+from .store import Store
 
 
 def create_admin(store: Store, faults: Faults, *, secret: str, connections: Callable[[], int]) -> Blueprint:

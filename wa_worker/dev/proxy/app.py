@@ -14,7 +14,8 @@ from quart import Quart, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from .store import STATUSES, Store
+from .rows import STATUSES
+from .store import Store
 
 T = TypeVar("T")
 

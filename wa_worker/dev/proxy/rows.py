@@ -1,0 +1,91 @@
+"""What the reference proxy keeps: its tables, and their rows as values. What the calls do to them is in store.py."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import attrs
+
+MessageId = int | str
+InstanceStatus = Literal["CONNECTING", "CONNECTED", "DISCONNECTED"]
+MessageStatus = Literal["queued", "sent", "failed"]
+
+MESSAGE_STATUSES: tuple[MessageStatus, ...] = ("queued", "sent", "failed")
+STATUSES: tuple[InstanceStatus, ...] = ("CONNECTING", "CONNECTED", "DISCONNECTED")
+
+# `messages.id` has no declared type on purpose: SQLite then keeps a number a number and a text a text, so
+# an id that comes back as the other type is an unknown id.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS instances (
+    id TEXT PRIMARY KEY, status TEXT NOT NULL, qr_code TEXT, updated_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parked (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS statuses (
+    seq INTEGER PRIMARY KEY, instance_id TEXT NOT NULL, status TEXT NOT NULL, qr_code TEXT, at REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS statuses_of ON statuses (instance_id, seq);
+CREATE TABLE IF NOT EXISTS messages (
+    seq INTEGER PRIMARY KEY, id NOT NULL UNIQUE, instance_id TEXT NOT NULL,
+    "to" TEXT NOT NULL, body TEXT NOT NULL,
+    status TEXT NOT NULL DEFAULT 'queued', wa_message_id TEXT, error TEXT, marks INTEGER NOT NULL DEFAULT 0,
+    queued_at REAL NOT NULL, sent_at REAL
+);
+CREATE INDEX IF NOT EXISTS messages_of ON messages (instance_id, seq);
+CREATE INDEX IF NOT EXISTS messages_queued ON messages (instance_id, seq) WHERE status = 'queued';
+CREATE TABLE IF NOT EXISTS inbound (
+    seq INTEGER PRIMARY KEY, instance_id TEXT NOT NULL, chat TEXT NOT NULL, wa_message_id TEXT NOT NULL,
+    "from" TEXT NOT NULL, "to" TEXT NOT NULL, body TEXT NOT NULL, payload TEXT NOT NULL,
+    times_posted INTEGER NOT NULL DEFAULT 1, received_at REAL NOT NULL,
+    UNIQUE (instance_id, chat, wa_message_id)
+);
+"""
+
+
+@attrs.frozen
+class InstanceRow:
+    """An instance as the back end sees it now. Times are unix seconds."""
+
+    id: str
+    status: InstanceStatus
+    qr_code: str | None
+    updated_at: float
+
+
+@attrs.frozen
+class StatusChange:
+    """One accepted POST /update-status, as posted."""
+
+    status: InstanceStatus
+    qr_code: str | None
+    at: float
+
+
+@attrs.frozen
+class MessageRow:
+    """An outbound message. `marks` counts the accepted mark-sent calls for it: more than 1 is a repeat."""
+
+    id: MessageId
+    instance_id: str
+    to: str
+    body: str
+    status: MessageStatus
+    wa_message_id: str | None
+    error: str | None
+    marks: int
+    queued_at: float
+    sent_at: float | None
+
+
+@attrs.frozen
+class InboundRow:
+    """An inbound message as first posted. `times_posted` counts every accepted POST of it."""
+
+    seq: int
+    instance_id: str
+    from_: str
+    to: str
+    body: str
+    wa_message_id: str
+    payload: dict[str, Any]
+    times_posted: int
+    received_at: float
