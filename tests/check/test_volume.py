@@ -1,0 +1,76 @@
+"""What `wa-worker check` makes of AUTH_DIR."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.check.results import by_name
+from wa_worker.check.result import Grade, Result
+from wa_worker.check.volume import look_at_volume
+from wa_worker.volume import hold_volume
+
+
+def test_a_good_volume(tmp_path: Path) -> None:
+    found = by_name(look_at_volume(tmp_path))
+    assert {found[name].grade for name in ("volume", "free space", "permissions", "lock")} == {Grade.OK}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_volume_that_the_worker_will_make_is_not_made(tmp_path: Path) -> None:
+    auth_dir = tmp_path / "data" / "auth"
+    found = by_name(look_at_volume(auth_dir))
+    assert found["volume"].grade is Grade.OK
+    assert str(tmp_path) in found["volume"].found
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_running_worker_is_noticed_and_no_fault(tmp_path: Path) -> None:
+    async with hold_volume(tmp_path):
+        assert by_name(look_at_volume(tmp_path))["lock"] == Result(
+            "lock", Grade.WARN, "a worker is running here", "nothing, if there should be one; a second one would wait"
+        )
+    assert by_name(look_at_volume(tmp_path))["lock"].grade is Grade.OK
+
+
+def test_sessions_that_others_can_read_are_warned_of(tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    shop.mkdir(mode=0o755)
+    (shop / "session.db").touch()
+    tmp_path.chmod(0o755)
+    found = by_name(look_at_volume(tmp_path))["permissions"]
+    assert (found.grade, found.remedy) == (Grade.WARN, f"chmod -R go= {tmp_path}")
+    tmp_path.chmod(0o700)
+    assert by_name(look_at_volume(tmp_path))["permissions"].grade is Grade.OK
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can use every file")
+def test_files_of_another_user_are_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "@worker").mkdir()
+    (tmp_path / "@worker" / "journal.db").touch(mode=0o400)
+    found = by_name(look_at_volume(tmp_path))["permissions"]
+    assert found.grade is Grade.FAIL
+    assert "chown" in (found.remedy or "")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("cannot mount a tmpfs here")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_full_and_passing_disk(small_disk: Path) -> None:
+    found = by_name(look_at_volume(small_disk))
+    assert found["volume"].grade is Grade.OK
+    assert (found["free space"].grade, found["file system"].grade) == (Grade.FAIL, Grade.WARN)
+    (small_disk / "filler").write_bytes(bytes(8 * 2**20))
+    assert "No space" in by_name(look_at_volume(small_disk))["volume"].found
