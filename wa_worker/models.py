@@ -1,7 +1,7 @@
 """The values that travel between the modules: frozen, validated where they are made, free of wire shapes.
 
 Owns the vocabulary of the project. Imports nothing of ours. JSON becomes these values in `wire.py`, protobuf in
-`whatsapp/translate.py`, rows in `journal.py`; nothing else leaves those modules.
+`whatsapp/translate.py`, rows in `journal/`; nothing else leaves those modules.
 """
 
 from __future__ import annotations
