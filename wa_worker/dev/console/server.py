@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import trio
 
+from wa_worker.dev import loopback
 from wa_worker.dev.console.actions import Actions
 from wa_worker.dev.console.app import create_app
 from wa_worker.dev.console.live import Bell
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 PORT = 8765
 """The usual port: a page that one can find again."""
-
-_HOST = "127.0.0.1"
 
 _KEEP_ALIVE = 75.0
 
@@ -45,27 +44,18 @@ class Console:
 
     def __init__(self, port: int, telling: Telling) -> None:
         self.port = port
-        self.url = f"http://{_HOST}:{port}"
+        self.url = f"http://{loopback.HOST}:{port}"
         self.take_log = telling.take_log
 
 
 def bind(port: int | None) -> socket.socket:
-    """Takes the port; None is the usual one or, if it is taken, any. Raises OSError."""
-    bound = socket.socket()
+    """Takes the port and listens; None is the usual one or, if it is taken, any. Raises OSError."""
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            bound.bind((_HOST, PORT if port is None else port))
-            bound.listen()
-        except OSError as error:
-            if port is not None or error.errno != errno.EADDRINUSE:
-                raise
-            bound.close()
-            return bind(0)
-    except BaseException:
-        bound.close()
-        raise
-    return bound
+        return loopback.bind(PORT if port is None else port, listen=True)
+    except OSError as error:
+        if port is not None or error.errno != errno.EADDRINUSE:
+            raise
+        return loopback.bind(0, listen=True)
 
 
 @asynccontextmanager
@@ -77,7 +67,7 @@ async def open_console(
     telling = Telling(bell.ring)
     port = bound.getsockname()[1]
     app = create_app(View(proxy.store, telling, everybody), Actions(proxy.store, everybody, bell.ring), bell, port=port)
-    connections = _Connections(HttpServer(app, keep_alive=_KEEP_ALIVE))
+    connections = loopback.Connections(HttpServer(app, keep_alive=_KEEP_ALIVE))
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(bound))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(proxy.wait_for, bell.heed_store)
@@ -89,27 +79,7 @@ async def open_console(
             yield Console(port, telling)
         finally:
             nursery.cancel_scope.cancel()
-            connections.close()
-
-
-class _Connections:
-    """Those that are open."""
-
-    def __init__(self, server: HttpServer) -> None:
-        self._server = server
-        self._streams: set[trio.SocketStream] = set()
-
-    async def talk(self, stream: trio.SocketStream) -> None:
-        self._streams.add(stream)
-        try:
-            await self._server.talk(stream)
-        finally:
-            self._streams.discard(stream)
-
-    def close(self) -> None:
-        for stream in list(self._streams):
-            # A send that waits for a client to read is shielded by Hypercorn: only this ends it.
-            stream.socket.close()
+            connections.close_all()
 
 
 async def _ask_health(telling: Telling, bell: Bell) -> None:
@@ -128,7 +98,7 @@ async def _ask_health(telling: Telling, bell: Bell) -> None:
 async def _counts(http: httpx.AsyncClient, port: int) -> Mapping[str, int] | None:
     try:
         with trio.fail_after(_PATIENCE):
-            answer = await http.get(f"http://{_HOST}:{port}/health")
+            answer = await http.get(f"http://{loopback.HOST}:{port}/health")
             counts: dict[str, Any] = answer.json()["instances"]
     except (httpx.HTTPError, trio.TooSlowError, ValueError, KeyError):
         return None  # not yet, or not any more

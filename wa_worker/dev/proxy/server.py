@@ -1,8 +1,8 @@
 """Serves the reference proxy on 127.0.0.1, inside the caller's Trio run.
 
-Owns the port and the connections (`wa_worker.serving` speaks HTTP on each), so that it can count them, cut one, go
-down and come up on the same port, and stop at once with idle clients around. Leaving `open_proxy` closes all
-connections without waiting for anybody; state changes are never left half done.
+Owns the port and its connections (loopback.py keeps them, `wa_worker.serving` speaks HTTP on each), so that it can
+count them, cut one, go down and come up on the same port, and stop at once with idle clients around. Leaving
+`open_proxy` closes all connections without waiting for anybody; state changes are never left half done.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 
 import trio
 
+from wa_worker.dev.loopback import HOST, Connections, bind
 from wa_worker.serving import HttpServer
 
 from .admin import create_admin
@@ -24,8 +25,6 @@ from .faults import FaultLayer, Faults, Scope
 from .store import Store
 
 T = TypeVar("T")
-
-_HOST = "127.0.0.1"
 
 # Longer than a worker's longest usual pause between two requests: its connections should outlive its poll
 # interval.
@@ -78,21 +77,20 @@ class ReferenceProxy:
         self.secret = secret
         self.connections_opened = 0
         self._nursery = nursery
-        self._streams: dict[tuple[str, int], trio.SocketStream] = {}
         self._serving: trio.CancelScope | None = None  # None while it is down
         self._listener: trio.SocketListener | None = None
         self._bound = bound
         self.port: int = self._bound.getsockname()[1]
-        self.url = f"http://{_HOST}:{self.port}"
+        self.url = f"http://{HOST}:{self.port}"
         app = create_app(store, secret=secret)
         admin = create_admin(store, faults, secret=secret, connections=lambda: self.connections_opened)
         app.register_blueprint(admin)
         layer = FaultLayer(cast(Any, app), faults, on_request=self._on_request, cut=self._cut)
-        self._server = HttpServer(layer, keep_alive=_KEEP_ALIVE_SECONDS)
+        self._connections = Connections(HttpServer(layer, keep_alive=_KEEP_ALIVE_SECONDS))
 
     @property
     def connections_open(self) -> int:
-        return len(self._streams)
+        return len(self._connections)
 
     async def wait_for(self, predicate: Callable[[Store], T]) -> T:
         """Short for `changed.wait`."""
@@ -121,9 +119,7 @@ class ReferenceProxy:
 
     def close_connections(self) -> None:
         """Close every open connection and go on listening, as a load balancer does when it restarts."""
-        for stream in list(self._streams.values()):
-            # A send that waits for a client to read is shielded by Hypercorn: only this ends it.
-            stream.socket.close()
+        self._connections.close_all()
 
     def close(self) -> None:
         """Release the port and the connections. Whoever calls it has cancelled the nursery."""
@@ -144,14 +140,8 @@ class ReferenceProxy:
     async def _talk(self, stream: trio.SocketStream) -> None:
         self.connections_opened += 1
         try:
-            client = stream.socket.getpeername()
-        except OSError:
-            return  # it has gone already
-        self._streams[client] = stream
-        try:
-            await self._server.talk(stream)
+            await self._connections.talk(stream)
         finally:
-            del self._streams[client]
             self.changed.ring()
 
     def _on_request(self, endpoint: str) -> None:
@@ -160,18 +150,7 @@ class ReferenceProxy:
 
     async def _cut(self, scope: Scope) -> None:
         await trio.lowlevel.checkpoint()
-        self._streams[tuple(scope["client"])].socket.close()
-
-
-def _bind(port: int) -> socket.socket:
-    bound = socket.socket()
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((_HOST, port))
-    except BaseException:
-        bound.close()
-        raise
-    return bound
+        self._connections.close(tuple(scope["client"]))
 
 
 async def _bind_again(port: int) -> socket.socket:
@@ -180,7 +159,7 @@ async def _bind_again(port: int) -> socket.socket:
     with trio.fail_after(_COPIES_LAST):
         while True:
             try:
-                return _bind(port)
+                return bind(port)
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
                     raise
@@ -203,7 +182,7 @@ async def open_proxy(
     changed = Changes(lambda: store)
     store = Store(database, text_ids=text_ids, on_change=changed.ring)
     try:
-        bound = _bind(port)
+        bound = bind(port)
         async with trio.open_nursery() as nursery:
             proxy = ReferenceProxy(nursery, store, Faults(), changed, secret=secret, bound=bound)
             try:
