@@ -2,7 +2,7 @@
 
 `run_dev()` is the task tree. Proxy, simulator, console and narrator outlive the worker, so that its last words are
 seen. It ends on SIGINT, SIGTERM or SIGHUP, when nobody reads the output any more, when the worker dies, and with `once`
-when the loop was seen. What it shows is in show.py, the people of the simulation are in phone.py, the web page is in
+when the loop was seen. What it shows is in show.py, the people of the simulation are in people.py, the web page is in
 console/.
 """
 
@@ -31,7 +31,7 @@ from wa_worker.models import RESERVED_FOLDER
 from wa_worker.whatsapp.reach import Reach, target
 
 if TYPE_CHECKING:
-    from wa_worker.dev.phone import Everybody
+    from wa_worker.dev.people import Everybody
 
 
 async def run_dev(options: Options, environ: Mapping[str, str], terminal: Terminal) -> int:
@@ -142,7 +142,7 @@ async def _everybody(options: Options) -> AsyncIterator[Everybody | None]:
     if not options.simulate:
         yield None
         return
-    from wa_worker.dev.phone import Everybody
+    from wa_worker.dev.people import Everybody
     from wa_worker.dev.simulator import open_simulator
 
     async with open_simulator() as simulator:

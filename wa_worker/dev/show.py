@@ -27,7 +27,7 @@ from wa_worker.dev.worker_process import WorkerProcess, in_words
 from wa_worker.whatsapp.reach import Reach
 
 if TYPE_CHECKING:
-    from wa_worker.dev.phone import Everybody
+    from wa_worker.dev.people import Everybody
 
 INSTANCE = "demo"
 

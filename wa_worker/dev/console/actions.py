@@ -21,7 +21,7 @@ from wa_worker.jid import destination
 from wa_worker.models import instance_id
 
 if TYPE_CHECKING:
-    from wa_worker.dev.phone import Everybody
+    from wa_worker.dev.people import Everybody
 
 _LONGEST_BODY = 100_000
 """Characters: more than WhatsApp takes, so that one can see what it says."""

@@ -25,7 +25,7 @@ from wa_worker.dev.proxy import ReferenceProxy
 from wa_worker.serving import HttpServer
 
 if TYPE_CHECKING:
-    from wa_worker.dev.phone import Everybody
+    from wa_worker.dev.people import Everybody
 
 PORT = 8765
 """The usual port: a page that one can find again."""

@@ -20,7 +20,7 @@ from wa_worker.jid import USER, destination
 
 if TYPE_CHECKING:
     from wa_worker.dev.console.told import Telling
-    from wa_worker.dev.phone import Everybody
+    from wa_worker.dev.people import Everybody
 
 HISTORY = 300
 
