@@ -1,7 +1,7 @@
 """What has happened at the reference proxy since one last looked, in plain lines. No I/O.
 
-Owns the words for statuses, outbound and inbound messages, and what is being waited for. QR codes are the
-session's, since it has a picture to show.
+Owns the words for statuses, outbound and inbound messages, and what is being waited for. QR codes are
+show.py's, since it has a picture to show.
 """
 
 from __future__ import annotations

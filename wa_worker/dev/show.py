@@ -1,6 +1,7 @@
 """What one run of `wa-worker dev` shows and sees: its lines, its QR codes, and the loop it waits for.
 
-Owns the tasks that look at the proxy, and how the run ended. Opens nothing: session.py does.
+Owns the tasks that look at the proxy, and how the run ended. Opens nothing: session.py does. `play()` ends when `work`
+is cancelled; the services go on, so that the worker's last words are seen, until session.py cancels them.
 """
 
 from __future__ import annotations

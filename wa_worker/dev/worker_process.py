@@ -1,4 +1,4 @@
-"""The worker as a child process of `wa-worker dev`: its environment, its log and its end.
+"""The worker as a child process of `wa-worker dev` or `bench`: its environment, its log and its end.
 
 Owns the process and the file its log goes to. It has a session of its own, so that a Ctrl-C in the terminal is not
 its second signal: whoever opened it stops it. It is gone when `open_worker` is left.

@@ -1,4 +1,7 @@
-"""The test bed: simulated WhatsApp, reference proxy, and worker processes on one volume, one after another."""
+"""The test bed: simulated WhatsApp, reference proxy, and worker processes on one volume, one after another.
+
+Owns them and who is paired; measures nothing. Each worker is stopped when its block is left, the rest with the bed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process costs, read from /proc (Linux): memory, CPU, threads, wake-ups."""
+"""What a process costs, read from /proc (Linux): memory, CPU, threads, wake-ups; and percentiles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 @attrs.frozen
 class Usage:
-    """A process and those below it at a moment. Memory in MB (2**20 bytes): `pss` shares common pages fairly."""
+    """A process at a moment. Memory in MB (2**20 bytes): `pss` shares common pages fairly."""
 
     cpu: float
     rss: float

@@ -1,4 +1,7 @@
-"""Runs the scenarios and reports: a table on stdout, progress on stderr, JSON in a file."""
+"""Runs the scenarios and reports: a table on stdout, progress on stderr, JSON in a file.
+
+Owns how often and in which order; what a scenario measures is in scenarios.py and backlog.py.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,13 @@ from wa_worker.dev.bench.bed import open_bed
 from wa_worker.dev.bench.scenarios import Row
 
 IDLE_SECONDS = 20.0
+"""For how long an idle worker is watched."""
+
 MANY = 20
+"""Instances in the scenarios with many."""
+
 DELAYS = (0.0, 0.05, 0.1, 0.25)
+"""Seconds that the proxy takes to answer, a run each."""
 
 
 async def run_bench(sizes: Sequence[int], only: Sequence[str], output: Path | None, *, quick: bool) -> None:

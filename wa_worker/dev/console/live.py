@@ -1,4 +1,7 @@
-"""Wakes the pages when something has changed, and no more often than an eye can follow. No polling."""
+"""Wakes the pages when something has changed, and no more often than an eye can follow. No polling.
+
+Owns the count of changes, not what has changed: view.py looks. Waiting is cancelled with the page's request.
+"""
 
 from __future__ import annotations
 

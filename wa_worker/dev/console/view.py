@@ -1,7 +1,7 @@
 """What there is to see, as a Page. Reads; changes nothing, waits for nothing.
 
-Of an instance the last HISTORY messages of each direction are shown, so that the page stays
-quick while a benchmark runs; the proxy's /admin has all.
+Of an instance the last HISTORY messages of each direction are shown, so that the page stays quick while thousands are
+queued; the proxy's /admin has all.
 """
 
 from __future__ import annotations

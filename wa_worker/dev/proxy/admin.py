@@ -1,7 +1,7 @@
-"""The operator's side of the reference proxy: JSON under /admin, for `curl`, the dev console and benchmarks.
+"""The operator's side of the reference proxy: JSON under /admin, for `curl` and other processes.
 
 Rides on the same loopback listener as the worker's endpoints. It has no part in the contract: no worker
-calls it.
+calls it. The dev console and the benchmarks, in the same process, use the Store itself.
 """
 
 from __future__ import annotations

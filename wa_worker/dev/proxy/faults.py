@@ -1,7 +1,7 @@
 """What may go wrong between a worker and its proxy, on demand.
 
 Owns the faults and the ASGI layer that plays them in front of the application. It sees only the worker's
-endpoints: the admin side always answers.
+endpoints: the admin side always answers. A fault that lasts for ever ends when its client leaves.
 """
 
 from __future__ import annotations

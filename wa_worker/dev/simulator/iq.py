@@ -1,8 +1,8 @@
 """What the server answers to a client's requests (iq stanzas). No I/O, except that prekeys are handed out.
 
-Plays prekey upload, count and query, usync (who is on WhatsApp, devices, LIDs), the unlinking of a device by
-itself; refuses group queries with 404; answers everything else with an empty result, which is what whatsmeow needs
-of keepalives, privacy settings, presence and the like.
+Plays prekey upload, count and query, usync (who is on WhatsApp, devices, LIDs); refuses group queries with 404; answers
+everything else with an empty result, which is what whatsmeow needs of keepalives, privacy settings, presence and the
+like.
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,8 @@
 """The life of one client after the Noise handshake: it pairs, or it logs in and talks until the connection ends.
 
 Owns who may log in and what a refusal looks like (`handleConnectFailure` and `handleStreamError` in whatsmeow
-connectionevents.go), and which module takes which stanza. Stops when the connection does.
+connectionevents.go), what makes a device active or unlinks it, and which module takes which stanza. Stops when the
+connection does.
 """
 
 import time
