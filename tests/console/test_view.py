@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from wa_worker.connection import State
 from wa_worker.dev.console.page import At
-from wa_worker.dev.console.told import Telling, Told
+from wa_worker.dev.console.told import Told, WorkerState
 from wa_worker.dev.console.view import HISTORY, View
 from wa_worker.dev.console.words import Part, parts, plain
 from wa_worker.dev.proxy import Store
@@ -98,27 +98,27 @@ BANNED = line("WhatsApp has banned this account for a while", state="held", reas
 def test_the_state_of_an_instance(store: Store, seen: Seen) -> None:
     if (seen.status, seen.qr_code) != ("DISCONNECTED", None):
         store.update_status("shop", seen.status, seen.qr_code)
-    telling = Telling()
+    worker = WorkerState()
     for each in seen.log:
-        telling.take_log(each)
-    (card,) = View(store, telling, None).page(At()).cards
+        worker.take_log(each)
+    (card,) = View(store, worker, None).page(At()).cards
     assert (card.badge.text, card.badge.tone, card.badge.detail) == (seen.badge, seen.tone, seen.detail)
     assert card.qr_code == seen.qr_code
 
 
 def test_a_parked_instance_is_disconnected_once_the_worker_has_let_go(store: Store) -> None:
-    telling = Telling()
-    telling.take_log(line("connected"))
-    assert telling.of("shop") == Told(State.CONNECTED)
+    worker = WorkerState()
+    worker.take_log(line("connected"))
+    assert worker.of("shop") == Told(State.CONNECTED)
     store.park_instance("shop")
-    view = View(store, telling, None)
+    view = View(store, worker, None)
     assert [card.badge.text for card in view.page(At()).cards] == ["Letting go"]
-    telling.take_log(line("instance released: the proxy no longer lists it"))
+    worker.take_log(line("instance released: the proxy no longer lists it"))
     assert [card.badge.text for card in view.page(At()).cards] == ["Disconnected"]
 
 
 def test_messages_are_sorted_into_chats(store: Store) -> None:
-    view = View(store, Telling(), None)
+    view = View(store, WorkerState(), None)
     sent, failed, _ = store.queue_many("shop", [("+55 11 98888-0002", "one"), ("?", "two"), ("5511988880002", "three")])
     store.mark_sent(sent, "3EB0")
     store.mark_sent(sent, "3EB0")
@@ -150,7 +150,7 @@ def test_messages_are_sorted_into_chats(store: Store) -> None:
 
 def test_a_long_history_is_cut(store: Store) -> None:
     store.queue_many("shop", [("5511988880002", f"{n}") for n in range(HISTORY + 50)])
-    messages = View(store, Telling(), None).page(At("shop", ANA)).messages
+    messages = View(store, WorkerState(), None).page(At("shop", ANA)).messages
     assert len(messages) == HISTORY
     assert messages[-1].body == (Part(f"{HISTORY + 49}"),)
 

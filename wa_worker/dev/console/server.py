@@ -19,7 +19,7 @@ from wa_worker.dev import loopback
 from wa_worker.dev.console.actions import Actions
 from wa_worker.dev.console.app import create_app
 from wa_worker.dev.console.live import Bell
-from wa_worker.dev.console.told import Telling
+from wa_worker.dev.console.told import WorkerState
 from wa_worker.dev.console.view import View
 from wa_worker.dev.proxy import ReferenceProxy
 from wa_worker.serving import HttpServer
@@ -42,10 +42,10 @@ _AFTERMATH = 1.5
 class Console:
     """A running console. `take_log` wants each line of the worker's log."""
 
-    def __init__(self, port: int, telling: Telling) -> None:
+    def __init__(self, port: int, worker: WorkerState) -> None:
         self.port = port
         self.url = f"http://{loopback.HOST}:{port}"
-        self.take_log = telling.take_log
+        self.take_log = worker.take_log
 
 
 def bind(port: int | None) -> socket.socket:
@@ -64,25 +64,25 @@ async def open_console(
 ) -> AsyncIterator[Console]:
     """A console that is served until the block is left. What the block raises leaves it in an exception group."""
     bell = Bell()
-    telling = Telling(bell.ring)
+    worker = WorkerState(bell.ring)
     port = bound.getsockname()[1]
-    app = create_app(View(proxy.store, telling, everybody), Actions(proxy.store, everybody, bell.ring), bell, port=port)
+    app = create_app(View(proxy.store, worker, everybody), Actions(proxy.store, everybody, bell.ring), bell, port=port)
     connections = loopback.Connections(HttpServer(app, keep_alive=_KEEP_ALIVE))
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(bound))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(proxy.wait_for, bell.heed_store)
         if everybody is not None:
             nursery.start_soon(everybody.simulator.wait_for, bell.heed_simulator)
-        nursery.start_soon(_ask_health, telling, bell)
+        nursery.start_soon(_ask_health, worker, bell)
         nursery.start_soon(trio.serve_listeners, connections.talk, [listener])
         try:
-            yield Console(port, telling)
+            yield Console(port, worker)
         finally:
             nursery.cancel_scope.cancel()
             connections.close_all()
 
 
-async def _ask_health(telling: Telling, bell: Bell) -> None:
+async def _ask_health(worker: WorkerState, bell: Bell) -> None:
     """Asks for the counts after each change, and once more when things have calmed down."""
     seen, calm = -1, False
     # Not through a proxy that the environment names: it would not find this machine's loopback.
@@ -91,8 +91,8 @@ async def _ask_health(telling: Telling, bell: Bell) -> None:
             with trio.move_on_after(float("inf") if calm else _AFTERMATH) as aftermath:
                 seen = await bell.wait(seen)
             calm = aftermath.cancelled_caught
-            if telling.port:
-                telling.take_counts(await _counts(http, telling.port))
+            if worker.port:
+                worker.take_counts(await _counts(http, worker.port))
 
 
 async def _counts(http: httpx.AsyncClient, port: int) -> Mapping[str, int] | None:

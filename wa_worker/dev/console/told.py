@@ -27,8 +27,8 @@ class Told:
     logged_out: bool = False
 
 
-class Telling:
-    """The last word on each instance. `on_change` is called when one is new."""
+class WorkerState:
+    """The worker by its own account: the last word on each instance. `on_change` is called when one is new."""
 
     def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
         self.port = 0

@@ -19,7 +19,7 @@ from wa_worker.dev.proxy import InboundRow, InstanceRow, MessageRow, Store
 from wa_worker.jid import USER, destination
 
 if TYPE_CHECKING:
-    from wa_worker.dev.console.told import Telling
+    from wa_worker.dev.console.told import WorkerState
     from wa_worker.dev.people import Everybody
 
 HISTORY = 300
@@ -28,9 +28,9 @@ HISTORY = 300
 class View:
     """Looks at the proxy, the worker's word and, if there are any, the simulated people."""
 
-    def __init__(self, store: Store, telling: Telling, everybody: Everybody | None) -> None:
+    def __init__(self, store: Store, worker: WorkerState, everybody: Everybody | None) -> None:
         self._store = store
-        self._telling = telling
+        self._worker = worker
         self._everybody = everybody
 
     def page(self, at: At) -> Page:
@@ -50,7 +50,7 @@ class View:
         everybody = self._everybody
         return Page(
             at=at,
-            health=self._telling.counts,
+            health=self._worker.counts,
             cards=tuple(sorted(cards, key=lambda card: card.id)),
             chats=tuple(chats),
             head=head,
@@ -86,7 +86,7 @@ class View:
 
     def _badge(self, row: InstanceRow) -> Badge:
         """The proxy's word comes first: a back end goes by that. The worker's makes it precise, or stands beside it."""
-        told = self._telling.of(row.id)
+        told = self._worker.of(row.id)
         if row.qr_code is not None:
             how = _SCAN_BY_HAND if self._everybody is None else _SCAN_BY_BUTTON
             return Badge("Waiting for a scan", "wait", f"{_LOGGED_OUT} {how}" if told.logged_out else how)
@@ -95,13 +95,13 @@ class View:
             return attrs.evolve(badge, detail=_LOGGED_OUT)
         if badge is not None:
             return attrs.evolve(badge, detail=told.why) if told.state in _TELLS_WHY else badge
-        if row.status == "CONNECTED" and told.state is None and self._telling.hears:
+        if row.status == "CONNECTED" and told.state is None and self._worker.hears:
             return Badge("Connected", "wait", "So says the proxy; the worker does not run it.")
         detail = f"The worker says: {told.state.value}" if told.state else ""
         return attrs.evolve(_STATUSES[row.status], detail=detail)
 
     def _parked_card(self, instance: str, at: At) -> Card:
-        going = self._telling.of(instance).state is not None
+        going = self._worker.of(instance).state is not None
         badge = Badge("Letting go", "wait", _GOING) if going else Badge("Disconnected", "off", _PARKED)
         return Card(
             key=f"card-{_key(instance)}",
