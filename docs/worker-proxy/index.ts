@@ -49,7 +49,8 @@ class DatabaseError extends Error {
 const database = createClient(setting("SUPABASE_URL"), serviceKey(), {
   auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
 });
-const expectedToken = await digest(new TextEncoder().encode(setting("WORKER_SECRET")));
+// Trimmed like the token: no header carries the line break that a secret was pasted with.
+const expectedToken = await digest(new TextEncoder().encode(setting("WORKER_SECRET").trim()));
 
 const ENDPOINTS = new Map<string, { method: string; answer: (request: Request) => Promise<Response> }>([
   ["disconnected-instances", { method: "GET", answer: disconnectedInstances }],
@@ -88,18 +89,18 @@ Deno.serve(async (request) => {
 // The six calls
 
 async function disconnectedInstances(): Promise<Response> {
-  return json(await call("wa_disconnected_instances", {}));
+  return json(await list("wa_disconnected_instances", {}));
 }
 
 async function updateStatus(request: Request): Promise<Response> {
   const body = await jsonObject(request);
-  const known = await call("wa_update_status", {
+  const known = await outcome("wa_update_status", {
     p_instance_id: text(body, "instanceId"),
     p_status: oneOf(body, "status", STATUSES),
     p_qr_code: qrCode(body),
-  });
+  }, [true, false]);
   // This 404 makes the worker let go of the instance: it is for nothing else.
-  return known === true ? json({ ok: true }) : json({ error: "unknown instance" }, 404);
+  return known ? json({ ok: true }) : json({ error: "unknown instance" }, 404);
 }
 
 async function queuedMessages(request: Request): Promise<Response> {
@@ -107,35 +108,35 @@ async function queuedMessages(request: Request): Promise<Response> {
   if (!instanceId) {
     throw new Refused(400, "the query parameter instanceId is missing");
   }
-  return json(await call("wa_queued_messages", { p_instance_id: storable(instanceId), p_limit: QUEUE_PAGE }));
+  return json(await list("wa_queued_messages", { p_instance_id: storable(instanceId), p_limit: QUEUE_PAGE }));
 }
 
 async function markSent(request: Request): Promise<Response> {
   const body = await jsonObject(request);
   const p_message_id = messageId(body);
   const p_wa_message_id = text(body, "wa_message_id", { max: MAX_ID });
-  return marked("mark-sent", await mark("wa_mark_sent", { p_message_id, p_wa_message_id }));
+  return marked("mark-sent", await mark("wa_mark_sent", { p_message_id, p_wa_message_id }, ["sent", "other"]));
 }
 
 async function markFailed(request: Request): Promise<Response> {
   const body = await jsonObject(request);
   const p_message_id = messageId(body);
   const p_error = text(body, "error", { empty: true });
-  return marked("mark-failed", await mark("wa_mark_failed", { p_message_id, p_error }));
+  return marked("mark-failed", await mark("wa_mark_failed", { p_message_id, p_error }, ["failed", "sent"]));
 }
 
-async function mark(name: string, args: { p_message_id: number | null } & Fields): Promise<unknown> {
-  return args.p_message_id === null ? "unknown" : await call(name, args);
+async function mark(name: string, args: { p_message_id: number | null } & Fields, found: string[]): Promise<string> {
+  return args.p_message_id === null ? "unknown" : await outcome(name, args, [...found, "deleted", "unknown"]);
 }
 
-function marked(endpoint: string, outcome: unknown): Response {
-  if (outcome === "unknown") {
+function marked(endpoint: string, result: string): Response {
+  if (result === "unknown") {
     // Never one of ours: a mistake that somebody should see. A row that was deleted is answered 200 instead, since the
     // worker repeats a mark until it is.
     console.warn(`${endpoint}: a message id that was never given out`);
     return json({ error: "unknown message" }, 404);
   }
-  if (outcome === "other") {
+  if (result === "other") {
     console.warn(`${endpoint}: a message that was sent under another wa_message_id, which stays`);
   }
   return json({ ok: true });
@@ -144,7 +145,7 @@ function marked(endpoint: string, outcome: unknown): Response {
 async function inbound(request: Request): Promise<Response> {
   const body = await jsonObject(request);
   const from = text(body, "from", { max: MAX_ID });
-  const outcome = await call("wa_add_inbound", {
+  const result = await outcome("wa_add_inbound", {
     p_instance_id: text(body, "instanceId"),
     p_chat_id: optionalText(body, "chat_id", MAX_ID) || from,
     p_wa_message_id: text(body, "wa_message_id", { max: MAX_ID }),
@@ -157,10 +158,10 @@ async function inbound(request: Request): Promise<Response> {
     p_push_name: optionalText(body, "push_name"),
     p_message_type: optionalText(body, "message_type"),
     p_timestamp: timestamp(body),
-  });
-  return outcome === "unknown"
+  }, ["new", "repeat", "unknown"]);
+  return result === "unknown"
     ? json({ error: "unknown instance" }, 404)
-    : json({ ok: true, duplicate: outcome === "repeat" });
+    : json({ ok: true, duplicate: result === "repeat" });
 }
 
 // The request
@@ -244,7 +245,7 @@ function storable(value: string): string {
 function oneOf<T>(body: Fields, key: string, choices: T[]): T {
   const value = (body[key] ?? null) as T;
   if (!choices.includes(value)) {
-    throw new Refused(400, `${key} must be one of ${choices.join(", ")}`);
+    throw new Refused(400, `${key} must be one of ${choices.map(String).join(", ")}`);
   }
   return value;
 }
@@ -287,8 +288,26 @@ function timestamp(body: Fields): number | null {
 
 // The rest
 
-/** One SQL function of migration.sql. */
-async function call(name: string, args: Record<string, unknown>): Promise<unknown> {
+/** One SQL function of migration.sql, which gives one of the `possible` values. */
+async function outcome<T>(name: string, args: Fields, possible: T[]): Promise<T> {
+  const value = await call(name, args) as T;
+  // Whatever else answered (an empty 404 of a gateway comes as null) has stored nothing, and 2xx would say so.
+  if (!possible.includes(value)) {
+    throw new DatabaseError("unexpected");
+  }
+  return value;
+}
+
+/** One that gives a list. */
+async function list(name: string, args: Fields): Promise<unknown[]> {
+  const rows = await call(name, args);
+  if (!Array.isArray(rows)) {
+    throw new DatabaseError("unexpected");
+  }
+  return rows;
+}
+
+async function call(name: string, args: Fields): Promise<unknown> {
   const { data, error } = await database.rpc(name, args).abortSignal(AbortSignal.timeout(DATABASE_DEADLINE));
   if (error) {
     throw new DatabaseError(error.code || "unreachable");

@@ -114,29 +114,37 @@ language sql stable set search_path = '' as $$
   where (enabled and status <> 'CONNECTED') or (not enabled and status = 'CONNECTED')
 $$;
 
--- POST /update-status. True if it was stored; false or null if there is no such instance (any more).
+-- POST /update-status. True if it was stored; false if there is no such instance (any more). Never null: that is what
+-- index.ts sees when something else answered.
 create or replace function public.wa_update_status(p_instance_id text, p_status text, p_qr_code text) returns boolean
 language sql volatile set search_path = '' as $$
-  update public.wa_instances
-  set status = case when enabled then p_status else 'DISCONNECTED' end,
-      qr_code = p_qr_code
-  where id = p_instance_id
-  returning enabled
+  with stored as (
+    update public.wa_instances
+    set status = case when enabled then p_status else 'DISCONNECTED' end,
+        qr_code = p_qr_code
+    where id = p_instance_id
+    returning enabled)
+  select coalesce((select enabled from stored), false)
 $$;
 
--- GET /queued-messages: [{"id", "to", "body"}], oldest first.
+-- GET /queued-messages: [{"id", "to", "body"}], oldest first. A page ends after 4 MiB of texts, too: the worker reads an
+-- answer of up to 32 MiB, JSON can make six bytes of one, and an Edge Function has little memory.
 create or replace function public.wa_queued_messages(p_instance_id text, p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
-  select coalesce(
-    jsonb_agg(jsonb_build_object('id', id, 'to', "to", 'body', body) order by queued_at, id), '[]')
-  from (
+  with page as (
     select id, "to", body, queued_at
     from public.wa_messages
     where instance_id = p_instance_id and status = 'queued'
       and exists (select from public.wa_instances where id = p_instance_id and enabled)
     order by queued_at, id
-    limit p_limit
-  ) as page
+    limit p_limit),
+  measured as (
+    select *, sum(octet_length(body)) over (order by queued_at, id) - octet_length(body) as bytes_before
+    from page)
+  select coalesce(
+    jsonb_agg(jsonb_build_object('id', id, 'to', "to", 'body', body) order by queued_at, id)
+      filter (where bytes_before < 4 * 1024 * 1024), '[]')
+  from measured
 $$;
 
 -- What a mark for a row that is not there means: "deleted" meanwhile, or an id that was never given out ("unknown").

@@ -24,6 +24,7 @@ from tests.dev_proxy.test_endpoints import (
 )
 from tests.e2e.world import SECRET
 from tests.worker_proxy.backend import EdgeProxy
+from wa_worker.edge import MAX_ANSWER
 
 __all__ = [
     "test_401_without_the_secret",
@@ -63,6 +64,20 @@ async def test_queue_is_listed_oldest_first_and_500_at_most(proxy: EdgeProxy, cl
     for id_ in expected[:2]:
         await client.post("/mark-sent", json={"messageId": id_, "wa_message_id": f"W{id_}"})
     assert [row["id"] for row in (await client.get("/queued-messages", params=query)).json()] == expected[2:]
+
+
+async def test_a_queue_of_long_texts_is_listed_in_pages_that_a_worker_reads(
+    proxy: EdgeProxy, client: httpx.AsyncClient
+) -> None:
+    ids = proxy.store.queue_many("shop", [("5511988880001", f"{n}" + "\U0001f389" * 65000) for n in range(200)])
+    seen: list[int] = []
+    while seen != ids:
+        answer = await client.get("/queued-messages?instanceId=shop")
+        assert len(answer.content) < MAX_ANSWER / 4
+        page = [row["id"] for row in answer.json()]
+        assert page
+        seen += page
+        proxy.store.db.execute("update wa_messages set status = 'sent' where id = any(%s)", (page,))
 
 
 async def test_the_first_mark_sent_stays(proxy: EdgeProxy, client: httpx.AsyncClient) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -116,6 +120,56 @@ async def test_a_database_that_hangs_is_500_before_the_worker_gives_up(function_
             async with open_client(function.url) as client:
                 assert (await client.get("/disconnected-instances")).status_code == 500
     assert function.lines[1:] == ["disconnected-instances: database error unreachable\n"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(404, b""), (200, b""), (200, b"null"), (200, b"<html>"), (200, b'"what?"'), (302, b"")],
+)
+async def test_an_answer_in_the_place_of_the_database_is_500(function_folder: Path, status: int, body: bytes) -> None:
+    """A gateway's, say: nothing was stored, so nothing may be said to be, and no instance to be gone."""
+    with (
+        _answering(status, body) as rest_url,
+        open_function(function_folder, rest_url, SECRET) as function,
+    ):
+        async with open_client(function.url) as client:
+            answers = await _one_of_each(client)
+            mark = {"messageId": 1, "wa_message_id": "W", "error": "no"}
+            answers += [await client.post(path, json=mark) for path in ("/mark-sent", "/mark-failed")]
+            answers.append(await client.get("/queued-messages?instanceId=shop"))
+    assert [answer.status_code for answer in answers] == [500] * 6
+    assert len(function.lines) == 1 + 6
+
+
+@contextmanager
+def _answering(status: int, body: bytes) -> Iterator[str]:
+    """The address of a server that answers every request so."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def test_a_secret_that_was_set_with_a_line_break(rest: Server, function_folder: Path, backend: Backend) -> None:
+    with open_function(function_folder, rest.url, f"{SECRET}\n") as function:
+        async with open_client(function.url) as client:
+            assert (await client.get("/disconnected-instances")).status_code == 200
 
 
 async def _one_of_each(client: httpx.AsyncClient) -> list[httpx.Response]:
