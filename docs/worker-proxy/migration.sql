@@ -89,6 +89,10 @@ create or replace function public.wa_touch_instance() returns trigger
 language plpgsql set search_path = '' as $$
 begin
   new.updated_at := now();
+  -- Nobody connects it any more, and the worker, which is stopped by its list, says nothing more of it.
+  if not new.enabled and new.status = 'CONNECTING' then
+    new.status := 'DISCONNECTED';
+  end if;
   -- A code that nobody can scan any more must not stay on a page.
   if new.status <> 'CONNECTING' then
     new.qr_code := null;
@@ -225,6 +229,7 @@ alter table public.wa_messages enable row level security;
 alter table public.wa_inbound enable row level security;
 
 revoke all on table public.wa_instances, public.wa_messages, public.wa_inbound from anon, authenticated;
+revoke all on sequence public.wa_messages_id_seq, public.wa_inbound_id_seq from anon, authenticated;
 grant select, insert, update, delete on table public.wa_instances, public.wa_messages, public.wa_inbound
   to service_role;
 grant usage, select on sequence public.wa_messages_id_seq, public.wa_inbound_id_seq to service_role;

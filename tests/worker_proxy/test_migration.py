@@ -47,6 +47,11 @@ def test_the_browser_has_no_access_until_you_say_so(postgres: Postgres, backend:
             db.execute(f"set role {role}")
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 db.execute(statement)
+    with psycopg.connect(postgres.dsn("authenticator")) as db:
+        db.execute(f"set role {role}")
+        for sequence in ("wa_messages_id_seq", "wa_inbound_id_seq"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), db.transaction():
+                db.execute(f"select setval('public.{sequence}', 1)")
     # Even a grant made by mistake shows nothing: there is no policy.
     with psycopg.connect(postgres.dsn("postgres")) as db:
         db.execute(f"grant select on wa_instances to {role}")
@@ -116,6 +121,16 @@ def test_an_instance_gets_an_id_by_itself_and_a_code_never_outlives_its_use(back
     ).fetchall()
     assert re.fullmatch(r"[0-9a-f-]{36}", id_)
     assert (qr_code, touched) == (None, True)
+
+
+@pytest.mark.parametrize(("status", "left"), [("CONNECTING", "DISCONNECTED"), ("CONNECTED", "CONNECTED")])
+def test_switching_off_takes_the_code_away(backend: Backend, status: str, left: str) -> None:
+    """A worker that only waits for a scan is stopped by its list, and posts nothing more."""
+    backend.db.execute("insert into wa_instances (id, status, qr_code) values ('shop', %s, 'data:')", (status,))
+    backend.enable("shop", False)
+    row = backend.instance("shop")
+    assert row is not None
+    assert (row.status, row.qr_code) == (left, None)
 
 
 def test_the_polls_use_their_indexes(postgres: Postgres, backend: Backend) -> None:
