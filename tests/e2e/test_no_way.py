@@ -19,8 +19,8 @@ async def test_one_at_a_time_tries_while_no_session_gets_through(world: World) -
     await world.start_worker()
     with trio.fail_after(30):
         await world.simulator.wait_for(lambda: world.simulator.turned_away >= 2)
-    await trio.sleep(12)
-    # each by itself would have tried five times; a try leaks a handle and some memory
+    await trio.sleep(6)
+    # each by itself would have tried four times; a try leaks a handle and some memory
     assert world.simulator.turned_away <= 13
     world.simulator.no_websocket = False
     for name in names:
@@ -33,8 +33,8 @@ async def test_a_pairing_that_comes_to_nothing_is_tried_again_with_pauses(world:
     await world.start_worker()
     with trio.fail_after(30):
         await world.simulator.wait_for(lambda: world.simulator.turned_away > 0)
-    await trio.sleep(8)
-    assert world.simulator.turned_away <= 7
+    await trio.sleep(5)
+    assert world.simulator.turned_away <= 6
     world.simulator.no_websocket = False
     await world.qr("shop")
 
