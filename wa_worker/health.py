@@ -82,4 +82,4 @@ def _server(registry: Registry, vitals: Vitals, metrics: Metrics) -> HttpServer:
     app.add_url_rule("/health", view_func=health)
     app.add_url_rule("/ready", view_func=ready)
     app.add_url_rule("/metrics", view_func=scrape)
-    return HttpServer(app, keep_alive=KEEP_ALIVE)
+    return HttpServer(app, keep_alive=KEEP_ALIVE, max_body=0)  # nothing here reads one

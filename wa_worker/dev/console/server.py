@@ -17,7 +17,7 @@ import trio
 
 from wa_worker.dev import loopback
 from wa_worker.dev.console.actions import Actions
-from wa_worker.dev.console.app import create_app
+from wa_worker.dev.console.app import LARGEST_FORM, create_app
 from wa_worker.dev.console.live import Bell
 from wa_worker.dev.console.told import WorkerState
 from wa_worker.dev.console.view import View
@@ -67,7 +67,7 @@ async def open_console(
     worker = WorkerState(bell.ring)
     port = bound.getsockname()[1]
     app = create_app(View(proxy.store, worker, everybody), Actions(proxy.store, everybody, bell.ring), bell, port=port)
-    connections = loopback.Connections(HttpServer(app, keep_alive=_KEEP_ALIVE))
+    connections = loopback.Connections(HttpServer(app, keep_alive=_KEEP_ALIVE, max_body=LARGEST_FORM))
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(bound))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(proxy.wait_for, bell.heed_store)

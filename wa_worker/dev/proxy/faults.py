@@ -16,6 +16,8 @@ import trio
 from attrs import validators
 from cattrs import BaseValidationError, Converter, transform_error
 
+from wa_worker.serving import Event, Receive, Scope, Send
+
 ENDPOINTS = (
     "disconnected-instances",
     "update-status",
@@ -26,10 +28,6 @@ ENDPOINTS = (
 )
 EVERY = "*"
 
-Scope: TypeAlias = dict[str, Any]
-Event: TypeAlias = dict[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Event]]
-Send: TypeAlias = Callable[[Event], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _NOT_NEGATIVE = validators.ge(0.0)

@@ -17,11 +17,11 @@ from typing import Any, TypeVar, cast
 import trio
 
 from wa_worker.dev.loopback import HOST, Connections, bind
-from wa_worker.serving import HttpServer
+from wa_worker.serving import HttpServer, Scope
 
 from .admin import create_admin
 from .app import create_app
-from .faults import FaultLayer, Faults, Scope
+from .faults import FaultLayer, Faults
 from .store import Store
 
 T = TypeVar("T")
@@ -29,6 +29,9 @@ T = TypeVar("T")
 # Longer than a worker's longest usual pause between two requests: its connections should outlive its poll
 # interval.
 _KEEP_ALIVE_SECONDS = 75
+
+_MAX_BODY = 1024 * 1024
+"""Bytes: as much as the Edge Function takes. A text of 65,536 characters takes a quarter of it, or less."""
 
 _COPIES_LAST = 5.0
 """Seconds, at most, for which a process that is being started may have a copy of a socket of ours."""
@@ -86,7 +89,7 @@ class ReferenceProxy:
         admin = create_admin(store, faults, secret=secret, connections=lambda: self.connections_opened)
         app.register_blueprint(admin)
         layer = FaultLayer(cast(Any, app), faults, on_request=self._on_request, cut=self._cut)
-        self._connections = Connections(HttpServer(layer, keep_alive=_KEEP_ALIVE_SECONDS))
+        self._connections = Connections(HttpServer(layer, keep_alive=_KEEP_ALIVE_SECONDS, max_body=_MAX_BODY))
 
     @property
     def connections_open(self) -> int:
