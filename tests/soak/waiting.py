@@ -27,7 +27,7 @@ from wa_worker.connection import Event
 from wa_worker.dev.qr import read_png_data_url
 from wa_worker.life import OFFLINE_PATIENCE
 
-STALE = 2.0
+STALE = 3.0
 """Seconds for which the proxy may show a code that no client accepts any more, or none at all between two rounds."""
 
 HOST_THREADS = 45
