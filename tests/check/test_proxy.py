@@ -36,7 +36,8 @@ ODD = [
     Odd({LISTS: Fault(body=b"[]")}, "wrong secret", Grade.FAIL, "anybody can read", "401"),
     Odd({QUEUE: Fault(body=b"[]")}, "wrong secret", Grade.FAIL, "GET /queued-messages with a wrong secret"),
     Odd({LISTS: Fault(body=b'{"error": "no"}')}, "wrong secret", Grade.WARN, '{"error": "no"}', "401"),
-    Odd({LISTS: Fault(status=500)}, "wrong secret", Grade.WARN, "answered 500", "401"),
+    Odd({"*": Fault(status=404)}, "wrong secret", Grade.WARN, "not checked: 404 is the answer whatever the secret"),
+    Odd({QUEUE: Fault(status=500)}, "wrong secret", Grade.WARN, "answered 500", "401"),
     Odd({LISTS: Fault(cut=True)}, "proxy", Grade.FAIL, "disconnected"),
     Odd({LISTS: Fault(body=b"<html>")}, LISTS, Grade.FAIL, "HTML", "EDGE_BASE_URL"),
     Odd({LISTS: Fault(body=b"<html>")}, "secret", Grade.WARN, "not checked"),
@@ -47,7 +48,7 @@ ODD = [
     Odd({LISTS: Fault(status=404)}, LISTS, Grade.FAIL, "answered 404", "path"),
     Odd({LISTS: Fault(status=503)}, LISTS, Grade.FAIL, "answered 503", "log"),
     Odd({QUEUE: Fault(status=404)}, QUEUE, Grade.WARN, "answered 404", "empty list"),
-    Odd({QUEUE: Fault(body=b'[{"id": 1, "to": "5511988880002", "body": "x"}]')}, QUEUE, Grade.FAIL, "1 messages for"),
+    Odd({QUEUE: Fault(body=b'[{"id": 1, "to": "5511988880002", "body": "x"}]')}, QUEUE, Grade.FAIL, "1 message for"),
     Odd(
         {LISTS: Fault(status=302, headers={"Location": "https://login.example/in?token=t0ken"})},
         LISTS,
@@ -69,6 +70,14 @@ async def test_of_the_proxy(odd: Odd) -> None:
     assert odd.says in found.found
     assert odd.advises in (found.remedy or "")
     assert "t0ken" not in str(results)
+
+
+async def test_https_to_a_port_that_speaks_http() -> None:
+    async with open_proxy(secret=SECRET.reveal()) as proxy:
+        found = by_name(await check_proxy(proxy.url.replace("http:", "https:"), SECRET, Clock()))["proxy"]
+    assert found.grade is Grade.FAIL
+    assert "no TLS" in found.found
+    assert "plain http" in (found.remedy or "")
 
 
 async def test_what_the_proxy_repeats_of_the_secret_or_a_number_is_not_shown() -> None:

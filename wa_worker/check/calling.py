@@ -111,6 +111,8 @@ class Caller:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 remedy = "its certificate must be valid for this name; or a firewall answers in its place"
                 return NoAnswer(f"no TLS: {cause.verify_message}", remedy)
+            if isinstance(cause, ssl.SSLError):
+                return NoAnswer(f"no TLS: {found}", "is it https at that address and port, or plain http?")
             cause = cause.__cause__ or cause.__context__
         if isinstance(error, httpx.ConnectError):
             return NoAnswer(

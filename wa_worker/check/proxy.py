@@ -69,7 +69,7 @@ async def _check(caller: Caller) -> list[Result]:
         if caller.secret is not None:
             nursery.start_soon(ask, "queue", queue, caller.secret)
     queued = answers.pop("queue", None)
-    refusals = _wrong_secret(caller, dict(sorted(answers.items())))
+    refusals = _wrong_secret(caller, first, dict(sorted(answers.items())))
     proxy = ok("proxy", f"{caller.base_url} answers ({first.seconds:.2f} s)")
     if caller.secret is None or queued is None:
         unknown = not_checked("secret", "WORKER_SECRET is not usable")
@@ -99,8 +99,8 @@ def _is_json(answer: Answer) -> bool:
     return answer.is_success
 
 
-def _wrong_secret(caller: Caller, answers: Mapping[str, Answer | NoAnswer]) -> Result:
-    """The worst of them."""
+def _wrong_secret(caller: Caller, first: Answer, answers: Mapping[str, Answer | NoAnswer]) -> Result:
+    """The worst of them. `first` is what the right secret got, if there is one."""
     name = "wrong secret"
     for call, answer in answers.items():
         if isinstance(answer, Answer) and _lists(answer):
@@ -111,6 +111,9 @@ def _wrong_secret(caller: Caller, answers: Mapping[str, Answer | NoAnswer]) -> R
             return warn(name, f"{call}: {answer.found}", answer.remedy)
         if answer.is_success and not _is_json(answer):
             return not_checked(name, f"no answer of a worker-proxy ({answer.status})")
+        if answer.status not in REFUSED and not first.is_success and answer.status == first.status:
+            # a wrong path, a gateway, a function that does not start: nobody has looked at the secret
+            return not_checked(name, f"{answer.status} is the answer whatever the secret")
         if answer.status not in REFUSED:
             return warn(name, f"{call}: {caller.said(answer)}", "refuse a wrong secret with 401, before anything else")
     statuses = {str(answer.status) for answer in answers.values() if isinstance(answer, Answer)}
@@ -150,7 +153,8 @@ def _messages(caller: Caller, answer: Answer | NoAnswer) -> Result:
     if isinstance(rows, Result):
         return rows
     if rows.good or rows.bad:
-        found = f"{len(rows.good) + len(rows.bad)} messages for an instance that does not exist"
+        many = len(rows.good) + len(rows.bad)
+        found = f"{many} message{'' if many == 1 else 's'} for an instance that does not exist"
         return fail(name, found, "select by instanceId: each instance would send the messages of all")
     return _listed(name, rows, answer, "an unknown instance has an empty list")
 
