@@ -189,10 +189,7 @@ async function authorize(request: Request): Promise<void> {
 }
 
 async function jsonObject(request: Request): Promise<Fields> {
-  const bytes = await request.arrayBuffer();
-  if (bytes.byteLength > MAX_BODY) {
-    throw new Refused(413, `the body is larger than ${MAX_BODY} bytes`);
-  }
+  const bytes = await boundedBody(request);
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -203,6 +200,20 @@ async function jsonObject(request: Request): Promise<Fields> {
     throw new Refused(400, "the body must be a JSON object");
   }
   return value as Fields;
+}
+
+/** Read piece by piece: a body of hundreds of megabytes is more than a function has memory for. */
+async function boundedBody(request: Request): Promise<ArrayBuffer> {
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  for await (const piece of request.body ?? []) {
+    size += piece.byteLength;
+    if (size > MAX_BODY) {
+      throw new Refused(413, `the body is larger than ${MAX_BODY} bytes`);
+    }
+    pieces.push(piece);
+  }
+  return await new Blob(pieces).arrayBuffer();
 }
 
 /** A required string. */

@@ -172,6 +172,21 @@ async def test_a_secret_that_was_set_with_a_line_break(rest: Server, function_fo
             assert (await client.get("/disconnected-instances")).status_code == 200
 
 
+async def test_a_huge_body_is_not_taken_into_memory(function: Server, backend: Backend) -> None:
+    async with open_client(function.url) as client:
+        assert (await client.post("/inbound", content=bytes(2**20))).status_code == 400
+        before = _peak_memory(function)
+        assert (await client.post("/inbound", content=bytes(200 * 2**20))).status_code == 413
+        assert (await client.post("/inbound", content=b"{}")).status_code == 400
+    assert _peak_memory(function) - before < 50_000
+
+
+def _peak_memory(server: Server) -> int:
+    """KiB."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
 async def _one_of_each(client: httpx.AsyncClient) -> list[httpx.Response]:
     status = {"instanceId": "shop", "status": "CONNECTING", "qr_code": QR}
     return [
