@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from tests.check.results import by_name
 from wa_worker.check.result import Grade, Result
-from wa_worker.check.volume import look_at_volume
+from wa_worker.check.volume import _cannot, look_at_volume
 from wa_worker.volume import hold_volume
 
 
@@ -27,6 +28,16 @@ def test_a_volume_that_the_worker_will_make_is_not_made(tmp_path: Path) -> None:
     assert found["volume"].grade is Grade.OK
     assert str(tmp_path) in found["volume"].found
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_above_the_volume_is_never_handed_over(tmp_path: Path) -> None:
+    auth_dir, denied = tmp_path / "data" / "auth", PermissionError(errno.EACCES, "Permission denied")
+    above = _cannot("cannot write to", tmp_path, denied, auth_dir).remedy or ""
+    assert f"mkdir -p {auth_dir} && chown -R " in above
+    inside = _cannot("cannot write to", auth_dir / "@worker", denied, auth_dir).remedy or ""
+    assert "mkdir" not in inside
+    assert above.endswith(f" {auth_dir}")
+    assert inside.endswith(f" {auth_dir}")
 
 
 async def test_a_running_worker_is_noticed_and_no_fault(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def look_at_volume(auth_dir: Path) -> list[Result]:
         return [*results, _file_system(here), _lock(auth_dir)]
     except OSError as error:
         rest = [not_checked(name, f"AUTH_DIR={auth_dir} cannot be looked at") for name in NAMES[1:]]
-        return [_cannot("volume", "cannot look at", auth_dir, error), *rest]
+        return [_cannot("cannot look at", auth_dir, error, auth_dir), *rest]
 
 
 def _standing(path: Path) -> Path:
@@ -69,7 +69,7 @@ def _writing(auth_dir: Path, here: Path) -> Result | None:
                 trial.flush()
                 os.fsync(trial.fileno())
         except OSError as error:
-            return _cannot("volume", "cannot write to", folder, error)
+            return _cannot("cannot write to", folder, error, auth_dir)
     return None
 
 
@@ -79,23 +79,29 @@ def _writable(auth_dir: Path, here: Path) -> str:
     return f"{auth_dir} is not there yet; the worker can make it in {here}"
 
 
-def _cannot(name: str, what: str, path: Path, error: OSError) -> Result:
+def _cannot(what: str, path: Path, error: OSError, auth_dir: Path) -> Result:
+    """`path` may be far above a folder that is not there yet: it is not what the worker's user should own."""
     match error.errno:
         case errno.EROFS:
             remedy = "mount the volume read-write"
         case errno.EACCES | errno.EPERM:
-            remedy = _hand_over(path)
+            remedy = _hand_over(auth_dir, missing=path in auth_dir.absolute().parents)
         case errno.ENOSPC | errno.EDQUOT:
             remedy = "make room on the volume"
         case errno.ENOTDIR:
             remedy = "AUTH_DIR must be a folder, and so must all above it"
         case _:
             remedy = "mount a volume there that this user may write, or set AUTH_DIR"
-    return fail(name, f"{what} {path}: {error.strerror or error}", remedy)
+    return fail("volume", f"{what} {path}: {error.strerror or error}", remedy)
 
 
-def _hand_over(path: Path) -> str:
-    return f"hand it to the worker's user: chown -R {os.geteuid()}:{os.getegid()} {path}"
+def _hand_over(path: Path, *, missing: bool = False) -> str:
+    chown = f"chown -R {os.geteuid()}:{os.getegid()} {path}"
+    return (
+        f"make it for the worker's user: mkdir -p {path} && {chown}"
+        if missing
+        else f"hand it to the worker's user: {chown}"
+    )
 
 
 def _free_space(here: Path) -> Result:
