@@ -174,3 +174,25 @@ async def test_an_idle_instance_polls_less_and_a_message_sets_it_back(world: Wor
     await world.until(lambda s: s.inbound("shop"))
     await trio.sleep(1.5)
     assert requests["queued-messages"] - before >= 4
+
+
+async def test_no_client_of_the_health_port_stops_or_holds_the_worker(world: World) -> None:
+    worker = await world.start_worker()
+    head = b"GET /health HTTP/1.1\r\nHost: x\r\n"
+    hostile = [
+        head + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\6\4\0\0\0\0\0\xff\xff\xff\xff\xff\xff",
+        head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        head + b"Content-Length: 1000000000\r\n\r\n",
+        head + b"Content-Length: 5\r\n\r\n",
+        head + b"X: slow",
+    ]
+    for data in hostile:
+        stream = await trio.open_tcp_stream("127.0.0.1", worker.port)
+        await stream.send_all(data)
+        with trio.move_on_after(0.1):
+            await stream.receive_some()
+        assert (await worker.health())["status"] == "ok"  # while the connection is open
+        await stream.aclose()
+    assert await worker.stop() < 5
+    assert worker.process.returncode == 0
