@@ -1,6 +1,8 @@
-"""Imports go one way (design section 5), and what must stay in one place stays there.
+"""Imports go one way, and what must stay in one place stays there.
 
-A module may import only modules before it in LAYERS. Imports inside functions count; those for type checkers do not.
+A package may import only what stands before it in LAYERS: ground modules and packages. Inside a package, and inside
+`dev/`, the files may stand in any order that has no circle. Imports inside functions count; those for type checkers do
+not.
 `dev/` may import everything and is imported by nothing but, inside a function, the command line.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import attrs
@@ -17,24 +20,24 @@ import wa_worker
 
 PACKAGE = Path(wa_worker.__file__).parent
 
-LAYERS = """
-    __init__
-    models errors config jid prints logs backoff connection wire wakeup pace
-    journal.database journal.holds journal.inbox journal.outbox journal.items journal.decisions journal.review
-    journal.backlog journal
-    metrics connections edge qr volume serving
-    whatsapp.libmagic whatsapp.gate whatsapp.reach whatsapp.scouts whatsapp.client whatsapp.lifecycle whatsapp.store
-    whatsapp.translate whatsapp.receiving whatsapp.session whatsapp.pairing whatsapp.pairing_host whatsapp.bridge
-    whatsapp
-    registry status lanes inbox telling outbox life instance discovery fleet vitals health upkeep app
-    check.result check.clock check.configuration check.volume check.loading check.libraries check.route check.calling
-    check.proxy check.writing check
-    journal_text journal_cli cli __main__
+ORDER = """
+    __init__ models messages errors backoff wakeup circuit_breaker jid config logs states
+    ownership volume journal metrics edge whatsapp delivery instances monitoring
+    app process check cli __main__
 """
-ORDER = LAYERS.split()
-RANK = {name: rank for rank, name in enumerate(ORDER)}
+LAYERS = ORDER.split()
+RANK = {name: rank for rank, name in enumerate(LAYERS)}
 
-READS_ENVIRONMENT = {"config", "cli", "__main__"}
+MOST_GROUND_MODULES = 14
+"""Modules directly in `wa_worker/`, besides `__init__` and `__main__`: more of them, and the folder says nothing."""
+
+LONGEST = 303
+"""Lines of a file: a longer one has a second idea in it."""
+
+MOST_PARAMETERS = 12
+"""Of a function: who needs more wants an object."""
+
+READS_ENVIRONMENT = {"config", "process", "cli.commands"}
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 
 
@@ -56,11 +59,13 @@ def module_name(file: Path) -> str:
 
 
 FILES = {module_name(file): file for file in sorted(PACKAGE.rglob("*.py"))}
-OURS = [name for name in FILES if name.split(".")[0] != "dev"]
+TREES = {name: ast.parse(file.read_text("utf-8")) for name, file in FILES.items()}
+OURS = [name for name in FILES if not name.startswith("dev")]
 
 
-def is_dev(name: str) -> bool:
-    return name.split(".")[0] == "dev"
+def layer(name: str) -> str:
+    """`whatsapp.session` stands in the layer `whatsapp`."""
+    return name.split(".")[0]
 
 
 def short(name: str) -> str:
@@ -69,7 +74,7 @@ def short(name: str) -> str:
 
 
 def imports_of(module: str) -> list[Import]:
-    return list(_imports(module, ast.parse(FILES[module].read_text("utf-8")), nested=False))
+    return list(_imports(module, TREES[module], nested=False))
 
 
 def _imports(module: str, node: ast.AST, *, nested: bool) -> Iterator[Import]:
@@ -100,34 +105,47 @@ def _source(module: str, node: ast.ImportFrom) -> str:
     return ".".join([*package, *([node.module] if node.module else [])])
 
 
+def ours(module: str) -> list[Import]:
+    """Its imports of this project's modules."""
+    return [found for found in imports_of(module) if found.name.split(".")[0] == "wa_worker"]
+
+
 def test_every_module_has_its_place() -> None:
-    unknown, gone = sorted(set(OURS) - RANK.keys()), sorted(RANK.keys() - set(OURS))
-    assert not unknown, (
-        f"without a place: {unknown}. Put each in LAYERS, behind all that it imports and before all that import it."
-    )
-    assert not gone, f"in LAYERS, but not in the package: {gone}. Remove them."
-    assert len(RANK) == len(ORDER), "a module is in LAYERS twice"
+    found = {layer(name) for name in OURS}
+    assert not found - RANK.keys(), "put each in LAYERS, behind all that it imports and before all that import it"
+    assert not RANK.keys() - found, "in LAYERS, but not in the package: remove them"
+    assert len(RANK) == len(LAYERS), "a name is in LAYERS twice"
 
 
 @pytest.mark.parametrize("module", OURS)
 def test_imports_go_up_only(module: str) -> None:
-    ours = [found for found in imports_of(module) if found.name.split(".")[0] == "wa_worker"]
     wrong = [
         f"{FILES[module].relative_to(PACKAGE)}:{found.line} imports {short(found.name)}, which stands behind it"
-        for found in ours
-        if not is_dev(short(found.name)) and RANK.get(short(found.name), -1) >= RANK.get(module, len(RANK))
+        for found in ours(module)
+        if not short(found.name).startswith("dev")
+        and layer(short(found.name)) != layer(module)
+        and RANK[layer(short(found.name))] >= RANK[layer(module)]
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports of a package's names count for its `__init__`, not for all that is in it."""
+    graph = {name: {short(found.name) for found in ours(name)} - {name} for name in FILES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' -> '.join(reversed(error.args[1]))}")
 
 
 @pytest.mark.parametrize("module", OURS)
 def test_development_code_is_not_imported_by_what_runs(module: str) -> None:
     dev = [found for found in imports_of(module) if found.name.startswith("wa_worker.dev")]
-    wrong = [found for found in dev if module != "cli" or not found.nested]
-    assert not wrong, f"{module}: only cli.py may import wa_worker.dev, and only inside a function: {wrong}"
+    wrong = [found for found in dev if module != "cli.commands" or not found.nested]
+    assert not wrong, f"{module}: only the command line may import wa_worker.dev, and only inside a function: {wrong}"
 
 
-@pytest.mark.parametrize("module", [name for name in OURS if name.split(".")[0] != "whatsapp"])
+@pytest.mark.parametrize("module", [name for name in OURS if layer(name) != "whatsapp"])
 def test_only_whatsapp_knows_neonize(module: str) -> None:
     wrong = [found for found in imports_of(module) if found.name.split(".")[0] == "neonize"]
     assert not wrong, f"{module}: go through wa_worker.whatsapp instead: {wrong}"
@@ -135,20 +153,41 @@ def test_only_whatsapp_knows_neonize(module: str) -> None:
 
 @pytest.mark.parametrize("module", [name for name in OURS if name not in READS_ENVIRONMENT])
 def test_the_environment_is_read_in_one_place(module: str) -> None:
-    tree = ast.parse(FILES[module].read_text("utf-8"))
     lines = [
         node.lineno
-        for node in ast.walk(tree)
+        for node in ast.walk(TREES[module])
         if (isinstance(node, ast.Attribute) and node.attr in ENVIRONMENT and isinstance(node.value, ast.Name))
         or (isinstance(node, ast.ImportFrom) and node.module == "os" and {a.name for a in node.names} & ENVIRONMENT)
     ]
     assert not lines, f"{module} touches os.environ at lines {lines}: make it a setting (config.py) or an argument"
 
 
+def test_few_modules_lie_outside_the_packages() -> None:
+    ground = {name for name in OURS if "." not in name and FILES[name].name != "__init__.py"} - {"__main__"}
+    assert len(ground) <= MOST_GROUND_MODULES, sorted(ground)
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_file_has_one_idea_and_a_function_few_parameters(module: str) -> None:
+    assert len(FILES[module].read_text("utf-8").splitlines()) <= LONGEST
+    many = [
+        f"{node.name}:{node.lineno}"
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _parameters(node) > MOST_PARAMETERS
+    ]
+    assert not many, f"more than {MOST_PARAMETERS} parameters: {many}"
+
+
+def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    arguments = node.args
+    names = [each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+    return len([name for name in names if name not in ("self", "cls")])
+
+
 def test_the_package_itself_is_found() -> None:
-    """Against a checker that passes because it sees nothing."""
+    """A checker that sees nothing would pass."""
     assert {"app", "journal.inbox", "whatsapp.session", "dev.proxy.server"} <= FILES.keys()
-    assert Import("wa_worker.cli", 1, True) in [attrs.evolve(i, line=1) for i in imports_of("__main__")]
+    assert Import("wa_worker.cli.commands", 1, True) in [attrs.evolve(i, line=1) for i in imports_of("__main__")]
     assert "wa_worker.dev.proxy.store" in {found.name for found in imports_of("dev.proxy.server")}
     assert "neonize.client" in {found.name for found in imports_of("whatsapp.client")}
     assert not [found for found in imports_of("logs") if found.name.startswith("structlog.typing")]

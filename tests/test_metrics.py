@@ -8,10 +8,10 @@ from collections import Counter
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from wa_worker.connection import TABLE, Event, State
 from wa_worker.journal import SendState, Settled
 from wa_worker.journal.backlog import Backlog, Queue
 from wa_worker.metrics import Delivered, Metrics, Received, Snapshot
+from wa_worker.states import TABLE, Event, State
 
 NOTHING = Snapshot({}, None, journal_works=False, ready=False, poll_ages={}, threads=1)
 LABELS = {"to", "because", "outcome", "endpoint", "result", "state", "queue", "kind", "le", "version"}

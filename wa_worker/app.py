@@ -18,23 +18,25 @@ import trio
 
 from wa_worker import whatsapp
 from wa_worker.config import OnUncertain, Settings
-from wa_worker.discovery import run_discovery
-from wa_worker.edge import open_edge_client
+from wa_worker.delivery.inbound import InboundDelivery
+from wa_worker.delivery.marks import MarkReporter
+from wa_worker.delivery.retention import run_upkeep
+from wa_worker.delivery.sending import MAX_TRIES
+from wa_worker.edge.client import open_edge_client
 from wa_worker.errors import JournalError, StartupError
-from wa_worker.fleet import InstanceFleet
-from wa_worker.health import listen, run_health
-from wa_worker.inbox import InboxCourier
+from wa_worker.instances.discovery import run_discovery
+from wa_worker.instances.fleet import InstanceFleet
+from wa_worker.instances.lifecycle import Services
+from wa_worker.instances.registry import Registry
 from wa_worker.journal import Journal, open_journal
-from wa_worker.life import Services
 from wa_worker.metrics import Metrics
 from wa_worker.models import JOURNAL_FILE
-from wa_worker.outbox import MAX_TRIES
-from wa_worker.registry import Registry
-from wa_worker.telling import Teller
-from wa_worker.upkeep import run_upkeep
-from wa_worker.vitals import Vitals, watch_lag
-from wa_worker.volume import VolumeGuard, hold_volume
-from wa_worker.whatsapp.reach import target
+from wa_worker.monitoring.health import listen, run_health
+from wa_worker.monitoring.loop_lag import watch_lag
+from wa_worker.monitoring.readiness import Readiness
+from wa_worker.ownership.volume import hold_volume
+from wa_worker.volume import VolumeGuard
+from wa_worker.whatsapp.probe import target
 from wa_worker.whatsapp.store import paired_instances
 
 log = structlog.get_logger(__name__)
@@ -47,16 +49,18 @@ farewell come one after another and take 8.5 at the most."""
 async def main(settings: Settings, environ: Mapping[str, str], pairing_command: Sequence[str]) -> None:
     """Runs the worker until SIGTERM or SIGINT. Raises StartupError, in a group, when it cannot start."""
     registry, metrics = Registry(), Metrics()
-    vitals = Vitals(registry, settings.instance_poll)
+    readiness = Readiness(registry, settings.instance_poll)
     listener = listen(settings.bind_host, settings.port)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         log.info("health answers", port=listener.getsockname()[1])
         async with trio.open_nursery() as services:
-            await services.start(run_health, registry, vitals, metrics, listener)  # before other imports slow it down
+            await services.start(
+                run_health, registry, readiness, metrics, listener
+            )  # before other imports slow it down
             services.start_soon(watch_lag, metrics)
             with trio.CancelScope() as work:
-                services.start_soon(_stop_on_signal, signals, work, vitals)
-                await _work(settings, environ, pairing_command, registry, vitals, metrics, services, work)
+                services.start_soon(_stop_on_signal, signals, work, readiness)
+                await _work(settings, environ, pairing_command, registry, readiness, metrics, services, work)
             services.cancel_scope.cancel()
     log.info("stopped")
 
@@ -66,7 +70,7 @@ async def _work(
     environ: Mapping[str, str],
     pairing_command: Sequence[str],
     registry: Registry,
-    vitals: Vitals,
+    readiness: Readiness,
     metrics: Metrics,
     services: trio.Nursery,
     work: trio.CancelScope,
@@ -79,9 +83,9 @@ async def _work(
             settings.edge_base_url, settings.worker_secret, longest_poll=longest_poll, metrics=metrics
         ) as edge,
     ):
-        vitals.loading()
+        readiness.loading()
         with _journal(folder / JOURNAL_FILE) as journal:
-            inbox, teller = InboxCourier(journal.inbox, edge, metrics), Teller(journal.outbox, edge)
+            inbox, teller = InboundDelivery(journal.inbox, edge, metrics), MarkReporter(journal.ledger, edge)
             native = (await trio.to_thread.run_sync(whatsapp.load))(
                 settings.auth_dir,
                 inbox=journal.inbox,
@@ -106,7 +110,7 @@ async def _work(
                 workers.start_soon(run_upkeep, journal)
                 for instance in paired:  # P6: whatever the proxy lists
                     fleet.start(instance)
-                vitals.working(journal, edge, volume)
+                readiness.working(journal, edge, volume)
                 log.info("working", resumed=len(paired), proxy=settings.edge_base_url)
                 workers.start_soon(run_discovery, edge, fleet, settings.instance_poll)
 
@@ -125,7 +129,7 @@ def _journal(path: Path) -> Iterator[Journal]:
 
 def _recover(journal: Journal, settings: Settings) -> None:
     resend = settings.on_uncertain_send is OnUncertain.RESEND
-    if uncertain := journal.outbox.recover(resend=resend, tries=MAX_TRIES):
+    if uncertain := journal.ledger.recover(resend=resend, tries=MAX_TRIES):
         log.warning(
             "sends were cut off by the last stop: they may or may not have left",
             messages=uncertain,
@@ -133,7 +137,7 @@ def _recover(journal: Journal, settings: Settings) -> None:
         )
 
 
-async def _stop_on_signal(signals: AsyncIterator[int], work: trio.CancelScope, vitals: Vitals) -> None:
+async def _stop_on_signal(signals: AsyncIterator[int], work: trio.CancelScope, readiness: Readiness) -> None:
     """The first signal stops the work, the second the process."""
     async for number in signals:
         name = signal.Signals(number).name
@@ -144,7 +148,7 @@ async def _stop_on_signal(signals: AsyncIterator[int], work: trio.CancelScope, v
         last_resort = threading.Timer(LAST_RESORT, _last_resort)
         last_resort.daemon = True
         last_resort.start()
-        vitals.stopping()
+        readiness.stopping()
         work.cancel()
 
 

@@ -25,9 +25,9 @@ from prometheus_client import (
 )
 
 from wa_worker import __version__
-from wa_worker.connection import TABLE, Action, Event, Move, State
 from wa_worker.journal import SendState, Settled
 from wa_worker.journal.backlog import Backlog
+from wa_worker.states import TABLE, Action, Event, Move, State
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -1,7 +1,6 @@
-"""The values that travel between the modules: frozen, validated where they are made, free of wire shapes.
+"""Ids, addresses and other small values that travel between the modules: frozen, and validated where they are made.
 
-Owns the vocabulary of the project. Imports nothing of ours. JSON becomes these values in `wire.py`, protobuf in
-`whatsapp/translate.py`, rows in `journal/`; nothing else leaves those modules.
+Owns the vocabulary of the project; whole messages are in messages.py. Imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -58,48 +57,6 @@ class Status:
 
     status: ProxyStatus
     qr_code: str | None = attrs.field(default=None, repr=False)
-
-
-@attrs.frozen
-class QueuedMessage:
-    """A message the proxy wants sent. `to` is as the proxy wrote it; `jid.destination()` makes it an address."""
-
-    id: MessageId
-    to: str = attrs.field(repr=False)
-    body: str = attrs.field(repr=False)
-
-
-class ChatType(enum.Enum):
-    DIRECT = "direct"
-    GROUP = "group"
-
-
-@attrs.frozen
-class InboundMessage:
-    """A message that WhatsApp delivered, as `/inbound` wants to hear of it.
-
-    `chat` is the chat's JID (`from` in contract v1); `to` is the participant's JID in a group, else our own.
-    `timestamp` is in unix seconds. `body` is empty where the type has no text.
-    """
-
-    wa_id: WaMessageId
-    chat: Jid = attrs.field(repr=False)
-    chat_type: ChatType
-    to: Jid = attrs.field(repr=False)
-    sender: Jid = attrs.field(repr=False)
-    sender_lid: Jid | None = attrs.field(repr=False)
-    push_name: str | None = attrs.field(repr=False)
-    body: str = attrs.field(repr=False)
-    message_type: str
-    timestamp: int
-
-
-@attrs.frozen
-class Accepted:
-    """WhatsApp accepted a message: its id there, and when (unix seconds, the server's clock)."""
-
-    wa_id: WaMessageId
-    timestamp: int
 
 
 class Secret:

@@ -1,25 +1,18 @@
-"""The volume: that it is there, writable, not full and private, and that one worker has it at a time.
+"""The room on the volume: whether it can be written, and whether it is full.
 
 whatsmeow drops what it cannot decrypt, and it cannot decrypt while its store cannot be written: so sessions are
-closed before the disk is full, not after (`VolumeGuard`).
-
-Two workers on one AUTH_DIR would evict each other's sessions for ever. The lock is the operating system's: it goes
-when the process goes, however it ends. In a rolling deploy the new worker waits for the old one.
+closed before the disk is full, not after (`VolumeGuard`). Who may use the volume is decided in ownership/.
 """
 
 from __future__ import annotations
 
-import fcntl
 import math
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 import trio
 
-from wa_worker.errors import StartupError
 from wa_worker.models import RESERVED_FOLDER
 
 log = structlog.get_logger(__name__)
@@ -32,47 +25,6 @@ PLENTY = 2 * ENOUGH
 
 LOOK = 5.0
 """Seconds between looks at the free space (one system call), and for which a trial write counts."""
-
-ASK_AGAIN = 0.5
-"""Seconds between tries for the lock. flock() can block, but not be cancelled."""
-
-
-@asynccontextmanager
-async def hold_volume(auth_dir: Path) -> AsyncIterator[Path]:
-    """Waits for the lock on `auth_dir` and holds it; yields the folder for the worker's own files.
-
-    Raises StartupError when the folder cannot be made or written. Cancelling stops waiting.
-    """
-    own = auth_dir / RESERVED_FOLDER
-    try:
-        own.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(own / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StartupError(
-            f"cannot write to AUTH_DIR={auth_dir}: {error.strerror or error}. Mount a volume there that this user "
-            f"(uid {os.getuid()}) may write, or set AUTH_DIR."
-        ) from error
-    try:
-        await _lock(lock, auth_dir)
-        yield own
-    finally:
-        os.close(lock)
-
-
-async def _lock(lock: int, auth_dir: Path) -> None:
-    waiting = False
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if not waiting:
-                waiting = True
-                log.warning("another worker holds the volume, waiting for it to end", auth_dir=str(auth_dir))
-            await trio.sleep(ASK_AGAIN)
-        else:
-            if waiting:
-                log.info("the volume is free, taking over")
-            return
 
 
 class VolumeGuard:

@@ -56,7 +56,7 @@ async def way_out(tmp_path: Path, nursery: trio.Nursery) -> WayOut:
             got += data
         return got
 
-    async def talk(tcp: trio.SocketStream) -> None:
+    async def serve_connection(tcp: trio.SocketStream) -> None:
         async with tcp:
             outer = trio.SSLStream(tcp, context, server_side=True)
             way.asked.append(await head(outer))
@@ -67,7 +67,7 @@ async def way_out(tmp_path: Path, nursery: trio.Nursery) -> WayOut:
                 date = formatdate(time.time() - 3600, usegmt=True)
                 await inner.send_all(f"HTTP/1.1 403 Forbidden\r\nDate: {date}\r\n\r\n".encode())
 
-    listeners = await nursery.start(partial(trio.serve_tcp, talk, 0, host="127.0.0.1"))
+    listeners = await nursery.start(partial(trio.serve_tcp, serve_connection, 0, host="127.0.0.1"))
     port = listeners[0].socket.getsockname()[1]
     way = WayOut({"HTTPS_PROXY": f"https://ana:s%40fe@localhost:{port}", "SSL_CERT_FILE": str(tmp_path / "ca.pem")})
     return way

@@ -13,7 +13,7 @@ import pytest
 from tests.check.results import by_name
 from wa_worker.check.result import Grade, Result
 from wa_worker.check.volume import _cannot, look_at_volume
-from wa_worker.volume import hold_volume
+from wa_worker.ownership.volume import hold_volume
 
 
 def test_a_good_volume(tmp_path: Path) -> None:

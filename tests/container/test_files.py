@@ -7,8 +7,8 @@ from pathlib import Path
 import attrs
 
 from tests.container.steps import parse
-from wa_worker.__main__ import NATIVE_ENVIRONMENT
 from wa_worker.config import Settings
+from wa_worker.process import NATIVE_ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
 IMAGE = parse((ROOT / "Containerfile").read_text())[-1]

@@ -15,7 +15,7 @@ import trio
 
 from tests.e2e.world import SECRET, World
 from wa_worker.dev.proxy import Fault
-from wa_worker.volume import hold_volume
+from wa_worker.ownership.volume import hold_volume
 
 NAMES = [
     *("configuration", "volume", "free space", "permissions", "file system", "lock", "neonize", "libmagic"),

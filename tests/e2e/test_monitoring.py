@@ -6,8 +6,8 @@ import httpx
 import trio
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.docs.test_dashboards import missing
 from tests.e2e.world import PATIENCE, Worker, World, eventually
-from tests.test_dashboards import missing
 from wa_worker.dev.proxy import Fault
 
 CONTACT = "5511988880002"

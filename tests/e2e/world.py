@@ -16,10 +16,10 @@ import trio
 
 from tests.e2e.privacy import leaks
 from wa_worker.dev.proxy import InstanceRow, ReferenceProxy, Store, open_proxy
-from wa_worker.dev.qr import read_png_data_url
-from wa_worker.dev.simulated_worker import worker_command
 from wa_worker.dev.simulator import Simulator, open_simulator
-from wa_worker.dev.worker_process import parsed
+from wa_worker.dev.world.qr import read_png_data_url
+from wa_worker.dev.world.simulated_worker import worker_command
+from wa_worker.dev.world.worker_process import parsed
 
 T = TypeVar("T")
 SECRET = "a-secret-of-the-tests"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from wa_worker.journal import Admission, Journal, SendState, Settled
-from wa_worker.models import ChatType, InboundMessage, InstanceId, Jid, MessageId, WaMessageId
+from wa_worker.messages import ChatType, InboundMessage
+from wa_worker.models import InstanceId, Jid, MessageId, WaMessageId
 
 SHOP, OTHER = InstanceId("shop"), InstanceId("other")
 ANA, BIA = Jid("5511988880001@s.whatsapp.net"), Jid("5511988880002@s.whatsapp.net")
@@ -18,9 +19,7 @@ def letter(wa_id: str, chat: Jid = ANA, body: str = "Oi") -> InboundMessage:
 
 
 def posted_bodies(journal: Journal) -> dict[int, list[str]]:
-    return {
-        lane: [row.message.body for row in journal.inbox.pending(lane, 100)] for lane in journal.inbox.lanes(0, 100)
-    }
+    return {key: [row.message.body for row in journal.inbox.pending(key, 100)] for key in journal.inbox.keys(0, 100)}
 
 
 def read_only(journal: Journal, on: bool) -> None:
@@ -30,7 +29,7 @@ def read_only(journal: Journal, on: bool) -> None:
 
 
 def admit(journal: Journal, *ids: MessageId, at: float | None = None) -> Admission:
-    return journal.outbox.admit(SHOP, dict.fromkeys(ids, ANA), listed_at=time.time() if at is None else at)
+    return journal.ledger.admit(SHOP, dict.fromkeys(ids, ANA), listed_at=time.time() if at is None else at)
 
 
 def states(journal: Journal) -> dict[str, str]:
@@ -39,5 +38,5 @@ def states(journal: Journal) -> dict[str, str]:
 
 
 def send(journal: Journal, message_id: MessageId, state: SendState, **fields: object) -> None:
-    journal.outbox.step(SHOP, [], message_id)
-    journal.outbox.step(SHOP, [Settled(message_id, state, **fields)], None)  # type: ignore[arg-type]  # a test's shorthand
+    journal.ledger.step(SHOP, [], message_id)
+    journal.ledger.step(SHOP, [Settled(message_id, state, **fields)], None)  # type: ignore[arg-type]  # a test's shorthand

@@ -13,7 +13,8 @@ import pytest
 from wa_worker.errors import JournalError
 from wa_worker.journal import InboxResult, Journal, SendState, Settled, open_journal
 from wa_worker.journal.backlog import QUERIES, Backlog, Queue, read_backlog
-from wa_worker.models import ChatType, InboundMessage, InstanceId, Jid, MessageId, WaMessageId
+from wa_worker.messages import ChatType, InboundMessage
+from wa_worker.models import InstanceId, Jid, MessageId, WaMessageId
 
 SHOP = InstanceId("shop")
 ANA = Jid("5511988880002@s.whatsapp.net")
@@ -51,13 +52,13 @@ def test_nothing_waits(journal: Journal) -> None:
 def test_each_message_is_counted_where_it_waits(journal: Journal) -> None:
     for wa_id in "abcd":
         _receive(journal, wa_id)
-    lane = journal.inbox.lanes(0, 1)[0]
-    rows = journal.inbox.pending(lane, 9)
+    key = journal.inbox.keys(0, 1)[0]
+    rows = journal.inbox.pending(key, 9)
     journal.inbox.settle([InboxResult(rows[2].seq), InboxResult(rows[3].seq, "no", dead=True)])
     _age(journal, "received_at", 200)
 
     ids: list[MessageId] = [1, 2, 3, 4, 5, 6]
-    journal.outbox.admit(SHOP, dict.fromkeys(ids, ANA), listed_at=time.time())
+    journal.ledger.admit(SHOP, dict.fromkeys(ids, ANA), listed_at=time.time())
     _age(journal, "created_at", 500)
     for message_id, state in (
         (2, SendState.SENT),
@@ -65,9 +66,9 @@ def test_each_message_is_counted_where_it_waits(journal: Journal) -> None:
         (4, SendState.FAILED),
         (5, SendState.UNCERTAIN),
     ):
-        journal.outbox.step(SHOP, [], message_id)
-        journal.outbox.step(SHOP, [Settled(message_id, state, WaMessageId("x"))], None)
-    journal.outbox.told(row for row in journal.outbox.to_tell(0, 9) if row.message_id == 3)
+        journal.ledger.step(SHOP, [], message_id)
+        journal.ledger.step(SHOP, [Settled(message_id, state, WaMessageId("x"))], None)
+    journal.ledger.reported(row for row in journal.ledger.unreported(0, 9) if row.message_id == 3)
 
     backlog = read_backlog(journal.database.path)
     assert _rounded(backlog.to_deliver) == (2, 200)

@@ -8,10 +8,11 @@ import time
 import attrs
 
 from tests.journal.rows import ANA, SHOP, admit, read_only, states
+from wa_worker.delivery.sending import Dispatch, Sender
 from wa_worker.errors import SessionNotOpen
 from wa_worker.journal import Journal
-from wa_worker.models import Accepted, Jid, QueuedMessage, WaMessageId
-from wa_worker.outbox import Dispatch, Sender
+from wa_worker.messages import Accepted, QueuedMessage
+from wa_worker.models import Jid, WaMessageId
 
 
 @attrs.define
@@ -37,7 +38,7 @@ class Disk:
 
 def dispatch(journal: Journal, sender: Sender) -> Dispatch:
     queued = [QueuedMessage(1, ANA, "Oi")]
-    return Dispatch(SHOP, queued, [], time.time(), journal.outbox, sender, True, lambda: None)
+    return Dispatch(SHOP, queued, [], time.time(), journal.ledger, sender, True, lambda: None)
 
 
 def test_what_whatsapp_accepted_is_kept_until_the_disk_takes_it(journal: Journal) -> None:
@@ -66,7 +67,7 @@ class Upkeep:
 
     def send(self, to: Jid, text: str) -> Accepted:
         self.copies.append(text)
-        self.journal.outbox.purge(-1)
+        self.journal.ledger.purge(-1)
         return Accepted(WaMessageId("W"), 0)
 
 
@@ -75,7 +76,7 @@ def test_what_is_forgotten_in_the_middle_of_its_batch_is_sent_once_all_the_same(
     upkeep = Upkeep(journal)
     queued = [QueuedMessage(n, ANA, str(n)) for n in range(3)]
     for _poll in range(2):
-        Dispatch(SHOP, queued, [], time.time(), journal.outbox, upkeep, True, lambda: None).run()
+        Dispatch(SHOP, queued, [], time.time(), journal.ledger, upkeep, True, lambda: None).run()
     assert upkeep.copies == ["0", "1", "2"]
     assert set(states(journal).values()) == {"sent"}
 

@@ -89,9 +89,9 @@ def test_a_full_disk(journal: Journal) -> None:
     with pytest.raises(JournalError, match="full"):
         journal.inbox.record(SHOP, letter("big", body="x" * 100_000))
     with pytest.raises(JournalError, match="full"):
-        journal.outbox.admit(SHOP, {"x" * 100_000: ANA}, listed_at=time.time())
+        journal.ledger.admit(SHOP, {"x" * 100_000: ANA}, listed_at=time.time())
     assert posted_bodies(journal) == {1: ["Oi"]}, "reading goes on"
-    assert journal.outbox.to_tell(0, 10) == []
+    assert journal.ledger.unreported(0, 10) == []
     with journal.database.reading() as sql:
         sql.execute("PRAGMA max_page_count=1000000")
     assert journal.inbox.record(SHOP, letter("big", body="x" * 100_000)), "nothing of it had happened"

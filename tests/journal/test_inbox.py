@@ -14,7 +14,8 @@ from tests.journal.rows import ANA, BIA, ME, OTHER, SHOP, letter, posted_bodies
 from wa_worker.journal import InboxResult, Journal, open_journal
 from wa_worker.journal.items import InboundItem, State
 from wa_worker.journal.review import open_review
-from wa_worker.models import ChatType, InboundMessage, Jid, WaMessageId
+from wa_worker.messages import ChatType, InboundMessage
+from wa_worker.models import Jid, WaMessageId
 
 
 def test_known_messages_are_known_by_instance_chat_and_id(journal: Journal) -> None:
@@ -35,16 +36,16 @@ def test_a_person_whose_number_becomes_known_keeps_the_order_and_is_not_heard_tw
     journal.inbox.settle(InboxResult(row.seq) for row in journal.inbox.pending(1, 10))
     assert journal.inbox.record(SHOP, attrs.evolve(letter("1", lid, body="one"), sender_lid=lid))
     assert journal.inbox.record(SHOP, known)
-    assert list(posted_bodies(journal).values()) == [["one", "two"]], "one lane: posted one after the other"
-    (lane,) = journal.inbox.lanes(0, 9)
-    assert [row.message.chat for row in journal.inbox.pending(lane, 9)] == [lid, ANA]
+    assert list(posted_bodies(journal).values()) == [["one", "two"]], "one key: posted one after the other"
+    (key,) = journal.inbox.keys(0, 9)
+    assert [row.message.chat for row in journal.inbox.pending(key, 9)] == [lid, ANA]
     for again in ("0", "1", "2"):
         assert not journal.inbox.record(SHOP, attrs.evolve(known, wa_id=WaMessageId(again)))
-    journal.inbox.settle(InboxResult(row.seq) for row in journal.inbox.pending(lane, 10))
+    journal.inbox.settle(InboxResult(row.seq) for row in journal.inbox.pending(key, 10))
     for again in ("0", "1", "2"):
         assert not journal.inbox.record(SHOP, attrs.evolve(known, wa_id=WaMessageId(again)))
     assert journal.inbox.record(SHOP, attrs.evolve(known, wa_id=WaMessageId("3")))
-    assert journal.inbox.lanes(0, 9) == [1], "back in the lane of the number"
+    assert journal.inbox.keys(0, 9) == [1], "back in the key of the number"
     assert journal.inbox.record(SHOP, attrs.evolve(letter("4", lid), sender_lid=lid))
     assert journal.inbox.record(SHOP, attrs.evolve(known, wa_id=WaMessageId("5")))
     assert [row.message.wa_id for row in journal.inbox.pending(1, 9)] == ["3", "5"], "behind its own, above all"
@@ -55,11 +56,11 @@ def test_lanes_are_scanned_from_where_one_left_off(journal: Journal) -> None:
         chat = Jid(f"551198888000{n}@s.whatsapp.net")
         for m in range(3):
             journal.inbox.record(SHOP, letter(f"{m}", chat))
-    lanes = journal.inbox.lanes
-    assert lanes(0, 100) == [1, 2, 3, 4, 5]
-    assert (lanes(0, 2), lanes(2, 2), lanes(4, 2), lanes(5, 2)) == ([1, 2], [3, 4], [5], [])
+    keys = journal.inbox.keys
+    assert keys(0, 100) == [1, 2, 3, 4, 5]
+    assert (keys(0, 2), keys(2, 2), keys(4, 2), keys(5, 2)) == ([1, 2], [3, 4], [5], [])
     journal.inbox.settle([InboxResult(row.seq) for row in journal.inbox.pending(3, 10)])
-    assert lanes(0, 100) == [1, 2, 4, 5]
+    assert keys(0, 100) == [1, 2, 4, 5]
     assert journal.inbox.pending(3, 10) == []
     assert [row.message.wa_id for row in journal.inbox.pending(4, 2)] == ["0", "1"]
 

@@ -11,7 +11,8 @@ from hypothesis.stateful import invariant, rule
 from tests.journal.machine import CHATS, SETTINGS, SHOP, Machine
 from tests.journal.rows import ME
 from wa_worker.journal import InboxResult
-from wa_worker.models import ChatType, InboundMessage, Jid, WaMessageId
+from wa_worker.messages import ChatType, InboundMessage
+from wa_worker.models import Jid, WaMessageId
 
 
 class Post(enum.Enum):
@@ -46,12 +47,12 @@ class InboxMachine(Machine):
             self.settled.discard((chat, wa_id))
 
     @rule(
-        after=st.integers(0, 3), lanes=st.integers(1, 3), batch=st.integers(1, 4), posts=st.lists(st.sampled_from(Post))
+        after=st.integers(0, 3), keys=st.integers(1, 3), batch=st.integers(1, 4), posts=st.lists(st.sampled_from(Post))
     )
-    def post(self, after: int, lanes: int, batch: int, posts: list[Post]) -> None:
-        """Some lanes, some rows of each; `posts` are the answers, then all are accepted."""
-        for lane in self.journal.inbox.lanes(after, lanes):
-            for row in self.journal.inbox.pending(lane, batch):
+    def post(self, after: int, keys: int, batch: int, posts: list[Post]) -> None:
+        """Some keys, some rows of each; `posts` are the answers, then all are accepted."""
+        for key in self.journal.inbox.keys(after, keys):
+            for row in self.journal.inbox.pending(key, batch):
                 chat, wa_id = row.message.chat, row.message.wa_id
                 assert (chat, wa_id) not in self.settled, "P3: nothing is posted again once it is settled"
                 assert wa_id == self.pending[chat][0], "P3: in order per chat"
@@ -94,8 +95,8 @@ class InboxMachine(Machine):
     @invariant()
     def all_is_there_and_in_order(self) -> None:
         on_disk: dict[Jid, list[str]] = {}
-        for lane in self.journal.inbox.lanes(0, 100):
-            rows = self.journal.inbox.pending(lane, 100)
+        for key in self.journal.inbox.keys(0, 100):
+            rows = self.journal.inbox.pending(key, 100)
             on_disk[rows[0].message.chat] = [row.message.wa_id for row in rows]
             assert {row.instance for row in rows} == {SHOP}
         assert on_disk == {chat: waiting for chat, waiting in self.pending.items() if waiting}
@@ -108,7 +109,7 @@ class InboxMachine(Machine):
         """Once the proxy is well, everything that was delivered has been posted or set aside."""
         try:
             self.post(0, 100, 100, [])
-            assert self.journal.inbox.lanes(0, 100) == []
+            assert self.journal.inbox.keys(0, 100) == []
         finally:
             super().teardown()
 

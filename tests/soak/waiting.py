@@ -23,9 +23,9 @@ from tests.soak.yard import (
     logged_within,
     pair_all,
 )
-from wa_worker.connection import Event
-from wa_worker.dev.qr import read_png_data_url
-from wa_worker.life import OFFLINE_PATIENCE
+from wa_worker.dev.world.qr import read_png_data_url
+from wa_worker.instances.lifecycle import OFFLINE_PATIENCE
+from wa_worker.states import Event
 
 STALE = 3.0
 """Seconds for which the proxy may show a code that no client accepts any more, or none at all between two rounds."""

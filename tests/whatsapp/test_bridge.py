@@ -13,7 +13,7 @@ from neonize.proto import Neonize_pb2 as pb
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
 from tests.journal.rows import SHOP, posted_bodies, read_only
-from tests.whatsapp.test_translate import event, jid
+from tests.whatsapp.message_events import event, jid
 from wa_worker.journal import Journal, open_journal
 from wa_worker.metrics import Metrics
 from wa_worker.whatsapp.bridge import WhatsApp

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import trio
 
-from tests.dev_proxy.test_endpoints import (
+from tests.dev.proxy.test_endpoints import (
     INBOUND,
     QR,
     test_401_without_the_secret,
@@ -24,7 +24,7 @@ from tests.dev_proxy.test_endpoints import (
 )
 from tests.e2e.world import SECRET
 from tests.worker_proxy.backend import EdgeProxy
-from wa_worker.edge import MAX_ANSWER
+from wa_worker.edge.client import MAX_ANSWER
 
 __all__ = [
     "test_401_without_the_secret",

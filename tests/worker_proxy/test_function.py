@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.dev_proxy.test_endpoints import INBOUND, QR
+from tests.dev.proxy.test_endpoints import INBOUND, QR
 from tests.e2e.world import SECRET
 from tests.worker_proxy import tools
 from tests.worker_proxy.backend import Backend

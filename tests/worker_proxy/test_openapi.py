@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("schemathesis")
 
-from tests.dev_proxy.test_openapi import SECRET, test_the_proxy_keeps_its_own_contract
+from tests.dev.proxy.test_openapi import SECRET, test_the_proxy_keeps_its_own_contract
 from tests.worker_proxy.backend import Backend
 from tests.worker_proxy.processes import Server, open_function
 

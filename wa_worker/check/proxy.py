@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import attrs
 import trio
 
-from wa_worker import wire
 from wa_worker.check.calling import Answer, Caller, NoAnswer, open_caller
 from wa_worker.check.clock import Clock
 from wa_worker.check.result import Result, fail, not_checked, ok, quoted, warn
+from wa_worker.edge import wire
 from wa_worker.models import Secret
 
 T = TypeVar("T")

@@ -74,7 +74,7 @@ class _Proxy:
 async def check_route(environ: Mapping[str, str], clock: Clock) -> Result:
     """Has a deadline for each step. Closes the connection without a word of WhatsApp's protocol."""
     try:
-        from wa_worker.whatsapp.reach import SERVER, target  # the package loads libmagic
+        from wa_worker.whatsapp.probe import SERVER, target  # the package loads libmagic
     except ImportError:
         return not_checked(NAME, "libmagic is missing")
     started = trio.current_time()

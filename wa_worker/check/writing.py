@@ -9,12 +9,12 @@ from __future__ import annotations
 import uuid
 from http import HTTPStatus
 
-from wa_worker import wire
 from wa_worker.check.calling import Answer, Caller, NoAnswer, open_caller
 from wa_worker.check.clock import Clock
 from wa_worker.check.proxy import REFUSED, refused
 from wa_worker.check.result import Result, fail, not_checked, ok, warn
-from wa_worker.edge import NO_SUCH_CALL
+from wa_worker.edge import wire
+from wa_worker.edge.client import NO_SUCH_CALL
 from wa_worker.models import InstanceId, MessageId, ProxyStatus, Secret, Status, WaMessageId
 
 NAMES = ("update-status", "mark-sent", "mark-failed")

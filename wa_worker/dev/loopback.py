@@ -1,7 +1,7 @@
 """A port of 127.0.0.1 and the connections on it, which the reference proxy and the console both have.
 
 Owns the open connections, so that they can be cut whatever they are doing. Does not accept them: the caller serves
-`Connections.talk` on a listener of its own, cancels that, and then calls `close_all()`.
+`Connections.serve_connection` on a listener of its own, cancels that, and then calls `close_all()`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import socket
 
 import trio
 
-from wa_worker.serving import HttpServer
+from wa_worker.monitoring.http_server import HttpServer
 
 HOST = "127.0.0.1"
 
@@ -41,15 +41,15 @@ class Connections:
     def __len__(self) -> int:
         return len(self._streams)
 
-    async def talk(self, stream: trio.SocketStream) -> None:
-        """A handler for `trio.serve_listeners`: see HttpServer.talk()."""
+    async def serve_connection(self, stream: trio.SocketStream) -> None:
+        """A handler for `trio.serve_listeners`: see HttpServer.serve_connection()."""
         try:
             client = stream.socket.getpeername()
         except OSError:
             return  # it has gone already
         self._streams[client] = stream
         try:
-            await self._server.talk(stream)
+            await self._server.serve_connection(stream)
         finally:
             del self._streams[client]
 

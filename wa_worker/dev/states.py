@@ -1,6 +1,6 @@
 """Writes docs/states.md from the state table: `python -m wa_worker.dev.states`. A test says when the page is stale.
 
-The words are those of connection.py: the docstrings of the states and policies, the values of the events and actions.
+The words are those of states.py: the docstrings of the states and policies, the values of the events and actions.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from wa_worker import connection
+from wa_worker import states
 from wa_worker.backoff import Backoff
-from wa_worker.connection import CONDITIONS, PROVEN, TABLE, Event, State
+from wa_worker.states import CONDITIONS, PROVEN, TABLE, Event, State
 
 PAGE = Path(__file__).parents[2] / "docs" / "states.md"
 
 HEAD = """# States of an instance
 
-*Made from `wa_worker/connection.py` by `python -m wa_worker.dev.states`. Do not edit: a test compares.*
+*Made from `wa_worker/states.py` by `python -m wa_worker.dev.states`. Do not edit: a test compares.*
 
 Each instance is in one of these states. The log names a change with the state as the event and why as `because`:
-`{"instance": "shop", "event": "reconnecting", "because": "the connection broke", ...}`.
+`{"instance": "shop", "event": "reconnecting", "because": "the states broke", ...}`.
 """
 
 MOVES = """## What happens next
@@ -85,7 +85,7 @@ def _policies() -> str:
 
 
 def _all_policies() -> dict[str, Backoff]:
-    return {name: value for name, value in vars(connection).items() if isinstance(value, Backoff)}
+    return {name: value for name, value in vars(states).items() if isinstance(value, Backoff)}
 
 
 def _policy_names() -> dict[int, str]:
@@ -94,7 +94,7 @@ def _policy_names() -> dict[int, str]:
 
 def _docstrings(of_class: str | None = None) -> dict[str, str]:
     """What stands in a string below an assignment, by name: of the module, or of a class in it."""
-    body = ast.parse(inspect.getsource(connection)).body
+    body = ast.parse(inspect.getsource(states)).body
     if of_class is not None:
         (body,) = (node.body for node in body if isinstance(node, ast.ClassDef) and node.name == of_class)
     found: dict[str, str] = {}

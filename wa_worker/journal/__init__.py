@@ -18,7 +18,7 @@ import attrs
 from wa_worker.journal.database import Database
 from wa_worker.journal.holds import Hold, Holds
 from wa_worker.journal.inbox import Inbox, InboxResult, PendingInbound
-from wa_worker.journal.outbox import Admission, Outbox, SendState, Settled, Telling
+from wa_worker.journal.ledger import Admission, Mark, SendLedger, SendState, Settled
 
 __all__ = [
     "Admission",
@@ -26,11 +26,11 @@ __all__ = [
     "Inbox",
     "InboxResult",
     "Journal",
-    "Outbox",
+    "Mark",
     "PendingInbound",
+    "SendLedger",
     "SendState",
     "Settled",
-    "Telling",
     "open_journal",
 ]
 
@@ -40,7 +40,7 @@ class Journal:
     """The open journal. One per process and volume."""
 
     inbox: Inbox
-    outbox: Outbox
+    ledger: SendLedger
     holds: Holds
     database: Database
 
@@ -53,6 +53,6 @@ def open_journal(path: Path) -> Iterator[Journal]:
     """
     database = Database(path)
     try:
-        yield Journal(Inbox(database), Outbox(database), Holds(database), database)
+        yield Journal(Inbox(database), SendLedger(database), Holds(database), database)
     finally:
         database.close()

@@ -17,7 +17,8 @@ import cattrs
 import structlog
 
 from wa_worker.journal.database import Database
-from wa_worker.models import ChatType, InboundMessage, InstanceId, Jid
+from wa_worker.messages import ChatType, InboundMessage
+from wa_worker.models import InstanceId, Jid
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +27,7 @@ _models = cattrs.Converter(prefer_attrib_converters=True)
 
 @attrs.frozen
 class PendingInbound:
-    """A message that waits for `/inbound`. `chat` is its lane: messages of one lane are posted in `seq` order."""
+    """A message that waits for `/inbound`. `chat` is its key: messages of one key are posted in `seq` order."""
 
     seq: int
     chat: int
@@ -52,37 +53,37 @@ class Inbox:
         """Commits a message. False if it is already known (WhatsApp redelivers what it is not sure of)."""
         content = json.dumps(_models.unstructure(message), ensure_ascii=False, separators=(",", ":"))
         with self._database.transaction() as sql:
-            lane: Jid | None = message.chat
+            key: Jid | None = message.chat
             if message.chat_type is ChatType.DIRECT and message.sender_lid not in (None, message.chat):
                 known, waiting = _by_lid(sql, instance, message)
                 if known:
                     return False
                 if waiting:  # this one stays behind what came before the number was known
-                    lane = message.sender_lid
-            sql.execute("INSERT OR IGNORE INTO chats (instance, jid) VALUES (?, ?)", (instance, lane))
+                    key = message.sender_lid
+            sql.execute("INSERT OR IGNORE INTO chats (instance, jid) VALUES (?, ?)", (instance, key))
             added = sql.execute(
                 "INSERT OR IGNORE INTO inbox (chat, wa_id, message, received_at)"
                 " SELECT id, ?, ?, ? FROM chats WHERE instance = ? AND jid = ?",
-                (message.wa_id, content, time.time(), instance, lane),
+                (message.wa_id, content, time.time(), instance, key),
             )
             return added.rowcount > 0
 
-    def lanes(self, after: int, limit: int) -> list[int]:
-        """Chats with pending messages whose id is above `after`, ascending. Costs one index probe a lane."""
+    def keys(self, after: int, limit: int) -> list[int]:
+        """Chats with pending messages whose id is above `after`, ascending. Costs one index probe a key."""
         with self._database.reading() as sql:
             rows = sql.execute(
-                "WITH RECURSIVE lane (id) AS ("
+                "WITH RECURSIVE key (id) AS ("
                 " SELECT min(chat) FROM inbox WHERE state = 'pending' AND chat > ?"
                 " UNION ALL"
-                " SELECT (SELECT min(chat) FROM inbox WHERE state = 'pending' AND chat > lane.id)"
-                " FROM lane WHERE lane.id IS NOT NULL)"
-                " SELECT id FROM lane WHERE id IS NOT NULL LIMIT ?",
+                " SELECT (SELECT min(chat) FROM inbox WHERE state = 'pending' AND chat > key.id)"
+                " FROM key WHERE key.id IS NOT NULL)"
+                " SELECT id FROM key WHERE id IS NOT NULL LIMIT ?",
                 (after, limit),
             )
             return [row[0] for row in rows]
 
     def pending(self, chat: int, limit: int) -> list[PendingInbound]:
-        """The oldest pending messages of a lane, in order. What cannot be read is set aside as dead, with its reason:
+        """The oldest pending messages of a key, in order. What cannot be read is set aside as dead, with its reason:
         nothing that is tried again would change it."""
         with self._database.reading() as sql:
             rows = sql.execute(
@@ -134,7 +135,7 @@ class Inbox:
 
 def _by_lid(sql: sqlite3.Connection, instance: InstanceId, message: InboundMessage) -> tuple[bool, bool]:
     """Of a person whose number is known: whether the message is known under either of their addresses, and whether
-    others wait in the lane of their LID, and none in that of their number."""
+    others wait in the key of their LID, and none in that of their number."""
     known, waiting = False, set()
     for jid, has_it, has_pending in sql.execute(
         "SELECT jid, EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND wa_id = ?),"

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import attrs
 
-from wa_worker.models import InboundMessage, MessageId
+from wa_worker.messages import InboundMessage
+from wa_worker.models import MessageId
 
 BY_A_PERSON = "discarded by a person"
 """The error of what was discarded: the proxy hears it with /mark-failed."""

@@ -4,7 +4,7 @@ Owns the reading and the transactions; what a decision does to a row is in decis
 
 For `wa-worker journal`, a process of its own beside the worker: it does not take the volume's lock, makes no journal
 where there is none, and commits in small pieces, so that the worker's own commits never wait long. The worker cannot
-hear this process: it finds what was decided when it next looks (lanes.RESCAN).
+hear this process: it finds what was decided when it next looks (keys.RESCAN).
 
 Everything here raises JournalError when the file is not there, is no journal, or stays locked.
 """

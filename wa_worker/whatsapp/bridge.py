@@ -12,16 +12,16 @@ import trio
 from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker.backoff import jittered
+from wa_worker.circuit_breaker import Scouts
 from wa_worker.errors import JournalError
 from wa_worker.journal import Inbox
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId
-from wa_worker.whatsapp import translate
 from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.identity import identity
 from wa_worker.whatsapp.pairing import PairingHosts
-from wa_worker.whatsapp.reach import FRESH, Reach
+from wa_worker.whatsapp.probe import FRESH, ReachabilityProbe
 from wa_worker.whatsapp.receiving import receive
-from wa_worker.whatsapp.scouts import Scouts
 from wa_worker.whatsapp.session import JOURNAL_RETRY, Session, open_session
 from wa_worker.whatsapp.store import SessionStore
 
@@ -45,7 +45,7 @@ class WhatsApp:
         metrics: Metrics,
     ) -> None:
         self.pairing = PairingHosts(threads, pairing_command)
-        self.reach = Reach(*server)
+        self.reach = ReachabilityProbe(*server)
         self.scouts = Scouts(anyone_connected)
         self._auth_dir = auth_dir
         self._inbox = inbox
@@ -91,11 +91,11 @@ class WhatsApp:
     async def record(self, instance: InstanceId, data: bytes, me: bytes) -> None:
         """Commits a message that came while the pairing host was logged in. WhatsApp believes that we have it, so this
         does not return before the disk does too; cancelled while the disk does not take it, it is lost."""
-        identity = translate.identity(pb.Device.FromString(me))
-        if identity is None:
+        known_as = identity(pb.Device.FromString(me))
+        if known_as is None:
             return
         commit = partial(
-            receive, instance, data, identity, store=self.store(instance), inbox=self._inbox, metrics=self._metrics
+            receive, instance, data, known_as, store=self.store(instance), inbox=self._inbox, metrics=self._metrics
         )
         while True:
             try:

@@ -22,7 +22,7 @@ import structlog
 import trio
 
 from wa_worker.models import InstanceId
-from wa_worker.prints import log_printed
+from wa_worker.whatsapp.native_output import log_printed
 from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)

@@ -23,7 +23,7 @@ import threading
 import time
 from typing import Any
 
-from wa_worker.whatsapp import lifecycle
+from wa_worker.whatsapp import events
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
 
 START_PATIENCE = 25.0
@@ -36,7 +36,7 @@ DRAINED = 0.05
 """Seconds without a callback after which nothing is left in neonize's channel."""
 
 CONNECTED = 3
-_CODES = [CONNECTED, lifecycle.MESSAGE]
+_CODES = [CONNECTED, events.MESSAGE]
 
 
 class Parent:

@@ -8,14 +8,15 @@ from neonize.proto import Neonize_pb2 as pb
 from wa_worker.journal import Inbox
 from wa_worker.metrics import Metrics, Received
 from wa_worker.models import InstanceId
-from wa_worker.whatsapp import translate
+from wa_worker.whatsapp.identity import Identity
+from wa_worker.whatsapp.incoming import inbound
 from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)
 
 
 def receive(
-    instance: InstanceId, data: bytes, me: translate.Identity, *, store: SessionStore, inbox: Inbox, metrics: Metrics
+    instance: InstanceId, data: bytes, me: Identity, *, store: SessionStore, inbox: Inbox, metrics: Metrics
 ) -> bool:
     """Commits the message of a serialised event. False if it is known already, one that nobody asked for, or cannot be
     understood, which is logged and counted.
@@ -24,7 +25,7 @@ def receive(
     and the caller tries again.
     """
     try:
-        message = translate.inbound(pb.Message.FromString(data), me, store.phone_of, store.lid_of)
+        message = inbound(pb.Message.FromString(data), me, store.phone_of, store.lid_of)
     except Exception:  # whatever is in it, it ends neither a session nor a pairing
         log.exception("a message was not understood", instance=instance)
         metrics.received(Received.NOT_UNDERSTOOD)

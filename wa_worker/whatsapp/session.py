@@ -23,17 +23,20 @@ from neonize.exc import NeonizeError
 from neonize.proto import Neonize_pb2 as pb
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
-from wa_worker.connection import Event
 from wa_worker.errors import JournalError, SessionError, SessionNotOpen
 from wa_worker.journal import Inbox
+from wa_worker.messages import Accepted
 from wa_worker.metrics import Metrics, Received
-from wa_worker.models import Accepted, InstanceId, Jid, WaMessageId
+from wa_worker.models import InstanceId, Jid, WaMessageId
+from wa_worker.states import Event
 from wa_worker.wakeup import Wakeup
-from wa_worker.whatsapp import lifecycle, translate
+from wa_worker.whatsapp import events
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
+from wa_worker.whatsapp.events import Report
 from wa_worker.whatsapp.gate import StartGate
-from wa_worker.whatsapp.lifecycle import Report
+from wa_worker.whatsapp.identity import Identity, identity
 from wa_worker.whatsapp.receiving import receive
+from wa_worker.whatsapp.send_errors import NOT_CONNECTED_PAUSE, send_error
 from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)
@@ -77,7 +80,7 @@ class Session:
         metrics: Metrics,
     ) -> None:
         self.instance = instance
-        self.me: translate.Identity | None = None
+        self.me: Identity | None = None
         self.offline_synced = False
         """Whether WhatsApp has said that what waited for us is all sent; a session that never hears it is deaf."""
         self.last_heard = time.monotonic()
@@ -115,11 +118,11 @@ class Session:
         address = pb.JID(User=user, Server=server, RawAgent=0, Device=0, Integrator=0, IsEmpty=False)
         self._gate.pass_through()
         if self._closing or self.me is None:
-            raise SessionNotOpen("the session is not open", pause=translate.NOT_CONNECTED_PAUSE)
+            raise SessionNotOpen("the session is not open", pause=NOT_CONNECTED_PAUSE)
         try:
             response = self._client.send_message(address, Message(conversation=text))
         except NeonizeError as error:
-            raise translate.send_error(str(error)) from error
+            raise send_error(str(error)) from error
         return Accepted(WaMessageId(response.ID), response.Timestamp)
 
     def give_up(self, report: Report) -> None:
@@ -135,7 +138,7 @@ class Session:
             error = await trio.to_thread.run_sync(
                 self._client.run,
                 callbacks,
-                lifecycle.CODES,
+                events.CODES,
                 limiter=trio.CapacityLimiter(1),
                 abandon_on_cancel=True,
             )
@@ -229,16 +232,16 @@ class Session:
         self.last_heard = time.monotonic()
         try:
             if code == ME:
-                self.me = translate.identity(pb.Device.FromString(data))
+                self.me = identity(pb.Device.FromString(data))
                 self._alive.ring()
-            elif code == lifecycle.MESSAGE:
+            elif code == events.MESSAGE:
                 self._on_message(data)
-            elif code == lifecycle.UNDECRYPTABLE:
+            elif code == events.UNDECRYPTABLE:
                 self._metrics.received(Received.UNDECRYPTABLE)
                 self._log.warning("a message could not be decrypted; WhatsApp is asked for it again")
-            elif code == lifecycle.OFFLINE_SYNC_COMPLETED:
+            elif code == events.OFFLINE_SYNC_COMPLETED:
                 self.offline_synced = True
-            elif report := lifecycle.report(code, data):
+            elif report := events.report(code, data):
                 if report.event is Event.DISCONNECTED:
                     self.offline_synced = False
                 self._report(report)

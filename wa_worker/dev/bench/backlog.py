@@ -16,7 +16,8 @@ from wa_worker.dev.bench.measure import percentile, usage
 from wa_worker.dev.bench.scenarios import Row
 from wa_worker.dev.proxy import Fault
 from wa_worker.journal import open_journal
-from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER, ChatType, InboundMessage, InstanceId, Jid, WaMessageId
+from wa_worker.messages import ChatType, InboundMessage
+from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER, InstanceId, Jid, WaMessageId
 
 CHATS = 1000
 

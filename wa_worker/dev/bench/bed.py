@@ -15,10 +15,10 @@ import attrs
 import trio
 
 from wa_worker.dev.proxy import ReferenceProxy, open_proxy
-from wa_worker.dev.qr import read_png_data_url
-from wa_worker.dev.simulated_worker import worker_command
 from wa_worker.dev.simulator import Simulator, open_simulator
-from wa_worker.dev.worker_process import WorkerProcess, environment, open_worker
+from wa_worker.dev.world.qr import read_png_data_url
+from wa_worker.dev.world.simulated_worker import worker_command
+from wa_worker.dev.world.worker_process import WorkerProcess, environment, open_worker
 
 SECRET = "bench-secret"
 PATIENCE = 180.0

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
+from wa_worker.dev.console.display_text import plain
 from wa_worker.dev.console.page import NEW, At
-from wa_worker.dev.console.words import plain
 from wa_worker.dev.errors import CannotDoError
 from wa_worker.dev.proxy import Store
 from wa_worker.jid import destination
 from wa_worker.models import instance_id
 
 if TYPE_CHECKING:
-    from wa_worker.dev.people import Everybody
+    from wa_worker.dev.world.people import SimulatedUsers
 
 _LONGEST_BODY = 100_000
 """Characters: more than WhatsApp takes, so that one can see what it says."""
@@ -40,9 +40,9 @@ class Done:
 class Actions:
     """By name. Each raises CannotDoError with the reason."""
 
-    def __init__(self, store: Store, everybody: Everybody | None, on_change: Callable[[], None]) -> None:
+    def __init__(self, store: Store, users: SimulatedUsers | None, on_change: Callable[[], None]) -> None:
         self._store = store
-        self._people = everybody
+        self._people = users
         self._on_change = on_change
         self._actions: dict[str, Callable[[Fields], Awaitable[Done]]] = {
             "add": self._add,
@@ -51,7 +51,7 @@ class Actions:
             "remove": self._remove,
             "send": self._send,
         }
-        if everybody is not None:
+        if users is not None:
             self._actions |= {
                 "scan": self._scan,
                 "drop": self._drop,

@@ -19,10 +19,10 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from wa_worker.dev.console.actions import Actions, Done
+from wa_worker.dev.console.display_text import clock, plain
 from wa_worker.dev.console.live import Bell
 from wa_worker.dev.console.page import At, Page
 from wa_worker.dev.console.view import View
-from wa_worker.dev.console.words import clock, plain
 from wa_worker.dev.errors import CannotDoError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import attrs
 
-from wa_worker.dev.console.words import Part
+from wa_worker.dev.console.display_text import Part
 
 NEW = "new"
 """The chat that is not one yet: its page asks for the number."""

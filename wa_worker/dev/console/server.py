@@ -19,13 +19,13 @@ from wa_worker.dev import loopback
 from wa_worker.dev.console.actions import Actions
 from wa_worker.dev.console.app import LARGEST_FORM, create_app
 from wa_worker.dev.console.live import Bell
-from wa_worker.dev.console.told import WorkerState
 from wa_worker.dev.console.view import View
+from wa_worker.dev.console.worker_state import WorkerState
 from wa_worker.dev.proxy import ReferenceProxy
-from wa_worker.serving import HttpServer
+from wa_worker.monitoring.http_server import HttpServer
 
 if TYPE_CHECKING:
-    from wa_worker.dev.people import Everybody
+    from wa_worker.dev.world.people import SimulatedUsers
 
 PORT = 8765
 """The usual port: a page that one can find again."""
@@ -60,21 +60,21 @@ def bind(port: int | None) -> socket.socket:
 
 @asynccontextmanager
 async def open_console(
-    bound: socket.socket, proxy: ReferenceProxy, everybody: Everybody | None
+    bound: socket.socket, proxy: ReferenceProxy, users: SimulatedUsers | None
 ) -> AsyncIterator[Console]:
     """A console that is served until the block is left. What the block raises leaves it in an exception group."""
     bell = Bell()
     worker = WorkerState(bell.ring)
     port = bound.getsockname()[1]
-    app = create_app(View(proxy.store, worker, everybody), Actions(proxy.store, everybody, bell.ring), bell, port=port)
+    app = create_app(View(proxy.store, worker, users), Actions(proxy.store, users, bell.ring), bell, port=port)
     connections = loopback.Connections(HttpServer(app, keep_alive=_KEEP_ALIVE, max_body=LARGEST_FORM))
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(bound))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(proxy.wait_for, bell.heed_store)
-        if everybody is not None:
-            nursery.start_soon(everybody.simulator.wait_for, bell.heed_simulator)
+        if users is not None:
+            nursery.start_soon(users.simulator.wait_for, bell.heed_simulator)
         nursery.start_soon(_ask_health, worker, bell)
-        nursery.start_soon(trio.serve_listeners, connections.talk, [listener])
+        nursery.start_soon(trio.serve_listeners, connections.serve_connection, [listener])
         try:
             yield Console(port, worker)
         finally:

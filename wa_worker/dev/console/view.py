@@ -11,16 +11,16 @@ from urllib.parse import quote
 
 import attrs
 
-from wa_worker.connection import State
+from wa_worker.dev.command.changes import phone_or_jid
+from wa_worker.dev.console.display_text import SHOWN, UNFOLDED, parts
 from wa_worker.dev.console.page import NEW, At, Badge, Card, Chat, Composer, Message, Page, Phone
-from wa_worker.dev.console.words import SHOWN, UNFOLDED, parts
-from wa_worker.dev.news import phone_or_jid
 from wa_worker.dev.proxy import InboundRow, InstanceRow, MessageRow, Store
 from wa_worker.jid import USER, destination
+from wa_worker.states import State
 
 if TYPE_CHECKING:
-    from wa_worker.dev.console.told import WorkerState
-    from wa_worker.dev.people import Everybody
+    from wa_worker.dev.console.worker_state import WorkerState
+    from wa_worker.dev.world.people import SimulatedUsers
 
 HISTORY = 300
 
@@ -28,10 +28,10 @@ HISTORY = 300
 class View:
     """Looks at the proxy, the worker's word and, if there are any, the simulated people."""
 
-    def __init__(self, store: Store, worker: WorkerState, everybody: Everybody | None) -> None:
+    def __init__(self, store: Store, worker: WorkerState, users: SimulatedUsers | None) -> None:
         self._store = store
         self._worker = worker
-        self._everybody = everybody
+        self._users = users
 
     def page(self, at: At) -> Page:
         """What is there now. The page's `at` says what was chosen where `at` left it open."""
@@ -47,7 +47,7 @@ class View:
         head = next((each for each in chats if each.current), None)
         if head is None and chat not in ("", NEW):
             head = _chat(instance, chat, "", "", 0.0)
-        everybody = self._everybody
+        users = self._users
         return Page(
             at=at,
             health=self._worker.counts,
@@ -60,17 +60,17 @@ class View:
                 chat=chat or NEW,
                 name=head.name or head.address if head else "",
                 ready=any(row.id == instance for row in rows),
-                simulated=everybody is not None,
+                simulated=users is not None,
                 person=chat.endswith(f"@{USER}"),
-                suggested=everybody.contact if everybody else "",
+                suggested=users.contact if users else "",
             ),
         )
 
     def _card(self, row: InstanceRow, at: At) -> Card:
         phone = None
-        if self._everybody is not None:
-            linked = self._everybody.device_of(row.id) is not None
-            number = phone_or_jid(f"{self._everybody.phone_of(row.id)}@{USER}")
+        if self._users is not None:
+            linked = self._users.device_of(row.id) is not None
+            number = phone_or_jid(f"{self._users.phone_of(row.id)}@{USER}")
             phone = Phone(number, linked=linked, scans=row.qr_code is not None)
         return Card(
             key=f"card-{_key(row.id)}",
@@ -88,7 +88,7 @@ class View:
         """The proxy's word comes first: a back end goes by that. The worker's makes it precise, or stands beside it."""
         told = self._worker.of(row.id)
         if row.qr_code is not None:
-            how = _SCAN_BY_HAND if self._everybody is None else _SCAN_BY_BUTTON
+            how = _SCAN_BY_HAND if self._users is None else _SCAN_BY_BUTTON
             return Badge("Waiting for a scan", "wait", f"{_LOGGED_OUT} {how}" if told.logged_out else how)
         badge = _STATES.get((row.status, told.state))
         if badge is not None and told.logged_out:

@@ -16,7 +16,7 @@ import trio
 from attrs import validators
 from cattrs import BaseValidationError, Converter, transform_error
 
-from wa_worker.serving import Event, Receive, Scope, Send
+from wa_worker.monitoring.http_server import Event, Receive, Scope, Send
 
 ENDPOINTS = (
     "disconnected-instances",

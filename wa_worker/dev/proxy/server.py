@@ -1,6 +1,6 @@
 """Serves the reference proxy on 127.0.0.1, inside the caller's Trio run.
 
-Owns the port and its connections (loopback.py keeps them, `wa_worker.serving` speaks HTTP on each), so that it can
+Owns the port and its connections (loopback.py keeps them, http_server.py speaks HTTP on each), so that it can
 count them, cut one, go down and come up on the same port, and stop at once with idle clients around. Leaving
 `open_proxy` closes all connections without waiting for anybody; state changes are never left half done.
 """
@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 import trio
 
 from wa_worker.dev.loopback import HOST, Connections, bind
-from wa_worker.serving import HttpServer, Scope
+from wa_worker.monitoring.http_server import HttpServer, Scope
 
 from .admin import create_admin
 from .app import create_app
@@ -143,7 +143,7 @@ class ReferenceProxy:
     async def _talk(self, stream: trio.SocketStream) -> None:
         self.connections_opened += 1
         try:
-            await self._connections.talk(stream)
+            await self._connections.serve_connection(stream)
         finally:
             self.changed.ring()
 

@@ -1,6 +1,6 @@
 """What becomes of a client's messages and receipts.
 
-Plays the server between a linked device and everybody it writes to: accepts each message once (by device and id),
+Plays the server between a linked device and users it writes to: accepts each message once (by device and id),
 hands every ciphertext to the phone or linked device it is for, acknowledges or refuses; takes receipts, which settle
 the mailbox, and retry receipts, which make the author write anew. Does not play groups, newsletters, status, calls
 or media; nor does the account's own phone read what its devices send.

@@ -183,7 +183,7 @@ class Simulator:
         await self._say_last(self.device(jid), Node("stream:error", {"code": code}))
 
     def unlink(self, jid: str) -> Device:
-        """Forget a device without telling it."""
+        """Forget a device without mark it."""
         device = self._devices.pop(jid)
         self.note_change()
         return device

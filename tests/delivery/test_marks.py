@@ -1,0 +1,141 @@
+"""Marks, against a real journal and a real proxy: what is told is forgotten, what is refused holds nothing up."""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import attrs
+import trio
+from structlog.testing import capture_logs
+
+from wa_worker.delivery.marks import MarkReporter
+from wa_worker.delivery.poll_timer import PollTimer
+from wa_worker.delivery.sending import MARKS_GRACE, Sender, run_outbox
+from wa_worker.dev.proxy import Fault, ReferenceProxy, open_proxy
+from wa_worker.edge.client import EdgeClient, open_edge_client
+from wa_worker.journal import Journal, Mark, SendState, Settled, open_journal
+from wa_worker.messages import Accepted
+from wa_worker.metrics import Metrics
+from wa_worker.models import InstanceId, Jid, MessageId, Secret, WaMessageId
+
+SHOP = InstanceId("shop")
+ANA = Jid("5511988880001@s.whatsapp.net")
+
+
+@attrs.frozen
+class Stage:
+    proxy: ReferenceProxy
+    edge: EdgeClient
+    journal: Journal
+    teller: MarkReporter
+
+    def sent(self, message_id: MessageId) -> None:
+        """WhatsApp has accepted it."""
+        self.journal.ledger.admit(SHOP, {message_id: ANA}, listed_at=time.time())
+        self.journal.ledger.step(SHOP, [Settled(message_id, SendState.SENT, WaMessageId("W"))], None)
+        self.teller.wakeup.ring()
+
+    def polling(self, session: Sender, threads: trio.Nursery) -> Callable[[], Awaitable[None]]:
+        return partial(
+            run_outbox,
+            SHOP,
+            session,
+            edge=self.edge,
+            ledger=self.journal.ledger,
+            timer=PollTimer(0.1, 0.1),
+            resend_uncertain=True,
+            connected=trio.lowlevel.checkpoint,
+            on_progress=self.teller.wakeup.ring,
+            on_settled=lambda _settled: None,
+            marks_settled=self.teller.settled,
+            threads=threads,
+        )
+
+
+@asynccontextmanager
+async def stage(folder: Path) -> AsyncIterator[Stage]:
+    async with (
+        open_proxy(secret="s") as proxy,
+        open_edge_client(proxy.url, Secret("s"), longest_poll=1, metrics=Metrics()) as edge,
+    ):
+        proxy.store.add_instance(SHOP)
+        with open_journal(folder / "journal.db") as journal:
+            yield Stage(proxy, edge, journal, MarkReporter(journal.ledger, edge))
+
+
+def tellings() -> int:
+    gc.collect()
+    return sum(isinstance(thing, Mark) for thing in gc.get_objects())
+
+
+async def test_what_was_told_is_not_kept_in_memory(tmp_path: Path, nursery: trio.Nursery) -> None:
+    """A mark under way is found again whenever a bell rings for another one."""
+    async with stage(tmp_path) as on:
+        ids = on.proxy.store.queue_many(SHOP, [(ANA, str(n)) for n in range(120)])
+        on.proxy.faults.set("mark-sent", Fault(delay=0.05))
+        nursery.start_soon(on.teller.run)
+        before = tellings()
+        for message_id in ids:
+            on.sent(message_id)
+            await trio.sleep(0.01)
+        with trio.fail_after(30):
+            await on.teller.settled(SHOP)
+        on.teller.wakeup.ring()
+        await trio.sleep(0.5)
+        assert tellings() - before <= 5
+        nursery.cancel_scope.cancel()
+
+
+@attrs.define
+class Open:
+    """A session that accepts everything."""
+
+    texts: list[str] = attrs.Factory(list)
+
+    def send(self, to: Jid, text: str) -> Accepted:
+        self.texts.append(text)
+        return Accepted(WaMessageId(f"W{len(self.texts)}"), 0)
+
+
+async def test_a_mark_that_the_proxy_never_takes_delays_no_other_message(tmp_path: Path, nursery: trio.Nursery) -> None:
+    async with stage(tmp_path) as on:
+        on.sent("deleted at the proxy")  # which answers 404
+        session = Open()
+        nursery.start_soon(on.teller.run)
+        async with trio.open_nursery() as sending:
+            sending.start_soon(on.polling(session, nursery))
+            started = trio.current_time()
+            for n in range(5):
+                on.proxy.store.queue(SHOP, ANA, str(n))
+                with trio.fail_after(30):
+                    await on.proxy.wait_for(lambda s: not s.queued(SHOP))
+            assert trio.current_time() - started < MARKS_GRACE
+            sending.cancel_scope.cancel()
+        assert session.texts == ["0", "1", "2", "3", "4"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_many_rows_that_are_no_messages_beside_many_that_are(tmp_path: Path, nursery: trio.Nursery) -> None:
+    """The event loop, and so every instance, waits for as long as it takes to look them through."""
+    bad = [{"id": f"bad {n}", "to": ANA} for n in range(10_000)]
+    good = [{"id": f"good {n}", "to": ANA, "body": "x"} for n in range(10_000)]
+    async with stage(tmp_path) as on:
+        on.proxy.faults.set("queued-messages", Fault(body=json.dumps(bad + good).encode(), times=1))
+        session, longest = Open(), 0.0
+        with capture_logs():
+            async with trio.open_nursery() as sending:
+                sending.start_soon(on.polling(session, nursery))
+                with trio.fail_after(60):
+                    while len(session.texts) < 10:
+                        before = trio.current_time()
+                        await trio.sleep(0.01)
+                        longest = max(longest, trio.current_time() - before)
+                sending.cancel_scope.cancel()
+        assert longest < 2
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,94 @@
+"""A WhatsApp client for the tests: plain neonize that takes and gives one JSON object a line.
+
+    python -m wa_worker.dev.simulator.trust tests.dev.simulator.client STORE...
+
+Each STORE is the path of a session's SQLite file; `session` in each line is its index. Commands:
+`{"session", "send": text, "to": phone}` and `{"session", "stop": true}`. Ends when stdin does.
+"""
+
+import json
+import os
+import sys
+import threading
+from typing import Any
+
+# neonize's Go core writes to fd 1: keep the real one for ourselves
+_OUT = os.fdopen(os.dup(1), "w", buffering=1)
+os.dup2(2, 1)
+
+import wa_worker.whatsapp.libmagic  # noqa: E402,F401 - before neonize
+
+# isort: split
+import neonize  # noqa: E402
+from neonize import events  # noqa: E402
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message  # noqa: E402
+from neonize.utils.jid import build_jid  # noqa: E402
+
+_SIGNS = [threading.Event() for _ in sys.argv]
+
+
+def say(session: int, event: str, **more: Any) -> None:
+    _SIGNS[session].set()
+    _OUT.write(json.dumps({"session": session, "event": event, **more}) + "\n")
+
+
+def text_of(message: Any) -> str:
+    return str(message.conversation or message.extendedTextMessage.text)
+
+
+def open_session(index: int, store: str) -> Any:
+    """Return at the session's first sign of life: neonize does not survive sessions that start at once."""
+    client = neonize.NewClient(store, uuid=f"session-{index}")
+    client.qr(lambda _, code: say(index, "qr", code=code.decode()))
+    simple = {
+        events.ConnectedEv: "connected",
+        events.DisconnectedEv: "disconnected",
+        events.LoggedOutEv: "logged_out",
+        events.StreamReplacedEv: "replaced",
+        events.ClientOutdatedEv: "outdated",
+        events.ConnectFailureEv: "connect_failure",
+        events.UndecryptableMessageEv: "undecryptable",
+        events.OfflineSyncCompletedEv: "offline_done",
+    }
+    for kind, name in simple.items():
+        client.event(kind)(lambda _, __, name=name: say(index, name))
+    client.event(events.TemporaryBanEv)(lambda _, ban: say(index, "banned", expire=ban.Expire))
+    client.event(events.MessageEv)(
+        lambda _, message: say(
+            index,
+            "message",
+            id=message.Info.ID,
+            text=text_of(message.Message),
+            sender=message.Info.MessageSource.Sender.User,
+            server=message.Info.MessageSource.Sender.Server,
+            alt=message.Info.MessageSource.SenderAlt.User,
+            from_me=message.Info.MessageSource.IsFromMe,
+        )
+    )
+    threading.Thread(target=client.connect, daemon=True).start()
+    _SIGNS[index].wait(2)
+    return client
+
+
+def send(index: int, client: Any, command: dict[str, Any]) -> None:
+    text = command["send"]
+    try:
+        jid = build_jid(command["to"], command.get("server", "s.whatsapp.net"))
+        say(index, "sent", text=text, id=client.send_message(jid, Message(conversation=text)).ID)
+    except Exception as error:  # noqa: BLE001  whatever it is, the test wants to read it
+        say(index, "send_failed", text=text, error=str(error))
+
+
+def main() -> None:
+    clients = [open_session(index, store) for index, store in enumerate(sys.argv[1:])]
+    for line in sys.stdin:
+        command = json.loads(line)
+        index = command["session"]
+        if command.get("stop"):
+            clients[index].stop()
+        else:
+            threading.Thread(target=send, args=(index, clients[index], command), daemon=True).start()
+    os._exit(0)  # connect() may hang for good (a waiting QR)
+
+
+main()

@@ -1,0 +1,116 @@
+"""The status publisher against a real proxy over a real socket: a slot, not a queue."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import attrs
+import pytest
+import trio
+
+from wa_worker.dev.proxy import Fault, ReferenceProxy, open_proxy
+from wa_worker.edge.client import EdgeClient, open_edge_client
+from wa_worker.instances.status import InstanceGone, StatusPublisher
+from wa_worker.metrics import Metrics
+from wa_worker.models import InstanceId, ProxyStatus, Secret, Status
+
+SHOP = InstanceId("shop")
+CONNECTED = Status(ProxyStatus.CONNECTED)
+
+
+def waiting(code: str) -> Status:
+    return Status(ProxyStatus.CONNECTING, f"data:image/png;base64,{code}")
+
+
+@attrs.frozen
+class Stage:
+    proxy: ReferenceProxy
+    edge: EdgeClient
+
+
+@asynccontextmanager
+async def stage() -> AsyncIterator[Stage]:
+    async with (
+        open_proxy(secret="s") as proxy,
+        open_edge_client(proxy.url, Secret("s"), longest_poll=1, metrics=Metrics()) as edge,
+    ):
+        proxy.store.add_instance(SHOP)
+        yield Stage(proxy, edge)
+
+
+async def test_what_was_overtaken_is_never_posted() -> None:
+    async with stage() as on, trio.open_nursery() as nursery:
+        publisher = StatusPublisher(SHOP, on.edge)
+        on.proxy.faults.set("update-status", Fault(status=503))
+        nursery.start_soon(publisher.run)
+        for code in ("AAAA", "BBBB", "CCCC"):
+            publisher.announce(waiting(code))
+            await trio.sleep(0.05)
+        publisher.announce(CONNECTED)
+        on.proxy.faults.clear()
+        with trio.fail_after(10):
+            await publisher.wait_settled()
+        assert [(c.status, c.qr_code) for c in on.proxy.store.statuses(SHOP)] == [("CONNECTED", None)]
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_unchanged_status_is_posted_again_after_a_while() -> None:
+    async with stage() as on, trio.open_nursery() as nursery:
+        publisher = StatusPublisher(SHOP, on.edge, heartbeat=0.1)
+        nursery.start_soon(publisher.run)
+        publisher.announce(CONNECTED)
+        with trio.fail_after(10):
+            await on.proxy.wait_for(lambda s: len(s.statuses(SHOP)) >= 3)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_an_instance_deleted_while_connected_is_gone(listed: bool) -> None:
+    """But not if the proxy does not even list instances: then it is not deployed, and its 404 says nothing."""
+    async with stage() as on:
+        publisher = StatusPublisher(SHOP, on.edge, heartbeat=0.1)
+        publisher.announce(CONNECTED)
+        if listed:
+            await on.edge.disconnected_instances()
+        on.proxy.store.remove_instance(SHOP)
+        with trio.move_on_after(10 if listed else 3) as patience:
+            with pytest.raises(InstanceGone):
+                await publisher.run()
+        assert patience.cancelled_caught != listed
+
+
+async def test_an_answer_that_lies_does_not_leave_a_status_behind() -> None:
+    """The proxy stored CONNECTED and answered 500: then CONNECTING is news to it, though it confirmed that before."""
+    async with stage() as on, trio.open_nursery() as nursery:
+        publisher = StatusPublisher(SHOP, on.edge)
+        nursery.start_soon(publisher.run)
+        publisher.announce(Status(ProxyStatus.CONNECTING))
+        with trio.fail_after(10):
+            await publisher.wait_settled()
+            on.proxy.faults.set("update-status", Fault(status=500, after_apply=True, times=1))
+            publisher.announce(CONNECTED)
+            await on.proxy.wait_for(lambda s: s.statuses(SHOP)[-1].status == "CONNECTED")
+            publisher.announce(Status(ProxyStatus.CONNECTING))
+            await on.proxy.wait_for(lambda s: s.statuses(SHOP)[-1].status == "CONNECTING")
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_call_that_is_cancelled_does_not_leave_a_status_behind() -> None:
+    """As when the instance crashes and starts again: its publisher goes on with what it knew."""
+    async with stage() as on:
+        publisher = StatusPublisher(SHOP, on.edge)
+        publisher.announce(Status(ProxyStatus.CONNECTING))
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(publisher.run)
+                await publisher.wait_settled()
+                on.proxy.faults.set("update-status", Fault(hang=True, after_apply=True, times=1))
+                publisher.announce(CONNECTED)
+                await on.proxy.wait_for(lambda s: s.statuses(SHOP)[-1].status == "CONNECTED")
+                nursery.cancel_scope.cancel()
+            publisher.announce(Status(ProxyStatus.CONNECTING))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(publisher.run)
+                await on.proxy.wait_for(lambda s: s.statuses(SHOP)[-1].status == "CONNECTING")
+                nursery.cancel_scope.cancel()

@@ -1,0 +1,64 @@
+"""Readiness: what makes the worker unready, and what does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from wa_worker.journal.backlog import Backlog, Queue
+from wa_worker.monitoring.readiness import LEAST_SILENCE, TOO_OLD, Facts, Phase, reasons_not_ready
+
+NONE = Queue(0, 0.0)
+OLD = Queue(3, TOO_OLD + 1)
+CALM = Backlog(NONE, NONE, NONE, 0, 0)
+FINE = Facts(Phase.WORKING, answered=True, silence=3.0, poll_interval=10.0, backlog=CALM, trouble=None, full=False)
+
+
+@attrs.frozen
+class Case:
+    name: str
+    change: dict[str, Any]
+    reasons: list[str]
+
+
+CASES = [
+    Case("all is well", {}, []),
+    Case("waiting for the lock", {"phase": Phase.WAITING}, ["waiting for the lock on the volume"]),
+    Case("loading", {"phase": Phase.LOADING}, ["the journal and the WhatsApp library are loading"]),
+    Case("stopping, whatever else", {"phase": Phase.STOPPING, "trouble": "x"}, ["stopping"]),
+    Case("never polled", {"answered": False}, ["the proxy has not answered a poll yet"]),
+    Case("silent for five intervals", {"silence": 51.0}, ["the proxy has not answered a poll for 51 s"]),
+    Case("silent for less", {"silence": 49.0}, []),
+    Case("a short interval", {"poll_interval": 0.1, "silence": LEAST_SILENCE - 1}, []),
+    Case("silent from the start", {"answered": False, "silence": 60.0}, ["the proxy has not answered a poll for 60 s"]),
+    Case("a long interval", {"poll_interval": 3600.0, "silence": 7200.0}, []),
+    Case("a full volume", {"full": True}, ["the volume is full"]),
+    Case("a broken journal", {"trouble": "disk I/O error"}, ["the journal does not work: disk I/O error"]),
+    Case("an unreadable journal", {"backlog": None}, []),
+    Case(
+        "old inbox",
+        {"backlog": attrs.evolve(CALM, to_deliver=OLD)},
+        ["3 received messages wait for /inbound, the oldest for 301 s"],
+    ),
+    Case(
+        "old outcomes",
+        {"backlog": attrs.evolve(CALM, to_tell=OLD)},
+        ["3 outcomes wait for /mark-sent or /mark-failed, the oldest for 301 s"],
+    ),
+    Case("many but young", {"backlog": attrs.evolve(CALM, to_deliver=Queue(10_000, 20.0))}, []),
+    Case("unsent is the proxy's business", {"backlog": attrs.evolve(CALM, to_send=OLD, dead=3, uncertain=2)}, []),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_ready_or_why_not(case: Case) -> None:
+    assert reasons_not_ready(attrs.evolve(FINE, **case.change)) == case.reasons
+
+
+def test_reasons_add_up() -> None:
+    worst = attrs.evolve(
+        FINE, silence=99.0, trouble="x", full=True, backlog=attrs.evolve(CALM, to_deliver=OLD, to_tell=OLD)
+    )
+    assert len(reasons_not_ready(worst)) == 5

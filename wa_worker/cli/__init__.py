@@ -1,0 +1,6 @@
+"""The command line.
+
+commands.py      `wa-worker run`, `check`, `dev`, `bench`, and the group `journal`
+journal.py       `wa-worker journal`: shows, retries and discards messages
+journal_text.py  the journal's messages as text for a person and as JSON
+"""

@@ -1,0 +1,11 @@
+"""Moves messages and what became of them, between the journal, WhatsApp and the worker-proxy.
+
+keyed_queue.py   drains rows: in order within a key, several keys at once, pauses in an outage
+group_commit.py  commits what several tasks finished in one transaction
+inbound.py       journal to `/inbound`; a key is a chat
+marks.py         ledger to `/mark-sent` and `/mark-failed`; a key is a row
+poll_timer.py    when an instance asks for messages next
+batch.py         one batch of queued messages through the ledger, on a thread
+sending.py       `/queued-messages` to a batch, for one connected instance
+retention.py     forgets settled rows after a week
+"""

@@ -1,0 +1,60 @@
+"""How often an instance polls for messages: every so often, or less while nothing happens (`MSG_POLL_MAX_MS`)."""
+
+from __future__ import annotations
+
+import time
+
+import trio
+
+from wa_worker.backoff import jittered
+from wa_worker.wakeup import Wakeup
+
+PATIENCE = 0.1
+"""Share of the silence so far that a new message may wait: after ten minutes, a minute."""
+
+
+GRID = 0.05
+"""Share of the shortest interval to whose multiples polls are rounded: those of several instances then share a
+wake-up, which costs a third less (docs/performance.md), and the jitter still spreads them over a score of places."""
+
+
+def poll_interval(idle: float, shortest: float, longest: float) -> float:
+    """Seconds between polls after `idle` seconds without a message. With `longest` not above `shortest` it never
+    changes."""
+    return max(shortest, min(idle * PATIENCE, longest))
+
+
+class PollTimer:
+    """When one instance polls next. Made on the Trio thread; `activity()` may come from any."""
+
+    def __init__(self, shortest: float, longest: float) -> None:
+        self._shortest = shortest
+        self._longest = longest
+        self._active_at = time.monotonic()
+        self._slow = False
+        self._bell = Wakeup()
+
+    def activity(self) -> None:
+        """A message went out or came in: the next poll comes soon, and those after it."""
+        self._active_at = time.monotonic()
+        if self._slow:
+            self._bell.ring()
+
+    async def first(self) -> None:
+        """Half an interval, more or less: instances that start together spread their polls."""
+        await self._sleep(jittered(self._shortest / 2, 1.0))
+
+    async def wait(self) -> None:
+        """Until it is time to poll."""
+        self._bell.arm()
+        self._slow = self._longest > self._shortest  # before the clock is read, so that no ring is lost
+        interval = poll_interval(time.monotonic() - self._active_at, self._shortest, self._longest)
+        if interval > self._shortest:
+            with trio.move_on_after(jittered(interval - self._shortest)):
+                await self._bell.wait()
+        self._slow = False
+        await self._sleep(jittered(self._shortest))
+
+    async def _sleep(self, seconds: float) -> None:
+        grid = self._shortest * GRID
+        await trio.sleep_until(round((trio.current_time() + seconds) / grid) * grid)

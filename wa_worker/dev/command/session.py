@@ -1,0 +1,160 @@
+"""`wa-worker dev`: the reference proxy, the worker, a console and, if wished, a simulated WhatsApp, until Ctrl-C.
+
+`run_dev()` is the task tree. Proxy, simulator, console and narrator outlive the worker, so that its last words are
+seen. It ends on SIGINT, SIGTERM or SIGHUP, when nobody reads the output any more, when the worker dies, and with `once`
+when the loop was seen. What it shows is in show.py, the people of the simulation are in people.py, the web page is in
+console/.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import signal
+import socket
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from wa_worker.dev.command.narration import Narrator, Options
+from wa_worker.dev.command.terminal import Terminal
+from wa_worker.dev.console import Console, bind, open_console
+from wa_worker.dev.errors import CannotStartError
+from wa_worker.dev.proxy import ReferenceProxy, open_proxy
+from wa_worker.dev.world.worker_process import REAL_COMMAND, environment, open_worker
+from wa_worker.models import RESERVED_FOLDER
+from wa_worker.whatsapp.probe import ReachabilityProbe, target
+
+if TYPE_CHECKING:
+    from wa_worker.dev.world.people import SimulatedUsers
+
+
+async def run_dev(options: Options, environ: Mapping[str, str], terminal: Terminal) -> int:
+    """Runs it all. Returns the exit code: 0 ended as wished, 1 the worker died or the loop was not seen.
+
+    Raises CannotStartError. Takes up to 13 s to end, cancelled or not.
+    """
+    secret = environ.get("WORKER_SECRET", "").strip() or secrets.token_hex(12)
+    with (
+        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
+        _folder(options) as folder,
+        _console_port(options) as bound,
+    ):
+        async with (
+            _proxy(folder, secret, options.proxy_port) as proxy,
+            _users(options) as users,
+            _console(bound, proxy, users) as console,
+            trio.open_nursery() as services,
+        ):
+            reach = None if users else ReachabilityProbe(*target(environ))
+            show = Narrator(options, folder, proxy, users, reach, terminal)
+            show.introduce()
+            if console is not None:
+                show.introduce_console(console.url)
+            show.introduce_worker()
+            services.start_soon(show.narrate)
+            services.start_soon(show.show_codes)
+            simulated = (users.worker_command, users.environment(folder)) if users else None
+            command, simulation = simulated or (REAL_COMMAND, None)
+            variables = environment(
+                environ, url=proxy.url, secret=secret, auth_dir=folder / "auth", simulation=simulation
+            )
+            log = folder / "worker.log"
+
+            def on_log(event: dict[str, Any]) -> None:
+                show.take_log(event)
+                if console is not None:
+                    console.take_log(event)
+
+            async with open_worker(command, variables, log, on_log=on_log) as worker:
+                services.start_soon(show.heed_signals, signals, worker)
+                with show.work:
+                    await show.play(worker)
+                if runs := worker.process.returncode is None:
+                    show.say("worker", "stopping")
+            if runs:
+                show.say("worker", "stopped")
+            services.cancel_scope.cancel()
+        show.take_leave()
+        return show.exit_code
+
+
+@contextmanager
+def _folder(options: Options) -> Iterator[Path]:
+    """Where everything is kept. A simulation has a place of its own in a given folder: sessions of the real WhatsApp
+    that it finds would be logged out by it."""
+    if options.folder is None:
+        with tempfile.TemporaryDirectory(prefix="wa-worker-dev-", ignore_cleanup_errors=True) as name:
+            yield Path(name)
+        return
+    folder = options.folder / "simulated" if options.simulate else options.folder
+    folder = folder.absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStartError(f"cannot make the folder {folder}: {error.strerror}. Give another --folder.") from error
+    try:
+        yield folder
+    finally:
+        if options.simulate:  # the server that knew these devices is gone
+            for session in (folder / "auth").glob("*"):
+                if session.name != RESERVED_FOLDER:
+                    shutil.rmtree(session, ignore_errors=True)
+
+
+@contextmanager
+def _console_port(options: Options) -> Iterator[socket.socket | None]:
+    """The console's port, if there is anybody to look at one."""
+    if options.once:
+        yield None
+        return
+    try:
+        bound = bind(options.console_port)
+    except OSError as error:
+        raise CannotStartError(
+            f"cannot listen on port {options.console_port}: {error.strerror}. Give another --console-port."
+        ) from error
+    with bound:
+        yield bound
+
+
+@asynccontextmanager
+async def _proxy(folder: Path, secret: str, port: int) -> AsyncIterator[ReferenceProxy]:
+    async with AsyncExitStack() as stack:
+        try:
+            proxy = await stack.enter_async_context(open_proxy(folder / "proxy.db", secret=secret, port=port))
+        except OSError as error:
+            raise CannotStartError(
+                f"cannot listen on port {port}: {error.strerror}. Give another --proxy-port."
+            ) from error
+        except sqlite3.Error as error:
+            raise CannotStartError(f"cannot use {folder / 'proxy.db'}: {error}. Give another --folder.") from error
+        yield proxy
+
+
+@asynccontextmanager
+async def _users(options: Options) -> AsyncIterator[SimulatedUsers | None]:
+    if not options.simulate:
+        yield None
+        return
+    from wa_worker.dev.simulator import open_simulator
+    from wa_worker.dev.world.people import SimulatedUsers
+
+    async with open_simulator() as simulator:
+        yield SimulatedUsers(simulator)
+
+
+@asynccontextmanager
+async def _console(
+    bound: socket.socket | None, proxy: ReferenceProxy, users: SimulatedUsers | None
+) -> AsyncIterator[Console | None]:
+    if bound is None:
+        yield None
+    else:
+        async with open_console(bound, proxy, users) as console:
+            yield console

@@ -1,0 +1,169 @@
+"""Proxy JSON to models and back (docs/contract.md). Pure; the only place that knows the wire's names.
+
+Tolerant where the contract says so (bare list or `{"instances": [...]}`), strict in the rows: a row that is not a
+model is returned beside the good ones with its reason, never raised into a loop (P4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import attrs
+import cattrs
+from cattrs.gen import make_dict_unstructure_fn, override
+
+from wa_worker.messages import InboundMessage, QueuedMessage
+from wa_worker.models import InstanceId, MessageId, Status, WaMessageId, instance_id
+
+T = TypeVar("T")
+
+MAX_ID_LENGTH = 256
+"""Longest message id taken (characters): a UUID has 36; anything near this is not an id."""
+
+MAX_BODY_LENGTH = 65_536
+"""Longest message body taken, in characters: WhatsApp's own clients cut text at 65,536."""
+
+
+@attrs.frozen
+class Rows(Generic[T]):
+    """The rows of an answer: those that are models, and the reasons of those that are not."""
+
+    good: tuple[T, ...]
+    bad: tuple[BadRow, ...]
+
+
+@attrs.frozen
+class BadRow:
+    """A row that is not a model. `id` is its message id if it at least had one, so that it can be marked failed."""
+
+    reason: str
+    id: MessageId | None = None
+
+
+class NotTheContract(ValueError):
+    """The whole answer is not what the contract says (HTML, an error object, truncated JSON...)."""
+
+
+def instances_from(answer: object) -> Rows[InstanceId]:
+    """`GET /disconnected-instances`: `[{"id": ...}]` or `{"instances": [...]}`."""
+
+    def row(item: object) -> InstanceId:
+        return instance_id(item["id"] if isinstance(item, dict) else item)
+
+    return _rows(_listing(answer, "instances"), row, lambda _item: None)
+
+
+def messages_from(answer: object) -> Rows[QueuedMessage]:
+    """`GET /queued-messages`: `[{"id", "to", "body"}]` or `{"messages": [...]}`. Duplicate ids count once."""
+    rows = _rows(_listing(answer, "messages"), _queued_message, _id_if_any)
+    unique = {_identity(m.id): m for m in reversed(rows.good)}
+    return attrs.evolve(rows, good=tuple(m for m in rows.good if unique.get(_identity(m.id)) is m))
+
+
+def _identity(message_id: MessageId) -> tuple[type, MessageId]:
+    return (type(message_id), message_id)
+
+
+def _listing(answer: object, key: str) -> list[object]:
+    if isinstance(answer, dict) and isinstance(answer.get(key), list):
+        answer = answer[key]
+    if not isinstance(answer, list):
+        raise NotTheContract(f'expected a JSON list or {{"{key}": [...]}}, got {_shape(answer)}')
+    return answer
+
+
+def _shape(value: object) -> str:
+    if isinstance(value, dict):
+        return "an object with " + (", ".join(sorted(map(str, value))[:5]) or "no fields")
+    return {type(None): "null", str: "a string", bool: "a boolean", list: "a list"}.get(type(value), "a number")
+
+
+def _rows(items: list[object], model: Callable[[object], T], id_of: Callable[[object], MessageId | None]) -> Rows[T]:
+    good: list[T] = []
+    bad: list[BadRow] = []
+    for item in items:
+        try:
+            good.append(model(item))
+        except (ValueError, TypeError, KeyError) as error:
+            reason = f"missing {error}" if isinstance(error, KeyError) else str(error)
+            bad.append(BadRow(reason, id_of(item)))
+    return Rows(tuple(good), tuple(bad))
+
+
+def _message_id(value: object) -> MessageId:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("id is neither a string nor a whole number")
+    if isinstance(value, str):
+        _encodable("id", value)
+    elif abs(value) >= 10**MAX_ID_LENGTH:
+        raise ValueError("id is a number of absurd size")
+    if value == "" or len(str(value)) > MAX_ID_LENGTH:
+        raise ValueError(f"id is empty or longer than {MAX_ID_LENGTH} characters")
+    return value
+
+
+def _id_if_any(item: object) -> MessageId | None:
+    try:
+        return _message_id(item["id"]) if isinstance(item, dict) else None
+    except (ValueError, KeyError):
+        return None
+
+
+def _queued_message(item: object) -> QueuedMessage:
+    if not isinstance(item, dict):
+        raise ValueError(f"row is {_shape(item)}, not an object")
+    to, body = item["to"], item["body"]
+    if isinstance(to, int) and not isinstance(to, bool):
+        to = str(to)  # a number column in the proxy's table: unambiguous, so taken
+    if not isinstance(to, str) or not to.strip():
+        raise ValueError("to is not a string with something in it")
+    if not isinstance(body, str) or not body:
+        raise ValueError("body is not a string with something in it")
+    if len(body) > MAX_BODY_LENGTH:
+        raise ValueError(f"body has {len(body)} characters, the limit is {MAX_BODY_LENGTH}")
+    _encodable("to", to)
+    _encodable("body", body)
+    return QueuedMessage(_message_id(item["id"]), to, body)
+
+
+def _encodable(name: str, text: str) -> None:
+    """JSON can carry half of a surrogate pair; UTF-8, and so SQLite and WhatsApp, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} holds a lone surrogate, which is no character") from None
+
+
+_converter = cattrs.Converter(unstruct_collection_overrides={})
+_converter.register_unstructure_hook(
+    InboundMessage,
+    make_dict_unstructure_fn(
+        InboundMessage,
+        _converter,
+        wa_id=override(rename="wa_message_id"),
+        chat=override(rename="from"),
+        sender=override(rename="sender_id"),
+    ),
+)
+
+
+def status_body(instance: InstanceId, status: Status) -> dict[str, Any]:
+    """`POST /update-status`."""
+    return {"instanceId": instance, "status": status.status.value, "qr_code": status.qr_code}
+
+
+def sent_body(message_id: MessageId, wa_id: WaMessageId) -> dict[str, Any]:
+    """`POST /mark-sent`."""
+    return {"messageId": message_id, "wa_message_id": wa_id}
+
+
+def failed_body(message_id: MessageId, error: str) -> dict[str, Any]:
+    """`POST /mark-failed`."""
+    return {"messageId": message_id, "error": error}
+
+
+def inbound_body(instance: InstanceId, message: InboundMessage) -> dict[str, Any]:
+    """`POST /inbound`: the v1 fields and the additive ones. `chat_id` repeats `from` under its proper name."""
+    fields: dict[str, Any] = _converter.unstructure(message)
+    return {"instanceId": instance, **fields, "chat_id": message.chat}

@@ -1,0 +1,71 @@
+"""One instance among others: its child nursery and its crash barrier.
+
+`run_instance()` runs the status publisher and the life (life.py) of an instance. It ends by being cancelled or when
+the proxy says that the instance is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+import trio
+
+from wa_worker.edge.client import EdgeClient
+from wa_worker.errors import EdgeError
+from wa_worker.instances.lifecycle import Life, Services
+from wa_worker.instances.status import InstanceGone, StatusPublisher
+from wa_worker.models import InstanceId, ProxyStatus, Status
+from wa_worker.states import PROVEN, QUICK, State
+
+log = structlog.get_logger(__name__)
+
+FAREWELL = 2.5
+"""Seconds for the last DISCONNECTED when the worker stops; then the next start corrects the proxy (P6)."""
+
+
+async def run_instance(
+    instance: InstanceId, services: Services, publisher: StatusPublisher, *, stopping: Callable[[], bool]
+) -> None:
+    """Until cancelled, or until the proxy does not know the instance. Errors nobody expected are logged and the
+    instance starts again after a pause: they never reach its neighbours.
+
+    When `stopping()` is true at the end, the proxy is told DISCONNECTED.
+    """
+    structlog.contextvars.bind_contextvars(instance=instance)  # for all that runs below, threads included
+    delays = QUICK.delays()
+    gone = False
+    try:
+        while not gone:
+            started = trio.current_time()
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(publisher.run)
+                    await Life(instance, services, publisher).run()
+            except* InstanceGone as group:
+                gone = True
+                log.info(
+                    "instance let go: the proxy does not know it",
+                    instance=instance,
+                    reason=str(group.exceptions[0]),
+                )
+            except* Exception:
+                services.metrics.crashed()
+                log.exception("instance crashed, starting it again", instance=instance)
+            if not gone:
+                services.registry.set(instance, State.RETRYING)
+                if trio.current_time() - started >= PROVEN:
+                    delays = QUICK.delays()
+                await trio.sleep(next(delays))
+    finally:
+        services.registry.remove(instance)
+        if stopping():
+            with trio.move_on_after(FAREWELL, shield=True):
+                await _say_farewell(instance, services.edge)
+
+
+async def _say_farewell(instance: InstanceId, edge: EdgeClient) -> None:
+    try:
+        await edge.update_status(instance, Status(ProxyStatus.DISCONNECTED))
+    except EdgeError as error:
+        log.warning("the proxy was not told that we stop", instance=instance, reason=str(error))

@@ -1,0 +1,85 @@
+"""What the outside may ask the worker: `/health`, `/ready` and `/metrics`, a quart-trio app in the same Trio run.
+
+Its port is taken before anything else starts, so that a busy one is the first thing one hears of.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import trio
+
+from wa_worker.errors import StartupError
+from wa_worker.instances.registry import Registry
+from wa_worker.metrics import CONTENT_TYPE, Metrics
+from wa_worker.monitoring.readiness import Readiness
+
+if TYPE_CHECKING:
+    from wa_worker.monitoring.http_server import HttpServer
+
+KEEP_ALIVE = 75.0
+"""Seconds an idle prober's connection is kept: longer than the intervals they use."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Takes the port. Raises StartupError with the remedy if it cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen()
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        raise StartupError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}. Set PORT to a free port, or stop what "
+            "uses this one."
+        ) from error
+    return listener
+
+
+async def run_health(
+    registry: Registry,
+    readiness: Readiness,
+    metrics: Metrics,
+    listener: socket.socket,
+    *,
+    task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serves on `listener` until cancelled; open requests are cut then. Has started when it answers."""
+    server = await trio.to_thread.run_sync(_server, registry, readiness, metrics)
+    listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(listener))]
+    await trio.serve_listeners(server.serve_connection, listeners, task_status=task_status)
+
+
+def _server(registry: Registry, readiness: Readiness, metrics: Metrics) -> HttpServer:
+    """Imports the web stack: half of our import time, so on a thread and not before the program has begun."""
+    from quart import Response
+    from quart_trio import QuartTrio
+
+    from wa_worker.monitoring.http_server import HttpServer
+
+    app = QuartTrio("wa_worker.monitoring.health")
+    app.json.sort_keys = False
+
+    async def health() -> dict[str, object]:
+        return {"status": "ok", "instances": registry.counts()}
+
+    async def ready() -> tuple[dict[str, object], int]:
+        reasons = await readiness.reasons_not_ready()
+        return {"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200
+
+    async def scrape() -> Response:
+        snapshot = await readiness.snapshot()
+        text = await trio.to_thread.run_sync(metrics.exposition, snapshot)
+        return Response(text, content_type=CONTENT_TYPE)
+
+    app.add_url_rule("/", view_func=health)
+    app.add_url_rule("/health", view_func=health)
+    app.add_url_rule("/ready", view_func=ready)
+    app.add_url_rule("/metrics", view_func=scrape)
+    return HttpServer(app, keep_alive=KEEP_ALIVE, max_body=0)  # nothing here reads one

@@ -1,0 +1,132 @@
+"""HTTP on one connection: hypercorn's part of the work, without its accept loop.
+
+`hypercorn.trio.serve` (0.18) ends when a client sends a malformed chunk: its own answer and the application's get in
+each other's way, and the error leaves through `serve` into our nursery. Anyone who can reach the port could stop
+the worker. So we accept connections ourselves and lend each to `TCPServer`; such an error ends that connection only.
+
+An app that answers before the whole request is there, as one does that refuses it, leaves hypercorn with a connection
+that neither goes on nor ends: the client's next request hangs, and so does a client that sends no more. So the app is
+called when all has come.
+
+Relies on hypercorn's inside, hence the narrow version range; tests/test_serving.py and tests/dev/proxy/test_server.py
+send what it must stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias, cast
+
+import h11
+import structlog
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ASGIFramework, ConnectionState, LifespanState
+
+log = structlog.get_logger(__name__)
+
+Scope: TypeAlias = dict[str, Any]
+Event: TypeAlias = dict[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Event]]
+Send: TypeAlias = Callable[[Event], Awaitable[None]]
+
+
+class HttpServer:
+    """Serves one ASGI app; `serve_connection()` is a handler for `trio.serve_listeners`.
+
+    keep_alive: seconds for which a client may be idle, and in which a body has to come.
+    max_body: bytes of a request's body; a connection with a larger one ends.
+    """
+
+    def __init__(self, app: Any, *, keep_alive: float, max_body: int) -> None:
+        self._app = ASGIWrapper(cast(ASGIFramework, _WholeRequests(app, keep_alive, max_body)))
+        self._config = Config()
+        self._config.accesslog = self._config.errorlog = None
+        self._config.include_server_header = False
+        self._config.keep_alive_timeout = keep_alive
+        self._config.keep_alive_max_requests = 2**31
+
+    async def serve_connection(self, stream: trio.SocketStream) -> None:
+        """Until the client has gone or has been idle for `keep_alive` seconds. Cancelled: closes the connection."""
+        connection = _Connection(
+            self._app,
+            self._config,
+            WorkerContext(None),
+            ConnectionState(LifespanState({})),
+            cast(Any, stream),
+        )
+        try:
+            await connection.run()
+        except* (h11.LocalProtocolError, trio.BusyResourceError, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # a malformed request, or a client that left in the middle
+        except* Exception as errors:  # noqa: BLE001 - whatever a client's bytes do to hypercorn, the worker goes on
+            log.warning("a connection broke", reason=", ".join(type(error).__name__ for error in errors.exceptions))
+        finally:
+            await trio.aclose_forcefully(stream)
+
+
+class _Connection(TCPServer):
+    async def _read_data(self) -> None:
+        """Until the client has gone: hypercorn would keep the socket until the keep-alive time has passed."""
+        # Nobody needs HTTP/2 here, and a single request for it with malformed settings would be an error of ours.
+        cast(Any, self.protocol.protocol)._check_protocol = _stay_with_http_1
+        await super()._read_data()
+        await self.idle_task.stop()
+
+
+async def _stay_with_http_1(request: h11.Request) -> None:
+    """In the place of hypercorn's change to HTTP/2; a server may ignore such a wish (RFC 9110, 7.8)."""
+
+
+class _WholeRequests:
+    """ASGI in front of the app, which sees a request when all of it is there, or never."""
+
+    def __init__(self, app: Any, patience: float, max_body: int) -> None:
+        self._app = app
+        self._patience = patience
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = bytearray()
+        announced = dict(scope["headers"]).get(b"content-length", b"0")  # the parser saw to it: a number
+        too_large = int(announced) > self._max_body
+        with trio.move_on_after(self._patience) as waiting:
+            more = not too_large
+            while more:
+                event = await receive()
+                if event["type"] == "http.disconnect":
+                    return
+                body += event.get("body", b"")
+                too_large = len(body) > self._max_body
+                more = event.get("more_body", False) and not too_large
+        if too_large or waiting.cancelled_caught:
+            await _refuse(413 if too_large else 408, receive, send)
+            return
+        whole = iter([{"type": "http.request", "body": bytes(body), "more_body": False}])
+
+        async def receive_whole() -> Event:
+            return next(whole, None) or await receive()
+
+        await self._app(scope, receive_whole, send)
+
+
+async def _refuse(status: int, receive: Receive, send: Send) -> None:
+    """Answers, and ends the connection."""
+    async with trio.open_nursery() as nursery:
+        # What still comes is thrown away: hypercorn's reader waits for it to be taken, and its closing for the reader.
+        nursery.start_soon(_throw_away, receive)
+        headers = [(b"content-length", b"0"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+        nursery.cancel_scope.cancel()
+
+
+async def _throw_away(receive: Receive) -> None:
+    while True:
+        await receive()

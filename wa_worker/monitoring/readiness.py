@@ -1,0 +1,151 @@
+"""How the worker is, for `GET /ready` and `GET /metrics`: what phase it is in, and what can be read off its parts.
+
+Owns no state but the phase. Ready means: it does its work now. It is no reason to restart it (that is `/health`):
+a proxy that is down makes it unready, and a restart would not help.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections import Counter
+from pathlib import Path
+
+import attrs
+import trio
+
+from wa_worker.edge.client import EdgeClient
+from wa_worker.errors import JournalError
+from wa_worker.instances.registry import Registry
+from wa_worker.journal import Journal
+from wa_worker.journal.backlog import Backlog, read_backlog
+from wa_worker.metrics import Snapshot
+from wa_worker.volume import VolumeGuard
+
+POLLS_MISSED = 5
+"""Intervals without an answer to the poll for instances: one or two are a redeploy of the proxy."""
+
+LEAST_SILENCE = 10.0
+"""Seconds without an answer that are always allowed, however short the interval."""
+
+TOO_OLD = 300.0
+"""Seconds that a message may wait for the proxy: its outages are shorter, or somebody should know."""
+
+
+class Phase(enum.Enum):
+    """Where the start is; each member's value is the reason for not being ready."""
+
+    WAITING = "waiting for the lock on the volume"
+    LOADING = "the journal and the WhatsApp library are loading"
+    WORKING = ""
+    STOPPING = "stopping"
+
+
+@attrs.frozen
+class Facts:
+    """What readiness is decided on. `silence`: seconds since the last answer to the poll for instances, or since the
+    work began; `answered`: whether there has been any."""
+
+    phase: Phase
+    answered: bool
+    silence: float
+    poll_interval: float
+    backlog: Backlog | None
+    trouble: str | None
+    """Why the journal cannot be read or written."""
+    full: bool
+    """Whether the volume is, so that no session opens."""
+
+
+def reasons_not_ready(facts: Facts) -> list[str]:
+    """Why the worker is not ready; empty if it is. Pure."""
+    if facts.phase is not Phase.WORKING:
+        return [facts.phase.value]
+    found: list[str] = []
+    if facts.silence > max(POLLS_MISSED * facts.poll_interval, LEAST_SILENCE):
+        found.append(f"the proxy has not answered a poll for {facts.silence:.0f} s")
+    elif not facts.answered:
+        found.append("the proxy has not answered a poll yet")
+    if facts.full:
+        found.append("the volume is full")
+    if facts.trouble is not None:
+        found.append(f"the journal does not work: {facts.trouble}")
+    if facts.backlog is not None:
+        for queue, what in (
+            (facts.backlog.to_deliver, "received messages wait for /inbound"),
+            (facts.backlog.to_tell, "outcomes wait for /mark-sent or /mark-failed"),
+        ):
+            if queue.age > TOO_OLD:
+                found.append(f"{queue.size} {what}, the oldest for {queue.age:.0f} s")
+    return found
+
+
+class Readiness:
+    """One per process. Trio thread only."""
+
+    def __init__(self, registry: Registry, poll_interval: float) -> None:
+        self._registry = registry
+        self._poll_interval = poll_interval
+        self._phase = Phase.WAITING
+        self._working_since = 0.0
+        self._journal: Journal | None = None
+        self._edge: EdgeClient | None = None
+        self._volume: VolumeGuard | None = None
+
+    def loading(self) -> None:
+        """The volume is ours."""
+        self._phase = Phase.LOADING
+
+    def working(self, journal: Journal, edge: EdgeClient, volume: VolumeGuard) -> None:
+        """The start is over."""
+        self._phase, self._journal, self._edge, self._volume = Phase.WORKING, journal, edge, volume
+        self._working_since = trio.current_time()
+
+    def stopping(self) -> None:
+        self._phase = Phase.STOPPING
+
+    async def reasons_not_ready(self) -> list[str]:
+        """Why the worker is not ready; empty if it is."""
+        return reasons_not_ready(self._facts(*await trio.to_thread.run_sync(self._read_journal)))
+
+    async def snapshot(self) -> Snapshot:
+        """What a scrape needs of the worker's state."""
+        backlog, trouble = await trio.to_thread.run_sync(self._read_journal)
+        now = trio.current_time()
+        return Snapshot(
+            states=Counter(snapshot.state for snapshot in self._registry.all().values()),
+            backlog=backlog,
+            journal_works=trouble is None and self._journal is not None,
+            ready=not reasons_not_ready(self._facts(backlog, trouble)),
+            poll_ages={name: now - at for name, at in self._edge.polled.items()} if self._edge else {},
+            threads=_threads(),
+        )
+
+    def _facts(self, backlog: Backlog | None, trouble: str | None) -> Facts:
+        polled = self._edge.polled.get("disconnected-instances") if self._edge else None
+        since = self._working_since if polled is None else polled
+        return Facts(
+            self._phase,
+            answered=polled is not None,
+            silence=trio.current_time() - since,
+            poll_interval=self._poll_interval,
+            backlog=backlog,
+            trouble=trouble,
+            full=self._volume is not None and self._volume.full,
+        )
+
+    def _read_journal(self) -> tuple[Backlog | None, str | None]:
+        """On a thread."""
+        if self._journal is None or self._phase is not Phase.WORKING:
+            return None, None
+        try:
+            return read_backlog(self._journal.database.path), self._journal.database.trouble()
+        except JournalError as error:
+            return None, str(error)
+
+
+def _threads() -> int:
+    try:
+        return len(list(Path("/proc/self/task").iterdir()))  # Go's are not known to Python
+    except OSError:
+        return threading.active_count()

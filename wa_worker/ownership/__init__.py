@@ -1,0 +1,4 @@
+"""Who may run what: today one worker at a time for a whole volume.
+
+volume.py  the lock on AUTH_DIR
+"""

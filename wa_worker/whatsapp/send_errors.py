@@ -1,0 +1,56 @@
+"""What the library's error texts mean for a send. Pure; the only place that reads them."""
+
+from __future__ import annotations
+
+import re
+
+from wa_worker.errors import SendDelayed, SendError, SendRefused, SendUncertain, SessionNotOpen
+
+NOT_CONNECTED_PAUSE = 2.0
+TROUBLE_PAUSE = 10.0
+RATE_PAUSE = 60.0
+RESTRICTED_PAUSE = 15 * 60.0
+"""463: WhatsApp limits messages to people who have not written to us; it lifts by itself, not in seconds."""
+
+_CODE = re.compile(r"server returned error (\d+)")
+_REFUSED = (
+    "no LID found for",  # not on WhatsApp
+    "can't send message to unknown server",
+    "message recipient must be a user JID",
+    "that group does not exist",
+    "you're not participating in that group",
+    "item-not-found",
+)
+_NOT_CONNECTED = (
+    "client is nil",
+    "the store doesn't contain a device JID",
+    "websocket disconnected before info query",
+)
+_BEFORE_THE_FRAME = ("failed to ", "can't encrypt message", "info query timed out", *_NOT_CONNECTED)
+
+
+def send_error(text: str) -> SendError:
+    """What an error of the library's `send_message` means (texts: whatsmeow's errors.go, send.go, request.go).
+
+    What fails before the frame leaves is wrapped in a text of its own ("failed to ..."). The bare texts come from
+    waiting for the answer or from whatsmeow's own second try: then the message may have left, as with any text that
+    is not known here.
+    """
+    if code := _CODE.search(text):
+        return _server_error(int(code[1]), text)
+    if any(sign in text for sign in _REFUSED):
+        return SendRefused(text)
+    if not text.startswith(_BEFORE_THE_FRAME):
+        return SendUncertain(text)
+    broken = text.startswith(_NOT_CONNECTED) or "not connected" in text or "disconnected" in text or "closed" in text
+    return SessionNotOpen(text, pause=NOT_CONNECTED_PAUSE) if broken else SendDelayed(text, pause=TROUBLE_PAUSE)
+
+
+def _server_error(code: int, text: str) -> SendError:
+    if code == 463:
+        return SendDelayed(f"{text} (WhatsApp limits first messages from this account)", pause=RESTRICTED_PAUSE)
+    if code in (429, 479):
+        return SendDelayed(text, pause=RATE_PAUSE)
+    if code >= 500 or code in (408, 421):
+        return SendDelayed(text, pause=TROUBLE_PAUSE)
+    return SendRefused(text)
