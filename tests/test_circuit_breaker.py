@@ -1,61 +1,83 @@
-"""Who may try while no session gets through."""
+"""Who may try while nobody succeeds."""
 
 from __future__ import annotations
 
 import trio
 
-from wa_worker.circuit_breaker import PAUSES, Scouts
-from wa_worker.models import InstanceId
+from wa_worker.backoff import Backoff
+from wa_worker.circuit_breaker import CircuitBreaker
 
-A, B, C = (InstanceId(name) for name in "abc")
+PAUSES = Backoff(first=3.0, ceiling=60.0, factor=1.3)
 
 
-async def test_one_instance_with_a_trouble_of_its_own_bars_nobody(autojump_clock: trio.abc.Clock) -> None:
-    scouts = Scouts(lambda: False)
+async def test_one_key_with_a_trouble_of_its_own_holds_up_nobody(autojump_clock: trio.abc.Clock) -> None:
+    breaker = CircuitBreaker[str](2, PAUSES)
     for _ in range(10):
-        scouts.failed(A)
-    assert scouts.barred(A) is None
-    assert scouts.barred(B) is None
+        breaker.record_failure("a")
+    assert not breaker.is_open
+    assert breaker.allows("a")
+    assert breaker.allows("b")
 
 
-async def test_two_bar_nobody_while_somebody_is_connected(autojump_clock: trio.abc.Clock) -> None:
-    connected = True
-    scouts = Scouts(lambda: connected)
-    scouts.failed(A)
-    scouts.failed(B)
-    assert all(scouts.barred(instance) is None for instance in (A, B, C))
-    connected = False
-    assert [scouts.barred(instance) is None for instance in (A, B, C)] == [True, False, False]
+async def test_it_counts_as_closed_while_something_works(autojump_clock: trio.abc.Clock) -> None:
+    works = True
+    breaker = CircuitBreaker[str](2, PAUSES, works=lambda: works)
+    breaker.record_failure("a")
+    breaker.record_failure("b")
+    assert all(breaker.allows(key) for key in "abc")
+    works = False
+    assert [breaker.allows(key) for key in "abc"] == [True, False, False]
 
 
-async def test_one_at_a_time_with_growing_pauses_and_the_first_success_frees_all(
+async def test_one_at_a_time_with_growing_pauses_and_the_first_success_closes_it(
     autojump_clock: trio.abc.Clock,
 ) -> None:
-    scouts = Scouts(lambda: False)
-    scouts.failed(A)
-    scouts.failed(B)
+    breaker = CircuitBreaker[str](2, PAUSES)
+    breaker.record_failure("a")
+    breaker.record_failure("b")
     tries = []
     for _ in range(36_000):
-        for instance in (A, B, C):
-            if scouts.barred(instance) is None:
-                assert scouts.barred(instance) is None, "it may ask again, and still be the one"
+        for key in "abc":
+            if breaker.allows(key):
+                assert breaker.allows(key), "it may ask again, and still be the trial"
                 tries.append(trio.current_time())
-                scouts.failed(instance)
+                breaker.record_failure(key)
         await trio.sleep(0.1)
     assert 60 <= len(tries) <= 150, "in an hour"
     assert tries[3] - tries[0] < 3 * PAUSES.first * PAUSES.factor**2, "at first they are quick"
-    scouts.got_through()
-    assert all(scouts.barred(instance) is None for instance in (A, B, C))
-    scouts.failed(A)
-    scouts.failed(B)
-    assert scouts.barred(C) is None, "the pauses have started anew"
+    breaker.record_success()
+    assert all(breaker.allows(key) for key in "abc")
+    breaker.record_failure("a")
+    breaker.record_failure("b")
+    assert breaker.allows("c"), "the pauses have started anew"
 
 
-async def test_a_scout_that_never_comes_back_is_replaced(autojump_clock: trio.abc.Clock) -> None:
-    scouts = Scouts(lambda: False)
-    scouts.failed(A)
-    scouts.failed(B)
-    assert scouts.barred(A) is None
+async def test_a_trial_that_never_reports_is_replaced(autojump_clock: trio.abc.Clock) -> None:
+    breaker = CircuitBreaker[str](2, PAUSES)
+    breaker.record_failure("a")
+    breaker.record_failure("b")
+    assert breaker.allows("a")
     await trio.sleep(PAUSES.first)
-    assert scouts.barred(B) is None
-    assert scouts.barred(A) is not None
+    assert breaker.allows("b")
+    assert not breaker.allows("a")
+
+
+async def test_what_the_far_side_asks_for_is_waited_for(autojump_clock: trio.abc.Clock) -> None:
+    breaker = CircuitBreaker[str](2, PAUSES)
+    breaker.record_failure("a", retry_after=50)
+    assert breaker.allows("b"), "it is closed"
+    breaker.record_failure("b", retry_after=50)
+    assert not breaker.allows("c")
+    await trio.sleep(49)
+    assert not breaker.allows("c")
+    await trio.sleep(2)
+    assert breaker.allows("c")
+
+
+async def test_keys_that_have_nothing_left_do_not_keep_it_open(autojump_clock: trio.abc.Clock) -> None:
+    breaker = CircuitBreaker[str](2, PAUSES)
+    breaker.record_failure("a")
+    breaker.record_failure("b")
+    breaker.forget({"a"})
+    assert not breaker.is_open
+    assert set(breaker.failed) == {"b"}

@@ -12,22 +12,25 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import attrs
 import structlog
 import trio
 
 from wa_worker import whatsapp
 from wa_worker.config import OnUncertain, Settings
+from wa_worker.delivery.batch import MAX_TRIES
 from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.marks import MarkReporter
-from wa_worker.delivery.retention import run_upkeep
-from wa_worker.delivery.sending import MAX_TRIES
+from wa_worker.delivery.retention import run_retention
+from wa_worker.delivery.sending import MessageSender
 from wa_worker.edge.client import open_edge_client
 from wa_worker.errors import JournalError, StartupError
 from wa_worker.instances.discovery import run_discovery
 from wa_worker.instances.fleet import InstanceFleet
-from wa_worker.instances.lifecycle import Services
 from wa_worker.instances.registry import Registry
+from wa_worker.instances.services import Services
 from wa_worker.journal import Journal, open_journal
 from wa_worker.metrics import Metrics
 from wa_worker.models import JOURNAL_FILE
@@ -36,8 +39,12 @@ from wa_worker.monitoring.loop_lag import watch_lag
 from wa_worker.monitoring.readiness import Readiness
 from wa_worker.ownership.volume import hold_volume
 from wa_worker.volume import VolumeGuard
-from wa_worker.whatsapp.probe import target
+from wa_worker.whatsapp.pairing import PairingHosts
+from wa_worker.whatsapp.probe import ReachabilityProbe, target
 from wa_worker.whatsapp.store import paired_instances
+
+if TYPE_CHECKING:
+    from wa_worker.whatsapp.bridge import WhatsApp
 
 log = structlog.get_logger(__name__)
 
@@ -54,65 +61,76 @@ async def main(settings: Settings, environ: Mapping[str, str], pairing_command: 
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         log.info("health answers", port=listener.getsockname()[1])
         async with trio.open_nursery() as services:
-            await services.start(
-                run_health, registry, readiness, metrics, listener
-            )  # before other imports slow it down
+            # before other imports slow it down
+            await services.start(run_health, registry, readiness, metrics, listener)
             services.start_soon(watch_lag, metrics)
             with trio.CancelScope() as work:
                 services.start_soon(_stop_on_signal, signals, work, readiness)
-                await _work(settings, environ, pairing_command, registry, readiness, metrics, services, work)
+                await _Work(settings, registry, readiness, metrics, services, work).run(environ, pairing_command)
             services.cancel_scope.cancel()
     log.info("stopped")
 
 
-async def _work(
-    settings: Settings,
-    environ: Mapping[str, str],
-    pairing_command: Sequence[str],
-    registry: Registry,
-    readiness: Readiness,
-    metrics: Metrics,
-    services: trio.Nursery,
-    work: trio.CancelScope,
-) -> None:
-    """Everything that stops first. Native threads belong to `services`: they end after their sessions have closed."""
-    longest_poll = max(settings.instance_poll, settings.message_poll)
-    async with (
-        hold_volume(settings.auth_dir) as folder,
-        open_edge_client(
-            settings.edge_base_url, settings.worker_secret, longest_poll=longest_poll, metrics=metrics
-        ) as edge,
-    ):
-        readiness.loading()
-        with _journal(folder / JOURNAL_FILE) as journal:
-            inbox, teller = InboundDelivery(journal.inbox, edge, metrics), MarkReporter(journal.ledger, edge)
-            native = (await trio.to_thread.run_sync(whatsapp.load))(
-                settings.auth_dir,
-                inbox=journal.inbox,
-                on_message=inbox.wakeup.ring,
-                device_name=settings.device_name,
-                server=target(environ),
-                anyone_connected=registry.anyone_connected,
-                threads=services,
-                pairing_command=pairing_command,
+@attrs.frozen
+class _Work:
+    """Everything that stops first, when `scope` is cancelled. Native threads belong to `services`: they end after their
+    sessions have closed."""
+
+    settings: Settings
+    registry: Registry
+    readiness: Readiness
+    metrics: Metrics
+    services: trio.Nursery
+    scope: trio.CancelScope
+
+    async def run(self, environ: Mapping[str, str], pairing_command: Sequence[str]) -> None:
+        """Takes the volume, opens what is shared, and runs the instances until cancelled. Raises StartupError."""
+        settings, metrics = self.settings, self.metrics
+        async with (
+            hold_volume(settings.auth_dir) as folder,
+            open_edge_client(
+                settings.edge_base_url,
+                settings.worker_secret,
+                longest_poll=max(settings.instance_poll, settings.message_poll),
                 metrics=metrics,
-            )
-            gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
-            paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
-            _recover(journal, settings)
-            async with trio.open_nursery() as workers:
+            ) as edge,
+        ):
+            self.readiness.loading()
+            with _journal(folder / JOURNAL_FILE) as journal:
+                inbound, marks = InboundDelivery(journal.inbox, edge, metrics), MarkReporter(journal.ledger, edge)
+                resend = settings.on_uncertain_send is OnUncertain.RESEND
+                sender = MessageSender(edge, journal.ledger, marks, metrics, self.services, resend_uncertain=resend)
+                await trio.to_thread.run_sync(whatsapp.load)
+                native = self._whatsapp(journal, inbound, ReachabilityProbe(*target(environ)), pairing_command)
+                gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
+                paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
+                _recover(journal, resend=resend)
                 volume = VolumeGuard(settings.auth_dir)
-                shared = Services(settings, edge, journal, registry, metrics, inbox, teller, volume, native, services)
-                fleet = InstanceFleet(shared, workers, stopping=lambda: work.cancel_called)
-                workers.start_soon(volume.run)
-                workers.start_soon(inbox.run)
-                workers.start_soon(teller.run)
-                workers.start_soon(run_upkeep, journal)
-                for instance in paired:  # P6: whatever the proxy lists
-                    fleet.start(instance)
-                readiness.working(journal, edge, volume)
-                log.info("working", resumed=len(paired), proxy=settings.edge_base_url)
-                workers.start_soon(run_discovery, edge, fleet, settings.instance_poll)
+                shared = Services(settings, edge, journal.holds, self.registry, metrics, sender, volume, native)
+                async with trio.open_nursery() as workers:
+                    fleet = InstanceFleet(shared, workers, stopping=lambda: self.scope.cancel_called)
+                    workers.start_soon(volume.run)
+                    workers.start_soon(inbound.run)
+                    workers.start_soon(marks.run)
+                    workers.start_soon(run_retention, journal)
+                    for instance in paired:  # P6: whatever the proxy lists
+                        fleet.start(instance)
+                    self.readiness.working(journal, edge, volume)
+                    log.info("working", resumed=len(paired), proxy=settings.edge_base_url)
+                    workers.start_soon(run_discovery, edge, fleet, settings.instance_poll)
+
+    def _whatsapp(
+        self, journal: Journal, inbound: InboundDelivery, probe: ReachabilityProbe, pairing_command: Sequence[str]
+    ) -> WhatsApp:
+        from wa_worker.whatsapp.bridge import WhatsApp  # what load() has imported
+        from wa_worker.whatsapp.gate import StartGate
+        from wa_worker.whatsapp.receiving import Receiver
+        from wa_worker.whatsapp.session import SessionHost
+
+        receiver = Receiver(journal.inbox, self.metrics, inbound.wakeup.ring)
+        host = SessionHost(receiver, StartGate(), self.services, self.settings.device_name)
+        pairing = PairingHosts(self.services, pairing_command)
+        return WhatsApp(self.settings.auth_dir, host, pairing, probe, self.registry.anyone_connected)
 
 
 @contextmanager
@@ -127,8 +145,7 @@ def _journal(path: Path) -> Iterator[Journal]:
         yield journal
 
 
-def _recover(journal: Journal, settings: Settings) -> None:
-    resend = settings.on_uncertain_send is OnUncertain.RESEND
+def _recover(journal: Journal, *, resend: bool) -> None:
     if uncertain := journal.ledger.recover(resend=resend, tries=MAX_TRIES):
         log.warning(
             "sends were cut off by the last stop: they may or may not have left",

@@ -1,54 +1,82 @@
-"""Where WhatsApp takes connections and no session comes of them, one instance at a time tries.
+"""A circuit breaker: when all who try fail, one at a time tries, until one succeeds.
 
-It answers 503, it says nothing, a firewall lets no WebSocket through: the probe (reach.py) cannot see that, and two
-hundred instances that all try leak a handle and some memory each time. The first that gets through sets all free.
+Used by the sessions (WhatsApp takes connections and lets no session through) and by the queues to the worker-proxy
+(every row fails). Closed: everyone may try. Open: one trial at a time, with growing pauses. The first success closes
+it.
 Pure but for the clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Hashable
+from typing import Generic, TypeVar
 
 import trio
 
 from wa_worker.backoff import Backoff
-from wa_worker.models import InstanceId
 
-CROWD = 2
-"""Instances that failed, with none connected, after which it is not their fault. One with a trouble of its own holds
-up nobody."""
-
-PAUSES = Backoff(first=3.0, ceiling=60.0, factor=1.3)
-"""Between scouts: about a quarter of how long it has lasted. The ceiling bounds what is leaked in hours of it."""
+K = TypeVar("K", bound=Hashable)
 
 
-class Scouts:
-    """One per process, Trio thread only. `anyone_connected()`: whether any session is CONNECTED now."""
+class CircuitBreaker(Generic[K]):
+    """Decides who may try. Trio thread only.
 
-    def __init__(self, anyone_connected: Callable[[], bool]) -> None:
-        self._anyone_connected = anyone_connected
-        self._failed: set[InstanceId] = set()
-        self._scout: InstanceId | None = None
-        self._next = 0.0
-        self._pauses = PAUSES.delays()
+    threshold: how many different keys must have failed since the last success for it to open. One key with a trouble
+    of its own holds up nobody.
+    pauses: seconds between trials while it is open.
+    works: whether something works right now, whatever failed; then it counts as closed.
+    """
 
-    def barred(self, instance: InstanceId) -> str | None:
-        """None if this instance may open its session now, else why not. It then says `failed` or `got_through`."""
-        if len(self._failed) < CROWD or instance == self._scout or self._anyone_connected():
-            return None
-        if trio.current_time() < self._next:
-            return "no session gets through: one at a time finds out"
-        self._scout, self._next = instance, trio.current_time() + next(self._pauses)
-        return None
+    def __init__(self, threshold: int, pauses: Backoff, *, works: Callable[[], bool] = lambda: False) -> None:
+        self._threshold = threshold
+        self._policy = pauses
+        self._works = works
+        self._failed: set[K] = set()
+        self._trial: K | None = None
+        self._next_trial = 0.0
+        self._pauses = pauses.delays()
 
-    def failed(self, instance: InstanceId) -> None:
-        """Its session came to nothing."""
-        self._failed.add(instance)
-        if self._scout == instance:
-            self._scout = None
+    @property
+    def is_open(self) -> bool:
+        """Whether only trials may go on."""
+        return len(self._failed) >= self._threshold and not self._works()
 
-    def got_through(self) -> None:
-        """A session is CONNECTED: the way is clear."""
+    @property
+    def next_trial(self) -> float:
+        """When the next trial may begin (`trio.current_time()`), while it is open."""
+        return self._next_trial
+
+    @property
+    def failed(self) -> Collection[K]:
+        """The keys that have failed since the last success."""
+        return self._failed
+
+    def allows(self, key: K) -> bool:
+        """Says whether `key` may try now. While the breaker is open, a yes makes this key the trial: it then reports
+        a failure or a success; if it never does, another takes its place after the pause."""
+        if not self.is_open or key == self._trial:
+            return True
+        if trio.current_time() < self._next_trial:
+            return False
+        self._trial, self._next_trial = key, trio.current_time() + next(self._pauses)
+        return True
+
+    def record_failure(self, key: K, retry_after: float | None = None) -> None:
+        """`key` has failed. `retry_after`: seconds that the far side asked for."""
+        self._failed.add(key)
+        if self._trial == key:
+            self._trial = None
+        if retry_after is not None and self.is_open:
+            self._next_trial = max(self._next_trial, trio.current_time() + retry_after)
+
+    def record_success(self) -> None:
+        """Something has worked: everyone may try again."""
         self._failed.clear()
-        self._scout, self._next = None, 0.0
-        self._pauses = PAUSES.delays()
+        self._trial, self._next_trial = None, 0.0
+        self._pauses = self._policy.delays()
+
+    def forget(self, keys: Collection[K]) -> None:
+        """These keys have nothing left that could fail or succeed."""
+        self._failed.difference_update(keys)
+        if self._trial in keys:
+            self._trial = None

@@ -13,12 +13,31 @@ from wa_worker.models import Jid, MessageId, WaMessageId
 
 
 @attrs.frozen
+class Text:
+    """A plain text."""
+
+    body: str = attrs.field(repr=False)
+
+
+Content = Text
+"""What a message to send consists of. A union: each kind of content is a class of its own."""
+
+
+@attrs.frozen
 class QueuedMessage:
     """A message the proxy wants sent. `to` is as the proxy wrote it; `jid.destination()` makes it an address."""
 
     id: MessageId
     to: str = attrs.field(repr=False)
-    body: str = attrs.field(repr=False)
+    content: Content
+
+
+@attrs.frozen
+class OutgoingMessage:
+    """A message on its way to WhatsApp."""
+
+    to: Jid = attrs.field(repr=False)
+    content: Content
 
 
 class ChatType(enum.Enum):

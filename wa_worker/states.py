@@ -55,6 +55,17 @@ class Event(enum.Enum):
     DEADLINE = "nothing happened in time"
     DEAF = "connected, but nothing is heard"
     VOLUME_FAILED = "the volume cannot be written or is full"
+    STILL_HELD = "held since before the start"
+    CRASHED = "an error nobody expected"
+
+
+@attrs.frozen
+class Report:
+    """An event and what is known of it. `detail` is for the log; `seconds` is how long a ban lasts."""
+
+    event: Event
+    detail: str = ""
+    seconds: float | None = None
 
 
 class Action(enum.Enum):
@@ -135,6 +146,8 @@ TABLE: dict[tuple[State, Event], Move] = {
     (State.PAIRING, Event.PAIRING_ENDED): _PAIR,
     (State.PAIRING, Event.DEADLINE): _PAIR,
     (State.PAIRING, Event.OUTDATED): Move(State.HELD, Action.HOLD, SLOW),
+    (State.RETRYING, Event.STILL_HELD): Move(State.HELD, Action.HOLD, REFUSAL),
+    **{(state, Event.CRASHED): _REOPEN for state in State},
     **{(state, Event.OPEN_FAILED): _REOPEN for state in _CLOSED},
     (State.OPENING, Event.CONNECTED): Move(State.CONNECTED, Action.STAY),
     (State.OPENING, Event.DISCONNECTED): Move(State.RECONNECTING, Action.STAY),

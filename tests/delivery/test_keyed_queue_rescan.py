@@ -74,14 +74,14 @@ async def test_lanes_whose_rows_were_taken_away_are_forgotten(
     rows = Rows(*range(1, lanes_failing + 1))
     found = await _run(nursery, rows, _unavailable)
     await trio.sleep(2 * RESCAN)
-    assert found._down == (lanes_failing > keyed_queue.OUTAGE)
+    assert found.breaker.is_open == (lanes_failing > keyed_queue.OUTAGE)
     rows.keys.clear()
     await trio.sleep(4 * RESCAN)
     rows.looks = 0
     await trio.sleep(20 * RESCAN)
     assert rows.looks <= 2 * 21
-    assert not found._resting
-    assert not found._down
+    assert not found.resting
+    assert not found.breaker.is_open
 
 
 async def test_a_second_try_that_takes_its_time_is_waited_for_quietly(nursery: trio.Nursery, fast: Clock) -> None:

@@ -14,13 +14,14 @@ import attrs
 import trio
 from structlog.testing import capture_logs
 
+from wa_worker.delivery.batch import Sender
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
-from wa_worker.delivery.sending import MARKS_GRACE, Sender, run_outbox
+from wa_worker.delivery.sending import MARKS_GRACE, MessageSender
 from wa_worker.dev.proxy import Fault, ReferenceProxy, open_proxy
 from wa_worker.edge.client import EdgeClient, open_edge_client
 from wa_worker.journal import Journal, Mark, SendState, Settled, open_journal
-from wa_worker.messages import Accepted
+from wa_worker.messages import Accepted, OutgoingMessage
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId, Jid, MessageId, Secret, WaMessageId
 
@@ -29,66 +30,54 @@ ANA = Jid("5511988880001@s.whatsapp.net")
 
 
 @attrs.frozen
-class Stage:
+class ProxyFixture:
     proxy: ReferenceProxy
     edge: EdgeClient
     journal: Journal
-    teller: MarkReporter
+    marks: MarkReporter
 
     def sent(self, message_id: MessageId) -> None:
         """WhatsApp has accepted it."""
         self.journal.ledger.admit(SHOP, {message_id: ANA}, listed_at=time.time())
         self.journal.ledger.step(SHOP, [Settled(message_id, SendState.SENT, WaMessageId("W"))], None)
-        self.teller.wakeup.ring()
+        self.marks.wakeup.ring()
 
     def polling(self, session: Sender, threads: trio.Nursery) -> Callable[[], Awaitable[None]]:
-        return partial(
-            run_outbox,
-            SHOP,
-            session,
-            edge=self.edge,
-            ledger=self.journal.ledger,
-            timer=PollTimer(0.1, 0.1),
-            resend_uncertain=True,
-            connected=trio.lowlevel.checkpoint,
-            on_progress=self.teller.wakeup.ring,
-            on_settled=lambda _settled: None,
-            marks_settled=self.teller.settled,
-            threads=threads,
-        )
+        sender = MessageSender(self.edge, self.journal.ledger, self.marks, Metrics(), threads, resend_uncertain=True)
+        return partial(sender.run, SHOP, session, PollTimer(0.1, 0.1), trio.lowlevel.checkpoint)
 
 
 @asynccontextmanager
-async def stage(folder: Path) -> AsyncIterator[Stage]:
+async def open_fixture(folder: Path) -> AsyncIterator[ProxyFixture]:
     async with (
         open_proxy(secret="s") as proxy,
         open_edge_client(proxy.url, Secret("s"), longest_poll=1, metrics=Metrics()) as edge,
     ):
         proxy.store.add_instance(SHOP)
         with open_journal(folder / "journal.db") as journal:
-            yield Stage(proxy, edge, journal, MarkReporter(journal.ledger, edge))
+            yield ProxyFixture(proxy, edge, journal, MarkReporter(journal.ledger, edge))
 
 
-def tellings() -> int:
+def marks_in_memory() -> int:
     gc.collect()
     return sum(isinstance(thing, Mark) for thing in gc.get_objects())
 
 
 async def test_what_was_told_is_not_kept_in_memory(tmp_path: Path, nursery: trio.Nursery) -> None:
     """A mark under way is found again whenever a bell rings for another one."""
-    async with stage(tmp_path) as on:
-        ids = on.proxy.store.queue_many(SHOP, [(ANA, str(n)) for n in range(120)])
-        on.proxy.faults.set("mark-sent", Fault(delay=0.05))
-        nursery.start_soon(on.teller.run)
-        before = tellings()
+    async with open_fixture(tmp_path) as fixture:
+        ids = fixture.proxy.store.queue_many(SHOP, [(ANA, str(n)) for n in range(120)])
+        fixture.proxy.faults.set("mark-sent", Fault(delay=0.05))
+        nursery.start_soon(fixture.marks.run)
+        before = marks_in_memory()
         for message_id in ids:
-            on.sent(message_id)
+            fixture.sent(message_id)
             await trio.sleep(0.01)
         with trio.fail_after(30):
-            await on.teller.settled(SHOP)
-        on.teller.wakeup.ring()
+            await fixture.marks.settled(SHOP)
+        fixture.marks.wakeup.ring()
         await trio.sleep(0.5)
-        assert tellings() - before <= 5
+        assert marks_in_memory() - before <= 5
         nursery.cancel_scope.cancel()
 
 
@@ -98,23 +87,23 @@ class Open:
 
     texts: list[str] = attrs.Factory(list)
 
-    def send(self, to: Jid, text: str) -> Accepted:
-        self.texts.append(text)
+    def send(self, message: OutgoingMessage) -> Accepted:
+        self.texts.append(message.content.body)
         return Accepted(WaMessageId(f"W{len(self.texts)}"), 0)
 
 
 async def test_a_mark_that_the_proxy_never_takes_delays_no_other_message(tmp_path: Path, nursery: trio.Nursery) -> None:
-    async with stage(tmp_path) as on:
-        on.sent("deleted at the proxy")  # which answers 404
+    async with open_fixture(tmp_path) as fixture:
+        fixture.sent("deleted at the proxy")  # which answers 404
         session = Open()
-        nursery.start_soon(on.teller.run)
+        nursery.start_soon(fixture.marks.run)
         async with trio.open_nursery() as sending:
-            sending.start_soon(on.polling(session, nursery))
+            sending.start_soon(fixture.polling(session, nursery))
             started = trio.current_time()
             for n in range(5):
-                on.proxy.store.queue(SHOP, ANA, str(n))
+                fixture.proxy.store.queue(SHOP, ANA, str(n))
                 with trio.fail_after(30):
-                    await on.proxy.wait_for(lambda s: not s.queued(SHOP))
+                    await fixture.proxy.wait_for(lambda s: not s.queued(SHOP))
             assert trio.current_time() - started < MARKS_GRACE
             sending.cancel_scope.cancel()
         assert session.texts == ["0", "1", "2", "3", "4"]
@@ -125,12 +114,12 @@ async def test_many_rows_that_are_no_messages_beside_many_that_are(tmp_path: Pat
     """The event loop, and so every instance, waits for as long as it takes to look them through."""
     bad = [{"id": f"bad {n}", "to": ANA} for n in range(10_000)]
     good = [{"id": f"good {n}", "to": ANA, "body": "x"} for n in range(10_000)]
-    async with stage(tmp_path) as on:
-        on.proxy.faults.set("queued-messages", Fault(body=json.dumps(bad + good).encode(), times=1))
+    async with open_fixture(tmp_path) as fixture:
+        fixture.proxy.faults.set("queued-messages", Fault(body=json.dumps(bad + good).encode(), times=1))
         session, longest = Open(), 0.0
         with capture_logs():
             async with trio.open_nursery() as sending:
-                sending.start_soon(on.polling(session, nursery))
+                sending.start_soon(fixture.polling(session, nursery))
                 with trio.fail_after(60):
                     while len(session.texts) < 10:
                         before = trio.current_time()

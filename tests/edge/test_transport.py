@@ -1,4 +1,4 @@
-"""StackTransport to the proxy, against a server that counts them: which are used again, and which never."""
+"""Connections to the proxy, against a server that counts them: which are used again, and which never."""
 
 from __future__ import annotations
 

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_worker.edge import wire
-from wa_worker.messages import ChatType, InboundMessage, QueuedMessage
+from wa_worker.messages import ChatType, InboundMessage, QueuedMessage, Text
 from wa_worker.models import InstanceId, Jid, MessageId, ProxyStatus, Status, WaMessageId
 
 HELLO = {"id": 7, "to": "5511988880005", "body": "Oi"}
 GOOD = {"id": "good", "to": "5511988880006", "body": "Tudo bem?"}
-MODEL = QueuedMessage("good", "5511988880006", "Tudo bem?")
+MODEL = QueuedMessage("good", "5511988880006", Text("Tudo bem?"))
 
 
 @attrs.frozen
@@ -108,18 +108,18 @@ def _with(**fields: object) -> dict[str, object]:
 LONGEST = "x" * wire.MAX_BODY_LENGTH
 
 ROWS = [
-    Row("plain", HELLO, QueuedMessage(7, "5511988880005", "Oi")),
-    Row("more fields", _with(created_at="now", attempts=None), QueuedMessage(7, "5511988880005", "Oi")),
-    Row("text id", _with(id="7"), QueuedMessage("7", "5511988880005", "Oi")),
-    Row("id 0", _with(id=0), QueuedMessage(0, "5511988880005", "Oi")),
-    Row("negative id", _with(id=-1), QueuedMessage(-1, "5511988880005", "Oi")),
-    Row("id over 64 bits", _with(id=10**30), QueuedMessage(10**30, "5511988880005", "Oi")),
-    Row("longest id", _with(id="x" * 256), QueuedMessage("x" * 256, "5511988880005", "Oi")),
-    Row("number as destination", _with(to=5511988880005), QueuedMessage(7, "5511988880005", "Oi")),
-    Row("longest body", _with(body=LONGEST), QueuedMessage(7, "5511988880005", LONGEST)),
-    Row("emoji", _with(body="\U0001f600"), QueuedMessage(7, "5511988880005", "\U0001f600")),
-    Row("blank body", _with(body=" \n"), QueuedMessage(7, "5511988880005", " \n")),
-    Row("NUL in body", _with(body="a\x00b"), QueuedMessage(7, "5511988880005", "a\x00b")),
+    Row("plain", HELLO, QueuedMessage(7, "5511988880005", Text("Oi"))),
+    Row("more fields", _with(created_at="now", attempts=None), QueuedMessage(7, "5511988880005", Text("Oi"))),
+    Row("text id", _with(id="7"), QueuedMessage("7", "5511988880005", Text("Oi"))),
+    Row("id 0", _with(id=0), QueuedMessage(0, "5511988880005", Text("Oi"))),
+    Row("negative id", _with(id=-1), QueuedMessage(-1, "5511988880005", Text("Oi"))),
+    Row("id over 64 bits", _with(id=10**30), QueuedMessage(10**30, "5511988880005", Text("Oi"))),
+    Row("longest id", _with(id="x" * 256), QueuedMessage("x" * 256, "5511988880005", Text("Oi"))),
+    Row("number as destination", _with(to=5511988880005), QueuedMessage(7, "5511988880005", Text("Oi"))),
+    Row("longest body", _with(body=LONGEST), QueuedMessage(7, "5511988880005", Text(LONGEST))),
+    Row("emoji", _with(body="\U0001f600"), QueuedMessage(7, "5511988880005", Text("\U0001f600"))),
+    Row("blank body", _with(body=" \n"), QueuedMessage(7, "5511988880005", Text(" \n"))),
+    Row("NUL in body", _with(body="a\x00b"), QueuedMessage(7, "5511988880005", Text("a\x00b"))),
     Row("no id", {"to": "5511988880005", "body": "Oi"}),
     Row("null id", _with(id=None)),
     Row("boolean id", _with(id=True)),
@@ -174,7 +174,7 @@ def test_a_row_beside_a_good_one(case: Row) -> None:
 def test_order_and_duplicates(wrapped: bool) -> None:
     listed = [_with(id=1, body="first"), _with(id="1"), _with(id=2), _with(id=1, body="again"), _with(id=2, body="!")]
     rows = wire.messages_from({"messages": listed} if wrapped else listed)
-    assert [(m.id, m.body) for m in rows.good] == [(1, "first"), ("1", "Oi"), (2, "Oi")]
+    assert [(m.id, m.content.body) for m in rows.good] == [(1, "first"), ("1", "Oi"), (2, "Oi")]
     assert rows.bad == ()
 
 

@@ -12,9 +12,10 @@ from hypothesis.stateful import initialize, invariant, rule
 
 from tests.journal.machine import CHATS, SETTINGS, SHOP, Machine
 from tests.journal.rows import YEAR
-from wa_worker.delivery.sending import Dispatch
+from wa_worker.delivery.batch import SendBatch, SendRecord
+from wa_worker.edge.wire import Rows
 from wa_worker.errors import SendDelayed, SendRefused, SendUncertain, SessionNotOpen
-from wa_worker.messages import Accepted, QueuedMessage
+from wa_worker.messages import Accepted, OutgoingMessage, QueuedMessage, Text
 from wa_worker.models import Jid, WaMessageId
 
 
@@ -62,7 +63,7 @@ class Row:
 
 
 class OutboxMachine(Machine):
-    """It is the proxy and WhatsApp at once, and the `Sender` that Dispatch is given."""
+    """It is the proxy and WhatsApp at once, and the `Sender` that a batch is given."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,10 +85,9 @@ class OutboxMachine(Machine):
         for chat in chats:
             self.rows.append(Row(len(self.rows), chat))
         self.fates = list(fates)
-        listed = [QueuedMessage(row.id, row.chat, str(row.id)) for row in self.rows if row.listed]
-        batch = Dispatch(
-            SHOP, listed, [], time.time(), self.journal.ledger, self, self.resend, on_progress=self.recorded_one
-        )
+        listed = tuple(QueuedMessage(row.id, row.chat, Text(str(row.id))) for row in self.rows if row.listed)
+        record = SendRecord(self.journal.ledger, self.resend, lambda _outcome: None, self.recorded_one)
+        batch = SendBatch(SHOP, self, record, Rows(listed, ()), time.time())
         try:
             batch.run()
         except Death:
@@ -100,10 +100,10 @@ class OutboxMachine(Machine):
         self.promises_hold()
         self.poll([], then)
 
-    def send(self, to: Jid, text: str) -> Accepted:
+    def send(self, message: OutgoingMessage) -> Accepted:
         """`Sender.send` of the simulated session."""
-        row = self.rows[int(text)]
-        assert row.chat == to
+        row = self.rows[int(message.content.body)]
+        assert row.chat == message.to
         assert row.id not in self.recorded, "P1: it is recorded as sent"
         assert self.in_state("intent") == {row.id}, "P2: the intent is on disk before the message leaves"
         fate = self.fates.pop(0) if self.fates else Fate.ACCEPTED

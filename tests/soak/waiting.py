@@ -24,7 +24,7 @@ from tests.soak.yard import (
     pair_all,
 )
 from wa_worker.dev.world.qr import read_png_data_url
-from wa_worker.instances.lifecycle import OFFLINE_PATIENCE
+from wa_worker.instances.session import OFFLINE_PATIENCE
 from wa_worker.states import Event
 
 STALE = 3.0

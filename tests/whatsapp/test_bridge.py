@@ -17,6 +17,11 @@ from tests.whatsapp.message_events import event, jid
 from wa_worker.journal import Journal, open_journal
 from wa_worker.metrics import Metrics
 from wa_worker.whatsapp.bridge import WhatsApp
+from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.pairing import PairingHosts
+from wa_worker.whatsapp.probe import ReachabilityProbe
+from wa_worker.whatsapp.receiving import Receiver
+from wa_worker.whatsapp.session import SessionHost
 
 ME = pb.Device(JID=jid("5511999990001@s.whatsapp.net")).SerializePartialToString()
 
@@ -28,17 +33,9 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def whatsapp(journal: Journal, folder: Path, nursery: trio.Nursery) -> WhatsApp:
-    return WhatsApp(
-        folder,
-        inbox=journal.inbox,
-        on_message=lambda: None,
-        device_name="wa-worker",
-        server=("127.0.0.1", 1),
-        anyone_connected=lambda: False,
-        threads=nursery,
-        pairing_command=(),
-        metrics=Metrics(),
-    )
+    host = SessionHost(Receiver(journal.inbox, Metrics(), lambda: None), StartGate(), nursery, "wa-worker")
+    probe = ReachabilityProbe("127.0.0.1", 1)
+    return WhatsApp(folder, host, PairingHosts(nursery, ()), probe, lambda: False)
 
 
 def early(body: str, sender: str = "5511988880005@s.whatsapp.net") -> bytes:

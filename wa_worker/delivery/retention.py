@@ -21,7 +21,7 @@ CHUNK = 5000
 """Rows a transaction, so that a callback's commit never waits long."""
 
 
-async def run_upkeep(journal: Journal) -> None:
+async def run_retention(journal: Journal) -> None:
     """Until cancelled."""
     while True:
         # not at once: after a long standstill the proxy may first list what it never heard the outcome of

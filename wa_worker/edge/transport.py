@@ -1,16 +1,17 @@
 """The connections to the worker-proxy: an httpx transport that keeps them open between calls, the last one used on top.
 
 Stands in for httpx's own pool, which looks at each of its connections, twice and with a system call, for every request,
-and at a limit closes what the next poll needs (docs/performance.md). Ours go to one place only: a call takes the
-connection that was used last, so those that a peak has opened sink, and are closed when they have been idle for long.
-What is said on a connection is httpcore's business. Cancelling a call closes its connection.
+and at a limit closes what the next poll needs (docs/performance.md). Each origin has a stack of its own: a call takes
+the connection that was used last, so those that a peak has opened sink, and are closed when they have been idle for
+long. What is said on a connection is httpcore's business. Cancelling a call closes its connection.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from ssl import SSLContext
 
 import httpcore
 import httpx
@@ -22,72 +23,78 @@ GOODBYE = 1.0
 """Seconds for the TLS goodbye of a call that is broken off, and for those of all idle connections at the end."""
 
 
-class StackTransport(httpx.AsyncBaseTransport):
-    """Made by `open_transport()`. Its errors are httpx's."""
+_Origin = tuple[bytes, bytes, int]
+_Stack = deque[httpcore.AsyncHTTPConnection]
 
-    def __init__(self, base_url: str, keep: float) -> None:
-        url = httpx.URL(base_url)
-        self._origin = httpcore.Origin(url.raw_scheme, url.raw_host, url.port or _PORTS[url.scheme])
-        self._context = httpx.create_ssl_context() if url.scheme == "https" else None  # reads the CA bundle
+
+class StackTransport(httpx.AsyncBaseTransport):
+    """Made by `open_transport()`. Its errors are httpx's.
+
+    context: what TLS trusts, None if no origin speaks it. keep: seconds for which an idle connection is kept.
+    """
+
+    def __init__(self, context: SSLContext | None, keep: float) -> None:
+        self._context = context
         self._keep = keep
-        self._idle: deque[httpcore.AsyncHTTPConnection] = deque()
+        self._idle: defaultdict[_Origin, _Stack] = defaultdict(deque)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer's head; reading its body to the end, or closing it, gives the connection back."""
-        connection = await self._take()
+        """Returns the answer's head; reading its body to the end, or closing it, gives the connection back."""
+        url = request.url
+        scheme, host, port = origin = (url.raw_scheme, url.raw_host, url.port or _PORTS[url.scheme])
+        stack = self._idle[origin]
+        connection = await self._take(origin, stack)
         with _httpx_errors():
             response = await connection.handle_async_request(
                 httpcore.Request(
                     request.method,
-                    httpcore.URL(
-                        scheme=self._origin.scheme,
-                        host=self._origin.host,
-                        port=self._origin.port,
-                        target=request.url.raw_path,
-                    ),
+                    httpcore.URL(scheme=scheme, host=host, port=port, target=url.raw_path),
                     headers=request.headers.raw,
                     content=request.stream,
                     extensions=request.extensions,
                 )
             )
         return httpx.Response(
-            response.status, headers=response.headers, stream=_Body(response, connection, self), request=request
+            response.status, headers=response.headers, stream=_Body(response, connection, stack), request=request
         )
-
-    async def _take(self) -> httpcore.AsyncHTTPConnection:
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.has_expired():
-                return connection
-            await connection.aclose()
-        return httpcore.AsyncHTTPConnection(
-            self._origin, ssl_context=self._context, keepalive_expiry=self._keep, network_backend=httpcore.TrioBackend()
-        )
-
-    async def give_back(self, connection: httpcore.AsyncHTTPConnection) -> None:
-        """Keeps it if more can be said on it; closes the one that has not been used for longest if its time is over."""
-        if connection.is_idle() and not connection.is_closed():
-            self._idle.append(connection)
-        if self._idle and self._idle[0].has_expired():
-            await self._idle.popleft().aclose()
 
     async def aclose(self) -> None:
         """Closes those that are idle. Takes up to GOODBYE, cancelled or not."""
         with trio.move_on_after(GOODBYE, shield=True):
-            while self._idle:
-                await self._idle.pop().aclose()
+            for stack in self._idle.values():
+                while stack:
+                    await stack.pop().aclose()
+
+    async def _take(self, origin: _Origin, stack: _Stack) -> httpcore.AsyncHTTPConnection:
+        while stack:
+            connection = stack.pop()
+            if not connection.has_expired():
+                return connection
+            await connection.aclose()
+        return httpcore.AsyncHTTPConnection(
+            httpcore.Origin(*origin),
+            ssl_context=self._context,
+            keepalive_expiry=self._keep,
+            network_backend=httpcore.TrioBackend(),
+        )
+
+
+async def _give_back(connection: httpcore.AsyncHTTPConnection, stack: _Stack) -> None:
+    """Keeps it if more can be said on it; closes the one that has not been used for longest if its time is over."""
+    if connection.is_idle() and not connection.is_closed():
+        stack.append(connection)
+    if stack and stack[0].has_expired():
+        await stack.popleft().aclose()
 
 
 _PORTS = {"http": 80, "https": 443}
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(
-        self, response: httpcore.Response, connection: httpcore.AsyncHTTPConnection, connections: StackTransport
-    ) -> None:
+    def __init__(self, response: httpcore.Response, connection: httpcore.AsyncHTTPConnection, stack: _Stack) -> None:
         self._response = response
         self._connection = connection
-        self._connections = connections
+        self._stack = stack
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _httpx_errors():
@@ -97,7 +104,7 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         with trio.move_on_after(GOODBYE, shield=True), _httpx_errors():
             await self._response.aclose()
-        await self._connections.give_back(self._connection)
+        await _give_back(self._connection, self._stack)
 
 
 @contextmanager
@@ -114,15 +121,18 @@ def _httpx_errors() -> Iterator[None]:
 
 @asynccontextmanager
 async def open_transport(base_url: str, *, keep: float) -> AsyncIterator[StackTransport]:
-    """StackTransport to where `base_url` leads, kept for `keep` seconds after their last use.
+    """Connections to where `base_url` leads, kept for `keep` seconds after their last use.
 
     Raises StartupError if it is no URL.
     """
     try:
-        connections = await trio.to_thread.run_sync(StackTransport, base_url, keep)
+        url = httpx.URL(base_url)
     except httpx.InvalidURL as error:
         raise StartupError(f"EDGE_BASE_URL is not a URL: {error}") from None
+    # on a thread: reading the CA bundle takes a moment
+    context = await trio.to_thread.run_sync(httpx.create_ssl_context) if url.scheme == "https" else None
+    transport = StackTransport(context, keep)
     try:
-        yield connections
+        yield transport
     finally:
-        await connections.aclose()
+        await transport.aclose()

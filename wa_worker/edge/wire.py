@@ -13,7 +13,7 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_unstructure_fn, override
 
-from wa_worker.messages import InboundMessage, QueuedMessage
+from wa_worker.messages import InboundMessage, QueuedMessage, Text
 from wa_worker.models import InstanceId, MessageId, Status, WaMessageId, instance_id
 
 T = TypeVar("T")
@@ -124,7 +124,7 @@ def _queued_message(item: object) -> QueuedMessage:
         raise ValueError(f"body has {len(body)} characters, the limit is {MAX_BODY_LENGTH}")
     _encodable("to", to)
     _encodable("body", body)
-    return QueuedMessage(_message_id(item["id"]), to, body)
+    return QueuedMessage(_message_id(item["id"]), to, Text(body))
 
 
 def _encodable(name: str, text: str) -> None:

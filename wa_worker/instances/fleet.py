@@ -9,7 +9,7 @@ import structlog
 import trio
 
 from wa_worker.instances.discovery import Running
-from wa_worker.instances.lifecycle import Services
+from wa_worker.instances.services import Services
 from wa_worker.instances.status import StatusPublisher
 from wa_worker.instances.supervisor import run_instance
 from wa_worker.models import InstanceId

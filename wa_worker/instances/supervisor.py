@@ -1,7 +1,7 @@
 """One instance among others: its child nursery and its crash barrier.
 
-`run_instance()` runs the status publisher and the life (life.py) of an instance. It ends by being cancelled or when
-the proxy says that the instance is gone.
+`run_instance()` runs the status publisher and the lifecycle of an instance. It ends by being cancelled or when the
+proxy says that the instance is gone.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import trio
 
 from wa_worker.edge.client import EdgeClient
 from wa_worker.errors import EdgeError
-from wa_worker.instances.lifecycle import Life, Services
+from wa_worker.instances.lifecycle import Lifecycle
+from wa_worker.instances.services import Services
+from wa_worker.instances.state import InstanceState
 from wa_worker.instances.status import InstanceGone, StatusPublisher
 from wa_worker.models import InstanceId, ProxyStatus, Status
-from wa_worker.states import PROVEN, QUICK, State
+from wa_worker.states import Event
 
 log = structlog.get_logger(__name__)
 
@@ -27,21 +29,20 @@ FAREWELL = 2.5
 async def run_instance(
     instance: InstanceId, services: Services, publisher: StatusPublisher, *, stopping: Callable[[], bool]
 ) -> None:
-    """Until cancelled, or until the proxy does not know the instance. Errors nobody expected are logged and the
+    """Runs until cancelled, or until the proxy does not know the instance. Errors nobody expected are logged and the
     instance starts again after a pause: they never reach its neighbours.
 
     When `stopping()` is true at the end, the proxy is told DISCONNECTED.
     """
     structlog.contextvars.bind_contextvars(instance=instance)  # for all that runs below, threads included
-    delays = QUICK.delays()
+    state = InstanceState(instance, publisher, services.registry, services.metrics)
     gone = False
     try:
         while not gone:
-            started = trio.current_time()
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(publisher.run)
-                    await Life(instance, services, publisher).run()
+                    await Lifecycle(services, state).run()
             except* InstanceGone as group:
                 gone = True
                 log.info(
@@ -53,10 +54,7 @@ async def run_instance(
                 services.metrics.crashed()
                 log.exception("instance crashed, starting it again", instance=instance)
             if not gone:
-                services.registry.set(instance, State.RETRYING)
-                if trio.current_time() - started >= PROVEN:
-                    delays = QUICK.delays()
-                await trio.sleep(next(delays))
+                await trio.sleep(state.pause(state.apply(Event.CRASHED)))
     finally:
         services.registry.remove(instance)
         if stopping():

@@ -23,6 +23,7 @@ from wa_worker.journal.ledger import Admission, Mark, SendLedger, SendState, Set
 __all__ = [
     "Admission",
     "Hold",
+    "Holds",
     "Inbox",
     "InboxResult",
     "Journal",

@@ -1,27 +1,39 @@
-"""The only package that imports neonize: sessions, pairing, translation.
+"""WhatsApp, as the worker sees it: sessions and pairings. The only package that imports neonize.
 
-neonize takes half a second to import, so the modules that need it are imported by `load()`, which is for a thread.
+neonize takes half a second to import, so app.py calls `load()`, on a thread, before it imports what needs neonize.
+
+libmagic.py       finds libmagic before neonize asks for it
+native_output.py  what the native library prints, as lines of the log
+gate.py           the start gate: starts and stops of sessions are exclusive
+probe.py          whether WhatsApp can be reached at all: a TCP connection before each costly native connect
+client.py         neonize's client on one quiet thread; pinned to the version it was read from
+events.py         the library's events: code, name, handler
+identity.py       whose session it is, and the addresses of the people in a message
+content.py        what a message is, and its words
+incoming.py       a message event as the model for `/inbound`
+outgoing.py       a message to send as protobuf
+send_errors.py    what the library's error texts mean for a send
+store.py          an instance's folder: paths, is it paired, archive
+receiving.py      a received message, from its bytes to the journal
+session.py        the bridge between a session's threads and Trio
+pairing.py        pairing, the parent's side
+pairing_host.py   pairing, the child process
+bridge.py         all of it as one object for the instances
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import wa_worker.whatsapp.libmagic  # noqa: F401 - before anything here imports neonize
 
-if TYPE_CHECKING:
-    from wa_worker.whatsapp.bridge import WhatsApp as WhatsApp
 
-
-def load() -> type[WhatsApp]:
+def load() -> None:
     """Imports neonize and all that needs it. Blocks for half a second; raises StartupError if it cannot be loaded."""
     from wa_worker.errors import StartupError
 
     try:
-        from wa_worker.whatsapp.bridge import WhatsApp
+        import wa_worker.whatsapp.bridge  # noqa: F401
     except (ImportError, OSError) as error:
         raise StartupError(
             f"neonize cannot be loaded: {error}. It needs libmagic (pip install pylibmagic, or apt install libmagic1) "
             "and a platform it has a wheel for."
         ) from error
-    return WhatsApp

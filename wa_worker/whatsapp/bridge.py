@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from pathlib import Path
 
 import structlog
 import trio
 from neonize.proto import Neonize_pb2 as pb
 
-from wa_worker.backoff import jittered
-from wa_worker.circuit_breaker import Scouts
+from wa_worker.backoff import Backoff, jittered
+from wa_worker.circuit_breaker import CircuitBreaker
 from wa_worker.errors import JournalError
-from wa_worker.journal import Inbox
-from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId
-from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.identity import identity
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.probe import FRESH, ReachabilityProbe
-from wa_worker.whatsapp.receiving import receive
-from wa_worker.whatsapp.session import JOURNAL_RETRY, Session, open_session
+from wa_worker.whatsapp.session import JOURNAL_RETRY, Session, SessionHost, open_session
 from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)
+
+CROWD = 2
+"""Instances that failed, with none connected, after which it is not their fault: WhatsApp answers 503, says nothing, or
+a firewall lets no WebSocket through. The probe cannot see that, and two hundred instances that all try leak a handle
+and some memory each time."""
+
+PAUSES = Backoff(first=3.0, ceiling=60.0, factor=1.3)
+"""Between trials then: about a quarter of how long it has lasted. The ceiling bounds what is leaked in hours of it."""
 
 
 class WhatsApp:
@@ -34,33 +37,24 @@ class WhatsApp:
     def __init__(
         self,
         auth_dir: Path,
-        *,
-        inbox: Inbox,
-        on_message: Callable[[], None],
-        device_name: str,
-        server: tuple[str, int],
+        host: SessionHost,
+        pairing: PairingHosts,
+        probe: ReachabilityProbe,
         anyone_connected: Callable[[], bool],
-        threads: trio.Nursery,
-        pairing_command: Sequence[str],
-        metrics: Metrics,
     ) -> None:
-        self.pairing = PairingHosts(threads, pairing_command)
-        self.reach = ReachabilityProbe(*server)
-        self.scouts = Scouts(anyone_connected)
+        self.pairing = pairing
+        self.probe = probe
+        self.breaker: CircuitBreaker[InstanceId] = CircuitBreaker(CROWD, PAUSES, works=anyone_connected)
         self._auth_dir = auth_dir
-        self._inbox = inbox
-        self._on_message = on_message
-        self._device_name = device_name
-        self._threads = threads
-        self._gate = StartGate()
-        self._metrics = metrics
+        self._host = host
 
     def store(self, instance: InstanceId) -> SessionStore:
+        """The session store of an instance."""
         return SessionStore.of(self._auth_dir, instance)
 
     async def obstacle(self, instance: InstanceId) -> str | None:
         """None if it makes sense to open this session now, else why not."""
-        return await self.reach.problem() or self.scouts.barred(instance)
+        return await self.probe.problem() or self._barred(instance)
 
     async def until_clear(self, instance: InstanceId) -> None:
         """Returns once there is no obstacle, within about two FRESH of the moment since which there is none."""
@@ -71,37 +65,31 @@ class WhatsApp:
         self, instance: InstanceId, on_message: Callable[[], None]
     ) -> AbstractAsyncContextManager[Session]:
         """See session.open_session()."""
-
-        def both() -> None:
-            self._on_message()
-            on_message()
-
         return open_session(
             instance,
             self.store(instance),
-            device_name=self._device_name,
-            inbox=self._inbox,
-            on_message=both,
-            gate=self._gate,
-            threads=self._threads,
-            metrics=self._metrics,
-            obstacle=lambda: self.scouts.barred(instance),
+            self._host,
+            on_message=on_message,
+            obstacle=lambda: self._barred(instance),
         )
 
     async def record(self, instance: InstanceId, data: bytes, me: bytes) -> None:
         """Commits a message that came while the pairing host was logged in. WhatsApp believes that we have it, so this
         does not return before the disk does too; cancelled while the disk does not take it, it is lost."""
-        known_as = identity(pb.Device.FromString(me))
-        if known_as is None:
+        account = identity(pb.Device.FromString(me))
+        if account is None:
             return
-        commit = partial(
-            receive, instance, data, known_as, store=self.store(instance), inbox=self._inbox, metrics=self._metrics
-        )
+        store = self.store(instance)
         while True:
             try:
-                await trio.to_thread.run_sync(commit)
+                await trio.to_thread.run_sync(self._host.receiver.receive, instance, store, account, data)
             except JournalError as error:
                 log.error("the journal cannot commit, trying again", instance=instance, reason=str(error))
                 await trio.sleep(JOURNAL_RETRY)
             else:
                 return
+
+    def _barred(self, instance: InstanceId) -> str | None:
+        if self.breaker.allows(instance):
+            return None
+        return "no session gets through: one at a time finds out"

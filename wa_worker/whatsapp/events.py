@@ -1,78 +1,117 @@
-"""The library's lifecycle events as typed reports. Pure.
+"""The library's events, one row each: its code, its name, and who handles it. Pure.
 
-Which of them are final and which whatsmeow recovers from is in connection.py's table, not here.
+Which of them are final and which whatsmeow recovers from is in states.py's table, not here.
 """
 
 from __future__ import annotations
 
-import attrs
+import enum
+from collections.abc import Callable
+from typing import Protocol
+
 from neonize.proto import Neonize_pb2 as pb
 
-from wa_worker.states import Event
-
-MESSAGE = 17
-OFFLINE_SYNC_COMPLETED = 27
-UNDECRYPTABLE = 44
-
-CODES = [
-    3,
-    4,
-    6,
-    7,
-    8,
-    9,
-    10,
-    11,
-    12,
-    MESSAGE,
-    OFFLINE_SYNC_COMPLETED,
-    UNDECRYPTABLE,
-]
-"""What a session subscribes to (numbers: EVENT_TO_INT in neonize/events.py)."""
-
+from wa_worker.states import Event, Report
 
 DEAF_AFTER = 2
 """Unanswered keepalives in a row that make a session deaf. whatsmeow sends one every 20-30 s and waits 10 s for the
 answer, so this is 60-80 s; by itself it would reconnect after 3 minutes (keepalive.go)."""
 
 
-@attrs.frozen
-class Report:
-    """Something happened to a session. `detail` is for the log; `seconds` is how long a ban lasts."""
+class Code(enum.IntEnum):
+    """What a session subscribes to (numbers: EVENT_TO_INT in neonize/events.py)."""
 
-    event: Event
-    detail: str = ""
-    seconds: float | None = None
+    CONNECTED = 3
+    KEEPALIVE_TIMEOUT = 4
+    LOGGED_OUT = 6
+    STREAM_REPLACED = 7
+    TEMPORARY_BAN = 8
+    CONNECT_FAILURE = 9
+    CLIENT_OUTDATED = 10
+    STREAM_ERROR = 11
+    DISCONNECTED = 12
+    MESSAGE = 17
+    OFFLINE_SYNC_COMPLETED = 27
+    UNDECRYPTABLE_MESSAGE = 44
 
 
-def report(code: int, data: bytes) -> Report | None:
-    """The report of an event, None for codes that are no lifecycle events. Raises DecodeError on bad protobuf."""
-    match code:
-        case 3:
-            return Report(Event.CONNECTED)
-        case 4:
-            missed = pb.KeepAliveTimeout.FromString(data).ErrorCount
-            return Report(Event.DEAF, f"{missed} keepalives without an answer") if missed >= DEAF_AFTER else None
-        case 6:
-            out = pb.LoggedOut.FromString(data)
-            when = "at login" if out.OnConnect else "while connected"
-            return Report(Event.LOGGED_OUT, f"{_reason(out.Reason)} {when}")
-        case 7:
-            return Report(Event.REPLACED)
-        case 8:
-            ban = pb.TemporaryBan.FromString(data)
-            name = pb.TemporaryBan.TempBanReason.Name(ban.Code).lower() if ban.Code else "no reason given"
-            return Report(Event.BANNED, name, _ban_seconds(ban.Expire))
-        case 9:
-            failure = pb.ConnectFailure.FromString(data)
-            return Report(Event.REFUSED, f"{_reason(failure.Reason)} {failure.Message}".strip())
-        case 10:
-            return Report(Event.OUTDATED)
-        case 11:
-            return Report(Event.DISCONNECTED, f"stream error {pb.StreamError.FromString(data).Code or '?'}")
-        case 12:
-            return Report(Event.DISCONNECTED)
-    return None
+class Listener(Protocol):
+    """Who is told of events, on the library's thread: a session."""
+
+    def on_report(self, report: Report) -> None:
+        """Something happened to the session."""
+
+    def on_message(self, data: bytes) -> None:
+        """A message came: a serialised event."""
+
+    def on_undecryptable(self) -> None:
+        """A message came that could not be decrypted."""
+
+    def on_offline_synced(self) -> None:
+        """What waited at WhatsApp has all been sent."""
+
+
+Handler = Callable[[Listener, bytes], None]
+
+
+def _reported(read: Callable[[bytes], Report | None]) -> Handler:
+    def handle(listener: Listener, data: bytes) -> None:
+        if report := read(data):
+            listener.on_report(report)
+
+    return handle
+
+
+def _keepalive(data: bytes) -> Report | None:
+    missed = pb.KeepAliveTimeout.FromString(data).ErrorCount
+    return Report(Event.DEAF, f"{missed} keepalives without an answer") if missed >= DEAF_AFTER else None
+
+
+def _logged_out(data: bytes) -> Report:
+    out = pb.LoggedOut.FromString(data)
+    return Report(Event.LOGGED_OUT, f"{_reason(out.Reason)} {'at login' if out.OnConnect else 'while connected'}")
+
+
+def _ban(data: bytes) -> Report:
+    ban = pb.TemporaryBan.FromString(data)
+    name = pb.TemporaryBan.TempBanReason.Name(ban.Code).lower() if ban.Code else "no reason given"
+    return Report(Event.BANNED, name, _ban_seconds(ban.Expire))
+
+
+def _connect_failure(data: bytes) -> Report:
+    failure = pb.ConnectFailure.FromString(data)
+    return Report(Event.REFUSED, f"{_reason(failure.Reason)} {failure.Message}".strip())
+
+
+def _stream_error(data: bytes) -> Report:
+    return Report(Event.DISCONNECTED, f"stream error {pb.StreamError.FromString(data).Code or '?'}")
+
+
+HANDLERS: dict[Code, Handler] = {
+    Code.CONNECTED: _reported(lambda _data: Report(Event.CONNECTED)),
+    Code.KEEPALIVE_TIMEOUT: _reported(_keepalive),
+    Code.LOGGED_OUT: _reported(_logged_out),
+    Code.STREAM_REPLACED: _reported(lambda _data: Report(Event.REPLACED)),
+    Code.TEMPORARY_BAN: _reported(_ban),
+    Code.CONNECT_FAILURE: _reported(_connect_failure),
+    Code.CLIENT_OUTDATED: _reported(lambda _data: Report(Event.OUTDATED)),
+    Code.STREAM_ERROR: _reported(_stream_error),
+    Code.DISCONNECTED: _reported(lambda _data: Report(Event.DISCONNECTED)),
+    Code.MESSAGE: lambda listener, data: listener.on_message(data),
+    Code.OFFLINE_SYNC_COMPLETED: lambda listener, _data: listener.on_offline_synced(),
+    Code.UNDECRYPTABLE_MESSAGE: lambda listener, _data: listener.on_undecryptable(),
+}
+
+CODES = [int(code) for code in HANDLERS]
+"""What a session subscribes to."""
+
+
+def dispatch(listener: Listener, code: int, data: bytes) -> None:
+    """Hands an event to `listener`. A code that is not in the table is nothing to us. Raises DecodeError on bad
+    protobuf."""
+    handler = HANDLERS.get(code)  # type: ignore[call-overload]  # an IntEnum's members are found by their numbers
+    if handler is not None:
+        handler(listener, data)
 
 
 def _reason(number: int) -> str:

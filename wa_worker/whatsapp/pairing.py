@@ -33,6 +33,10 @@ HOST_CAPACITY = 16
 """Pairings per host. A host costs about 43 MB, each lost pairing in it some threads."""
 
 
+NO_STORE = ("file is not a database", "is a directory")
+"""What SQLite says, through the library, of a store that cannot hold a device."""
+
+
 @attrs.frozen
 class QrCode:
     code: str = attrs.field(repr=False)
@@ -45,9 +49,19 @@ class Paired:
 
 @attrs.frozen
 class PairingEnded:
-    """The codes ran out, WhatsApp refused, or the host died."""
+    """The codes ran out, WhatsApp refused, or the host died. `reason` is in the library's words."""
 
     reason: str
+
+    @property
+    def outdated(self) -> bool:
+        """Whether WhatsApp refuses this client version."""
+        return "outdated" in self.reason
+
+    @property
+    def no_store(self) -> bool:
+        """Whether the session store cannot hold a device, however often it is tried."""
+        return any(sign in self.reason for sign in NO_STORE)
 
 
 @attrs.frozen

@@ -23,8 +23,8 @@ import threading
 import time
 from typing import Any
 
-from wa_worker.whatsapp import events
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
+from wa_worker.whatsapp.events import Code
 
 START_PATIENCE = 25.0
 """Seconds a start may keep the others waiting: whatsmeow's handshake gives up after 20."""
@@ -35,8 +35,7 @@ LOGIN_PATIENCE = 30.0
 DRAINED = 0.05
 """Seconds without a callback after which nothing is left in neonize's channel."""
 
-CONNECTED = 3
-_CODES = [CONNECTED, events.MESSAGE]
+_CODES = [int(Code.CONNECTED), int(Code.MESSAGE)]
 
 
 class Parent:
@@ -139,7 +138,7 @@ class Pairing:
         self._last_callback = time.monotonic()
         if code == ME:
             self._me = data
-        elif code == CONNECTED:
+        elif code == Code.CONNECTED:
             threading.Thread(target=self._finish, daemon=True).start()
         else:
             encoded = {"me": base64.b64encode(self._me).decode(), "data": base64.b64encode(data).decode()}

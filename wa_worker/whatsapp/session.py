@@ -17,25 +17,22 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import attrs
 import structlog
 import trio
 from neonize.exc import NeonizeError
 from neonize.proto import Neonize_pb2 as pb
-from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
 from wa_worker.errors import JournalError, SessionError, SessionNotOpen
-from wa_worker.journal import Inbox
-from wa_worker.messages import Accepted
-from wa_worker.metrics import Metrics, Received
-from wa_worker.models import InstanceId, Jid, WaMessageId
-from wa_worker.states import Event
+from wa_worker.messages import Accepted, OutgoingMessage
+from wa_worker.models import InstanceId, WaMessageId
+from wa_worker.states import Event, Report
 from wa_worker.wakeup import Wakeup
-from wa_worker.whatsapp import events
+from wa_worker.whatsapp import events, outgoing
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
-from wa_worker.whatsapp.events import Report
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.identity import Identity, identity
-from wa_worker.whatsapp.receiving import receive
+from wa_worker.whatsapp.receiving import Receiver
 from wa_worker.whatsapp.send_errors import NOT_CONNECTED_PAUSE, send_error
 from wa_worker.whatsapp.store import SessionStore
 
@@ -66,18 +63,22 @@ DISK_TROUBLE = ("disk I/O error", "database or disk is full", "attempt to write 
 _numbers = itertools.count(1)
 
 
+@attrs.frozen
+class SessionHost:
+    """What all sessions of the process share. `threads` is a nursery that outlives the instances: the tasks of the
+    native threads live there."""
+
+    receiver: Receiver
+    gate: StartGate
+    threads: trio.Nursery
+    device_name: str
+
+
 class Session:
     """An open session. Made by `open_session()`."""
 
     def __init__(
-        self,
-        instance: InstanceId,
-        store: SessionStore,
-        client: QuietClient,
-        inbox: Inbox,
-        gate: StartGate,
-        on_message: Callable[[], None],
-        metrics: Metrics,
+        self, instance: InstanceId, store: SessionStore, host: SessionHost, on_new_message: Callable[[], None]
     ) -> None:
         self.instance = instance
         self.me: Identity | None = None
@@ -85,11 +86,11 @@ class Session:
         """Whether WhatsApp has said that what waited for us is all sent; a session that never hears it is deaf."""
         self.last_heard = time.monotonic()
         self._store = store
-        self._client = client
-        self._inbox = inbox
-        self._gate = gate
-        self._on_new_message = on_message
-        self._metrics = metrics
+        self._client = QuietClient(store.dsn, f"{instance}/{next(_numbers)}", host.device_name)
+        self._receiver = host.receiver
+        self._gate = host.gate
+        self._threads = host.threads
+        self._on_new_message = on_new_message
         self._log = log.bind(instance=instance)
         self._reports: deque[Report] = deque(maxlen=64)  # they come one at a time; 64 at once is a storm
         self._reported = Wakeup()
@@ -109,25 +110,24 @@ class Session:
                 return self._reports.popleft()
             await self._reported.wait()
 
-    def send(self, to: Jid, text: str) -> Accepted:
-        """Sends a plain conversation message. Blocks the calling thread, up to ~75 s; never the Trio thread.
+    def send(self, message: OutgoingMessage) -> Accepted:
+        """Sends a message. Blocks the calling thread, up to ~75 s; never the Trio thread.
 
         Raises SendRefused, SendDelayed, SessionNotOpen or SendUncertain.
         """
-        user, _, server = to.partition("@")
-        address = pb.JID(User=user, Server=server, RawAgent=0, Device=0, Integrator=0, IsEmpty=False)
+        to, content = outgoing.address(message.to), outgoing.protobuf(message.content)
         self._gate.pass_through()
         if self._closing or self.me is None:
             raise SessionNotOpen("the session is not open", pause=NOT_CONNECTED_PAUSE)
         try:
-            response = self._client.send_message(address, Message(conversation=text))
+            response = self._client.send_message(to, content)
         except NeonizeError as error:
             raise send_error(str(error)) from error
         return Accepted(WaMessageId(response.ID), response.Timestamp)
 
     def give_up(self, report: Report) -> None:
         """Adds a report of our own to the library's, for what ends a session from outside. Trio thread only."""
-        self._report(report)
+        self.on_report(report)
 
     # --- the native thread's life, from the Trio side
 
@@ -143,14 +143,14 @@ class Session:
                 abandon_on_cancel=True,
             )
             if error:
-                self._report(Report(Event.OPEN_FAILED, error))
+                self.on_report(Report(Event.OPEN_FAILED, error))
         except RuntimeError as error:  # no thread to be had; here it would end the process
-            self._report(Report(Event.OPEN_FAILED, str(error)))
+            self.on_report(Report(Event.OPEN_FAILED, str(error)))
         finally:
             self._ended.set()
             self._alive.ring()
 
-    async def _start(self, threads: trio.Nursery, obstacle: Callable[[], str | None]) -> None:
+    async def _start(self, obstacle: Callable[[], str | None]) -> None:
         """Holds the gate until the first sign of life. Cancelled meanwhile: a moment longer, then no more.
 
         Raises SessionError if by the time of its turn there is an obstacle.
@@ -159,7 +159,7 @@ class Session:
             if problem := obstacle():
                 self._ended.set()
                 raise SessionError(problem)
-            threads.start_soon(self._run)
+            self._threads.start_soon(self._run)
             try:
                 with trio.move_on_after(START_PATIENCE):
                     with trio.move_on_after(MAPS_CHANGED) as soon:
@@ -216,16 +216,12 @@ class Session:
 
     # --- neonize's threads: nothing below may raise, or touch Trio but by ringing
 
-    def _report(self, report: Report) -> None:
-        self._reports.append(report)
-        self._reported.ring()
-
     def _on_log(self, level: str, part: str, message: str) -> None:
         # its errors are mostly cut connections, which our own lines speak of when they matter
         method = self._log.warning if level == "ERROR" and "Socket" not in part else self._log.info
         method("whatsmeow", part=part, reason=message)
         if any(sign in message for sign in DISK_TROUBLE):
-            self._report(Report(Event.VOLUME_FAILED, "the session store cannot be written"))
+            self.on_report(Report(Event.VOLUME_FAILED, "the session store cannot be written"))
 
     def _on_event(self, code: int, data: bytes) -> None:
         self._busy = True
@@ -234,17 +230,8 @@ class Session:
             if code == ME:
                 self.me = identity(pb.Device.FromString(data))
                 self._alive.ring()
-            elif code == events.MESSAGE:
-                self._on_message(data)
-            elif code == events.UNDECRYPTABLE:
-                self._metrics.received(Received.UNDECRYPTABLE)
-                self._log.warning("a message could not be decrypted; WhatsApp is asked for it again")
-            elif code == events.OFFLINE_SYNC_COMPLETED:
-                self.offline_synced = True
-            elif report := events.report(code, data):
-                if report.event is Event.DISCONNECTED:
-                    self.offline_synced = False
-                self._report(report)
+            else:
+                events.dispatch(self, code, data)
         except Exception:  # noqa: BLE001 - what leaves a callback is printed and lost
             self._log.exception("an event of the library was not understood", code=code)
         finally:
@@ -252,7 +239,25 @@ class Session:
             if self._closing:
                 self._callback_done.ring()
 
-    def _on_message(self, data: bytes) -> None:
+    # what events.dispatch() calls
+
+    def on_report(self, report: Report) -> None:
+        """Something happened to the session: it waits for `next_report()`."""
+        if report.event is Event.DISCONNECTED:
+            self.offline_synced = False
+        self._reports.append(report)
+        self._reported.ring()
+
+    def on_offline_synced(self) -> None:
+        """What waited at WhatsApp has all been sent."""
+        self.offline_synced = True
+
+    def on_undecryptable(self) -> None:
+        """A message came that could not be decrypted."""
+        self._receiver.undecryptable()
+        self._log.warning("a message could not be decrypted; WhatsApp is asked for it again")
+
+    def on_message(self, data: bytes) -> None:
         """Commits a message. WhatsApp believes that we have it, so this does not return before the disk does too."""
         if self.me is None:
             raise AssertionError("a message before the session knows itself")
@@ -261,13 +266,11 @@ class Session:
         try:
             while new is None:
                 try:
-                    new = receive(
-                        self.instance, data, self.me, store=self._store, inbox=self._inbox, metrics=self._metrics
-                    )
+                    new = self._receiver.receive(self.instance, self._store, self.me, data)
                 except JournalError as error:
                     if not failing:
                         failing = True
-                        self._report(Report(Event.VOLUME_FAILED, str(error)))
+                        self.on_report(Report(Event.VOLUME_FAILED, str(error)))
                     time.sleep(JOURNAL_RETRY)
         finally:
             self._in_hand = False
@@ -279,25 +282,20 @@ class Session:
 async def open_session(
     instance: InstanceId,
     store: SessionStore,
+    host: SessionHost,
     *,
-    device_name: str,
-    inbox: Inbox,
     on_message: Callable[[], None],
-    gate: StartGate,
-    threads: trio.Nursery,
-    metrics: Metrics,
     obstacle: Callable[[], str | None],
 ) -> AsyncIterator[Session]:
     """Opens the session of a paired store and closes it at the end, whatever happens. Raises SessionError with what
     `obstacle` says when its turn has come, None for nothing.
 
-    `threads` is a nursery that outlives the instances: the native thread's task lives there. `on_message` is called
-    on a native thread after each new message's commit. Cancelling while it opens or closes is bounded by HASTE.
+    `on_message` is called on a native thread after each new message's commit. Cancelling while it opens or closes is
+    bounded by HASTE.
     """
-    client = QuietClient(store.dsn, f"{instance}/{next(_numbers)}", device_name)
-    session = Session(instance, store, client, inbox, gate, on_message, metrics)
+    session = Session(instance, store, host, on_message)
     try:
-        await session._start(threads, obstacle)
+        await session._start(obstacle)
         yield session
     finally:
         await session._close()

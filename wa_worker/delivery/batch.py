@@ -1,0 +1,186 @@
+"""One batch of queued messages on its way through the ledger to WhatsApp (P1, P2), on a thread of its own.
+
+The ledger admits the batch; then each message is committed as an intent, sent, and its outcome committed together with
+the next intent: one fsync a message. The thread finishes the send it is in and records it, whatever happens to the
+task that waits for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+import structlog
+
+from wa_worker import jid
+from wa_worker.backoff import Backoff
+from wa_worker.edge.wire import Rows
+from wa_worker.errors import JournalError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
+from wa_worker.journal import SendLedger, SendState, Settled
+from wa_worker.messages import Accepted, OutgoingMessage, QueuedMessage
+from wa_worker.models import InstanceId, Jid, MessageId
+
+log = structlog.get_logger(__name__)
+
+MAX_TRIES = 8
+"""Sends begun before a message that keeps failing is given up. With the pauses below: about half an hour."""
+
+LONGEST_PAUSE = 900.0
+"""Seconds to which a message's pause grows with its tries, unless the error's own pause is longer."""
+
+JOURNAL_RETRY = 0.5
+"""Seconds between tries to commit an outcome."""
+
+
+class Sender(Protocol):
+    """What sends: a session. Blocks the calling thread; raises SendError."""
+
+    def send(self, message: OutgoingMessage) -> Accepted: ...
+
+
+@attrs.frozen
+class SendRecord:
+    """Where the outcomes of sends go, and what becomes of an uncertain one. The same for all batches.
+
+    settled(outcome): called on the batch's thread with each outcome once it is on disk.
+    progress(): called there when the proxy has something to hear.
+    """
+
+    ledger: SendLedger
+    resend_uncertain: bool
+    settled: Callable[[Settled], None]
+    progress: Callable[[], None]
+
+
+@attrs.frozen
+class BatchResult:
+    """How many messages a batch began to send, and how many of them WhatsApp accepted."""
+
+    tried: int
+    sent: int
+
+
+@attrs.define
+class SendBatch:
+    """One batch. `run()` is for a thread; `stop` may be set from outside at any time.
+
+    listed_at: when the poll began that listed it, in unix seconds.
+    """
+
+    instance: InstanceId
+    session: Sender
+    record: SendRecord
+    rows: Rows[QueuedMessage]
+    listed_at: float
+    stop: bool = False
+
+    def run(self) -> BatchResult:
+        """Sends what is due. Raises JournalError; then the send under way, if any, is uncertain at the next start."""
+        settled = self._unfit()
+        chats: dict[MessageId, Jid | None] = {outcome.message_id: None for outcome in settled}
+        messages: dict[MessageId, QueuedMessage] = {}
+        for message in self.rows.good:
+            messages[message.id] = message
+            try:
+                chats[message.id] = jid.destination(message.to)
+            except ValueError as error:
+                chats[message.id] = None
+                settled.append(Settled(message.id, SendState.FAILED, error=f"bad destination: {error}"))
+        admission = self.record.ledger.admit(self.instance, chats, listed_at=self.listed_at)
+        due = set(admission.due)
+        hopeless = [outcome for outcome in settled if outcome.message_id in due]
+        for outcome in hopeless:
+            log.warning("a message cannot be sent", instance=self.instance, reason=outcome.error)
+        if hopeless:
+            self._commit(hopeless, None)
+        if admission.relisted:
+            self.record.progress()
+        sendable = [
+            (messages[id], chat, admission.attempts[id])
+            for id in admission.due  # noqa: A001 - that is what it is
+            if (chat := chats[id]) is not None
+        ]
+        return self._send_all(sendable)
+
+    def _unfit(self) -> list[Settled]:
+        """The rows that are no messages and can be marked as failed."""
+        ids = {message.id for message in self.rows.good}
+        unfit: list[Settled] = []
+        for bad in self.rows.bad:
+            log.warning("a queued row is not a message", instance=self.instance, reason=bad.reason)
+            if bad.id is not None and bad.id not in ids:
+                unfit.append(Settled(bad.id, SendState.FAILED, error=f"not a message: {bad.reason}"))
+        return unfit
+
+    def _send_all(self, due: list[tuple[QueuedMessage, Jid, int]]) -> BatchResult:
+        outcomes: list[Settled] = []
+        blocked: set[Jid] = set()
+        tried = sent = 0
+        for message, chat, tries in due:
+            if self.stop:
+                break
+            if chat in blocked:
+                continue
+            self._commit(outcomes, message.id)
+            tried += 1
+            try:
+                outcome = self._send_one(message, chat, tries)
+            except SessionNotOpen:
+                self._commit([], message.id, undo=True)
+                return BatchResult(tried, sent)
+            sent += outcome.state is SendState.SENT
+            if outcome.state is SendState.WAITING:
+                blocked.add(chat)
+            outcomes = [outcome]
+        if outcomes:
+            self._commit(outcomes, None)
+        return BatchResult(tried, sent)
+
+    def _commit(self, outcomes: list[Settled], intent: MessageId | None, *, undo: bool = False) -> None:
+        """Commits. What has been decided is kept until the disk takes it, however long that is; an intent is not."""
+        while True:
+            try:
+                self.record.ledger.step(self.instance, outcomes, intent, undo=undo)
+            except JournalError as error:
+                if not outcomes and not undo:
+                    raise
+                log.error("the journal cannot commit, trying again", instance=self.instance, reason=str(error))
+                time.sleep(JOURNAL_RETRY)
+            else:
+                break
+        for outcome in outcomes:
+            self.record.settled(outcome)
+        if outcomes:
+            self.record.progress()
+
+    def _send_one(self, message: QueuedMessage, chat: Jid, tries: int) -> Settled:
+        """Sends a message for the (`tries` + 1)th time. Raises SessionNotOpen; any other error is an outcome."""
+        try:
+            accepted = self.session.send(OutgoingMessage(chat, message.content))
+        except SessionNotOpen:
+            raise
+        except SendRefused as error:
+            log.warning("WhatsApp refuses a message", instance=self.instance, reason=str(error))
+            return Settled(message.id, SendState.FAILED, error=str(error))
+        except SendDelayed as error:
+            return self._delayed(message.id, error, tries)
+        except Exception as error:
+            if not isinstance(error, SendUncertain):
+                log.exception("a send failed in a way nobody expected", instance=self.instance)
+            again = self.record.resend_uncertain and tries + 1 < MAX_TRIES
+            state = SendState.WAITING if again else SendState.UNCERTAIN
+            log.warning(
+                "a message may or may not have left", instance=self.instance, reason=str(error), then=state.value
+            )
+            return Settled(message.id, state, error=str(error), doubt=True)
+        return Settled(message.id, SendState.SENT, accepted.wa_id)
+
+    def _delayed(self, message_id: MessageId, error: SendDelayed, tries: int) -> Settled:
+        if tries + 1 >= MAX_TRIES:
+            log.warning("a message is given up", instance=self.instance, reason=str(error), tries=tries + 1)
+            return Settled(message_id, SendState.FAILED, error=f"given up after {tries + 1} tries: {error}")
+        log.warning("a message waits for another try", instance=self.instance, reason=str(error))
+        pause = Backoff(error.pause, max(error.pause, LONGEST_PAUSE)).delay(tries)
+        return Settled(message_id, SendState.WAITING, error=str(error), pause=pause)

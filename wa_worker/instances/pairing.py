@@ -1,0 +1,67 @@
+"""One round of pairing: QR codes until one is scanned, they run out, or WhatsApp says no."""
+
+from __future__ import annotations
+
+import math
+
+import structlog
+import trio
+
+from wa_worker.edge.qr import png_data_url
+from wa_worker.instances.services import Services
+from wa_worker.instances.state import InstanceState
+from wa_worker.states import CONDITIONS, Event, Move, State
+from wa_worker.whatsapp.pairing import EarlyMessage, Paired, PairingEnded, QrCode
+from wa_worker.whatsapp.store import SessionStore
+
+log = structlog.get_logger(__name__)
+
+SHORTEST_ROUND = 15.0
+"""Seconds: a code is shown for 20 at the least. A pairing that ends sooner did not end for want of a scan, and the next
+one is tried after a pause."""
+
+
+async def run_pairing(services: Services, state: InstanceState, store: SessionStore) -> Move | None:
+    """Shows QR codes. Returns the move that ended the round, None once a code was scanned: look at the store then.
+
+    Cancelled: the codes are taken away.
+    """
+    if problem := await services.volume.problem() or await services.whatsapp.probe.problem():
+        return state.apply(Event.OPEN_FAILED, problem)
+    shown_at = math.inf
+    async with services.whatsapp.pairing.pair(state.instance, store, services.settings.device_name) as events:
+        while True:
+            with trio.move_on_after(CONDITIONS[State.PAIRING].deadline or 0) as waiting:
+                event = await events.receive()
+            if waiting.cancelled_caught:
+                return state.apply(Event.DEADLINE)
+            match event:
+                case QrCode(code):
+                    picture = await trio.to_thread.run_sync(png_data_url, code)
+                    state.apply(Event.QR, qr_code=picture)
+                    shown_at = min(shown_at, trio.current_time())
+                case EarlyMessage(data, me):
+                    await services.whatsapp.record(state.instance, data, me)
+                case Paired():
+                    log.info("paired", instance=state.instance)
+                    return None
+                case PairingEnded() as ended:
+                    return await _ended(ended, trio.current_time() - shown_at, state, store)
+
+
+async def _ended(ended: PairingEnded, shown: float, state: InstanceState, store: SessionStore) -> Move:
+    """Judges the end of the codes. `shown`: seconds since the first of them, negative if there was none."""
+    if ended.outdated:
+        return state.apply(Event.OUTDATED, ended.reason)
+    if shown < SHORTEST_ROUND:
+        if ended.no_store:
+            await archive(store, state)
+        return state.apply(Event.OPEN_FAILED, ended.reason)
+    state.reset_pauses()
+    return state.apply(Event.PAIRING_ENDED, ended.reason)
+
+
+async def archive(store: SessionStore, state: InstanceState) -> None:
+    """Sets the session store aside, so that the instance pairs anew."""
+    archived = await trio.to_thread.run_sync(store.archive)
+    log.info("session store archived", instance=state.instance, to=archived.name if archived else None)

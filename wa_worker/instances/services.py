@@ -1,0 +1,32 @@
+"""What all instances share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from wa_worker.config import Settings
+from wa_worker.delivery.sending import MessageSender
+from wa_worker.edge.client import EdgeClient
+from wa_worker.instances.registry import Registry
+from wa_worker.journal import Holds
+from wa_worker.metrics import Metrics
+from wa_worker.volume import VolumeGuard
+
+if TYPE_CHECKING:
+    from wa_worker.whatsapp.bridge import WhatsApp
+
+
+@attrs.frozen
+class Services:
+    """One of each per process. They outlive the instances."""
+
+    settings: Settings
+    edge: EdgeClient
+    holds: Holds
+    registry: Registry
+    metrics: Metrics
+    sender: MessageSender
+    volume: VolumeGuard
+    whatsapp: WhatsApp

@@ -1,0 +1,79 @@
+"""One session of a paired instance, from its opening to its end, with the polls for messages to send."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+import trio
+
+from wa_worker.delivery.poll_timer import PollTimer
+from wa_worker.errors import SessionError
+from wa_worker.instances.services import Services
+from wa_worker.instances.state import InstanceState
+from wa_worker.states import CONDITIONS, Action, Event, Move, Report, State
+from wa_worker.volume import VolumeGuard
+
+if TYPE_CHECKING:
+    from wa_worker.whatsapp.session import Session
+
+OFFLINE_PATIENCE = 60.0
+"""Seconds of silence after CONNECTED without the end of the offline sync, after which a session counts as deaf."""
+
+
+async def run_session(services: Services, state: InstanceState) -> tuple[Move, Report]:
+    """Opens the session and sends what is queued until it ends. Returns the last move and what led to it.
+
+    Cancelled: closes the session, within bounds (whatsapp/session.py).
+    """
+    whatsapp = services.whatsapp
+    timer = PollTimer(services.settings.message_poll, services.settings.message_poll_max)
+    try:
+        if problem := await services.volume.problem() or await whatsapp.obstacle(state.instance):
+            raise SessionError(problem)  # noqa: TRY301 - like what the start gate may say
+        async with whatsapp.open_session(state.instance, timer.activity) as session, trio.open_nursery() as nursery:
+            services.metrics.session_opened()
+            state.started()
+            nursery.start_soon(services.sender.run, state.instance, session, timer, state.wait_connected)
+            nursery.start_soon(_watch_volume, services.volume, session)
+            move, report = await _follow_reports(services, state, session)
+            nursery.cancel_scope.cancel()
+    except SessionError as error:
+        report = Report(Event.OPEN_FAILED, str(error))
+        move = state.apply(report.event, report.detail)
+    return move, report
+
+
+async def _follow_reports(services: Services, state: InstanceState, session: Session) -> tuple[Move, Report]:
+    """Applies what the session reports until the session is to be closed."""
+    while True:
+        report = await _next_report(state, session)
+        if state.current is State.OPENING and report.event in (Event.OPEN_FAILED, Event.DEADLINE):
+            services.whatsapp.breaker.record_failure(state.instance)
+        move = state.apply(report.event, report.detail)
+        if move.to is State.CONNECTED:
+            services.whatsapp.breaker.record_success()
+        if move.action is not Action.STAY:
+            return move, report
+
+
+async def _next_report(state: InstanceState, session: Session) -> Report:
+    """The next report of the session; DEADLINE or DEAF when nothing comes in time."""
+    while True:
+        deadline = CONDITIONS[state.current].deadline
+        until = state.entered + deadline if deadline is not None else math.inf
+        if watched := state.current is State.CONNECTED and not session.offline_synced:
+            silence = time.monotonic() - session.last_heard
+            until = trio.current_time() + max(OFFLINE_PATIENCE - silence, 0.1)
+        with trio.move_on_at(until):
+            return await session.next_report()
+        if not watched:
+            return Report(Event.DEADLINE)
+        if not session.offline_synced and time.monotonic() - session.last_heard >= OFFLINE_PATIENCE:
+            return Report(Event.DEAF, "connected, but what waited at WhatsApp never came")
+
+
+async def _watch_volume(volume: VolumeGuard, session: Session) -> None:
+    await volume.wait_full()
+    session.give_up(Report(Event.VOLUME_FAILED, "the volume is full"))
