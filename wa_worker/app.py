@@ -62,7 +62,7 @@ async def main(settings: Settings, environ: Mapping[str, str], pairing_command: 
         log.info("health answers", port=listener.getsockname()[1])
         async with trio.open_nursery() as services:
             # before other imports slow it down
-            await services.start(run_health, registry, readiness, metrics, listener)
+            await services.start(run_health, registry, readiness, metrics, listener, settings.admin_token)
             services.start_soon(watch_lag, metrics)
             with trio.CancelScope() as work:
                 services.start_soon(_stop_on_signal, signals, work, readiness)

@@ -129,6 +129,9 @@ class Settings:
         "a message that may have left when the worker died: resend it, or hold it for a person",
         default=OnUncertain.RESEND,
     )
+    admin_token: Secret | None = _setting(
+        "ADMIN_TOKEN", _secret, "bearer token of GET /instances on the health port", default=None
+    )
     log_level: str = _setting(
         "LOG_LEVEL",
         lambda v: str(_choice(_LogLevel)(v).value),

@@ -29,22 +29,19 @@ class EdgeError(Exception):
     status: int | None = None
     retry_after: float | None = None
     """Seconds the proxy asked us to wait (`Retry-After`), already bounded."""
+    is_outage: bool = True
+    """Whether it speaks of the proxy as a whole, not of this one call."""
 
     def __str__(self) -> str:
         return f"{self.endpoint}: {self.detail}"
 
-    @property
-    def is_outage(self) -> bool:
-        """Whether it speaks of the proxy as a whole, not of this one call."""
-        return self.status is None or self.status in (401, 403, 408, 429) or self.status >= 500
-
 
 class EdgeUnavailable(EdgeError):
-    """No answer, or one that can change by itself (401, 403, 404, 408, 409, 429, 5xx). Do: try again later."""
+    """No answer, or one that can change by itself (edge/answers.py says which). Do: try again later."""
 
 
 class EdgeRejected(EdgeError):
-    """The proxy understood the call and refuses it (any other 4xx). Do: a few tries at most, then set it aside."""
+    """The proxy understood the call and refuses it. Do: a few tries at most, then set it aside."""
 
 
 class SendError(Exception):

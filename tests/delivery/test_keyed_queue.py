@@ -167,7 +167,7 @@ async def test_rows_that_never_succeed_do_not_hold_up_one_that_would(
         if trio.current_time() < up_at:
             raise EdgeUnavailable("inbound", "answered 503", 503)
         if key != good:
-            raise EdgeUnavailable("inbound", f"answered {hopeless.later}", hopeless.later)
+            raise EdgeUnavailable("inbound", f"answered {hopeless.later}", is_outage=hopeless.later >= 500)
         rows.discard(good)
         done.set()
 

@@ -9,7 +9,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_worker.delivery.poll_timer import PollTimer, poll_interval
+from wa_worker.delivery.poll_timer import Activity, PollTimer, poll_interval
 
 SECONDS = st.floats(0, 1e6)
 
@@ -31,13 +31,12 @@ def test_off_by_default(idle: float) -> None:
     assert poll_interval(idle, 2.0, 0.0) == 2.0
 
 
-async def test_a_message_from_another_thread_cuts_a_long_wait_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    pace = PollTimer(0.02, 100.0)
-    monkeypatch.setattr(pace, "_active_at", time.monotonic() - 1000)
+async def test_a_message_from_another_thread_cuts_a_long_wait_short() -> None:
+    timer = PollTimer(0.02, 100.0, Activity(last_in=time.time() - 1000))
     polled = trio.Event()
 
     async def poll() -> None:
-        await pace.wait()
+        await timer.wait()
         polled.set()
 
     with trio.fail_after(5):
@@ -45,16 +44,16 @@ async def test_a_message_from_another_thread_cuts_a_long_wait_short(monkeypatch:
             nursery.start_soon(poll)
             await trio.sleep(0.1)
             assert not polled.is_set(), "it was going to wait for a hundred seconds"
-            await trio.to_thread.run_sync(pace.activity)
-        await pace.wait()  # and the next one is soon
+            await trio.to_thread.run_sync(timer.received)
+        await timer.wait()  # and the next one is soon
 
 
 async def test_messages_do_not_make_it_poll_more_often_than_the_shortest(autojump_clock: trio.abc.Clock) -> None:
-    pace = PollTimer(2.0, 0.0)
+    timer = PollTimer(2.0, 0.0)
     started = trio.current_time()
     for _ in range(10):
-        pace.activity()
-        await pace.wait()
+        timer.sent()
+        await timer.wait()
     assert 16 <= trio.current_time() - started <= 24
 
 

@@ -15,7 +15,7 @@ from wa_worker.config import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-ROW = re.compile(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`|(required|obrigatória)) \|", re.MULTILINE)
+ROW = re.compile(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`|(required|obrigatória|not set|não definido)) \|", re.MULTILINE)
 
 
 def _table(page: str) -> dict[str, str | None]:
@@ -30,7 +30,7 @@ def _settings() -> dict[str, str | None]:
 def _as_text(field: attrs.Attribute[object]) -> str | None:
     """The default as one would write it in the environment."""
     value = field.default
-    if value is attrs.NOTHING:
+    if value is attrs.NOTHING or value is None:
         return None
     if isinstance(value, enum.Enum):
         return str(value.value)

@@ -11,7 +11,8 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_worker.edge.client import open_edge_client, quotable
+from wa_worker.edge.answers import quotable
+from wa_worker.edge.client import open_edge_client
 from wa_worker.errors import EdgeUnavailable
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId, Secret

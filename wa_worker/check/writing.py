@@ -14,7 +14,7 @@ from wa_worker.check.clock import Clock
 from wa_worker.check.proxy import REFUSED, refused
 from wa_worker.check.result import Result, fail, not_checked, ok, warn
 from wa_worker.edge import wire
-from wa_worker.edge.client import NO_SUCH_CALL
+from wa_worker.edge.answers import NO_SUCH_CALL
 from wa_worker.models import InstanceId, MessageId, ProxyStatus, Secret, Status, WaMessageId
 
 NAMES = ("update-status", "mark-sent", "mark-failed")

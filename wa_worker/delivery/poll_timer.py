@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import attrs
 import trio
 
 from wa_worker.backoff import jittered
@@ -24,28 +25,55 @@ def poll_interval(idle: float, shortest: float, longest: float) -> float:
     return max(shortest, min(idle * PATIENCE, longest))
 
 
-class PollTimer:
-    """When one instance polls next. Made on the Trio thread; `activity()` may come from any."""
+@attrs.define
+class Activity:
+    """When an instance last received and last sent a message, in unix seconds; None: not since the start."""
 
-    def __init__(self, shortest: float, longest: float) -> None:
+    last_in: float | None = None
+    last_out: float | None = None
+
+    def idle(self) -> float:
+        """Seconds since the last message, 0 if there was none."""
+        latest = max(self.last_in or 0.0, self.last_out or 0.0)
+        return max(time.time() - latest, 0.0) if latest else 0.0
+
+
+class PollTimer:
+    """Says when one instance polls next. Made on the Trio thread; `received()` and `sent()` may come from any.
+
+    shortest, longest: seconds between polls while something happens, and while nothing does.
+    """
+
+    def __init__(self, shortest: float, longest: float, activity: Activity | None = None) -> None:
         self._shortest = shortest
         self._longest = longest
-        self._active_at = time.monotonic()
+        self._activity = activity or Activity()
+        self._active_at = time.monotonic() - self._activity.idle()
         self._slow = False
         self._bell = Wakeup()
 
-    def activity(self) -> None:
-        """A message went out or came in: the next poll comes soon, and those after it."""
+    def received(self) -> None:
+        """A message came in."""
+        self._activity.last_in = time.time()
+        self.wake()
+
+    def sent(self) -> None:
+        """A message went out."""
+        self._activity.last_out = time.time()
+        self.wake()
+
+    def wake(self) -> None:
+        """Something was tried or came in: the next poll comes soon, and those after it."""
         self._active_at = time.monotonic()
         if self._slow:
             self._bell.ring()
 
     async def first(self) -> None:
-        """Half an interval, more or less: instances that start together spread their polls."""
+        """Waits for half an interval, more or less: instances that start together spread their polls."""
         await self._sleep(jittered(self._shortest / 2, 1.0))
 
     async def wait(self) -> None:
-        """Until it is time to poll."""
+        """Waits until it is time to poll."""
         self._bell.arm()
         self._slow = self._longest > self._shortest  # before the clock is read, so that no ring is lost
         interval = poll_interval(time.monotonic() - self._active_at, self._shortest, self._longest)

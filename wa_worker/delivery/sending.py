@@ -78,8 +78,9 @@ class MessageSender:
             failures = POLL_RETRY.delays()
             result = await self._send(instance, session, rows, listed_at)
             if result.tried:
-                timer.activity()
+                timer.wake()
             if result.sent:
+                timer.sent()
                 with trio.move_on_after(MARKS_GRACE):
                     await self._marks.settled(
                         instance, listed_at

@@ -11,9 +11,7 @@ import json
 import math
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from time import time
 from typing import Any, TypeVar
 
 import httpx
@@ -21,6 +19,7 @@ import structlog
 import trio
 
 from wa_worker.edge import wire
+from wa_worker.edge.answers import NO_SUCH_CALL, error_of, quotable
 from wa_worker.edge.transport import open_transport
 from wa_worker.errors import EdgeError, EdgeRejected, EdgeUnavailable
 from wa_worker.messages import InboundMessage, QueuedMessage
@@ -36,18 +35,6 @@ CALL_DEADLINE = 30.0
 
 MAX_ANSWER = 32 * 1024 * 1024
 """Bytes of an answer that are read: 10,000 messages of 3 KB. More is not a queue, it is a mistake."""
-
-MAX_RETRY_AFTER = 60.0
-"""Seconds; a longer `Retry-After` is cut to this, since recovery should be quick."""
-
-CHANGES_BY_ITSELF = frozenset({401, 403, 404, 408, 409, 425, 429})
-"""Client errors that are about the moment, not about the call: a redeploy, a rotated secret, a rate limit."""
-
-NO_SUCH_CALL = frozenset({404, 405, 501})
-"""How a proxy without `/mark-failed` answers it."""
-
-QUOTE = 8
-"""Characters in a row that make an answer a quote of the request."""
 
 NO_CALL_MEMORY = 600.0
 """Seconds to remember that it has none."""
@@ -100,8 +87,8 @@ class EdgeClient:
             return False
         try:
             await self._post("mark-failed", wire.failed_body(message_id, error))
-        except (EdgeUnavailable, EdgeRejected) as no:
-            if no.status not in NO_SUCH_CALL:
+        except (EdgeUnavailable, EdgeRejected) as error:
+            if error.status not in NO_SUCH_CALL:
                 raise
             self._no_mark_failed_until = trio.current_time() + NO_CALL_MEMORY
             log.info("the proxy has no /mark-failed", remembered_seconds=NO_CALL_MEMORY)
@@ -113,8 +100,8 @@ class EdgeClient:
         try:
             private = (message.body, message.push_name)
             await self._post("inbound", wire.inbound_body(instance, message), private=private)
-        except EdgeUnavailable as no:
-            if no.status != HTTPStatus.CONFLICT:
+        except EdgeUnavailable as error:
+            if error.status != HTTPStatus.CONFLICT:
                 raise
 
     async def _poll(self, endpoint: str, query: str, structure: Callable[[object], T]) -> T:
@@ -178,7 +165,7 @@ class EdgeClient:
             self._metrics.edge_request(endpoint, result, trio.current_time() - started)
         if response.is_success:
             return body
-        raise _no(endpoint, response, quotable(body, private), private)
+        raise error_of(endpoint, response, quotable(body, private), private)
 
     def forget(self, instance: InstanceId) -> None:
         """An instance has ended: drops what was kept for its polls."""
@@ -202,46 +189,6 @@ async def _bounded(response: httpx.Response, endpoint: str) -> bytes:
         if size > MAX_ANSWER:
             raise EdgeUnavailable(endpoint, f"the answer is larger than {MAX_ANSWER // 2**20} MiB")
     return b"".join(chunks)
-
-
-def quotable(answer: bytes, private: Iterable[str | None]) -> str:
-    """The start of what an error says for the log, or that it is not shown because it quotes what is private (P8).
-
-    A quote may be cut or escaped: a few characters in a row that occur in both are enough.
-    """
-    said = " ".join(answer[:200].decode("utf-8", "replace").split())
-    pieces = {said[start : start + QUOTE] for start in range(max(len(said) - QUOTE, 0) + 1)}
-    for secret in filter(None, private):
-        flat = " ".join(secret.split())
-        if (flat and flat in said) or any(len(piece) == QUOTE and piece in flat for piece in pieces):
-            return "it quotes the request"
-    return said
-
-
-def _no(
-    endpoint: str, response: httpx.Response, said: str, private: Iterable[str | None]
-) -> EdgeUnavailable | EdgeRejected:
-    status = response.status_code
-    detail = f"answered {status}" + (f" ({said})" if said else "")
-    if response.is_redirect:
-        where = quotable(response.headers.get("location", "?").encode(errors="replace"), private)
-        return EdgeUnavailable(endpoint, f"answered {status} to {where}: set EDGE_BASE_URL to where it leads", status)
-    if status == HTTPStatus.UNAUTHORIZED:
-        detail += ": does WORKER_SECRET match the proxy's?"
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status < HTTPStatus.BAD_REQUEST or status in CHANGES_BY_ITSELF:
-        return EdgeUnavailable(endpoint, detail, status, _retry_after(response.headers.get("retry-after")))
-    return EdgeRejected(endpoint, detail, status)
-
-
-def _retry_after(header: str | None) -> float | None:
-    """Seconds from a `Retry-After` (RFC 9110: seconds or an HTTP date), within [0, MAX_RETRY_AFTER]."""
-    if header is None:
-        return None
-    try:
-        seconds = float(header) if header.strip().isdigit() else parsedate_to_datetime(header).timestamp() - time()
-    except (ValueError, OverflowError):  # the latter from a year or zone of absurd size
-        return None
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
 @asynccontextmanager

@@ -9,16 +9,19 @@ from types import MappingProxyType
 
 import attrs
 
-from wa_worker.models import InstanceId
+from wa_worker.delivery.poll_timer import Activity
+from wa_worker.models import InstanceId, Jid
 from wa_worker.states import CONDITIONS, Event, Health, State
 
 
 @attrs.frozen
 class InstanceSnapshot:
-    """An instance at a moment. Times in unix seconds.
+    """The state of an instance at a moment. Times in unix seconds.
 
-    because: the event that led to this state; detail: what the log says of it.
+    because: the event that led to this state. An instance that pairs since its phone logged it out keeps that event.
+    detail: what the log says of it.
     since: when this state began; until: when it ends by itself, if that is known.
+    account: its own phone number JID, once it was connected.
     """
 
     state: State
@@ -26,28 +29,45 @@ class InstanceSnapshot:
     since: float
     detail: str = ""
     until: float | None = None
+    account: Jid | None = attrs.field(default=None, repr=False)
 
 
 class Registry:
-    """The snapshots of all instances that run. Trio thread only."""
+    """What all instances that run are doing. Trio thread only, but for what is said of Activity."""
 
     def __init__(self) -> None:
         self._instances: dict[InstanceId, InstanceSnapshot] = {}
+        self._activities: dict[InstanceId, Activity] = {}
 
     def set(self, instance: InstanceId, state: State, *, because: Event, detail: str = "") -> None:
-        """Notes what an instance does now. `since` is kept while the state stays."""
+        """Notes an event, and the state it left the instance in. While the state stays, so does why it began."""
         known = self._instances.get(instance)
-        since = known.since if known is not None and known.state is state else time.time()
-        self._instances[instance] = InstanceSnapshot(state, because, since, detail)
+        account = known.account if known is not None and because is not Event.LOGGED_OUT else None
+        if known is not None and known.state is state:
+            self._instances[instance] = attrs.evolve(known, detail=detail or known.detail, account=account)
+            return
+        if state is State.PAIRING and known is not None and known.because is Event.LOGGED_OUT:
+            because = known.because
+        self._instances[instance] = InstanceSnapshot(state, because, time.time(), detail, account=account)
 
     def set_until(self, instance: InstanceId, until: float) -> None:
         """Notes when the current state ends by itself (unix seconds)."""
         if known := self._instances.get(instance):
             self._instances[instance] = attrs.evolve(known, until=until)
 
+    def set_account(self, instance: InstanceId, account: Jid) -> None:
+        """Notes whose session it is."""
+        if known := self._instances.get(instance):
+            self._instances[instance] = attrs.evolve(known, account=account)
+
+    def activity(self, instance: InstanceId) -> Activity:
+        """Where to note when an instance received and sent."""
+        return self._activities.setdefault(instance, Activity())
+
     def remove(self, instance: InstanceId) -> None:
-        """Forgets an instance that has ended."""
+        """Forgets what an instance that has ended was doing."""
         self._instances.pop(instance, None)
+        self._activities.pop(instance, None)
 
     def all(self) -> Mapping[InstanceId, InstanceSnapshot]:
         """Shows every instance; the view changes with them."""

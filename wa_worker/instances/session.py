@@ -28,11 +28,12 @@ async def run_session(services: Services, state: InstanceState) -> tuple[Move, R
     Cancelled: closes the session, within bounds (whatsapp/session.py).
     """
     whatsapp = services.whatsapp
-    timer = PollTimer(services.settings.message_poll, services.settings.message_poll_max)
+    activity = services.registry.activity(state.instance)
+    timer = PollTimer(services.settings.message_poll, services.settings.message_poll_max, activity)
     try:
         if problem := await services.volume.problem() or await whatsapp.obstacle(state.instance):
             raise SessionError(problem)  # noqa: TRY301 - like what the start gate may say
-        async with whatsapp.open_session(state.instance, timer.activity) as session, trio.open_nursery() as nursery:
+        async with whatsapp.open_session(state.instance, timer.received) as session, trio.open_nursery() as nursery:
             services.metrics.session_opened()
             state.started()
             nursery.start_soon(services.sender.run, state.instance, session, timer, state.wait_connected)
@@ -54,6 +55,8 @@ async def _follow_reports(services: Services, state: InstanceState, session: Ses
         move = state.apply(report.event, report.detail)
         if move.to is State.CONNECTED:
             services.whatsapp.breaker.record_success()
+            if session.me is not None:
+                services.registry.set_account(state.instance, session.me.jid)
         if move.action is not Action.STAY:
             return move, report
 

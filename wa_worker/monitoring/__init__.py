@@ -3,5 +3,6 @@
 readiness.py    whether it does its work now, and why not
 loop_lag.py     how late the event loop wakes a task
 http_server.py  HTTP/1.1 on one connection, on hypercorn's parts
-health.py       `/health`, `/ready` and `/metrics`
+instances.py    `/instances`: what each instance is doing
+health.py       `/health`, `/ready`, `/metrics` and `/instances`, on one port
 """

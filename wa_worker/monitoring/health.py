@@ -1,4 +1,5 @@
-"""What the outside may ask the worker: `/health`, `/ready` and `/metrics`, a quart-trio app in the same Trio run.
+"""What the outside may ask the worker: `/health`, `/ready`, `/metrics` and `/instances`, a quart-trio app in the same
+Trio run.
 
 Its port is taken before anything else starts, so that a busy one is the first thing one hears of.
 """
@@ -13,6 +14,8 @@ import trio
 from wa_worker.errors import StartupError
 from wa_worker.instances.registry import Registry
 from wa_worker.metrics import CONTENT_TYPE, Metrics
+from wa_worker.models import Secret
+from wa_worker.monitoring.instances import describe, is_allowed
 from wa_worker.monitoring.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -47,18 +50,22 @@ async def run_health(
     readiness: Readiness,
     metrics: Metrics,
     listener: socket.socket,
+    admin_token: Secret | None = None,
     *,
     task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serves on `listener` until cancelled; open requests are cut then. Has started when it answers."""
-    server = await trio.to_thread.run_sync(_server, registry, readiness, metrics)
+    """Serves on `listener` until cancelled; open requests are cut then. Has started when it answers.
+
+    `admin_token`: who carries it may ask for `/instances`. None: there is no such page.
+    """
+    server = await trio.to_thread.run_sync(_server, registry, readiness, metrics, admin_token)
     listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(listener))]
     await trio.serve_listeners(server.serve_connection, listeners, task_status=task_status)
 
 
-def _server(registry: Registry, readiness: Readiness, metrics: Metrics) -> HttpServer:
+def _server(registry: Registry, readiness: Readiness, metrics: Metrics, admin_token: Secret | None) -> HttpServer:
     """Imports the web stack: half of our import time, so on a thread and not before the program has begun."""
-    from quart import Response
+    from quart import Response, abort, request
     from quart_trio import QuartTrio
 
     from wa_worker.monitoring.http_server import HttpServer
@@ -78,7 +85,15 @@ def _server(registry: Registry, readiness: Readiness, metrics: Metrics) -> HttpS
         text = await trio.to_thread.run_sync(metrics.exposition, snapshot)
         return Response(text, content_type=CONTENT_TYPE)
 
+    async def instances() -> dict[str, object]:
+        if admin_token is None:
+            abort(404)
+        if not is_allowed(request.headers.get("Authorization"), admin_token):
+            abort(Response("", 401, {"WWW-Authenticate": "Bearer"}))
+        return describe(registry, await readiness.backlogs())
+
     app.add_url_rule("/", view_func=health)
+    app.add_url_rule("/instances", view_func=instances)
     app.add_url_rule("/health", view_func=health)
     app.add_url_rule("/ready", view_func=ready)
     app.add_url_rule("/metrics", view_func=scrape)

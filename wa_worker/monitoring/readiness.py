@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -19,7 +20,9 @@ from wa_worker.errors import JournalError
 from wa_worker.instances.registry import Registry
 from wa_worker.journal import Journal
 from wa_worker.journal.backlog import Backlog, read_backlog
+from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
 from wa_worker.metrics import Snapshot
+from wa_worker.models import InstanceId
 from wa_worker.volume import VolumeGuard
 
 POLLS_MISSED = 5
@@ -120,6 +123,15 @@ class Readiness:
             poll_ages={name: now - at for name, at in self._edge.polled.items()} if self._edge else {},
             threads=_threads(),
         )
+
+    async def backlogs(self) -> Mapping[InstanceId, InstanceBacklog]:
+        """How much waits for each instance; nothing while the journal is not open or cannot be read."""
+        if self._journal is None:
+            return {}
+        try:
+            return await trio.to_thread.run_sync(read_instance_backlogs, self._journal.database.path)
+        except JournalError:
+            return {}  # `/ready` says why
 
     def _facts(self, backlog: Backlog | None, trouble: str | None) -> Facts:
         polled = self._edge.polled.get("disconnected-instances") if self._edge else None

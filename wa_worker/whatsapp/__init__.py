@@ -15,6 +15,7 @@ outgoing.py       a message to send as protobuf
 send_errors.py    what the library's error texts mean for a send
 store.py          an instance's folder: paths, is it paired, archive
 receiving.py      a received message, from its bytes to the journal
+native_session.py a session's native thread: how it starts and is taken down
 session.py        the bridge between a session's threads and Trio
 pairing.py        pairing, the parent's side
 pairing_host.py   pairing, the child process

@@ -1,17 +1,12 @@
 """A paired instance's session: the bridge between neonize's threads and Trio.
 
-Owns the native session, the thread that blocks in it, and the order in which it is taken down. Thread to Trio goes
-one way: commit to the journal (messages) or append to a small deque (reports), then ring. Trio to native goes
-through the start gate.
-
-How it stops: disconnect, so that nothing new comes; let what is in neonize's channel drain through the callback;
-stop; wait for the thread. When the library does not let go in time (it may sit in a dial), the thread is abandoned.
+Thread to Trio goes one way: commit to the journal (messages) or append to a small deque (reports), then ring. Trio to
+native goes through the start gate. The native thread, its start and its end are native_session.py's.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -23,7 +18,7 @@ import trio
 from neonize.exc import NeonizeError
 from neonize.proto import Neonize_pb2 as pb
 
-from wa_worker.errors import JournalError, SessionError, SessionNotOpen
+from wa_worker.errors import JournalError, SessionNotOpen
 from wa_worker.messages import Accepted, OutgoingMessage
 from wa_worker.models import InstanceId, WaMessageId
 from wa_worker.states import Event, Report
@@ -32,27 +27,12 @@ from wa_worker.whatsapp import events, outgoing
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.identity import Identity, identity
+from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.receiving import Receiver
 from wa_worker.whatsapp.send_errors import NOT_CONNECTED_PAUSE, send_error
 from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)
-
-START_PATIENCE = 25.0
-"""Seconds a start may hold the gate: whatsmeow's handshake gives up after 20."""
-
-MAPS_CHANGED = 2.0
-"""Seconds after which a start without a sign of life waits for the network, and has long changed the native maps
-(`Neonize()` in neonize's main.go): sends of other sessions need not wait for it."""
-
-CLOSE_PATIENCE = 40.0
-"""Seconds for a close that nobody hurries: a dial under way holds the library's lock for up to 30."""
-
-HASTE = 3.0
-"""Seconds for a close when the worker stops: with a send before it and the farewell after it, less than LAST_RESORT."""
-
-DRAINED = 0.02
-"""Seconds without a callback after which neonize's channel is empty: it hands over at once what is in it."""
 
 JOURNAL_RETRY = 0.5
 """Seconds between tries to commit a message that WhatsApp has already been told we have."""
@@ -85,25 +65,20 @@ class Session:
         self.offline_synced = False
         """Whether WhatsApp has said that what waited for us is all sent; a session that never hears it is deaf."""
         self.last_heard = time.monotonic()
+        client = QuietClient(store.dsn, f"{instance}/{next(_numbers)}", host.device_name)
+        self._native = NativeSession(instance, client, host.gate, host.threads)
         self._store = store
-        self._client = QuietClient(store.dsn, f"{instance}/{next(_numbers)}", host.device_name)
         self._receiver = host.receiver
         self._gate = host.gate
-        self._threads = host.threads
         self._on_new_message = on_new_message
         self._log = log.bind(instance=instance)
         self._reports: deque[Report] = deque(maxlen=64)  # they come one at a time; 64 at once is a storm
         self._reported = Wakeup()
-        self._alive = Wakeup()
-        self._callback_done = Wakeup()
-        self._busy = False
         self._in_hand = False
         """Whether a message is on its way to the disk."""
-        self._closing = False
-        self._ended = trio.Event()
 
     async def next_report(self) -> Report:
-        """The next lifecycle event, in the order they came. Cancelling loses none."""
+        """Returns the next lifecycle event, in the order they came. Cancelling loses none."""
         while True:
             self._reported.arm()
             if self._reports:
@@ -117,10 +92,10 @@ class Session:
         """
         to, content = outgoing.address(message.to), outgoing.protobuf(message.content)
         self._gate.pass_through()
-        if self._closing or self.me is None:
+        if self._native.closing or self.me is None:
             raise SessionNotOpen("the session is not open", pause=NOT_CONNECTED_PAUSE)
         try:
-            response = self._client.send_message(to, content)
+            response = self._native.client.send_message(to, content)
         except NeonizeError as error:
             raise send_error(str(error)) from error
         return Accepted(WaMessageId(response.ID), response.Timestamp)
@@ -129,90 +104,19 @@ class Session:
         """Adds a report of our own to the library's, for what ends a session from outside. Trio thread only."""
         self.on_report(report)
 
-    # --- the native thread's life, from the Trio side
-
-    async def _run(self) -> None:
-        """Blocks a thread of its own in the library until `stop()`. Cancelled: abandons it."""
-        callbacks = Callbacks(self._on_event, self._on_log)
-        try:
-            error = await trio.to_thread.run_sync(
-                self._client.run,
-                callbacks,
-                events.CODES,
-                limiter=trio.CapacityLimiter(1),
-                abandon_on_cancel=True,
-            )
-            if error:
-                self.on_report(Report(Event.OPEN_FAILED, error))
-        except RuntimeError as error:  # no thread to be had; here it would end the process
-            self.on_report(Report(Event.OPEN_FAILED, str(error)))
-        finally:
-            self._ended.set()
-            self._alive.ring()
-
     async def _start(self, obstacle: Callable[[], str | None]) -> None:
-        """Holds the gate until the first sign of life. Cancelled meanwhile: a moment longer, then no more.
-
-        Raises SessionError if by the time of its turn there is an obstacle.
-        """
-        async with self._gate.exclusive():
-            if problem := obstacle():
-                self._ended.set()
-                raise SessionError(problem)
-            self._threads.start_soon(self._run)
-            try:
-                with trio.move_on_after(START_PATIENCE):
-                    with trio.move_on_after(MAPS_CHANGED) as soon:
-                        await self._alive.wait()
-                    if soon.cancelled_caught:
-                        self._gate.let_pass()
-                        await self._alive.wait()
-            except trio.Cancelled:
-                with trio.move_on_after(HASTE / 2, shield=True):
-                    await self._alive.wait()
-                raise
+        await self._native.start(
+            Callbacks(self._on_event, self._on_log),
+            lambda error: self.on_report(Report(Event.OPEN_FAILED, error)),
+            obstacle,
+        )
 
     async def _close(self) -> None:
-        """Takes the session down; in haste if it is cancelled, before or meanwhile."""
-        self._closing = True
         try:
-            await self._take_down()
+            await self._native.close()
         finally:
-            if not self._ended.is_set():
-                with trio.move_on_after(HASTE, shield=True):
-                    await self._take_down()
-            if not self._ended.is_set():
-                self._log.warning("the native library holds on to a session, its thread is abandoned")
             if self._in_hand:
                 self._log.error("a received message may be lost: the disk did not take it in time")
-
-    async def _take_down(self) -> None:
-        with trio.move_on_after(CLOSE_PATIENCE) as patience:
-            if not self._ended.is_set():
-                await self._in_thread(self._disconnect)
-        if patience.cancelled_caught:
-            return
-        await self._drain()
-        with trio.move_on_after(CLOSE_PATIENCE):
-            async with self._gate.exclusive():
-                await self._in_thread(self._client.stop)
-                await self._ended.wait()
-
-    def _disconnect(self) -> None:
-        self._gate.pass_through()
-        self._client.disconnect()
-
-    async def _in_thread(self, call: Callable[[], None]) -> None:
-        await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1))
-
-    async def _drain(self) -> None:
-        """Waits until no callback runs and none has for a moment; without limit while one waits for the disk."""
-        while not self._ended.is_set():
-            self._callback_done.arm()
-            with trio.move_on_after(math.inf if self._busy else DRAINED) as quiet:
-                await self._callback_done.wait()
-            if quiet.cancelled_caught and not self._busy:
-                return
 
     # --- neonize's threads: nothing below may raise, or touch Trio but by ringing
 
@@ -224,20 +128,16 @@ class Session:
             self.on_report(Report(Event.VOLUME_FAILED, "the session store cannot be written"))
 
     def _on_event(self, code: int, data: bytes) -> None:
-        self._busy = True
-        self.last_heard = time.monotonic()
-        try:
-            if code == ME:
-                self.me = identity(pb.Device.FromString(data))
-                self._alive.ring()
-            else:
-                events.dispatch(self, code, data)
-        except Exception:  # noqa: BLE001 - what leaves a callback is printed and lost
-            self._log.exception("an event of the library was not understood", code=code)
-        finally:
-            self._busy = False
-            if self._closing:
-                self._callback_done.ring()
+        with self._native.callback():
+            self.last_heard = time.monotonic()
+            try:
+                if code == ME:
+                    self.me = identity(pb.Device.FromString(data))
+                    self._native.alive.ring()
+                else:
+                    events.dispatch(self, code, data)
+            except Exception:  # noqa: BLE001 - what leaves a callback is printed and lost
+                self._log.exception("an event of the library was not understood", code=code)
 
     # what events.dispatch() calls
 
@@ -291,7 +191,7 @@ async def open_session(
     `obstacle` says when its turn has come, None for nothing.
 
     `on_message` is called on a native thread after each new message's commit. Cancelling while it opens or closes is
-    bounded by HASTE.
+    bounded by native_session.HASTE.
     """
     session = Session(instance, store, host, on_message)
     try:

@@ -1,0 +1,58 @@
+"""`GET /instances`: what each instance is doing, for people and tools. Read-only, and off unless ADMIN_TOKEN is set.
+
+    {"instances": [{"id": "shop", "state": "connected", "because": "connected", "detail": "", "since": 1764100000,
+      "until": null, "number": "***0001", "last_in": 1764100100, "last_out": null,
+      "backlog": {"to_deliver": 0, "to_send": 2, "to_report": 0}}]}
+
+Times are whole unix seconds. No body, no QR code, no whole number.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+from wa_worker.instances.registry import InstanceSnapshot, Registry
+from wa_worker.jid import masked
+from wa_worker.journal.per_instance import InstanceBacklog
+from wa_worker.models import InstanceId, Secret
+
+NOTHING_WAITS = InstanceBacklog()
+
+
+def describe(registry: Registry, backlogs: Mapping[InstanceId, InstanceBacklog]) -> dict[str, Any]:
+    """The answer: the instances that run, by id. `backlogs`: those for which something waits."""
+    found = sorted(registry.all().items())
+    return {"instances": [_instance(registry, id, now, backlogs.get(id, NOTHING_WAITS)) for id, now in found]}  # noqa: A001
+
+
+def _instance(
+    registry: Registry, instance: InstanceId, now: InstanceSnapshot, backlog: InstanceBacklog
+) -> dict[str, Any]:
+    activity = registry.activity(instance)
+    return {
+        "id": instance,
+        "state": now.state.name.lower(),
+        "because": now.because.name.lower(),
+        "detail": masked(now.detail),
+        "since": int(now.since),
+        "until": _whole(now.until),
+        "number": masked(now.account.partition("@")[0]) if now.account else None,
+        "last_in": _whole(activity.last_in),
+        "last_out": _whole(activity.last_out),
+        "backlog": {
+            "to_deliver": backlog.to_deliver,
+            "to_send": backlog.to_send,
+            "to_report": backlog.to_report,
+        },
+    }
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds)
+
+
+def is_allowed(authorization: str | None, token: Secret) -> bool:
+    """Says whether an `Authorization` header carries the token. Takes the same time whatever is wrong with it."""
+    return hmac.compare_digest((authorization or "").encode(), f"Bearer {token.reveal()}".encode())

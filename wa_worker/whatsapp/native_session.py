@@ -1,0 +1,148 @@
+"""The native side of a session: its thread, and the order in which it is started and taken down.
+
+How it stops: disconnect, so that nothing new comes; let what is in neonize's channel drain through the callbacks;
+stop; wait for the thread. When the library does not let go in time (it may sit in a dial), the thread is abandoned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+import trio
+
+from wa_worker.errors import SessionError
+from wa_worker.models import InstanceId
+from wa_worker.wakeup import Wakeup
+from wa_worker.whatsapp import events
+from wa_worker.whatsapp.client import Callbacks, QuietClient
+from wa_worker.whatsapp.gate import StartGate
+
+log = structlog.get_logger(__name__)
+
+START_PATIENCE = 25.0
+"""Seconds a start may hold the gate: whatsmeow's handshake gives up after 20."""
+
+MAPS_CHANGED = 2.0
+"""Seconds after which a start without a sign of life waits for the network, and has long changed the native maps
+(`Neonize()` in neonize's main.go): sends of other sessions need not wait for it."""
+
+CLOSE_PATIENCE = 40.0
+"""Seconds for a close that nobody hurries: a dial under way holds the library's lock for up to 30."""
+
+HASTE = 3.0
+"""Seconds for a close when the worker stops: with a send before it and the farewell after it, less than LAST_RESORT."""
+
+DRAINED = 0.02
+"""Seconds without a callback after which neonize's channel is empty: it hands over at once what is in it."""
+
+
+class NativeSession:
+    """A session of the library and its thread. `threads` is a nursery that outlives it.
+
+    The owner rings `alive` at the first sign of life, and does its callbacks inside `callback()`.
+    """
+
+    def __init__(self, instance: InstanceId, client: QuietClient, gate: StartGate, threads: trio.Nursery) -> None:
+        self.client = client
+        self.alive = Wakeup()
+        self.closing = False
+        """Whether its end has begun: nothing is sent any more."""
+        self._gate = gate
+        self._threads = threads
+        self._log = log.bind(instance=instance)
+        self._callback_done = Wakeup()
+        self._busy = False
+        self._ended = trio.Event()
+
+    async def start(
+        self, callbacks: Callbacks, failed: Callable[[str], None], obstacle: Callable[[], str | None]
+    ) -> None:
+        """Holds the gate until the first sign of life. Cancelled meanwhile: a moment longer, then no more.
+
+        `failed(error)` is called when the library gives up by itself. Raises SessionError if by the time of its turn
+        there is an obstacle.
+        """
+        async with self._gate.exclusive():
+            if problem := obstacle():
+                self._ended.set()
+                raise SessionError(problem)
+            self._threads.start_soon(self._run, callbacks, failed)
+            try:
+                with trio.move_on_after(START_PATIENCE):
+                    with trio.move_on_after(MAPS_CHANGED) as soon:
+                        await self.alive.wait()
+                    if soon.cancelled_caught:
+                        self._gate.let_pass()
+                        await self.alive.wait()
+            except trio.Cancelled:
+                with trio.move_on_after(HASTE / 2, shield=True):
+                    await self.alive.wait()
+                raise
+
+    async def close(self) -> None:
+        """Takes the session down; in haste if it is cancelled, before or meanwhile."""
+        self.closing = True
+        try:
+            await self._take_down()
+        finally:
+            if not self._ended.is_set():
+                with trio.move_on_after(HASTE, shield=True):
+                    await self._take_down()
+            if not self._ended.is_set():
+                self._log.warning("the native library holds on to a session, its thread is abandoned")
+
+    @contextmanager
+    def callback(self) -> Iterator[None]:
+        """A callback of the library is under way, on the session's thread: the end waits for it."""
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+            if self.closing:
+                self._callback_done.ring()
+
+    async def _run(self, callbacks: Callbacks, failed: Callable[[str], None]) -> None:
+        """Blocks a thread of its own in the library until `stop()`. Cancelled: abandons it."""
+        try:
+            error = await trio.to_thread.run_sync(
+                self.client.run, callbacks, events.CODES, limiter=trio.CapacityLimiter(1), abandon_on_cancel=True
+            )
+            if error:
+                failed(error)
+        except RuntimeError as error:  # no thread to be had; here it would end the process
+            failed(str(error))
+        finally:
+            self._ended.set()
+            self.alive.ring()
+
+    async def _take_down(self) -> None:
+        with trio.move_on_after(CLOSE_PATIENCE) as patience:
+            if not self._ended.is_set():
+                await self._in_thread(self._disconnect)
+        if patience.cancelled_caught:
+            return
+        await self._drain()
+        with trio.move_on_after(CLOSE_PATIENCE):
+            async with self._gate.exclusive():
+                await self._in_thread(self.client.stop)
+                await self._ended.wait()
+
+    def _disconnect(self) -> None:
+        self._gate.pass_through()
+        self.client.disconnect()
+
+    async def _in_thread(self, call: Callable[[], None]) -> None:
+        await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1))
+
+    async def _drain(self) -> None:
+        """Waits until no callback runs and none has for a moment; without limit while one waits for the disk."""
+        while not self._ended.is_set():
+            self._callback_done.arm()
+            with trio.move_on_after(math.inf if self._busy else DRAINED) as quiet:
+                await self._callback_done.wait()
+            if quiet.cancelled_caught and not self._busy:
+                return
