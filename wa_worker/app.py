@@ -18,7 +18,7 @@ import attrs
 import structlog
 import trio
 
-from wa_worker import whatsapp
+from wa_worker import __version__, whatsapp
 from wa_worker.config import OnUncertain, Settings
 from wa_worker.delivery.batch import MAX_TRIES
 from wa_worker.delivery.inbound import InboundDelivery
@@ -59,7 +59,7 @@ async def main(settings: Settings, environ: Mapping[str, str], pairing_command: 
     readiness = Readiness(registry, settings.instance_poll)
     listener = listen(settings.bind_host, settings.port)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        log.info("health answers", port=listener.getsockname()[1])
+        log.info("health answers", port=listener.getsockname()[1], version=__version__)
         async with trio.open_nursery() as services:
             # before other imports slow it down
             await services.start(run_health, registry, readiness, metrics, listener, settings.admin_token)
