@@ -27,7 +27,7 @@ from tests.soak.yard import (
     scan_shown,
     take_account,
 )
-from wa_worker.dev.simulator.server import UnknownDevice
+from wa_worker.dev.simulator import UnknownDevice
 
 INSTANCES = 30
 PACE = 2.0

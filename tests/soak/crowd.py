@@ -134,7 +134,7 @@ class Boots:
         await holds_within(
             60,
             lambda: not store.count_messages("queued") and all(store.count_inbound(name) for name in self._jids),
-            "all serve_connection",
+            "all talk",
         )
         assert worker.process.returncode is None
 
@@ -169,7 +169,7 @@ async def abort_in_mid_traffic(folder: Path, tables: Tables) -> None:
         jids = await pair_all(world, worker, {name: f"551199999000{n}" for n, name in enumerate(names)})
         sent_in = 0
 
-        async def serve_connection(name: str) -> None:
+        async def talk(name: str) -> None:
             nonlocal sent_in
             contact = world.simulator.contact(f"551188888000{name[1:]}")
             for n in range(60):
@@ -181,7 +181,7 @@ async def abort_in_mid_traffic(folder: Path, tables: Tables) -> None:
         logins = dict(world.simulator.logins)
         async with trio.open_nursery() as nursery:
             for name in names:
-                nursery.start_soon(serve_connection, name)
+                nursery.start_soon(talk, name)
             await holds_within(30, lambda: world.proxy.store.count_messages("sent") > 40, "traffic")
             waiting = world.proxy.store.count_messages("queued")
             await worker.stop(signal.SIGABRT)

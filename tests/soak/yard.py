@@ -13,7 +13,7 @@ import trio
 
 from tests.e2e.world import Worker, World
 from wa_worker.dev.bench.measure import Usage, usage
-from wa_worker.dev.simulator.phone import PairingFailed, UnknownQR
+from wa_worker.dev.simulator import PairingFailed, UnknownQR
 from wa_worker.dev.world.qr import read_png_data_url
 
 AT_ONCE = 8

@@ -1,4 +1,4 @@
-"""A simulator, and client processes that serve_connection to it."""
+"""A simulator, and client processes that talk to it."""
 
 import json
 import os

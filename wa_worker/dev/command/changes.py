@@ -64,8 +64,10 @@ class ChangeFeed:
 
 
 def expected(store: Store, instance: str, *, simulated: bool, since: float) -> str | None:
-    """What users is waiting for just now, or None. `simulated`: a simulated phone scans by itself. `since` is when
-    the worker was started, in unix seconds."""
+    """Returns what is being waited for just now, or None.
+
+    `simulated`: a simulated phone scans by itself. `since` is when the worker was started, in unix seconds.
+    """
     row = store.instance(instance)
     if row is None:
         return None  # somebody has taken it from the proxy

@@ -5,8 +5,25 @@
         jid = await simulator.scan(qr, "5511999990001")
         await simulator.contact("5511988880002").send(jid, "oi")
 
-It proves what the real library does, not what the real service does: server.py, session.py, phone.py, iq.py,
-messages.py and contact.py say each what they play of the protocol and what they do not.
+It proves what the real library does, not what the real service does: session.py, phone.py, iq.py, messages.py and
+contact.py say each what they play of the protocol and what they do not.
+
+trust.py        makes the neonize of a client process trust the simulator; imported there, and nothing else is
+protobufs.py    the protobuf messages that are used, from waton
+stanza.py       stanzas and JIDs
+keys.py         key pairs, prekey bundles and Signal sessions of one phone
+noise.py        the Noise handshake and its ciphers
+connection.py   one client's WebSocket with WhatsApp's frames
+mailbox.py      what a linked device has yet to receive
+device.py       a linked device
+contact.py      somebody else's phone
+phone.py        the account's own phone: it scans a QR code
+credentials.py  what a client must trust
+world.py        the Simulator: devices, contacts, counters and controls
+iq.py           answers to a client's requests
+messages.py     a client's messages and receipts
+session.py      one client, from the handshake to its end
+server.py       listens and ends TLS
 
 The names below load on first use, so that a client process, which needs trust.py only, does not load a server.
 """
@@ -16,9 +33,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wa_worker.dev.simulator.contact import Contact, Received
-    from wa_worker.dev.simulator.device import Device
+    from wa_worker.dev.simulator.device import Device, UnknownDevice
     from wa_worker.dev.simulator.phone import PairingFailed, UnknownQR
-    from wa_worker.dev.simulator.server import Simulator, UnknownDevice, open_simulator
+    from wa_worker.dev.simulator.server import open_simulator
+    from wa_worker.dev.simulator.world import Simulator
 
 __all__ = [
     "Contact",
@@ -31,19 +49,19 @@ __all__ = [
     "open_simulator",
 ]
 
-_HOMES = {
+_MODULES = {
     "Contact": "contact",
     "Device": "device",
     "PairingFailed": "phone",
     "Received": "contact",
-    "Simulator": "server",
-    "UnknownDevice": "server",
+    "Simulator": "world",
+    "UnknownDevice": "device",
     "UnknownQR": "phone",
     "open_simulator": "server",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

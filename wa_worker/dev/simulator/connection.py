@@ -29,8 +29,8 @@ logger = logging.getLogger("wa_worker.simulator")
 
 _READ_SIZE = 65536
 # whatsmeow handles stanzas in a task that it cancels when the socket closes: what it has read but not handled is
-# lost (`handlerQueueLoop` in client.go). So after the last words wait for a pong (it has read them), then this long.
-_LAST_WORDS = 0.05
+# lost (`handlerQueueLoop` in client.go). So after the last stanzas wait for a pong (it has read them), then this long.
+_CLOSE_DELAY = 0.05
 _PONG_PATIENCE = 2.0
 
 
@@ -105,14 +105,14 @@ class Connection:
         self.send(Node(node.tag, {"from": SERVER, "id": f"sim-{self._ids}", **node.attrs}, node.content))
 
     def finish(self, *last: Node) -> None:
-        """Send the last stanzas and close when the client has had time to heed them; ignore what it says since."""
+        """Send the last stanzas and close when the client has had time to act on them; ignore what it sends since."""
         if self._finishing or self.closed.is_set() or self._nursery is None:
             return
         for node in last:
             self.send(node)
         self._finishing = True
         self._send_bytes(self._websocket.send(Ping()))
-        self._nursery.start_soon(self._close_after_last_words)
+        self._nursery.start_soon(self._close_when_read)
 
     def cut(self) -> None:
         """Close without a word; what is queued is not sent."""
@@ -158,11 +158,11 @@ class Connection:
         try:
             self._websocket.receive_data(bytes(data))
             for event in self._websocket.events():
-                self._heed(event)
+                self._take_event(event)
         except ProtocolError as error:
             raise ProtocolViolation(f"not a WebSocket: {error}") from None
 
-    def _heed(self, event: object) -> None:
+    def _take_event(self, event: object) -> None:
         match event:
             case BytesMessage(data=data):
                 self._incoming += data
@@ -177,7 +177,7 @@ class Connection:
                 self._finishing = True
                 self._pong.set()
                 if self._nursery is not None:
-                    self._nursery.start_soon(self._close_after_last_words)
+                    self._nursery.start_soon(self._close_when_read)
 
     async def _write(self) -> None:
         while True:
@@ -190,10 +190,10 @@ class Connection:
         await trio.sleep(seconds)
         self.send(node)
 
-    async def _close_after_last_words(self) -> None:
+    async def _close_when_read(self) -> None:
         with trio.move_on_after(_PONG_PATIENCE):
             await self._pong.wait()
-        await trio.sleep(_LAST_WORDS)
+        await trio.sleep(_CLOSE_DELAY)
         self.cut()
 
 

@@ -9,14 +9,16 @@ Plays device 0 only; sends no delivery and no read receipts.
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from secrets import token_bytes
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import trio
 
-from wa_worker.dev.simulator.device import Device, Letter
+from wa_worker.dev.simulator.device import Device
 from wa_worker.dev.simulator.keys import Address, Bundle, SignalParty, Undecryptable
+from wa_worker.dev.simulator.mailbox import Letter
 from wa_worker.dev.simulator.protobufs import Message
 from wa_worker.dev.simulator.stanza import (
     LID_SUFFIX,
@@ -27,9 +29,6 @@ from wa_worker.dev.simulator.stanza import (
     content_bytes,
     new_message_id,
 )
-
-if TYPE_CHECKING:
-    from wa_worker.dev.simulator.server import Simulator
 
 _RETRIES = 5  # whatsmeow, too, stops asking there (`sendRetryReceipt` in retry.go)
 
@@ -47,9 +46,9 @@ class Received:
 
 
 class Contact:
-    """Get one from `Simulator.contact(phone)`."""
+    """Get one from `Simulator.contact(phone)`. `device` finds a linked device, or raises UnknownDevice."""
 
-    def __init__(self, simulator: "Simulator", phone: str) -> None:
+    def __init__(self, phone: str, device: Callable[[str], Device]) -> None:
         self.phone = phone
         self.jid = f"{phone}{PHONE_SUFFIX}"
         self.lid = f"9{phone}{LID_SUFFIX}"
@@ -57,7 +56,7 @@ class Contact:
         self.received: list[Received] = []
         self.undecryptable = 0
         self.on_message: Callable[[Received], Awaitable[None]] | None = None
-        self._simulator = simulator
+        self._device = device
         self._arrivals = trio.lowlevel.ParkingLot()
         self._retries: Counter[tuple[str, str]] = Counter()  # asked for again, by device and message
         self._sessions: dict[Address, int] = {}  # how many this contact has started, by device
@@ -87,7 +86,7 @@ class Contact:
         nothing was sent.
         """
         await trio.lowlevel.checkpoint()
-        device = self._simulator.device(device_jid)
+        device = self._device(device_jid)
         message = Message(conversation=content) if isinstance(content, str) else content
         plaintext = message.SerializeToString()
         if not self.party.has_session(device.address):
@@ -100,8 +99,7 @@ class Contact:
             wa_id=wa_id,
             header=header,
             enc=self._encrypt(device, plaintext),
-            author=self,
-            plaintext=plaintext,
+            encrypt_again=partial(self._encrypt_again, device, plaintext),
             session=self._sessions.get(device.address, 0),
         )
         device.mailbox.put(letter)
@@ -110,28 +108,26 @@ class Contact:
     async def send_garbage(self, device_jid: str) -> str:
         """Send what no session can decrypt, and never send it better; the device's ack takes it off."""
         await trio.lowlevel.checkpoint()
-        device = self._simulator.device(device_jid)
+        device = self._device(device_jid)
         enc = Node("enc", {"v": "2", "type": "msg"}, b"\x33" + token_bytes(64))
         wa_id = new_message_id()
         header = self._header(wa_id, None, use_lid=False)
-        device.mailbox.put(Letter(wa_id, header, enc, self))
+        device.mailbox.put(Letter(wa_id, header, enc))
         return wa_id
 
-    def heal(self, device: Device, letter: Letter, receipt: Node) -> None:
-        """The device could not decrypt this letter and sent this retry receipt: write it anew.
+    def _encrypt_again(self, device: Device, plaintext: bytes, letter: Letter, receipt: Node) -> None:
+        """Encrypt and send a letter anew: the device could not decrypt it and sent this retry receipt.
 
         A new session is started, from the receipt's keys or a fresh one-time prekey, unless one was already since
-        this letter was written: many letters of a lost session are healed by one new session.
+        this letter was written: one new session serves for many letters of a lost one.
         """
-        if letter.plaintext is None:
-            return
         retry = child(receipt, "retry")
         keys = child(receipt, "keys")
         if keys is not None:
             self._start_session(device, Bundle.from_node(receipt))
         elif letter.session == self._sessions.get(device.address, 0):
             self._start_session(device, device.take_bundle())
-        letter.enc = self._encrypt(device, letter.plaintext)
+        letter.enc = self._encrypt(device, plaintext)
         letter.enc.attrs["count"] = retry.attrs.get("count", "1") if retry is not None else "1"
         letter.session = self._sessions.get(device.address, 0)
         device.mailbox.resend(letter)

@@ -5,8 +5,6 @@ everything else with an empty result, which is what whatsmeow needs of keepalive
 like.
 """
 
-from typing import TYPE_CHECKING
-
 import attrs
 
 from wa_worker.dev.simulator.device import Device
@@ -22,9 +20,7 @@ from wa_worker.dev.simulator.stanza import (
     device_number,
     phone_of,
 )
-
-if TYPE_CHECKING:
-    from wa_worker.dev.simulator.server import Simulator
+from wa_worker.dev.simulator.world import Simulator
 
 
 @attrs.frozen
@@ -35,7 +31,7 @@ class Refusal(Exception):
     text: str
 
 
-def answer(simulator: "Simulator", device: Device | None, iq: Node) -> Node:
+def answer(simulator: Simulator, device: Device | None, iq: Node) -> Node:
     """The answer to a request; `device` is None for a client that is not paired."""
     attributes = {"from": SERVER, "id": iq.attrs["id"]}
     try:
@@ -46,7 +42,7 @@ def answer(simulator: "Simulator", device: Device | None, iq: Node) -> Node:
     return Node("iq", {**attributes, "type": "result"}, content or None)
 
 
-def _content(simulator: "Simulator", device: Device, iq: Node) -> list[Node]:
+def _content(simulator: Simulator, device: Device, iq: Node) -> list[Node]:
     namespace, kind = iq.attrs.get("xmlns"), iq.attrs.get("type")
     if namespace == "encrypt" and kind == "set":
         _store_prekeys(device, iq)
@@ -76,7 +72,7 @@ def _store_prekeys(device: Device, iq: Node) -> None:
         device.prekeys[number] = content_bytes(child(key, "value"))
 
 
-def _bundle(simulator: "Simulator", jid: str) -> Node:
+def _bundle(simulator: Simulator, jid: str) -> Node:
     if device_number(jid) == 0:
         return simulator.contact(phone_of(jid)).party.new_bundle().as_node(jid)
     linked = simulator.devices.get(device_jid(jid))
@@ -85,7 +81,7 @@ def _bundle(simulator: "Simulator", jid: str) -> Node:
     return linked.take_bundle().as_node(jid)
 
 
-def _user(simulator: "Simulator", user: Node) -> Node:
+def _user(simulator: Simulator, user: Node) -> Node:
     """A user as usync describes it: looked up by number, or by JID with its devices and LID."""
     jid = user.attrs.get("jid")
     if jid is None:

@@ -2,14 +2,14 @@
 
 Plays the server between a linked device and users it writes to: accepts each message once (by device and id),
 hands every ciphertext to the phone or linked device it is for, acknowledges or refuses; takes receipts, which settle
-the mailbox, and retry receipts, which make the author write anew. Does not play groups, newsletters, status, calls
+the mailbox, and retry receipts, for which the author encrypts anew. Does not play groups, newsletters, status, calls
 or media; nor does the account's own phone read what its devices send.
 """
 
 import time
-from typing import TYPE_CHECKING
 
-from wa_worker.dev.simulator.device import Device, Letter, LetterKey
+from wa_worker.dev.simulator.device import Device
+from wa_worker.dev.simulator.mailbox import Letter, LetterKey
 from wa_worker.dev.simulator.stanza import (
     LID_SUFFIX,
     SERVER,
@@ -21,14 +21,12 @@ from wa_worker.dev.simulator.stanza import (
     is_person,
     phone_of,
 )
-
-if TYPE_CHECKING:
-    from wa_worker.dev.simulator.server import Simulator
+from wa_worker.dev.simulator.world import Simulator
 
 _NOT_FOUND = 404
 
 
-def take_message(simulator: "Simulator", device: Device, stanza: Node) -> None:
+def take_message(simulator: Simulator, device: Device, stanza: Node) -> None:
     """Deliver and acknowledge a message. With `swallow_acks` it is delivered and the connection is cut."""
     wa_id, to = stanza.attrs["id"], stanza.attrs["to"]
     error = simulator.message_error.get(phone_of(to)) if is_person(to) else _NOT_FOUND
@@ -47,7 +45,7 @@ def take_message(simulator: "Simulator", device: Device, stanza: Node) -> None:
         device.connection.send_after(simulator.answer_delay, ack)
 
 
-def take_receipt(simulator: "Simulator", device: Device, stanza: Node) -> None:
+def take_receipt(simulator: Simulator, device: Device, stanza: Node) -> None:
     """A receipt of the device for one message or a list of them."""
     wa_id, sender = stanza.attrs["id"], stanza.attrs.get("to", SERVER)
     ack = {"class": "receipt", "id": wa_id, "from": sender}
@@ -57,16 +55,16 @@ def take_receipt(simulator: "Simulator", device: Device, stanza: Node) -> None:
         device.connection.send(Node("ack", ack))
     if stanza.attrs.get("type") == "retry":
         letter = device.mailbox.get((sender, wa_id))
-        if letter is not None and letter.author is not None:
-            letter.author.heal(device, letter, stanza)
-            simulator.tell_prekeys(device)
+        if letter is not None and letter.encrypt_again is not None:
+            letter.encrypt_again(letter, stanza)
+            simulator.ask_for_prekeys(device)
         return
     more = [item.attrs["id"] for group in children(stanza) for item in children(group) if "id" in item.attrs]
     device.mailbox.settle([(sender, each) for each in (wa_id, *more)])
 
 
 def take_ack(device: Device, stanza: Node) -> None:
-    """A bare ack settles what will not be written anew: a message the client rejects, or garbage.
+    """Take an ack: a bare one settles what nobody can encrypt anew: a message the client rejects, or garbage.
 
     For any other undecryptable message whatsmeow sends a retry receipt *and* an ack without an error, in no
     particular order (`decryptMessages` in message.go): that one stays pending until the retry has arrived.
@@ -77,11 +75,11 @@ def take_ack(device: Device, stanza: Node) -> None:
         return
     key: LetterKey = (stanza.attrs.get("to", SERVER), stanza.attrs["id"])
     letter = device.mailbox.get(key)
-    if letter is not None and ("error" in stanza.attrs or letter.plaintext is None):
+    if letter is not None and ("error" in stanza.attrs or letter.encrypt_again is None):
         device.mailbox.settle([key])
 
 
-def _deliver(simulator: "Simulator", device: Device, stanza: Node) -> None:
+def _deliver(simulator: Simulator, device: Device, stanza: Node) -> None:
     """One ciphertext per receiving device, or a single one for the receiver's phone."""
     parts = [(to.attrs["jid"], child(to, "enc")) for to in children(child(stanza, "participants"))]
     parts.append((stanza.attrs["to"], child(stanza, "enc")))
@@ -97,7 +95,7 @@ def _deliver(simulator: "Simulator", device: Device, stanza: Node) -> None:
                 simulator.start_soon(contact.on_message, received)
 
 
-def _relay(simulator: "Simulator", device: Device, jid: str, stanza: Node, enc: Node) -> None:
+def _relay(simulator: Simulator, device: Device, jid: str, stanza: Node, enc: Node) -> None:
     """To another linked device: of the receiver, or of the sender's own account."""
     receiver = simulator.devices.get(device_jid(jid))
     if receiver is None:

@@ -9,13 +9,14 @@ import base64
 import binascii
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 from waton.utils import crypto
 
 from wa_worker.dev.simulator.connection import Connection
 from wa_worker.dev.simulator.device import Device
+from wa_worker.dev.simulator.keys import KeyPair
 from wa_worker.dev.simulator.protobufs import (
     ADVDeviceIdentity,
     ADVSignedDeviceIdentity,
@@ -23,10 +24,8 @@ from wa_worker.dev.simulator.protobufs import (
 )
 from wa_worker.dev.simulator.stanza import Node, child, content_bytes, lid_of
 
-if TYPE_CHECKING:
-    from wa_worker.dev.simulator.contact import Contact
-
 _ACCOUNT_SIGNATURE = b"\x06\x00"  # `AdvAccountSignaturePrefix` in whatsmeow pair.go
+_RESTART = Node("stream:error", {"code": "515"})
 
 
 class UnknownQR(Exception):
@@ -56,8 +55,8 @@ class WaitingClient:
     def shows(self, qr: str) -> bool:
         return _fields(qr)[0] in self._refs
 
-    async def link(self, qr: str, phone: "Contact", jid: str) -> Device:
-        """The phone scans this code: sign the device, wait for its confirmation.
+    async def link(self, qr: str, phone: KeyPair, jid: str) -> Device:
+        """The phone with this identity scans the code: sign the device, wait for its confirmation.
 
         Raises PairingFailed, or UnknownQR if the code was scanned before or is not this client's.
         """
@@ -101,8 +100,8 @@ class WaitingClient:
             ),
         )
 
-    def heed(self, iq: Node) -> None:
-        """The client's answer to a request of ours."""
+    def take_answer(self, iq: Node) -> None:
+        """Take the client's answer to a request of the server's."""
         sign, error = child(iq, "pair-device-sign"), child(iq, "error")
         if self._answer is None or (sign is None and error is None):
             return
@@ -111,22 +110,22 @@ class WaitingClient:
         self._signed = content_bytes(child(sign, "device-identity"))
         self._answer.set()
 
-    def restart(self, node: Node) -> None:
-        """The device is registered: the client is to log in as it."""
-        self._connection.finish(node)
+    def restart(self) -> None:
+        """Tell the client to log in, as the device that is now registered."""
+        self._connection.finish(_RESTART)
 
-    def gone(self) -> None:
+    def connection_lost(self) -> None:
         if self._answer is not None:
             self._answer.set()
 
 
-def _sign(phone: "Contact", identity: bytes, adv: bytes) -> bytes:
+def _sign(phone: KeyPair, identity: bytes, adv: bytes) -> bytes:
     """The signed identity of the device, as `handlePair` in whatsmeow pair.go verifies it."""
     details = ADVDeviceIdentity(rawID=1, timestamp=int(time.time()), keyIndex=1).SerializeToString()
     signed = ADVSignedDeviceIdentity(
         details=details,
-        accountSignatureKey=phone.party.identity.public,
-        accountSignature=phone.party.identity.sign(_ACCOUNT_SIGNATURE + details + identity),
+        accountSignatureKey=phone.public,
+        accountSignature=phone.sign(_ACCOUNT_SIGNATURE + details + identity),
     ).SerializeToString()
     container = ADVSignedDeviceIdentityHMAC(details=signed, HMAC=crypto.hmac_sha256(adv, signed))
     return bytes(container.SerializeToString())

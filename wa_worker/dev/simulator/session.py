@@ -6,7 +6,7 @@ connection does.
 """
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 
@@ -15,9 +15,7 @@ from wa_worker.dev.simulator.connection import Connection
 from wa_worker.dev.simulator.device import Device
 from wa_worker.dev.simulator.phone import WaitingClient
 from wa_worker.dev.simulator.stanza import PHONE_SUFFIX, Node, child
-
-if TYPE_CHECKING:
-    from wa_worker.dev.simulator.server import Simulator
+from wa_worker.dev.simulator.world import REPLACED, Simulator
 
 # Reasons of `<failure>`: `ConnectFailureReason` in whatsmeow types/events/events.go
 _LOGGED_OUT = 401
@@ -25,13 +23,8 @@ _BANNED = 402
 _OUTDATED = 405
 _BAN_CODE = 101  # `TempBanSentToTooManyPeople`, ibid.
 
-# "Log in again", after pairing
-RESTART = Node("stream:error", {"code": "515"})
-REPLACED = Node("stream:error", {}, [Node("conflict", {"type": "replaced"})])
-REMOVED = Node("stream:error", {"code": "401"}, [Node("conflict", {"type": "device_removed"})])
 
-
-async def serve_client(simulator: "Simulator", connection: Connection) -> None:
+async def serve_client(simulator: Simulator, connection: Connection) -> None:
     """Never returns: raises ClientGone or ProtocolViolation, or is cancelled by the connection's end."""
     noise_key, payload = await connection.handshake()
     if payload.username:
@@ -41,7 +34,7 @@ async def serve_client(simulator: "Simulator", connection: Connection) -> None:
         await _serve_pairing(simulator, connection, noise_key, payload)
 
 
-async def _serve_pairing(simulator: "Simulator", connection: Connection, noise_key: bytes, payload: Any) -> None:
+async def _serve_pairing(simulator: Simulator, connection: Connection, noise_key: bytes, payload: Any) -> None:
     if simulator.client_outdated:
         connection.finish(_failure(_OUTDATED))
     client = WaitingClient(connection, noise_key, payload, simulator.qr_refs)
@@ -51,15 +44,15 @@ async def _serve_pairing(simulator: "Simulator", connection: Connection, noise_k
         while True:
             node = await connection.receive()
             if node.tag == "iq" and node.attrs.get("type") in {"result", "error"}:
-                client.heed(node)
+                client.take_answer(node)
             elif node.tag == "iq":
                 connection.send_after(simulator.answer_delay, iq.answer(simulator, None, node))
     finally:
         simulator.waiting.discard(client)
-        client.gone()
+        client.connection_lost()
 
 
-async def _serve_login(simulator: "Simulator", connection: Connection, noise_key: bytes, jid: str) -> None:
+async def _serve_login(simulator: Simulator, connection: Connection, noise_key: bytes, jid: str) -> None:
     simulator.attempts[jid] += 1
     if jid in simulator.unreachable:
         connection.cut()
@@ -72,7 +65,7 @@ async def _serve_login(simulator: "Simulator", connection: Connection, noise_key
             await connection.receive()
     if device.connection is not None:
         device.connection.finish(REPLACED)
-        _leave(device, device.connection)
+        _disconnect(device, device.connection)
     device.connection = connection
     simulator.logins[jid] += 1
     try:
@@ -82,17 +75,17 @@ async def _serve_login(simulator: "Simulator", connection: Connection, noise_key
         while True:
             _take(simulator, device, connection, await connection.receive())
     finally:
-        _leave(device, connection)
+        _disconnect(device, connection)
 
 
-def _leave(device: Device, connection: Connection) -> None:
+def _disconnect(device: Device, connection: Connection) -> None:
     """This connection is no longer the device's, if it still was."""
     device.mailbox.detach(connection)
     if device.connection is connection:
         device.connection, device.active = None, False
 
 
-def _refusal(simulator: "Simulator", jid: str, device: Device | None, noise_key: bytes) -> Node | None:
+def _refusal(simulator: Simulator, jid: str, device: Device | None, noise_key: bytes) -> Node | None:
     if simulator.client_outdated:
         return _failure(_OUTDATED)
     if jid in simulator.bans:
@@ -111,7 +104,7 @@ def _failure(reason: int, **more: int) -> Node:
     )
 
 
-def _take(simulator: "Simulator", device: Device, connection: Connection, node: Node) -> None:
+def _take(simulator: Simulator, device: Device, connection: Connection, node: Node) -> None:
     if device.connection is not connection:
         return  # replaced, and about to be closed
     match node.tag:
@@ -126,7 +119,7 @@ def _take(simulator: "Simulator", device: Device, connection: Connection, node: 
     simulator.note_change()
 
 
-def _take_iq(simulator: "Simulator", device: Device, connection: Connection, node: Node) -> None:
+def _take_iq(simulator: Simulator, device: Device, connection: Connection, node: Node) -> None:
     if device.jid in simulator.silent or node.attrs.get("type") in {"result", "error"}:
         return
     connection.send_after(simulator.answer_delay, iq.answer(simulator, device, node))

@@ -1,6 +1,6 @@
 """Stanzas (WhatsApp's binary XML nodes) and JIDs, as the server reads and writes them.
 
-Owns: helpers over waton's `BinaryNode`, and this world's one rule of naming: the LID of phone number N is 9N.
+Owns: helpers over waton's `BinaryNode`, and the simulator's one rule of naming: the LID of phone number N is 9N.
 Does not own the binary encoding (waton) or what a stanza means (session.py, iq.py, messages.py).
 """
 

@@ -44,7 +44,7 @@ class SimulatedUsers:
         self.say: Say = lambda subject, text, colour=None: None
         self._phones: dict[str, str] = {}
         self._linked: dict[str, str] = {}  # device JID, by instance
-        simulator.greet = self._greet
+        simulator.on_new_contact = self._answer_messages_of
 
     @property
     def worker_command(self) -> Sequence[str]:
@@ -131,7 +131,7 @@ class SimulatedUsers:
         except UnknownDevice:
             raise CannotDoError(f"{instance} was logged out.") from None
 
-    def _greet(self, contact: Contact) -> None:
+    def _answer_messages_of(self, contact: Contact) -> None:
         contact.on_message = partial(self._answer, contact)
 
     async def _answer(self, contact: Contact, received: Received) -> None:
