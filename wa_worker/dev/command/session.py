@@ -26,7 +26,7 @@ from wa_worker.dev.command.terminal import Terminal
 from wa_worker.dev.console import Console, bind, open_console
 from wa_worker.dev.errors import CannotStartError
 from wa_worker.dev.proxy import ReferenceProxy, open_proxy
-from wa_worker.dev.world.worker_process import REAL_COMMAND, environment, open_worker
+from wa_worker.dev.world.worker_process import LAST_LINES, REAL_COMMAND, environment, open_worker
 from wa_worker.models import RESERVED_FOLDER
 from wa_worker.whatsapp.probe import ReachabilityProbe, target
 
@@ -71,7 +71,7 @@ async def run_dev(options: Options, environ: Mapping[str, str], terminal: Termin
                 if console is not None:
                     console.take_log(event)
 
-            async with open_worker(command, variables, log, on_log=on_log) as worker:
+            async with open_worker(command, variables, log=log, on_log=on_log, keep=LAST_LINES) as worker:
                 services.start_soon(show.heed_signals, signals, worker)
                 with show.work:
                     await show.play(worker)
