@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import attrs
 
-from wa_worker.dev.command.changes import phone_or_jid
+from wa_worker.dev.addresses import phone_or_jid
 from wa_worker.dev.console.display_text import SHOWN, UNFOLDED, parts
 from wa_worker.dev.console.page import NEW, At, Badge, Card, Chat, Composer, Message, Page, Phone
 from wa_worker.dev.proxy import InboundRow, InstanceRow, MessageRow, Store
