@@ -28,6 +28,12 @@ def _none_queued(store: Store) -> list[MessageRow]:
     return [] if any(row.status == "queued" for row in rows) else rows
 
 
+async def _more_requests(world: World, endpoint: str, count: int) -> None:
+    """Waits until the proxy has got so many more."""
+    before = world.proxy.store.requests[endpoint]
+    await world.until(lambda s: s.requests[endpoint] >= before + count)
+
+
 async def test_mark_sent_failing_for_a_while_sends_no_copies(world: World) -> None:
     await world.start_worker()
     await world.pair("shop", "5511999990001")
@@ -35,7 +41,7 @@ async def test_mark_sent_failing_for_a_while_sends_no_copies(world: World) -> No
     world.proxy.faults.set("mark-sent", Fault(status=500))
     world.proxy.store.queue_many("shop", [(CONTACT, text) for text in _texts(20)])
     await contact.wait_received(20)
-    await trio.sleep(3)  # polls go on listing all of them
+    await _more_requests(world, "queued-messages", 5)  # which list all of them
     world.proxy.faults.clear()
     await world.until(_all_marked)
     assert [m.text for m in contact.received] == _texts(20)
@@ -58,11 +64,11 @@ async def test_kill_9_between_send_and_mark_sends_no_copies(world: World) -> Non
     world.proxy.faults.set("mark-sent", Fault(status=503))
     world.proxy.store.queue_many("shop", [(CONTACT, text) for text in _texts(10)])
     await contact.wait_received(10)
-    await trio.sleep(0.5)
+    await _more_requests(world, "mark-sent", 1)
     await worker.stop(signal.SIGKILL)
     worker = await world.start_worker()
     await worker.logged("connected", instance="shop")
-    await trio.sleep(2)  # several polls list what was sent but is not marked
+    await _more_requests(world, "queued-messages", 5)  # which list what was sent but is not marked
     world.proxy.faults.clear()
     await world.until(_all_marked)
     assert [m.text for m in contact.received] == _texts(10)
@@ -105,10 +111,11 @@ async def test_inbound_outage_with_a_kill_9_inside_loses_and_doubles_nothing(wor
     for n in range(10):
         for contact in contacts:
             await contact.send(jid, f"{contact.phone} {n}")
-    await trio.sleep(2)
+    await world.until(lambda s: s.requests["inbound"] >= 4)
     await worker.stop(signal.SIGKILL)
+    before = world.proxy.store.requests["inbound"]
     await world.start_worker()
-    await trio.sleep(1)
+    await world.until(lambda s: s.requests["inbound"] > before)
     world.proxy.faults.clear()
     rows = await world.until(lambda s: rows if len(rows := s.inbound("shop")) == 30 else [])
     for contact in contacts:
@@ -123,9 +130,7 @@ async def test_inbound_is_retried_whatever_the_passing_trouble(world: World) -> 
     troubles = (401, 403, 404, 408, 409, 425, 429, 500, 503)
     for n, status in enumerate(troubles):
         # 409 means that it is there already: the proxy takes it and says so
-        world.proxy.faults.set(
-            "inbound", Fault(status=status, times=1 if status == 409 else 2, after_apply=status == 409)
-        )
+        world.proxy.faults.set("inbound", Fault(status=status, times=1, after_apply=status == 409))
         await contact.send(jid, f"through {status}")
         await world.until(lambda s, count=n + 1: s.count_inbound("shop") >= count)  # type: ignore[misc]
     rows = world.proxy.store.inbound("shop")

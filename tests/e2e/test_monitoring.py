@@ -161,19 +161,20 @@ async def test_unready_while_another_worker_holds_the_volume(world: World) -> No
 
 
 async def test_an_idle_instance_polls_less_and_a_message_sets_it_back(world: World) -> None:
-    await world.start_worker(MSG_POLL_MAX_MS="60000")
+    await world.start_worker(MSG_POLL_MS="50", MSG_POLL_MAX_MS="60000")
     jid = await world.pair("shop", "5511999990001")
-    requests = world.proxy.store.requests
-    await trio.sleep(4)
-    before = requests["queued-messages"]
-    await trio.sleep(4)
-    idle = requests["queued-messages"] - before
-    assert 3 <= idle <= 14, "an interval of 0.4 to 0.8 s by now, not 0.2"
-    before = requests["queued-messages"]
+    await trio.sleep(2.5)
+    assert await _polls_take(world, 4) > 4 * 0.19, "a tenth of the silence lies between two, 0.25 s or more"
     await world.simulator.contact(CONTACT).send(jid, "is anybody there at all")
     await world.until(lambda s: s.inbound("shop"))
-    await trio.sleep(1.5)
-    assert requests["queued-messages"] - before >= 4
+    assert await _polls_take(world, 6) < 6 * 0.19, "0.05 s lie between two again"
+
+
+async def _polls_take(world: World, count: int) -> float:
+    """Seconds until so many more polls for messages have come."""
+    began, before = trio.current_time(), world.proxy.store.requests["queued-messages"]
+    await world.until(lambda s: s.requests["queued-messages"] >= before + count)
+    return trio.current_time() - began
 
 
 async def test_no_client_of_the_health_port_stops_or_holds_the_worker(world: World) -> None:

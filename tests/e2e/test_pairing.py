@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.e2e.world import World
+from tests.e2e.world import World, eventually
 
 
 async def test_a_store_that_cannot_be_opened_does_not_spin(world: World) -> None:
@@ -17,10 +17,14 @@ async def test_a_store_that_cannot_be_opened_does_not_spin(world: World) -> None
     (world.auth_dir / "broken" / "session.db").symlink_to(world.folder / "nowhere" / "session.db")
     worker = await world.start_worker()
     world.proxy.store.add_instance("broken")
+
+    def tries() -> int:
+        return sum(line["event"] == "pairing" for line in worker.lines)
+
     await worker.logged("retrying", instance="broken", reason=lambda text: "unable to open" in str(text))
-    await trio.sleep(5)
-    tries = [line for line in worker.lines if line["event"] == "retrying"]
-    assert len(tries) <= 6, "after 0, 1, 2, 4 s, or half of that"
+    began, already = trio.current_time(), tries()
+    await eventually(lambda: tries() >= already + 2)
+    assert trio.current_time() - began > 1.2, "pauses of 1 and 2 s, or half of that"
     await world.pair("shop", "5511999990001")
 
 

@@ -15,7 +15,7 @@ from contextlib import closing
 import trio
 
 from tests.e2e.world import Worker, World
-from tests.soak.yard import (
+from tests.soak.measure import (
     Account,
     Meter,
     Sample,

@@ -6,7 +6,7 @@ import faulthandler
 
 import pytest
 
-from tests.soak.yard import Tables
+from tests.soak.measure import Tables
 
 TABLES = pytest.StashKey[Tables]()
 

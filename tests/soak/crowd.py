@@ -9,7 +9,7 @@ from pathlib import Path
 import trio
 
 from tests.e2e.world import Worker, World, open_world
-from tests.soak.yard import (
+from tests.soak.measure import (
     Sample,
     Tables,
     all_connected,

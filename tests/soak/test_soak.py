@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.world import open_world
 from tests.soak import crowd, waiting
 from tests.soak.churn import INSTANCES, Churn
-from tests.soak.yard import REOPENING_DESCRIPTORS, REOPENING_MB, THREADS_KEPT, Tables, side_by_side
+from tests.soak.measure import REOPENING_DESCRIPTORS, REOPENING_MB, THREADS_KEPT, Tables, side_by_side
 
 pytestmark = pytest.mark.soak
 

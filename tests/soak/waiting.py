@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 
 from tests.e2e.world import Worker, World, open_world
-from tests.soak.yard import (
+from tests.soak.measure import (
     REOPENING_DESCRIPTORS,
     REOPENING_MB,
     THREADS_KEPT,

@@ -1,5 +1,13 @@
 """What `wa-worker dev`, `wa-worker bench` and the tests need; never imported by `run`, and not in the image.
 
-Start with session.py, the task tree of `wa-worker dev`. proxy/ and simulator/ are the worker's two far sides and stand
-on their own; console/ is the web page, bench/ the measurements, states.py writes docs/states.md.
+errors.py     what cannot be started or done, in words for a person
+addresses.py  how an address is written for people
+loopback.py   a port of 127.0.0.1 and its open connections
+proxy/        the reference proxy, one far side of the worker
+simulator/    the simulated WhatsApp, the other one
+world/        both of them, worker processes, and people with phones
+console/      the web page of `wa-worker dev`
+command/      `wa-worker dev` itself; session.py is its task tree
+bench/        the measurements of `wa-worker bench`
+states.py     writes docs/states.md
 """

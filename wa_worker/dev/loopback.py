@@ -1,7 +1,7 @@
 """A port of 127.0.0.1 and the connections on it, which the reference proxy and the console both have.
 
 Owns the open connections, so that they can be cut whatever they are doing. Does not accept them: the caller serves
-`Connections.serve_connection` on a listener of its own, cancels that, and then calls `close_all()`.
+`OpenConnections.serve_connection` on a listener of its own, cancels that, and then calls `close_all()`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def bind(port: int, *, listen: bool = False) -> socket.socket:
     return bound
 
 
-class Connections:
-    """Those that are open, by the client's address."""
+class OpenConnections:
+    """Keeps the connections that are open, by the client's address."""
 
     def __init__(self, server: HttpServer) -> None:
         self._server = server

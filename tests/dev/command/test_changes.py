@@ -19,8 +19,8 @@ def store() -> Iterator[Store]:
     opened.close()
 
 
-def texts(news: ChangeFeed, store: Store) -> list[str]:
-    return [f"{line.subject}: {line.text}" for line in news.read(store)]
+def texts(changes: ChangeFeed, store: Store) -> list[str]:
+    return [f"{line.subject}: {line.text}" for line in changes.read(store)]
 
 
 def inbound(store: Store, payload: str) -> None:
@@ -30,8 +30,8 @@ def inbound(store: Store, payload: str) -> None:
 
 def test_news_is_told_once_and_in_order(store: Store) -> None:
     store.queue("demo", "old", "old")
-    news = ChangeFeed(store, "demo")
-    assert news.read(store) == []
+    changes = ChangeFeed(store, "demo")
+    assert changes.read(store) == []
     store.update_status("demo", "CONNECTING", None)
     store.update_status("demo", "CONNECTING", QR)
     store.update_status("demo", "CONNECTED", None)
@@ -39,7 +39,7 @@ def test_news_is_told_once_and_in_order(store: Store) -> None:
     store.mark_sent(first, "3EB0")
     store.mark_failed(second, "no number")
     inbound(store, '{"push_name": "Ana"}')
-    assert texts(news, store) == [
+    assert texts(changes, store) == [
         "status: CONNECTING",
         "status: CONNECTED",
         "out: #2 queued to +55 11 98888-0002: oi",
@@ -49,7 +49,7 @@ def test_news_is_told_once_and_in_order(store: Store) -> None:
         "out: #3 failed: no number",
     ]
     inbound(store, '{"push_name": "Ana"}')  # posted again
-    assert news.read(store) == []
+    assert changes.read(store) == []
 
 
 @attrs.frozen
@@ -71,9 +71,9 @@ class Sender:
     ],
 )
 def test_who_wrote(store: Store, case: Sender) -> None:
-    news = ChangeFeed(store, "demo")
+    changes = ChangeFeed(store, "demo")
     inbound(store, case.payload)
-    assert texts(news, store) == [f"in: /inbound from {case.shown}"]
+    assert texts(changes, store) == [f"in: /inbound from {case.shown}"]
 
 
 @attrs.frozen

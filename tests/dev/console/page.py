@@ -9,6 +9,11 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+ENTER, TAB, ESCAPE = "\ue007", "\ue004", "\ue00c"
+
+CHAT = "?instance=demo&chat=5511988880002%40s.whatsapp.net"
+"""demo's chat with Ana, in which the newcomer's loop plays."""
+
 
 class Page:
     """A tab. `driver` is selenium's, untyped here since it need not be installed."""
@@ -29,6 +34,11 @@ class Page:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+    def fits_the_screen(self) -> bool:
+        """Whether nothing is wider than the screen."""
+        width, screen = self.run("return [document.documentElement.scrollWidth, window.innerWidth]")
+        return bool(width <= screen)
 
     def wait(self, condition: Callable[[], T]) -> T:
         """The first truthy value."""
@@ -61,6 +71,10 @@ class Page:
     def bodies(self) -> list[str]:
         """The texts of the messages, oldest first."""
         return self.texts("#messages .body")
+
+    def answered(self, text: str) -> bool:
+        """Whether this message is the last one of ours, and has its answer."""
+        return self.bodies()[-2:] == [text, f"You said: {text}"]
 
     def type(self, selector: str, text: str) -> None:
         self.driver.find_element("css selector", selector).send_keys(text)

@@ -25,21 +25,21 @@ CHATS = 1000
 async def backlog(bed: Bed, messages: int) -> list[Row]:
     """Fills the journal behind a stopped worker's back, then runs a worker on it while `/inbound` answers 503."""
     name = min(bed.jids)
-    path = bed.folder / "auth" / RESERVED_FOLDER / JOURNAL_FILE
-    async with bed.worker() as running:
+    path = bed.auth_dir / RESERVED_FOLDER / JOURNAL_FILE
+    async with bed.worker() as worker:
         await bed.all_connected()
         await trio.sleep(3)
-        empty = usage(running.pid).rss
+        empty = usage(worker.pid).rss
     await trio.to_thread.run_sync(_fill, path, name, messages)
     commits = await trio.to_thread.run_sync(_commits, path, name, 1000)
     bed.proxy.faults.set("inbound", Fault(status=503))
-    async with bed.worker() as running:
+    async with bed.worker() as worker:
         await bed.all_connected()
         await trio.sleep(5)
-        full = usage(running.pid).rss
+        full = usage(worker.pid).rss
         began = time.perf_counter()
         await trio.run_process(
-            [sys.executable, "-m", "wa_worker", "journal", "stats", "--json", "--auth-dir", str(bed.folder / "auth")],
+            [sys.executable, "-m", "wa_worker", "journal", "stats", "--json", "--auth-dir", str(bed.auth_dir)],
             capture_stdout=True,
         )
         stats = time.perf_counter() - began

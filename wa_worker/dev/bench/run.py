@@ -43,8 +43,9 @@ async def run_bench(sizes: Sequence[int], only: Sequence[str], output: Path | No
         click.echo(text, err=True)
 
     with tempfile.TemporaryDirectory(prefix="wa-worker-bench-") as folder:
-        async with open_bed(Path(folder), note) as bed:
-            await bed.pair(1)
+        async with open_bed(Path(folder)) as bed:
+            note("simulated WhatsApp and reference proxy are up")
+            await bed.pair_up_to(1)
             messages = 40 if quick else 300
             for delay in DELAYS[:1] if quick else DELAYS:
                 if wanted("outbound"):
@@ -65,7 +66,7 @@ async def run_bench(sizes: Sequence[int], only: Sequence[str], output: Path | No
                     note(f"idle, {size} instances")
                     rows += await scenarios.idle(bed, size, 3.0 if quick else IDLE_SECONDS)
                 if size == many > 1:
-                    await bed.pair(many)
+                    await bed.pair_up_to(many)
                     if wanted("outbound"):
                         note(f"outbound, {many} instances")
                         rows += await scenarios.outbound(bed, many, messages // 10, 0.0)

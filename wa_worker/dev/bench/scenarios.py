@@ -6,12 +6,12 @@ import time
 from collections import defaultdict
 
 import attrs
-import httpx
 import trio
 
-from wa_worker.dev.bench.bed import PATIENCE, Bed, Running
+from wa_worker.dev.bench.bed import Bed
 from wa_worker.dev.bench.measure import own_cpu, percentile, usage
 from wa_worker.dev.proxy import Fault
+from wa_worker.dev.world.worker_process import WorkerProcess
 
 CONTACT = "5511988880002"
 
@@ -29,24 +29,24 @@ class Row:
 
 async def idle(bed: Bed, instances: int, seconds: float) -> list[Row]:
     """A restart with `instances` paired ones: boot times, then memory and CPU while nothing happens."""
-    await bed.pair(instances)
+    await bed.pair_up_to(instances)
     condition = f"{instances} instances"
     names = set(bed.jids)
     for name in names:
         bed.proxy.store.set_status(name, "CONNECTED")  # as after a crash: nothing is listed, all is resumed
     logins = dict(bed.simulator.logins)
-    async with bed.worker() as running:
-        health = await _health(running)
-        with trio.fail_after(PATIENCE):
+    async with bed.worker() as worker:
+        health = await _health(worker)
+        with trio.fail_after(bed.patience):
             await bed.simulator.wait_for(
                 lambda: all(bed.simulator.logins[jid] > logins.get(jid, 0) for jid in bed.jids.values())
             )
         await bed.all_connected()
-        boot = trio.current_time() - running.started
+        boot = trio.current_time() - worker.started
         await trio.sleep(12)  # the boot's own work ends, and idle threads go after ten
-        before, cpu, began = usage(running.pid), own_cpu(), time.monotonic()
+        before, cpu, began = usage(worker.pid), own_cpu(), time.monotonic()
         await trio.sleep(seconds)
-        after, elapsed = usage(running.pid), time.monotonic() - began
+        after, elapsed = usage(worker.pid), time.monotonic() - began
         return [
             Row("boot", condition, "health answers after", health, "s"),
             Row("boot", condition, "all CONNECTED after", boot, "s"),
@@ -60,13 +60,11 @@ async def idle(bed: Bed, instances: int, seconds: float) -> list[Row]:
         ]
 
 
-async def _health(running: Running) -> float:
+async def _health(worker: WorkerProcess) -> float:
     """Seconds from process start until `GET /health` was answered."""
-    with trio.fail_after(PATIENCE):
-        await running.health_answered.wait()
-        async with httpx.AsyncClient() as http:
-            await http.get(f"http://127.0.0.1:{running.process.port}/health")
-    return trio.current_time() - running.started
+    await worker.answers()
+    await worker.health()
+    return trio.current_time() - worker.started
 
 
 async def outbound(bed: Bed, instances: int, each: int, delay: float) -> list[Row]:
@@ -75,15 +73,15 @@ async def outbound(bed: Bed, instances: int, each: int, delay: float) -> list[Ro
     condition = f"{instances} x {each}, proxy {delay * 1000:.0f} ms"
     store = bed.proxy.store
     contacts = {name: bed.simulator.contact(f"55118{n:08}") for n, name in enumerate(names)}
-    async with bed.worker(MSG_POLL_MS="500") as running:
+    async with bed.worker(MSG_POLL_MS="500") as worker:
         await bed.all_connected()
         # one each, so that Signal sessions and connections exist
         await _send_all(bed, {name: contacts[name].phone for name in names}, 1)
         bed.proxy.faults.set("*", Fault(delay=delay)) if delay else bed.proxy.faults.clear()
         received = {name: len(contacts[name].received) for name in names}
-        before, cpu, began = usage(running.pid).cpu, own_cpu(), trio.current_time()
+        before, cpu, began = usage(worker.pid).cpu, own_cpu(), trio.current_time()
         await _send_all(bed, {name: contacts[name].phone for name in names}, each)
-        elapsed, spent = trio.current_time() - began, usage(running.pid).cpu - before
+        elapsed, spent = trio.current_time() - began, usage(worker.pid).cpu - before
         total = instances * each
         copies = sum(len(contacts[name].received) - received[name] for name in names) - total
         bed.proxy.faults.clear()
@@ -102,7 +100,7 @@ async def _send_all(bed: Bed, to: dict[str, str], each: int) -> None:
     before = store.count_messages("sent")
     for name, phone in to.items():
         store.queue_many(name, [(phone, f"bench {n}") for n in range(each)])
-    with trio.fail_after(PATIENCE):
+    with trio.fail_after(bed.patience):
         await bed.proxy.wait_for(lambda s: s.count_messages("sent") >= before + each * len(to))
 
 
@@ -110,16 +108,16 @@ async def inbound(bed: Bed, instances: int, chats: int, each: int, delay: float)
     """`each` messages from each of `chats` contacts to each instance, as fast as they come; until all are posted."""
     names = sorted(bed.jids)[:instances]
     condition = f"{instances} instance(s), {chats} chats x {each}, proxy {delay * 1000:.0f} ms"
-    async with bed.worker() as running:
+    async with bed.worker() as worker:
         await bed.all_connected()
         contacts = [bed.simulator.contact(f"55117{n:08}") for n in range(chats)]
         total = instances * chats * each
         await _receive(bed, names, contacts, 1)
         if delay:
             bed.proxy.faults.set("*", Fault(delay=delay))
-        before, cpu, began = usage(running.pid).cpu, own_cpu(), trio.current_time()
+        before, cpu, began = usage(worker.pid).cpu, own_cpu(), trio.current_time()
         await _receive(bed, names, contacts, each)
-        elapsed, spent = trio.current_time() - began, usage(running.pid).cpu - before
+        elapsed, spent = trio.current_time() - began, usage(worker.pid).cpu - before
         bed.proxy.faults.clear()
         return [
             Row("inbound", condition, "posted in", elapsed, "s"),
@@ -136,7 +134,7 @@ async def _receive(bed: Bed, names: list[str], contacts: list, each: int) -> Non
         for contact in contacts:
             for name in names:
                 await contact.send(bed.jids[name], f"{n:06}")
-    with trio.fail_after(PATIENCE):
+    with trio.fail_after(bed.patience):
         await bed.proxy.wait_for(
             lambda s: sum(s.count_inbound(name) for name in names) >= before + each * len(contacts) * len(names)
         )
@@ -165,13 +163,13 @@ async def latency(bed: Bed, samples: int, delay: float) -> list[Row]:
     contact = bed.simulator.contact(CONTACT)
     out: list[float] = []
     back: list[float] = []
-    async with bed.worker(MSG_POLL_MS="200") as _running:
+    async with bed.worker(MSG_POLL_MS="200"):
         await bed.all_connected()
         await contact.send(bed.jids[name], "first")
         await bed.proxy.wait_for(lambda s: s.count_inbound(name))
         if delay:
             bed.proxy.faults.set("*", Fault(delay=delay))
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(bed.patience):
             for _ in range(samples):
                 have = bed.proxy.store.count_inbound(name)
                 began = trio.current_time()
@@ -206,7 +204,7 @@ async def recovery(bed: Bed, samples: int) -> list[Row]:
             seen = len(bed.proxy.store.statuses(name))
             began = trio.current_time()
             await bed.simulator.drop(jid)
-            with trio.fail_after(PATIENCE):
+            with trio.fail_after(bed.patience):
                 await bed.proxy.wait_for(
                     lambda s, seen=seen: [c for c in s.statuses(name)[seen:] if c.status == "CONNECTED"]  # type: ignore[misc]
                 )

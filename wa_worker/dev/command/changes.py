@@ -1,11 +1,12 @@
-"""What has happened at the reference proxy since one last looked, in plain lines. No I/O.
+"""Describes what has happened at the reference proxy since the last look, in plain lines. No I/O.
 
 Owns the words for statuses, outbound and inbound messages, and what is being waited for. QR codes are
-show.py's, since it has a picture to show.
+narration.py's, since it has a picture to show.
 """
 
 from __future__ import annotations
 
+from wa_worker.dev.addresses import phone_or_jid
 from wa_worker.dev.command.terminal import Line
 from wa_worker.dev.proxy import InboundRow, MessageId, Store
 
@@ -16,7 +17,7 @@ FROM_WHATSAPP = ("a QR code from WhatsApp", "WhatsApp to let us in")
 
 
 class ChangeFeed:
-    """The news of one instance. What the store holds when this is made is no news."""
+    """What changes at one instance. What the store holds when this is made is not a change."""
 
     def __init__(self, store: Store, instance: str) -> None:
         self._instance = instance
@@ -26,7 +27,7 @@ class ChangeFeed:
         self._inbound = store.count_inbound(instance)
 
     def read(self, store: Store) -> list[Line]:
-        """What is new, in the order in which it happened. Reading it makes it old."""
+        """Returns what has changed since the last call, in the order in which it happened."""
         lines = [*self._read_statuses(store), *self._read_messages(store), *self._read_inbound(store)]
         return sorted(lines, key=lambda line: line.at)
 
@@ -64,8 +65,10 @@ class ChangeFeed:
 
 
 def expected(store: Store, instance: str, *, simulated: bool, since: float) -> str | None:
-    """Returns what is being waited for just now, or None. `simulated`: a simulated phone scans by itself. `since` is when
-    the worker was started, in unix seconds."""
+    """Returns what is being waited for just now, or None.
+
+    `simulated`: a simulated phone scans by itself. `since` is when the worker was started, in unix seconds.
+    """
     row = store.instance(instance)
     if row is None:
         return None  # somebody has taken it from the proxy
@@ -92,9 +95,3 @@ def _sender(row: InboundRow) -> str:
 def _content(row: InboundRow) -> str:
     kind = row.payload.get("message_type") or "text"
     return row.body if kind == "text" else f"[{kind}] {row.body}".rstrip()
-
-
-def phone_or_jid(jid: str) -> str:
-    """A person's JID as the phone number that it is; any other as it stands."""
-    user, _, server = jid.partition("@")
-    return f"+{user}" if server == "s.whatsapp.net" and user.isdigit() else jid

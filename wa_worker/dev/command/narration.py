@@ -1,7 +1,7 @@
-"""What one run of `wa-worker dev` shows and sees: its lines, its QR codes, and the loop it waits for.
+"""Narrates one run of `wa-worker dev`: its lines, its QR codes, and the loop it waits for.
 
-Owns the tasks that look at the proxy, and how the run ended. Opens nothing: session.py does. `play()` ends when `work`
-is cancelled; the services go on, so that the worker's last words are seen, until session.py cancels them.
+Owns the tasks that look at the proxy, and how the run ended. Opens nothing: session.py does. `run()` ends when
+`running` is cancelled; the services go on, so that the worker's last lines are seen, until session.py cancels them.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Options:
 
 
 class Narrator:
-    """One run. `exit_code` is how it ended, `work` what ends it."""
+    """Tells on the terminal what one run does. `exit_code` is how it ended; to cancel `running` ends it."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Narrator:
         reach: ReachabilityProbe | None,
         terminal: Terminal,
     ) -> None:
-        self.work = trio.CancelScope()
+        self.running = trio.CancelScope()
         self.exit_code = 1 if options.once else 0
         self._options = options
         self._folder = folder
@@ -78,21 +78,21 @@ class Narrator:
         self._console = ""
         self._connected = False
         proxy.store.add_instance(INSTANCE)
-        self._news = ChangeFeed(proxy.store, INSTANCE)
+        self._changes = ChangeFeed(proxy.store, INSTANCE)
         self._phone_scans = users is not None
         """By itself, until the loop was seen: then people have the console's button for it."""
         if users is not None:
             users.say = self.say
 
-    # --- words
+    # --- lines
 
     def say(self, subject: str, text: str, colour: str | None = None) -> None:
         """Says it, after what has happened before it."""
-        self._tell()
+        self._show_changes()
         self._terminal.say(subject, text, colour)
 
-    def _tell(self) -> None:
-        for line in self._news.read(self._proxy.store):
+    def _show_changes(self) -> None:
+        for line in self._changes.read(self._proxy.store):
             self._terminal.show(line)
 
     def introduce(self) -> None:
@@ -128,7 +128,7 @@ class Narrator:
         page = f"Or write, and try more, in the console: {self._console}\n" if self._console else ""
         self._terminal.write(f"\n{hint}\n\n{curl}\n\n{page}Ctrl-C ends it.\n\n")
 
-    def take_leave(self) -> None:
+    def say_goodbye(self) -> None:
         if self._connected and not self._users and self._options.folder is None:
             self._terminal.write(
                 "\nThe session is forgotten here: remove the device on your phone, under Linked devices.\n"
@@ -140,7 +140,7 @@ class Narrator:
     async def narrate(self) -> None:
         """Says what happens at the proxy."""
         while True:
-            for line in await self._proxy.wait_for(self._news.read):
+            for line in await self._proxy.wait_for(self._changes.read):
                 self._terminal.show(line)
 
     async def show_codes(self) -> None:
@@ -188,41 +188,41 @@ class Narrator:
             self.say("qr", f"scan this {_HOW_TO_SCAN}", "green")
         self._terminal.draw(code, f"Code {count}, {time.strftime('%H:%M:%S')}. If it does not fit: {file}")
 
-    async def heed_signals(self, signals: AsyncIterator[int], worker: WorkerProcess) -> None:
+    async def handle_signals(self, signals: AsyncIterator[int], worker: WorkerProcess) -> None:
         """The first ends the session, the second kills the worker."""
         async for number in signals:
             if number == signal.SIGINT:
                 self._terminal.interrupted()
-            if self.work.cancel_called:
+            if self.running.cancel_called:
                 worker.process.kill()
-            self.work.cancel()
+            self.running.cancel()
 
-    # --- what can be cancelled
+    # --- the run itself
 
-    async def play(self, worker: WorkerProcess) -> None:
-        """Until cancelled or the end."""
+    async def run(self, worker: WorkerProcess) -> None:
+        """Runs until the end, or until `running` is cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._end_with_worker, worker)
             nursery.start_soon(self._end_with_reader)
             nursery.start_soon(self._remind, worker)
             patience = ONCE_PATIENCE if self._options.once else float("inf")
             with trio.move_on_after(patience) as limit:
-                await (self._see_loop() if self._users else self._see_connected())
+                await (self._wait_for_loop() if self._users else self._wait_for_connection())
             if limit.cancelled_caught:
                 self.say(
                     "error", f"the loop was not seen within {ONCE_PATIENCE:.0f} s; the worker's last lines:", "red"
                 )
                 self._show_last_lines(worker)
             if self._options.once:
-                self.work.cancel()
+                self.running.cancel()
 
-    async def _see_connected(self) -> None:
+    async def _wait_for_connection(self) -> None:
         await self._proxy.wait_for(_is_connected)
         self._connected = True
-        self._tell()
+        self._show_changes()
         self._show_curl()
 
-    async def _see_loop(self) -> None:
+    async def _wait_for_loop(self) -> None:
         assert self._users is not None
         await self._proxy.wait_for(_is_connected)
         self._phone_scans = False
@@ -246,13 +246,13 @@ class Narrator:
         with trio.move_on_after(1):  # a child of its may hold the log open
             await worker.log_ended.wait()
         self.exit_code = 1
-        self.say("error", f"the worker ended by itself ({_in_words(code)}); its last lines:", "red")
+        self.say("error", f"the worker ended by itself ({_exit_in_words(code)}); its last lines:", "red")
         self._show_last_lines(worker)
-        self.work.cancel()
+        self.running.cancel()
 
     async def _end_with_reader(self) -> None:
         await self._terminal.gone.wait()
-        self.work.cancel()
+        self.running.cancel()
 
     async def _remind(self, worker: WorkerProcess) -> None:
         """Says what is being waited for, if that takes its time, and whether the network is why."""
@@ -283,5 +283,5 @@ def _is_connected(store: Store) -> bool:
     return row is not None and row.status == "CONNECTED"
 
 
-def _in_words(code: int) -> str:
+def _exit_in_words(code: int) -> str:
     return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"

@@ -1,9 +1,9 @@
-"""`wa-worker dev`: the reference proxy, the worker, a console and, if wished, a simulated WhatsApp, until Ctrl-C.
+"""`wa-worker dev`: the reference proxy, the worker, a console and, if asked for, a simulated WhatsApp, until Ctrl-C.
 
-`run_dev()` is the task tree. Proxy, simulator, console and narrator outlive the worker, so that its last words are
+`run_dev()` is the task tree. Proxy, simulator, console and narrator outlive the worker, so that its last lines are
 seen. It ends on SIGINT, SIGTERM or SIGHUP, when nobody reads the output any more, when the worker dies, and with `once`
-when the loop was seen. What it shows is in show.py, the people of the simulation are in people.py, the web page is in
-console/.
+when the loop was seen. What it shows is in narration.py, the simulated users are in world/people.py, the web
+page is in console/.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from wa_worker.dev.command.terminal import Terminal
 from wa_worker.dev.console import Console, bind, open_console
 from wa_worker.dev.errors import CannotStartError
 from wa_worker.dev.proxy import ReferenceProxy, open_proxy
-from wa_worker.dev.world.worker_process import REAL_COMMAND, environment, open_worker
+from wa_worker.dev.world.worker_process import LAST_LINES, REAL_COMMAND, environment, open_worker
 from wa_worker.models import RESERVED_FOLDER
 from wa_worker.whatsapp.probe import ReachabilityProbe, target
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 async def run_dev(options: Options, environ: Mapping[str, str], terminal: Terminal) -> int:
-    """Runs it all. Returns the exit code: 0 ended as wished, 1 the worker died or the loop was not seen.
+    """Runs it all. Returns the exit code: 0 it ended as asked, 1 the worker died or the loop was not seen.
 
     Raises CannotStartError. Takes up to 13 s to end, cancelled or not.
     """
@@ -52,13 +52,13 @@ async def run_dev(options: Options, environ: Mapping[str, str], terminal: Termin
             trio.open_nursery() as services,
         ):
             reach = None if users else ReachabilityProbe(*target(environ))
-            show = Narrator(options, folder, proxy, users, reach, terminal)
-            show.introduce()
+            narrator = Narrator(options, folder, proxy, users, reach, terminal)
+            narrator.introduce()
             if console is not None:
-                show.introduce_console(console.url)
-            show.introduce_worker()
-            services.start_soon(show.narrate)
-            services.start_soon(show.show_codes)
+                narrator.introduce_console(console.url)
+            narrator.introduce_worker()
+            services.start_soon(narrator.narrate)
+            services.start_soon(narrator.show_codes)
             simulated = (users.worker_command, users.environment(folder)) if users else None
             command, simulation = simulated or (REAL_COMMAND, None)
             variables = environment(
@@ -67,21 +67,21 @@ async def run_dev(options: Options, environ: Mapping[str, str], terminal: Termin
             log = folder / "worker.log"
 
             def on_log(event: dict[str, Any]) -> None:
-                show.take_log(event)
+                narrator.take_log(event)
                 if console is not None:
                     console.take_log(event)
 
-            async with open_worker(command, variables, log, on_log=on_log) as worker:
-                services.start_soon(show.heed_signals, signals, worker)
-                with show.work:
-                    await show.play(worker)
+            async with open_worker(command, variables, log=log, on_log=on_log, keep=LAST_LINES) as worker:
+                services.start_soon(narrator.handle_signals, signals, worker)
+                with narrator.running:
+                    await narrator.run(worker)
                 if runs := worker.process.returncode is None:
-                    show.say("worker", "stopping")
+                    narrator.say("worker", "stopping")
             if runs:
-                show.say("worker", "stopped")
+                narrator.say("worker", "stopped")
             services.cancel_scope.cancel()
-        show.take_leave()
-        return show.exit_code
+        narrator.say_goodbye()
+        return narrator.exit_code
 
 
 @contextmanager

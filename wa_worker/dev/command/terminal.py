@@ -1,7 +1,7 @@
 """What `wa-worker dev` prints: aligned lines, and QR codes in half blocks on a terminal.
 
 Owns the output stream and nothing else. Texts from outside lose their control characters here. A reader that goes
-away (`| head`, a closed window) is no error: the terminal falls silent and sets `gone`.
+away (`| head`, a closed window) is no error: the terminal writes no more and sets `gone`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Terminal:
             self._stream.write(text)
             self._stream.flush()
         except OSError:
-            self._fall_silent()
+            self._stop_writing()
 
     def can_draw(self, code: str) -> bool:
         """Whether this code can be drawn: on a terminal that is wide enough."""
@@ -90,7 +90,7 @@ class Terminal:
         if self.is_tty:
             self.write("\r\x1b[K")
 
-    def _fall_silent(self) -> None:
+    def _stop_writing(self) -> None:
         self.gone.set()
         # What is left in the buffer must go somewhere, or the interpreter complains when it exits.
         null = os.open(os.devnull, os.O_WRONLY)

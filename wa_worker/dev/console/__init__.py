@@ -1,8 +1,15 @@
 """The dev console: a web page on 127.0.0.1 that shows what goes on between the worker and the reference proxy.
 
-page.py and view.py say what there is to see, words.py makes it fit to be looked at, told.py knows what the worker says
-of itself, live.py wakes the pages, actions.py is what the buttons do, app.py the HTTP of it, server.py listens. It
-changes the proxy's rows and moves the simulated people; the worker learns of that as it would from any back end.
+It changes the proxy's rows and moves the simulated users; the worker learns of that as it would from any back end.
+
+display_text.py  makes texts from outside fit to be shown
+worker_state.py  what the worker says of itself
+page.py          the values that a page consists of
+view.py          fills a page with what there is
+live.py          wakes the pages when something has changed
+actions.py       what the buttons do
+app.py           the HTTP of it
+server.py        listens
 """
 
 from wa_worker.dev.console.server import Console, bind, open_console

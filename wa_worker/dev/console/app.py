@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException
 
 from wa_worker.dev.console.actions import Actions, Done
 from wa_worker.dev.console.display_text import clock, plain
-from wa_worker.dev.console.live import Bell
+from wa_worker.dev.console.live import ChangeCounter
 from wa_worker.dev.console.page import At, Page
 from wa_worker.dev.console.view import View
 from wa_worker.dev.errors import CannotDoError
@@ -67,13 +67,13 @@ class Renderer:
         return self._templates.get_template(f"{name}.html").render(page=page)
 
 
-def create_app(view: View, actions: Actions, bell: Bell, *, port: int) -> Quart:
+def create_app(view: View, actions: Actions, changes: ChangeCounter, *, port: int) -> Quart:
     """`port`: where it will be served, as browsers name it."""
     app: Quart = QuartTrio("wa_worker.dev.console")
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_FORM
     renderer = Renderer()
-    streams = _Streams(view, renderer, bell)
+    streams = _Streams(view, renderer, changes)
     hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
 
     @app.before_request
@@ -144,11 +144,11 @@ def _at() -> At:
 class _Streams:
     """Updates as server-sent events: of each page the parts that have changed, as HTML by id."""
 
-    def __init__(self, view: View, renderer: Renderer, bell: Bell) -> None:
+    def __init__(self, view: View, renderer: Renderer, changes: ChangeCounter) -> None:
         self.count = 0
         self._view = view
         self._renderer = renderer
-        self._bell = bell
+        self._changes = changes
 
     async def run(self, at: At) -> AsyncIterator[bytes]:
         """Until the page is closed. The first update has all: things may have changed since the page was made."""
@@ -158,7 +158,7 @@ class _Streams:
             sent: dict[str, str] = {}
             seen = -1
             while True:
-                seen = await self._bell.wait(seen)
+                seen = await self._changes.wait(seen)
                 page = self._view.page(at)
                 if page == shown:
                     continue

@@ -1,4 +1,4 @@
-"""Wakes the pages when something has changed, and no more often than an eye can follow. No polling.
+"""Wakes the pages when something has changed, at most twenty times a second. It does not poll.
 
 Owns the count of changes, not what has changed: view.py looks. Waiting is cancelled with the page's request.
 """
@@ -9,11 +9,11 @@ import trio
 
 from wa_worker.dev.proxy import Store
 
-CALM = 0.05
+SETTLE_SECONDS = 0.05
 """Seconds that a change waits for others before it is shown: a burst of messages is one update."""
 
 
-class Bell:
+class ChangeCounter:
     """Counts changes; whoever has seen `changes` of them can wait for the next."""
 
     def __init__(self) -> None:
@@ -21,26 +21,26 @@ class Bell:
         self._version = -1
         self._waiting = trio.lowlevel.ParkingLot()
 
-    def ring(self) -> None:
+    def note_change(self) -> None:
         self.changes += 1
         self._waiting.unpark_all()
 
     async def wait(self, seen: int) -> int:
-        """The number of changes, once it is not `seen` any more."""
+        """Waits until the number of changes is not `seen` any more; returns it."""
         await trio.lowlevel.checkpoint()
         while self.changes == seen:
             await self._waiting.park()
-        await trio.sleep(CALM)
+        await trio.sleep(SETTLE_SECONDS)
         return self.changes
 
-    def heed_store(self, store: Store) -> bool:
-        """A predicate for `ReferenceProxy.wait_for`: rings for each change of a row, and is never true."""
+    def watch_store(self, store: Store) -> bool:
+        """A predicate for `ReferenceProxy.wait_for`: counts each change of a row, and is never true."""
         if store.version != self._version:
             self._version = store.version
-            self.ring()
+            self.note_change()
         return False
 
-    def heed_simulator(self) -> bool:
+    def watch_simulator(self) -> bool:
         """The same for `Simulator.wait_for`."""
-        self.ring()
+        self.note_change()
         return False

@@ -71,22 +71,28 @@ class Chat:
 
 
 @attrs.frozen
+class Body:
+    """A message's text. `rest` is folded away: `folded` characters; `cut` are left out."""
+
+    start: tuple[Part, ...]
+    rest: tuple[Part, ...] = ()
+    folded: int = 0
+    cut: int = 0
+
+
+@attrs.frozen
 class Message:
-    """`state`: queued, sent, failed, or in for what came. `words`: what became of it. `rest`: what is folded away,
-    `cut`: what is left out."""
+    """`state`: queued, sent, failed, or in for what came. `words`: what became of it."""
 
     key: str
     state: str
     words: str
     at: float
-    marked_at: float | None
+    body: Body
     wa_id: str
-    sender: str
-    kind: str
-    body: tuple[Part, ...]
-    rest: tuple[Part, ...]
-    folded: int
-    cut: int
+    marked_at: float | None = None
+    sender: str = ""
+    kind: str = ""
 
 
 @attrs.frozen

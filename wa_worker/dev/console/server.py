@@ -18,7 +18,7 @@ import trio
 from wa_worker.dev import loopback
 from wa_worker.dev.console.actions import Actions
 from wa_worker.dev.console.app import LARGEST_FORM, create_app
-from wa_worker.dev.console.live import Bell
+from wa_worker.dev.console.live import ChangeCounter
 from wa_worker.dev.console.view import View
 from wa_worker.dev.console.worker_state import WorkerState
 from wa_worker.dev.proxy import ReferenceProxy
@@ -63,17 +63,19 @@ async def open_console(
     bound: socket.socket, proxy: ReferenceProxy, users: SimulatedUsers | None
 ) -> AsyncIterator[Console]:
     """A console that is served until the block is left. What the block raises leaves it in an exception group."""
-    bell = Bell()
-    worker = WorkerState(bell.ring)
+    changes = ChangeCounter()
+    worker = WorkerState(changes.note_change)
     port = bound.getsockname()[1]
-    app = create_app(View(proxy.store, worker, users), Actions(proxy.store, users, bell.ring), bell, port=port)
-    connections = loopback.Connections(HttpServer(app, keep_alive=_KEEP_ALIVE, max_body=LARGEST_FORM))
+    app = create_app(
+        View(proxy.store, worker, users), Actions(proxy.store, users, changes.note_change), changes, port=port
+    )
+    connections = loopback.OpenConnections(HttpServer(app, keep_alive=_KEEP_ALIVE, max_body=LARGEST_FORM))
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(bound))
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(proxy.wait_for, bell.heed_store)
+        nursery.start_soon(proxy.wait_for, changes.watch_store)
         if users is not None:
-            nursery.start_soon(users.simulator.wait_for, bell.heed_simulator)
-        nursery.start_soon(_ask_health, worker, bell)
+            nursery.start_soon(users.simulator.wait_for, changes.watch_simulator)
+        nursery.start_soon(_ask_health, worker, changes)
         nursery.start_soon(trio.serve_listeners, connections.serve_connection, [listener])
         try:
             yield Console(port, worker)
@@ -82,14 +84,14 @@ async def open_console(
             connections.close_all()
 
 
-async def _ask_health(worker: WorkerState, bell: Bell) -> None:
+async def _ask_health(worker: WorkerState, changes: ChangeCounter) -> None:
     """Asks for the counts after each change, and once more when things have calmed down."""
     seen, calm = -1, False
     # Not through a proxy that the environment names: it would not find this machine's loopback.
     async with httpx.AsyncClient(trust_env=False) as http:
         while True:
             with trio.move_on_after(float("inf") if calm else _AFTERMATH) as aftermath:
-                seen = await bell.wait(seen)
+                seen = await changes.wait(seen)
             calm = aftermath.cancelled_caught
             if worker.port:
                 worker.take_counts(await _counts(http, worker.port))

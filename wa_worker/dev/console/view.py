@@ -1,4 +1,4 @@
-"""What there is to see, as a Page. Reads; changes nothing, waits for nothing.
+"""Fills a Page with what there is to see. It reads only: it changes nothing and waits for nothing.
 
 Of an instance the last HISTORY messages of each direction are shown, so that the page stays quick while thousands are
 queued; the proxy's /admin has all.
@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import attrs
 
-from wa_worker.dev.command.changes import phone_or_jid
+from wa_worker.dev.addresses import phone_or_jid
 from wa_worker.dev.console.display_text import SHOWN, UNFOLDED, parts
-from wa_worker.dev.console.page import NEW, At, Badge, Card, Chat, Composer, Message, Page, Phone
+from wa_worker.dev.console.page import NEW, At, Badge, Body, Card, Chat, Composer, Message, Page, Phone
 from wa_worker.dev.proxy import InboundRow, InstanceRow, MessageRow, Store
 from wa_worker.jid import USER, destination
 from wa_worker.states import State
@@ -186,14 +186,14 @@ def _outbound(row: MessageRow) -> Message:
         words = f"marked sent {row.marks} times, first" if row.marks > 1 else "marked sent"
     else:
         words = ""
-    return _message(
-        f"out-{row.id}",
-        row.status,
-        words,
-        row.queued_at,
-        row.body,
-        marked_at=row.sent_at,
+    return Message(
+        key=_key(f"out-{row.id}"),
+        state=row.status,
+        words=words,
+        at=row.queued_at,
+        body=_body(row.body),
         wa_id=row.wa_message_id or "",
+        marked_at=row.sent_at,
     )
 
 
@@ -202,50 +202,30 @@ def _inbound(row: InboundRow) -> Message:
     sender = ""
     if row.payload.get("chat_type") == "group":
         sender = row.payload.get("push_name") or phone_or_jid(row.payload.get("sender_id") or row.from_)
-    words = "" if row.times_posted == 1 else f"posted {row.times_posted} times"
-    return _message(
-        f"in-{row.seq}",
-        "in",
-        words,
-        row.received_at,
-        row.body,
+    return Message(
+        key=_key(f"in-{row.seq}"),
+        state="in",
+        words="" if row.times_posted == 1 else f"posted {row.times_posted} times",
+        at=row.received_at,
+        body=_body(row.body),
         wa_id=row.wa_message_id,
         sender=sender,
         kind="" if kind == "text" else kind,
     )
 
 
-def _message(
-    key: str,
-    state: str,
-    words: str,
-    at: float,
-    body: str,
-    *,
-    wa_id: str,
-    marked_at: float | None = None,
-    sender: str = "",
-    kind: str = "",
-) -> Message:
-    rest = body[SHOWN : SHOWN + UNFOLDED]
-    return Message(
-        key=_key(key),
-        state=state,
-        words=words,
-        at=at,
-        marked_at=marked_at,
-        wa_id=wa_id,
-        sender=sender,
-        kind=kind,
-        body=tuple(parts(body[:SHOWN])),
+def _body(text: str) -> Body:
+    rest = text[SHOWN : SHOWN + UNFOLDED]
+    return Body(
+        start=tuple(parts(text[:SHOWN])),
         rest=tuple(parts(rest)),
         folded=len(rest),
-        cut=max(0, len(body) - SHOWN - UNFOLDED),
+        cut=max(0, len(text) - SHOWN - UNFOLDED),
     )
 
 
 def _summary(message: Message) -> str:
-    text = "".join(part.text for part in message.body)
+    text = "".join(part.text for part in message.body.start)
     return f"[{message.kind}] {text}".rstrip() if message.kind else text
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 import trio
 
-from wa_worker.dev.loopback import HOST, Connections, bind
+from wa_worker.dev.loopback import HOST, OpenConnections, bind
 from wa_worker.monitoring.http_server import HttpServer, Scope
 
 from .admin import create_admin
@@ -89,7 +89,7 @@ class ReferenceProxy:
         admin = create_admin(store, faults, secret=secret, connections=lambda: self.connections_opened)
         app.register_blueprint(admin)
         layer = FaultLayer(cast(Any, app), faults, on_request=self._on_request, cut=self._cut)
-        self._connections = Connections(HttpServer(layer, keep_alive=_KEEP_ALIVE_SECONDS, max_body=_MAX_BODY))
+        self._connections = OpenConnections(HttpServer(layer, keep_alive=_KEEP_ALIVE_SECONDS, max_body=_MAX_BODY))
 
     @property
     def connections_open(self) -> int:

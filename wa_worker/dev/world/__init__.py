@@ -1,7 +1,8 @@
-"""The world around a worker under development or test: its process, and the people on the simulated WhatsApp.
+"""The world around a worker under development or test: the two far sides, its process, and people with phones.
 
-worker_process.py    the worker as a child process
-simulated_worker.py  the same on the simulated WhatsApp
-people.py            phones that scan and contacts that answer
 qr.py                reads a QR code from a picture, as a camera does
+worker_process.py    the worker as a child process: environment, log, end
+simulated_worker.py  the same program on the simulated WhatsApp
+world.py             assembles the simulated WhatsApp, the reference proxy and workers
+people.py            phones that scan and contacts that answer
 """

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import trio
 
-from wa_worker.dev.command.changes import phone_or_jid
+from wa_worker.dev.addresses import phone_or_jid
 from wa_worker.dev.errors import CannotDoError
 from wa_worker.dev.simulator import Contact, PairingFailed, Received, Simulator, UnknownDevice, UnknownQR
 from wa_worker.dev.world.qr import read_png_data_url

@@ -1,20 +1,22 @@
-"""The worker as a child process of `wa-worker dev` or `bench`: its environment, its log and its end.
+"""The worker as a child process: its environment, its log and its end.
 
-Owns the process and the file its log goes to. It has a session of its own, so that a Ctrl-C in the terminal is not
-its second signal: whoever opened it stops it. It is gone when `open_worker` is left.
+Owns the process and what it logs. The process has a session of its own, so that a Ctrl-C in the terminal is not its
+second signal: whoever opened it stops it. It is gone when `open_worker` is left.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import httpx
 import trio
 
 STOP_PATIENCE = 12.0
@@ -22,41 +24,135 @@ STOP_PATIENCE = 12.0
 
 REAL_COMMAND = (sys.executable, "-m", "wa_worker", "run")
 
-_LAST_LINES = 12
+LAST_LINES = 12
 """Lines of the log that are shown when the worker dies."""
 
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
+LogLine = dict[str, Any]
+
 
 class WorkerProcess:
-    """A running worker. `port` is that of its health endpoint, 0 until it answers."""
+    """A running worker and its log.
 
-    def __init__(self, process: trio.Process, on_log: Callable[[dict[str, Any]], None]) -> None:
+    `port` is that of its health endpoint, 0 until it answers. `lines` are those of the log, parsed, and `raw` the same
+    as they came: all of them, or the last ones if `keep` says how many. `started` is in seconds of trio's clock.
+    `patience` is for how many seconds `logged` and `answers` wait.
+    """
+
+    patience = 30.0
+
+    def __init__(
+        self, process: trio.Process, started: float, on_log: Callable[[LogLine], None], keep: int | None
+    ) -> None:
         self.process = process
+        self.started = started
         self.port = 0
-        self.last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self.lines: deque[LogLine] = deque(maxlen=keep)
+        self.raw: deque[str] = deque(maxlen=keep)
         self.log_ended = trio.Event()
         self._on_log = on_log
         self._reading = trio.CancelScope(shield=True)
+        self._waiting = trio.lowlevel.ParkingLot()
 
-    async def read_log(self, file: BinaryIO) -> None:
-        """Copies the log until it ends. A cancel is heeded once `stop` has had its time."""
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def last_lines(self) -> list[str]:
+        """The end of the log, for people."""
+        return [in_words(line) for line in self.lines][-LAST_LINES:]
+
+    # --- log and health
+
+    async def read_log(self, file: BinaryIO | None) -> None:
+        """Reads the log, and copies it to the file, until it ends. A cancel takes effect when `end` is through."""
         assert self.process.stderr is not None
         rest = b""
         with self._reading:
             async for chunk in self.process.stderr:
-                file.write(chunk)
+                if file is not None:
+                    file.write(chunk)
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     self._take(line.decode(errors="replace"))
         self.log_ended.set()
 
-    async def stop(self) -> None:
-        """SIGTERM, then SIGKILL. Takes up to STOP_PATIENCE + 1 s, cancelled or not."""
-        with trio.move_on_after(STOP_PATIENCE, shield=True):
-            if self.process.returncode is None:
-                self.process.terminate()
+    async def logged(self, event: str, **fields: Any) -> LogLine:
+        """Waits for the first line of this event with these fields; a field may be a predicate on the value.
+
+        Raises trio.TooSlowError.
+        """
+
+        def fits(line: LogLine) -> bool:
+            return line.get("event") == event and all(
+                wanted(line.get(name)) if callable(wanted) else line.get(name) == wanted
+                for name, wanted in fields.items()
+            )
+
+        await trio.lowlevel.checkpoint()
+        with trio.fail_after(self.patience):
+            while (found := next((line for line in self.lines if fits(line)), None)) is None:
+                await self._waiting.park()
+        return found
+
+    async def answers(self) -> None:
+        """Waits until the health endpoint answers. Raises trio.TooSlowError."""
+        await trio.lowlevel.checkpoint()
+        with trio.fail_after(self.patience):
+            while not self.port:
+                await self._waiting.park()
+
+    async def health(self, path: str = "/health") -> Any:
+        """The JSON that this path of the health endpoint answers, or the status if it is not 200."""
+        async with httpx.AsyncClient() as http:
+            response = await http.get(f"http://127.0.0.1:{self.port}{path}")
+            return response.json() if response.status_code == 200 else response.status_code
+
+    def _take(self, line: str) -> None:
+        event = parsed(line)
+        if event.get("event") == "health answers":
+            self.port = event["port"]
+        self.raw.append(line)
+        self.lines.append(event)
+        self._on_log(event)
+        self._waiting.unpark_all()
+
+    # --- processes
+
+    def descendants(self) -> list[int]:
+        """Pids of the processes below it (Linux)."""
+        found: list[int] = []
+        todo = [self.pid]
+        while todo:
+            pid = todo.pop()
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                children = [int(child) for child in task.read_text().split() if alive(int(child))]
+                found += children
+                todo += children
+        return found
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        self.process.send_signal(number)
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """Signals it and waits until it has ended; returns how many seconds that took.
+
+        Its exit code is `process.returncode`. Raises trio.TooSlowError after STOP_PATIENCE.
+        """
+        began = trio.current_time()
+        self.process.send_signal(number)
+        with trio.fail_after(STOP_PATIENCE):
             await self.process.wait()
+        return trio.current_time() - began
+
+    async def end(self, grace: float = STOP_PATIENCE) -> None:
+        """Ends it in any case: SIGTERM, and SIGKILL after `grace` seconds. Takes up to 1 s more, cancelled or not."""
+        if self.process.returncode is None and grace:
+            self.process.terminate()
+            with trio.move_on_after(grace, shield=True):
+                await self.process.wait()
         if self.process.returncode is None:
             self.process.kill()
         with trio.move_on_after(1, shield=True):
@@ -64,24 +160,24 @@ class WorkerProcess:
             await self.log_ended.wait()
         self._reading.cancel()
 
-    def _take(self, line: str) -> None:
-        event = parsed(line)
-        if event.get("event") == "health answers":
-            self.port = event["port"]
-        self.last_lines.append(in_words(event))
-        self._on_log(event)
-
 
 @asynccontextmanager
 async def open_worker(
-    command: Sequence[str], environment: Mapping[str, str], log: Path, *, on_log: Callable[[dict[str, Any]], None]
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    log: Path | None = None,
+    on_log: Callable[[LogLine], None] = lambda line: None,
+    keep: int | None = None,
+    grace: float = STOP_PATIENCE,
 ) -> AsyncIterator[WorkerProcess]:
-    """Starts the worker and appends its log to a file. On leaving, it is told to stop, and killed if it does not.
+    """Starts the worker. On leaving, it is told to stop, and killed after `grace` seconds if it still runs.
 
-    `on_log` gets each line, as a JSON object or as {"event": line}. Takes up to STOP_PATIENCE to leave, cancelled
-    or not.
+    The log is appended to a file, if `log` names one. `on_log` gets each line, as a JSON object or as {"event": line};
+    `keep` is how many of them are kept, None for all. Takes up to `grace` + 1 s to leave, cancelled or not.
     """
-    with log.open("ab", buffering=0) as file:
+    with nullcontext() if log is None else log.open("ab", buffering=0) as file:
+        started = trio.current_time()
         process = await trio.lowlevel.open_process(
             list(command),
             env=environment,
@@ -90,13 +186,14 @@ async def open_worker(
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        worker = WorkerProcess(process, on_log)
-        async with trio.open_nursery() as nursery:
+        assert process.stderr is not None
+        worker = WorkerProcess(process, started, on_log, keep)
+        async with process.stderr, trio.open_nursery() as nursery:
             nursery.start_soon(worker.read_log, file)
             try:
                 yield worker
             finally:
-                await worker.stop()
+                await worker.end(grace)
                 nursery.cancel_scope.cancel()
 
 
@@ -130,7 +227,15 @@ def environment(
     return {**{name: value for name, value in inherited.items() if name not in replaced}, **ours}
 
 
-def parsed(line: str) -> dict[str, Any]:
+def alive(pid: int) -> bool:
+    """Whether a process runs: neither gone nor a zombie (neonize leaves one when it is imported)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def parsed(line: str) -> LogLine:
     """A line of the worker's log; {"event": line} if it is no JSON object."""
     try:
         fields = json.loads(line)

@@ -81,7 +81,7 @@ class Sample:
 async def sample(worker: Worker) -> Sample:
     """Raises OSError when the worker is gone."""
     await trio.lowlevel.checkpoint()
-    own = usage(worker.process.pid)
+    own = usage(worker.pid)
     hosts = [one for pid in worker.descendants() if (one := _usage(pid)) is not None]
     return Sample(
         own.threads,
@@ -199,7 +199,7 @@ def assert_no_abort(worker: Worker) -> None:
 async def died(worker: Worker) -> None:
     """Returns never: raises when the worker ends by itself. To be cancelled before it is stopped."""
     code = await worker.process.wait()
-    raise AssertionError(f"the worker ended with {code}: {worker.raw[-5:]}")
+    raise AssertionError(f"the worker ended with {code}: {worker.last_lines[-5:]}")
 
 
 @attrs.frozen
