@@ -15,6 +15,7 @@ from pathlib import Path
 
 import attrs
 
+from wa_worker.journal.backlog import Backlog, read_backlog
 from wa_worker.journal.database import Database
 from wa_worker.journal.holds import Hold, Holds
 from wa_worker.journal.inbox import Inbox, InboxResult, PendingInbound
@@ -22,6 +23,7 @@ from wa_worker.journal.ledger import Admission, Mark, SendLedger, SendState, Set
 
 __all__ = [
     "Admission",
+    "Backlog",
     "Hold",
     "Inbox",
     "InboxResult",
@@ -43,6 +45,14 @@ class Journal:
     ledger: SendLedger
     holds: Holds
     database: Database
+
+    def backlog(self) -> Backlog:
+        """Counts what waits, on a connection of its own. Blocking. Raises JournalError."""
+        return read_backlog(self.database.path)
+
+    def trouble(self) -> str | None:
+        """Says why the journal cannot commit, None if it can. Blocking."""
+        return self.database.trouble()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import attrs
 
-from wa_worker.errors import JournalError
+from wa_worker.journal.connection import connect, errors, snapshot
 
 PATIENCE = 2.0
 """Seconds to wait for a lock, which readers of a WAL file meet only while the file is opened or closed."""
@@ -54,20 +54,16 @@ QUERIES = {
 
 def read_backlog(path: Path) -> Backlog:
     """Blocking. Raises JournalError."""
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)) as sql:
-            sql.execute("BEGIN")  # one moment for all of them
-            ledger = {state: (size, seq) for state, size, seq in sql.execute(QUERIES["ledger"])}
-            sending = [ledger[state] for state in ("waiting", "intent") if state in ledger]
-            return Backlog(
-                to_deliver=_inbox(sql, *sql.execute(QUERIES["to_deliver"]).fetchone()),
-                to_send=_outbox(sql, sum(size for size, _ in sending), min((seq for _, seq in sending), default=None)),
-                to_tell=_outbox(sql, *sql.execute(QUERIES["to_tell"]).fetchone()),
-                dead=sql.execute(QUERIES["dead"]).fetchone()[0],
-                uncertain=ledger.get("uncertain", (0, None))[0],
-            )
-    except sqlite3.Error as error:
-        raise JournalError(f"journal {path}: {error}") from error
+    with errors(path), closing(connect(path, "mode=ro", PATIENCE)) as sql, snapshot(sql):
+        ledger = {state: (size, seq) for state, size, seq in sql.execute(QUERIES["ledger"])}
+        sending = [ledger[state] for state in ("waiting", "intent") if state in ledger]
+        return Backlog(
+            to_deliver=_inbox(sql, *sql.execute(QUERIES["to_deliver"]).fetchone()),
+            to_send=_outbox(sql, sum(size for size, _ in sending), min((seq for _, seq in sending), default=None)),
+            to_tell=_outbox(sql, *sql.execute(QUERIES["to_tell"]).fetchone()),
+            dead=sql.execute(QUERIES["dead"]).fetchone()[0],
+            uncertain=ledger.get("uncertain", (0, None))[0],
+        )
 
 
 def _inbox(sql: sqlite3.Connection, size: int, seq: int | None) -> Queue:

@@ -15,11 +15,9 @@ from importlib import resources
 from pathlib import Path
 
 from wa_worker.errors import JournalError
+from wa_worker.journal.connection import BUSY_TIMEOUT, errors, transaction
 
 SCHEMA_VERSION = 1
-
-BUSY_TIMEOUT = 5.0
-"""Seconds to wait for another process' lock: `wa-worker journal` reads and writes while the worker runs."""
 
 
 class Database:
@@ -44,7 +42,7 @@ class Database:
             raise
 
     def _prepare(self) -> None:
-        with self._errors():
+        with errors(self.path):
             for pragma in (
                 "journal_mode=WAL",
                 "synchronous=FULL",
@@ -72,17 +70,13 @@ class Database:
 
         Raises JournalError for what SQLite raises.
         """
-        with self._lock, self._errors():
+        with self._lock, errors(self.path):
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self._connection.execute("COMMIT")
+                with transaction(self._connection):
+                    yield self._connection
                 self._trouble = None
-            except BaseException as error:
-                if isinstance(error, sqlite3.Error):
-                    self._trouble = str(error)
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                self._trouble = str(error)
                 raise
 
     def trouble(self) -> str | None:
@@ -95,15 +89,8 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A consistent read under the lock, without a write transaction."""
-        with self._lock, self._errors():
+        with self._lock, errors(self.path):
             yield self._connection
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise JournalError(f"journal {self.path}: {error}") from error
 
     def close(self) -> None:
         """Closes the file. A transaction under way in another thread ends first."""

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from wa_worker.errors import JournalError
-from wa_worker.journal.database import BUSY_TIMEOUT, SCHEMA_VERSION
+from wa_worker.journal.connection import connect, connect_read_only, errors, snapshot, transaction, wal_of
+from wa_worker.journal.database import SCHEMA_VERSION
 from wa_worker.journal.decisions import DISCARD, RETRY, Decision, carry_out
 from wa_worker.journal.inbox import message_of
 from wa_worker.journal.items import InboundItem, Item, ItemId, OutboundItem, Outcome, State, Stats
@@ -43,7 +44,7 @@ class Review:
     def items(self, states: Collection[State], instance: str | None, limit: int) -> list[Item]:
         """The oldest `limit` messages, in the order of State, then by age."""
         found: list[Item] = []
-        with self._snapshot():
+        with errors(self._path), snapshot(self._sql):
             for state in State:
                 if state in states and len(found) < limit:
                     values = {"instance": instance, "limit": limit - len(found)}
@@ -51,13 +52,13 @@ class Review:
         return found
 
     def item(self, id: ItemId) -> Item | None:  # noqa: A002
-        with _errors(self._path):
+        with errors(self._path):
             found = self._select(id.box, "= :seq", {"seq": id.seq})
         return found[0] if found else None
 
     def ids(self, states: Collection[State], instance: str | None) -> dict[ItemId, State]:
         """All messages in these states, for a decision about them."""
-        with _errors(self._path):
+        with errors(self._path):
             return {
                 ItemId(state.box, seq): state
                 for state in State
@@ -67,7 +68,7 @@ class Review:
 
     def stats(self) -> Stats:
         """Counts what is over by subtraction, from indexes alone: with a week of history that is ten times faster."""
-        with self._snapshot():
+        with errors(self._path), snapshot(self._sql):
             return self._stats()
 
     def retry(self, ids: Sequence[ItemId]) -> Iterator[Outcome]:
@@ -97,58 +98,29 @@ class Review:
                 counts[instance][over] -= count
         (oldest_pending,) = self._sql.execute(_OLDEST_PENDING).fetchone()
         (oldest_untold,) = self._sql.execute(_OLDEST_UNTOLD).fetchone()
-        size = sum(file.stat().st_size for file in (self._path, _wal(self._path)) if file.exists())
+        size = sum(file.stat().st_size for file in (self._path, wal_of(self._path)) if file.exists())
         return Stats(counts, oldest_pending, oldest_untold, size)
 
     def _decide(self, decision: Decision, ids: Sequence[ItemId]) -> Iterator[Outcome]:
         for start in range(0, len(ids), CHUNK):
             if start:
                 time.sleep(BREATH)
-            with self._transaction():
+            with errors(self._path), transaction(self._sql):
                 outcomes = [carry_out(decision, id, self._sql) for id in ids[start : start + CHUNK]]  # noqa: A001
             yield from outcomes
-
-    @contextmanager
-    def _snapshot(self) -> Iterator[None]:
-        with _errors(self._path):
-            self._sql.execute("BEGIN")
-            try:
-                yield
-            finally:
-                self._sql.execute("ROLLBACK")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with _errors(self._path):
-            self._sql.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._sql.execute("COMMIT")
-            except BaseException:
-                if self._sql.in_transaction:
-                    self._sql.execute("ROLLBACK")
-                raise
 
 
 @contextmanager
 def open_review(path: Path, *, write: bool = False) -> Iterator[Review]:
     """Opens the journal at `path`, read-only unless `write`."""
-    with _errors(path):
+    with errors(path):
         if not path.is_file():
             raise JournalError(
                 f"there is no journal at {path}: no worker has run with this AUTH_DIR (or it is on another volume)"
             )
-        if write:
-            mode = "mode=rw"
-        elif _wal(path).exists():
-            mode = "mode=ro"
-        else:  # nobody has it open: to read it in WAL mode would leave a log and its index behind
-            mode = "mode=ro&immutable=1"
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT
-        )
+        connection = connect(path, "mode=rw") if write else connect_read_only(path)
     with closing(connection):
-        with _errors(path):
+        with errors(path):
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             connection.execute("PRAGMA synchronous=FULL")
         if version != SCHEMA_VERSION:
@@ -156,18 +128,6 @@ def open_review(path: Path, *, write: bool = False) -> Iterator[Review]:
                 f"{path} has format {version}, this wa-worker knows {SCHEMA_VERSION}: use the worker's own version"
             )
         yield Review(path, connection)
-
-
-@contextmanager
-def _errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise JournalError(f"journal {path}: {error}") from error
-
-
-def _wal(path: Path) -> Path:
-    return path.with_name(f"{path.name}-wal")
 
 
 def _inbound(seq: int, state: str, instance: str, chat: str, wa_id: str, message: str | None, *rest: Any) -> Item:

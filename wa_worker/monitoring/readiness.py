@@ -17,8 +17,7 @@ import trio
 from wa_worker.edge.client import EdgeClient
 from wa_worker.errors import JournalError
 from wa_worker.instances.registry import Registry
-from wa_worker.journal import Journal
-from wa_worker.journal.backlog import Backlog, read_backlog
+from wa_worker.journal import Backlog, Journal
 from wa_worker.metrics import Snapshot
 from wa_worker.volume import VolumeGuard
 
@@ -139,7 +138,7 @@ class Readiness:
         if self._journal is None or self._phase is not Phase.WORKING:
             return None, None
         try:
-            return read_backlog(self._journal.database.path), self._journal.database.trouble()
+            return self._journal.backlog(), self._journal.trouble()
         except JournalError as error:
             return None, str(error)
 
