@@ -41,7 +41,7 @@ class Backlog:
     """Sends that may or may not have left and are held: a person decides."""
 
 
-# The WHERE clauses repeat those of the partial indexes in schema.sql: only then SQLite uses them.
+# The WHERE clauses repeat those of the partial indexes in migrations/: only then SQLite uses them.
 QUERIES = {
     "to_deliver": "SELECT count(*), min(seq) FROM inbox INDEXED BY inbox_lanes WHERE state = 'pending'",
     "dead": "SELECT count(*) FROM inbox INDEXED BY inbox_dead WHERE state = 'dead'",

@@ -11,17 +11,18 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import resources
 from pathlib import Path
 
 from wa_worker.errors import JournalError
 from wa_worker.journal.connection import BUSY_TIMEOUT, errors, transaction
-
-SCHEMA_VERSION = 1
+from wa_worker.journal.migrations import FORMAT, format_of, refuse_newer, upgrade
 
 
 class Database:
-    """A connection and its lock. Not for use after `close()`."""
+    """A connection and its lock. Not for use after `close()`.
+
+    To open it makes the file, or upgrades an older one. Raises JournalError; a file that is newer is not touched.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -30,6 +31,7 @@ class Database:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            refuse_newer(path, format_of(path))  # before anything of it is touched
             self._connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT
             )
@@ -53,16 +55,7 @@ class Database:
             ):
                 self._connection.execute(f"PRAGMA {pragma}").fetchall()
         with self.transaction() as sql:
-            version = sql.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise JournalError(
-                    f"{self.path} was written by a newer wa-worker (format {version}, this one knows "
-                    f"{SCHEMA_VERSION}): run that version"
-                )
-            if version == 0:
-                for statement in _statements():
-                    sql.execute(statement)
-                sql.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            upgrade(sql, self.path)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -83,7 +76,7 @@ class Database:
         """Why it cannot commit, None if it can. After a failure this tries, with a commit that changes nothing."""
         if self._trouble is not None:
             with suppress(JournalError), self.transaction() as sql:
-                sql.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+                sql.execute(f"PRAGMA user_version={FORMAT}")
         return self._trouble
 
     @contextmanager
@@ -96,13 +89,3 @@ class Database:
         """Closes the file. A transaction under way in another thread ends first."""
         with self._lock:
             self._connection.close()
-
-
-def _statements() -> Iterator[str]:
-    script = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

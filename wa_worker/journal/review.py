@@ -22,10 +22,10 @@ from typing import Any
 
 from wa_worker.errors import JournalError
 from wa_worker.journal.connection import connect, connect_read_only, errors, snapshot, transaction, wal_of
-from wa_worker.journal.database import SCHEMA_VERSION
 from wa_worker.journal.decisions import DISCARD, RETRY, Decision, carry_out
 from wa_worker.journal.inbox import message_of
 from wa_worker.journal.items import InboundItem, Item, ItemId, OutboundItem, Outcome, State, Stats
+from wa_worker.journal.migrations import FORMAT, format_of, refuse_newer
 
 CHUNK = 1000
 """Decisions a transaction."""
@@ -113,21 +113,29 @@ class Review:
 @contextmanager
 def open_review(path: Path, *, write: bool = False) -> Iterator[Review]:
     """Opens the journal at `path`, read-only unless `write`."""
+    if not path.is_file():
+        raise JournalError(
+            f"there is no journal at {path}: no worker has run with this AUTH_DIR (or it is on another volume)"
+        )
+    _check_format(path)
     with errors(path):
-        if not path.is_file():
-            raise JournalError(
-                f"there is no journal at {path}: no worker has run with this AUTH_DIR (or it is on another volume)"
-            )
         connection = connect(path, "mode=rw") if write else connect_read_only(path)
     with closing(connection):
         with errors(path):
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
             connection.execute("PRAGMA synchronous=FULL")
-        if version != SCHEMA_VERSION:
-            raise JournalError(
-                f"{path} has format {version}, this wa-worker knows {SCHEMA_VERSION}: use the worker's own version"
-            )
         yield Review(path, connection)
+
+
+def _check_format(path: Path) -> None:
+    found = format_of(path)
+    refuse_newer(path, found)
+    if found == 0:
+        raise JournalError(f"{path} has no tables (format 0): start the worker once, it makes them")
+    if found < FORMAT:
+        raise JournalError(
+            f"{path} was written by an older wa-worker (format {found}, this one works with {FORMAT}): start the "
+            "worker once, it upgrades the file"
+        )
 
 
 def _inbound(seq: int, state: str, instance: str, chat: str, wa_id: str, message: str | None, *rest: Any) -> Item:

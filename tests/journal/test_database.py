@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 import stat
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,6 @@ import pytest
 from tests.journal.rows import ANA, BIA, SHOP, letter, posted_bodies
 from wa_worker.errors import JournalError
 from wa_worker.journal import InboxResult, Journal, open_journal
-from wa_worker.journal.database import SCHEMA_VERSION
 from wa_worker.models import Jid
 
 
@@ -37,17 +34,6 @@ def test_it_opens_again_with_what_it_had(path: Path) -> None:
             assert not journal.inbox.record(SHOP, letter("one", body="again"))
     with open_journal(path) as journal:
         assert posted_bodies(journal) == {1: ["one", "two"]}
-
-
-def test_a_newer_format_is_refused_and_left_alone(path: Path) -> None:
-    with open_journal(path):
-        pass
-    with closing(sqlite3.connect(path)) as sql:
-        sql.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
-    with pytest.raises(JournalError, match="newer wa-worker"), open_journal(path):
-        pass
-    with closing(sqlite3.connect(path)) as sql:
-        assert sql.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION + 1,)
 
 
 def test_what_is_no_journal_is_refused(path: Path) -> None:
