@@ -34,7 +34,7 @@ def admit(journal: Journal, *ids: MessageId, at: float | None = None) -> Admissi
 
 def states(journal: Journal) -> dict[str, str]:
     with journal.database.reading() as sql:
-        return dict(sql.execute("SELECT message_id, state FROM outbox ORDER BY seq").fetchall())
+        return dict(sql.execute("SELECT message_id, state FROM ledger ORDER BY seq").fetchall())
 
 
 def send(journal: Journal, message_id: MessageId, state: SendState, **fields: object) -> None:

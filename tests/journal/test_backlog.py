@@ -33,7 +33,7 @@ def _receive(journal: Journal, wa_id: str) -> None:
 
 
 def _age(journal: Journal, column: str, seconds: float) -> None:
-    table = "inbox" if column == "received_at" else "outbox"
+    table = "inbox" if column == "received_at" else "ledger"
     with journal.database.transaction() as sql:
         sql.execute(
             f"UPDATE {table} SET {column} = ? WHERE seq = (SELECT min(seq) FROM {table})", (time.time() - seconds,)

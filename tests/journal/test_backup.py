@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 import stat
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.journal.old_journal import dump
 from tests.journal.rows import SHOP, letter
 from wa_worker.errors import JournalError
 from wa_worker.journal import Journal
 from wa_worker.journal.backup import back_up
-
-
-def dump(path: Path) -> list[str]:
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as sql:
-        return list(sql.iterdump())
 
 
 def test_it_is_a_private_copy_of_what_is_committed(journal: Journal, path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.journal.rows import ANA, BIA, ME, OTHER, SHOP, letter, posted_bodies
-from wa_worker.journal import InboxResult, Journal, open_journal
+from wa_worker.journal import EventKind, InboxResult, Journal, open_journal
 from wa_worker.journal.items import InboundItem, State
 from wa_worker.journal.review import open_review
 from wa_worker.messages import ChatType, InboundMessage
@@ -26,6 +26,15 @@ def test_known_messages_are_known_by_instance_chat_and_id(journal: Journal) -> N
     (row,) = journal.inbox.pending(1, 10)
     journal.inbox.settle([InboxResult(row.seq)])
     assert not journal.inbox.record(SHOP, letter("1", ANA)), "posted ones too"
+
+
+def test_an_event_about_a_message_is_not_taken_for_the_message(journal: Journal) -> None:
+    known = attrs.evolve(letter("1", ANA), sender_lid=Jid("98765432109876@lid"))
+    assert journal.inbox.record(SHOP, known)
+    for kind in EventKind:
+        assert journal.inbox.record(SHOP, known, kind=kind) == (kind is not EventKind.MESSAGE)
+        assert not journal.inbox.record(SHOP, known, kind=kind), "but it is known itself"
+    assert len(journal.inbox.pending(1, 9)) == len(EventKind)
 
 
 def test_a_person_whose_number_becomes_known_keeps_the_order_and_is_not_heard_twice(journal: Journal) -> None:

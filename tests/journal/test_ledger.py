@@ -143,7 +143,7 @@ def test_after_a_crash_an_intent_is_in_doubt(path: Path, case: Recovery) -> None
         admission = admit(journal, 1, 2, 3)
         assert (admission.due, admission.held) == (case.due, case.held)
         with journal.database.reading() as sql:
-            assert sql.execute("SELECT doubts, error FROM outbox WHERE message_id = '1'").fetchone() == (
+            assert sql.execute("SELECT doubts, error FROM ledger WHERE message_id = '1'").fetchone() == (
                 1,
                 "the worker stopped while it was being sent",
             )
@@ -188,7 +188,7 @@ def test_tellings_are_paged(journal: Journal) -> None:
 def set_back(journal: Journal, seconds: float) -> None:
     """What is in the ledger looks as if it had been written that much later."""
     with journal.database.transaction() as sql:
-        sql.execute("UPDATE outbox SET changed_at = changed_at + ?, not_before = not_before + ?", (seconds, seconds))
+        sql.execute("UPDATE ledger SET changed_at = changed_at + ?, not_before = not_before + ?", (seconds, seconds))
 
 
 def test_a_pause_is_not_prolonged_by_a_clock_that_is_set_back(journal: Journal) -> None:

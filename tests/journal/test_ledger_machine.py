@@ -168,7 +168,7 @@ class OutboxMachine(Machine):
 
     def ledger(self) -> dict[int, tuple[str, int]]:
         with self.journal.database.reading() as sql:
-            rows = sql.execute("SELECT message_id, state, doubts FROM outbox").fetchall()
+            rows = sql.execute("SELECT message_id, state, doubts FROM ledger").fetchall()
         return {int(key): (state, doubts) for key, state, doubts in rows}
 
     @invariant()
@@ -192,7 +192,7 @@ class OutboxMachine(Machine):
         """However it went: once all is well again, everything is settled, but what waits for a person."""
         try:
             with self.journal.database.transaction() as sql:
-                sql.execute("UPDATE outbox SET not_before = 0")
+                sql.execute("UPDATE ledger SET not_before = 0")
             for _ in range(2):
                 self.poll([], [])
                 self.promises_hold()

@@ -178,8 +178,8 @@ def retry(outcomes: _Outcomes) -> None:
         click.echo("A running worker posts what is pending within a minute.")
     if outcomes.done[State.FAILED] or outcomes.done[State.UNCERTAIN]:
         click.echo("They go out when the proxy lists them: their bodies are in its queue, not here.")
-    if outcomes.told:
-        click.echo(f"The proxy was told that {outcomes.told} had failed: put them back into the queue there.")
+    if outcomes.reported:
+        click.echo(f"The proxy was told that {outcomes.reported} had failed: put them back into the queue there.")
 
 
 @_decision(Review.discard, "Discard", DISCARDED_AS)
@@ -233,7 +233,7 @@ class _Outcomes:
     def __init__(self, *, bulk: bool) -> None:
         self._bulk = bulk
         self.done: Counter[State] = Counter()
-        self.told = 0
+        self.reported = 0
         self.refused = 0
 
     def show(self, outcomes: Iterable[Outcome]) -> None:
@@ -244,7 +244,7 @@ class _Outcomes:
                 click.echo(f"error: {outcome.id}: {outcome.refused}", err=True)
                 continue
             self.done[outcome.was] += 1
-            self.told += outcome.told
+            self.reported += outcome.reported
             became[outcome.was] = outcome.now
             if not self._bulk:
                 click.echo(f"{outcome.id}: {outcome.was.value} -> {outcome.now.value}")

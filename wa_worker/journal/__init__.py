@@ -18,12 +18,13 @@ import attrs
 from wa_worker.journal.backlog import Backlog, read_backlog
 from wa_worker.journal.database import Database
 from wa_worker.journal.holds import Hold, Holds
-from wa_worker.journal.inbox import Inbox, InboxResult, PendingInbound
+from wa_worker.journal.inbox import EventKind, Inbox, InboxResult, PendingInbound
 from wa_worker.journal.ledger import Admission, Mark, SendLedger, SendState, Settled
 
 __all__ = [
     "Admission",
     "Backlog",
+    "EventKind",
     "Hold",
     "Inbox",
     "InboxResult",

@@ -43,12 +43,12 @@ class Backlog:
 
 # The WHERE clauses repeat those of the partial indexes in migrations/: only then SQLite uses them.
 QUERIES = {
-    "to_deliver": "SELECT count(*), min(seq) FROM inbox INDEXED BY inbox_lanes WHERE state = 'pending'",
+    "to_deliver": "SELECT count(*), min(seq) FROM inbox INDEXED BY inbox_pending WHERE state = 'pending'",
     "dead": "SELECT count(*) FROM inbox INDEXED BY inbox_dead WHERE state = 'dead'",
-    "ledger": "SELECT state, count(*), min(seq) FROM outbox INDEXED BY outbox_attention"
+    "ledger": "SELECT state, count(*), min(seq) FROM ledger INDEXED BY ledger_attention"
     " WHERE state IN ('waiting', 'intent', 'failed', 'uncertain') GROUP BY state",
-    "to_tell": "SELECT count(*), min(seq) FROM outbox INDEXED BY outbox_to_tell"
-    " WHERE state = 'sent' OR (state = 'failed' AND told = 0)",
+    "to_tell": "SELECT count(*), min(seq) FROM ledger INDEXED BY ledger_unreported"
+    " WHERE state = 'sent' OR (state = 'failed' AND reported = 0)",
 }
 
 
@@ -59,8 +59,8 @@ def read_backlog(path: Path) -> Backlog:
         sending = [ledger[state] for state in ("waiting", "intent") if state in ledger]
         return Backlog(
             to_deliver=_inbox(sql, *sql.execute(QUERIES["to_deliver"]).fetchone()),
-            to_send=_outbox(sql, sum(size for size, _ in sending), min((seq for _, seq in sending), default=None)),
-            to_tell=_outbox(sql, *sql.execute(QUERIES["to_tell"]).fetchone()),
+            to_send=_ledger(sql, sum(size for size, _ in sending), min((seq for _, seq in sending), default=None)),
+            to_tell=_ledger(sql, *sql.execute(QUERIES["to_tell"]).fetchone()),
             dead=sql.execute(QUERIES["dead"]).fetchone()[0],
             uncertain=ledger.get("uncertain", (0, None))[0],
         )
@@ -70,8 +70,8 @@ def _inbox(sql: sqlite3.Connection, size: int, seq: int | None) -> Queue:
     return Queue(size, _age(sql, "SELECT received_at FROM inbox WHERE seq = ?", seq))
 
 
-def _outbox(sql: sqlite3.Connection, size: int, seq: int | None) -> Queue:
-    return Queue(size, _age(sql, "SELECT created_at FROM outbox WHERE seq = ?", seq))
+def _ledger(sql: sqlite3.Connection, size: int, seq: int | None) -> Queue:
+    return Queue(size, _age(sql, "SELECT created_at FROM ledger WHERE seq = ?", seq))
 
 
 def _age(sql: sqlite3.Connection, query: str, seq: int | None) -> float:

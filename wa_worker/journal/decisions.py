@@ -28,19 +28,19 @@ def carry_out(decision: Decision, id: ItemId, sql: sqlite3.Connection) -> Outcom
     row = sql.execute(_STATE[id.box], (id.seq,)).fetchone()
     if row is None:
         return Outcome(id, None, refused="there is no such message (settled ones are forgotten after a week)")
-    was, told, empty = State(row[0]), bool(row[1]), bool(row[2])
+    was, reported, empty = State(row[0]), bool(row[1]), bool(row[2])
     if was not in decision.moves:
         return Outcome(id, was, refused=decision.why_not(was))
     now = decision.moves[was]
     if now is State.PENDING and empty:
         return Outcome(id, was, refused="its content was discarded: nothing is left to post")
     sql.execute(decision.updates[id.box], {"seq": id.seq, "now": time.time(), "error": BY_A_PERSON})
-    return Outcome(id, was, now, told=told)
+    return Outcome(id, was, now, reported=reported)
 
 
 _STATE = {
     "in": "SELECT state, 0, message IS NULL FROM inbox WHERE seq = ?",
-    "out": "SELECT state, state = 'failed' AND told, 0 FROM outbox WHERE seq = ?",
+    "out": "SELECT state, state = 'failed' AND reported, 0 FROM ledger WHERE seq = ?",
 }
 
 
@@ -68,7 +68,7 @@ RETRY = Decision(
     RETRIED_AS,
     {
         "in": "UPDATE inbox SET state = 'pending', rejections = 0, error = NULL, settled_at = NULL WHERE seq = :seq",
-        "out": "UPDATE outbox SET state = 'waiting', attempts = 0, not_before = 0, told = 0, changed_at = :now"
+        "out": "UPDATE ledger SET state = 'waiting', attempts = 0, not_before = 0, reported = 0, changed_at = :now"
         " WHERE seq = :seq",
     },
     _why_not_retried,
@@ -78,7 +78,7 @@ DISCARD = Decision(
     DISCARDED_AS,
     {
         "in": "UPDATE inbox SET state = 'posted', message = NULL, error = :error, settled_at = :now WHERE seq = :seq",
-        "out": "UPDATE outbox SET state = 'failed', error = :error, told = 0, changed_at = :now WHERE seq = :seq",
+        "out": "UPDATE ledger SET state = 'failed', error = :error, reported = 0, changed_at = :now WHERE seq = :seq",
     },
     _why_not_discarded,
 )

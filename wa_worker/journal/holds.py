@@ -20,6 +20,8 @@ class Hold:
     reason: str
     until: float
     count: int
+    written_at: float | None
+    """Unix seconds; None if a version wrote it that did not note it."""
 
 
 class Holds:
@@ -28,7 +30,9 @@ class Holds:
 
     def get(self, instance: InstanceId) -> Hold | None:
         with self._database.reading() as sql:
-            row = sql.execute("SELECT reason, until, count FROM holds WHERE instance = ?", (instance,)).fetchone()
+            row = sql.execute(
+                "SELECT reason, until, count, written_at FROM holds WHERE instance = ?", (instance,)
+            ).fetchone()
         return Hold(*row) if row else None
 
     def times(self, instance: InstanceId, reason: str) -> int:
@@ -41,8 +45,9 @@ class Holds:
     def put(self, instance: InstanceId, reason: str, delay: float, anew: bool = False) -> None:
         """Holds for `delay` seconds from now; counts on from the last time unless it starts `anew`."""
         count = 1 if anew else self.times(instance, reason) + 1
+        now = time.time()
         with self._database.transaction() as sql:
             sql.execute(
-                "INSERT OR REPLACE INTO holds (instance, reason, until, count) VALUES (?, ?, ?, ?)",
-                (instance, reason, time.time() + delay, count),
+                "INSERT OR REPLACE INTO holds (instance, reason, until, count, written_at) VALUES (?, ?, ?, ?, ?)",
+                (instance, reason, now + delay, count, now),
             )

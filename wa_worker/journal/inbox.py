@@ -6,6 +6,7 @@ its content and stays for a while as the memory against a second copy.
 
 from __future__ import annotations
 
+import enum
 import json
 import sqlite3
 import time
@@ -23,6 +24,16 @@ from wa_worker.models import InstanceId, Jid
 log = structlog.get_logger(__name__)
 
 _models = cattrs.Converter(prefer_attrib_converters=True)
+
+
+class EventKind(enum.Enum):
+    """What a row of the inbox tells. All but a message are about one, and carry its id. So far only messages come."""
+
+    MESSAGE = "message"
+    REACTION = "reaction"
+    EDIT = "edit"
+    REVOKE = "revoke"
+    RECEIPT = "receipt"
 
 
 @attrs.frozen
@@ -49,22 +60,25 @@ class Inbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def record(self, instance: InstanceId, message: InboundMessage) -> bool:
-        """Commits a message. False if it is already known (WhatsApp redelivers what it is not sure of)."""
+    def record(self, instance: InstanceId, message: InboundMessage, *, kind: EventKind = EventKind.MESSAGE) -> bool:
+        """Commits a message, or an event about the message that has its id.
+
+        False if it is already known in its kind: WhatsApp redelivers what it is not sure of.
+        """
         content = json.dumps(_models.unstructure(message), ensure_ascii=False, separators=(",", ":"))
         with self._database.transaction() as sql:
             key: Jid | None = message.chat
             if message.chat_type is ChatType.DIRECT and message.sender_lid not in (None, message.chat):
-                known, waiting = _by_lid(sql, instance, message)
+                known, waiting = _by_lid(sql, instance, message, kind)
                 if known:
                     return False
                 if waiting:  # this one stays behind what came before the number was known
                     key = message.sender_lid
             sql.execute("INSERT OR IGNORE INTO chats (instance, jid) VALUES (?, ?)", (instance, key))
             added = sql.execute(
-                "INSERT OR IGNORE INTO inbox (chat, wa_id, message, received_at)"
-                " SELECT id, ?, ?, ? FROM chats WHERE instance = ? AND jid = ?",
-                (message.wa_id, content, time.time(), instance, key),
+                "INSERT OR IGNORE INTO inbox (chat, kind, wa_id, message, received_at)"
+                " SELECT id, ?, ?, ?, ? FROM chats WHERE instance = ? AND jid = ?",
+                (kind.value, message.wa_id, content, time.time(), instance, key),
             )
             return added.rowcount > 0
 
@@ -133,15 +147,17 @@ class Inbox:
             ).rowcount
 
 
-def _by_lid(sql: sqlite3.Connection, instance: InstanceId, message: InboundMessage) -> tuple[bool, bool]:
+def _by_lid(
+    sql: sqlite3.Connection, instance: InstanceId, message: InboundMessage, kind: EventKind
+) -> tuple[bool, bool]:
     """Of a person whose number is known: whether the message is known under either of their addresses, and whether
     others wait in the key of their LID, and none in that of their number."""
     known, waiting = False, set()
     for jid, has_it, has_pending in sql.execute(
-        "SELECT jid, EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND wa_id = ?),"
+        "SELECT jid, EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND kind = ? AND wa_id = ?),"
         " EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND state = 'pending')"
         " FROM chats WHERE instance = ? AND jid IN (?, ?)",
-        (message.wa_id, instance, message.chat, message.sender_lid),
+        (kind.value, message.wa_id, instance, message.chat, message.sender_lid),
     ):
         known |= bool(has_it)
         if has_pending:

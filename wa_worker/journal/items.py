@@ -93,7 +93,7 @@ class OutboundItem:
     doubts: int
     not_before: float
     error: str | None = attrs.field(repr=False)
-    told: bool
+    reported: bool
     since: float
     """When the proxy first listed it."""
     changed_at: float
@@ -110,8 +110,8 @@ class Outcome:
     was: State | None
     now: State | None = None
     refused: str = ""
-    told: bool = False
-    """The proxy had been told that it failed, so it lists it no more."""
+    reported: bool = False
+    """The proxy had heard that it failed, so it lists it no more."""
 
 
 @attrs.frozen
@@ -120,5 +120,5 @@ class Stats:
 
     counts: Mapping[str, Mapping[State, int]]
     oldest_pending: float | None
-    oldest_untold: float | None
+    oldest_unreported: float | None
     size: int

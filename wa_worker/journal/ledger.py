@@ -82,7 +82,7 @@ class SendLedger:
         have been begun `tries` times: a message that kills the process must not do so for ever."""
         with self._database.transaction() as sql:
             return sql.execute(
-                "UPDATE outbox SET state = iif(? AND attempts < ?, 'waiting', 'uncertain'), doubts = doubts + 1,"
+                "UPDATE ledger SET state = iif(? AND attempts < ?, 'waiting', 'uncertain'), doubts = doubts + 1,"
                 " changed_at = ?, error = 'the worker stopped while it was being sent' WHERE state = 'intent'",
                 (resend, tries, time.time()),
             ).rowcount
@@ -104,7 +104,7 @@ class SendLedger:
                 (instance, key, batch[message_id], now, now) for key, message_id in keys.items() if key not in known
             ]
             sql.executemany(
-                "INSERT INTO outbox (instance, message_id, chat, state, created_at, changed_at)"
+                "INSERT INTO ledger (instance, message_id, chat, state, created_at, changed_at)"
                 " VALUES (?, ?, ?, 'waiting', ?, ?)",
                 fresh,
             )
@@ -129,7 +129,7 @@ class SendLedger:
                 ):
                     again.append(key)
             sql.executemany(
-                "UPDATE outbox SET state = iif(state = 'marked', 'sent', state), told = 0, changed_at = ?"
+                "UPDATE ledger SET state = iif(state = 'marked', 'sent', state), reported = 0, changed_at = ?"
                 " WHERE instance = ? AND message_id = ?",
                 [(now, instance, key) for key in again],
             )
@@ -146,7 +146,7 @@ class SendLedger:
         with self._database.transaction() as sql:
             for one in done:
                 sql.execute(
-                    "UPDATE outbox SET state = ?, wa_id = coalesce(?, wa_id), error = ?, not_before = ?, told = 0,"
+                    "UPDATE ledger SET state = ?, wa_id = coalesce(?, wa_id), error = ?, not_before = ?, reported = 0,"
                     " doubts = doubts + ?, changed_at = ? WHERE instance = ? AND message_id = ?",
                     (
                         one.state.value,
@@ -162,13 +162,13 @@ class SendLedger:
             if intent is not None:
                 key = key_of(intent)
                 found = sql.execute(
-                    "UPDATE outbox SET state = ?, attempts = attempts + ?, changed_at = ?"
+                    "UPDATE ledger SET state = ?, attempts = attempts + ?, changed_at = ?"
                     " WHERE instance = ? AND message_id = ?",
                     ("waiting" if undo else "intent", -1 if undo else 1, now, instance, key),
                 ).rowcount
                 if not found and not undo:  # it had waited for so long that it was purged since it was admitted
                     sql.execute(
-                        "INSERT INTO outbox (instance, message_id, state, attempts, created_at, changed_at)"
+                        "INSERT INTO ledger (instance, message_id, state, attempts, created_at, changed_at)"
                         " VALUES (?, ?, 'intent', 1, ?, ?)",
                         (instance, key, now, now),
                     )
@@ -179,8 +179,8 @@ class SendLedger:
             rows = sql.execute(
                 # without the hint SQLite walks the primary key: 35 ms with half a million marked rows, not 0.3
                 "SELECT seq, instance, message_id, iif(state = 'sent', wa_id, NULL), error"
-                " FROM outbox INDEXED BY outbox_to_tell"
-                " WHERE (state = 'sent' OR (state = 'failed' AND told = 0)) AND seq > ? ORDER BY seq LIMIT ?",
+                " FROM ledger INDEXED BY ledger_unreported"
+                " WHERE (state = 'sent' OR (state = 'failed' AND reported = 0)) AND seq > ? ORDER BY seq LIMIT ?",
                 (after, limit),
             ).fetchall()
         return [Mark(seq, instance, json.loads(key), wa_id, error) for seq, instance, key, wa_id, error in rows]
@@ -190,7 +190,7 @@ class SendLedger:
         now = time.time()
         with self._database.transaction() as sql:
             sql.executemany(
-                "UPDATE outbox SET state = iif(state = 'sent', 'marked', state), told = 1, changed_at = ?"
+                "UPDATE ledger SET state = iif(state = 'sent', 'marked', state), reported = 1, changed_at = ?"
                 " WHERE seq = ? AND state = ?",
                 [(now, one.seq, (SendState.FAILED if one.wa_id is None else SendState.SENT).value) for one in marks],
             )
@@ -200,8 +200,8 @@ class SendLedger:
         with self._database.reading() as sql:
             return bool(
                 sql.execute(
-                    "SELECT EXISTS (SELECT 1 FROM outbox WHERE instance = ? AND changed_at >= ?"
-                    " AND (state = 'sent' OR (state = 'failed' AND told = 0)))",
+                    "SELECT EXISTS (SELECT 1 FROM ledger WHERE instance = ? AND changed_at >= ?"
+                    " AND (state = 'sent' OR (state = 'failed' AND reported = 0)))",
                     (instance, since),
                 ).fetchone()[0]
             )
@@ -211,9 +211,9 @@ class SendLedger:
         a proxy that no longer lists them. How many it forgot."""
         with self._database.transaction() as sql:
             return sql.execute(
-                "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox"
+                "DELETE FROM ledger WHERE seq IN (SELECT seq FROM ledger"
                 " WHERE state IN ('waiting', 'marked', 'failed', 'uncertain') AND changed_at < ?"
-                " AND (state IN ('waiting', 'marked') OR told = 1) LIMIT ?)",
+                " AND (state IN ('waiting', 'marked') OR reported = 1) LIMIT ?)",
                 (time.time() - older_than, limit),
             ).rowcount
 
@@ -227,7 +227,7 @@ def _select(
     sql: sqlite3.Connection, instance: InstanceId, keys: Iterable[str]
 ) -> list[tuple[str, str, int, float, float]]:
     return sql.execute(
-        "SELECT message_id, state, attempts, not_before, changed_at FROM outbox"
+        "SELECT message_id, state, attempts, not_before, changed_at FROM ledger"
         " WHERE instance = ? AND message_id IN (SELECT value FROM json_each(?))",
         (instance, json.dumps(list(keys))),
     ).fetchall()

@@ -97,9 +97,9 @@ class Review:
                 counts[instance][State(state)] = count
                 counts[instance][over] -= count
         (oldest_pending,) = self._sql.execute(_OLDEST_PENDING).fetchone()
-        (oldest_untold,) = self._sql.execute(_OLDEST_UNTOLD).fetchone()
+        (oldest_unreported,) = self._sql.execute(_OLDEST_UNREPORTED).fetchone()
         size = sum(file.stat().st_size for file in (self._path, wal_of(self._path)) if file.exists())
-        return Stats(counts, oldest_pending, oldest_untold, size)
+        return Stats(counts, oldest_pending, oldest_unreported, size)
 
     def _decide(self, decision: Decision, ids: Sequence[ItemId]) -> Iterator[Outcome]:
         for start in range(0, len(ids), CHUNK):
@@ -158,17 +158,17 @@ SELECT seq, state, instance, jid, wa_id, message, rejections, error, received_at
 FROM inbox JOIN chats ON chats.id = inbox.chat WHERE seq"""
 
 _OUTBOUND = """
-SELECT seq, state, message_id, instance, chat, wa_id, attempts, doubts, not_before, error, told, created_at, changed_at
-FROM outbox WHERE seq"""
+SELECT seq, state, message_id, instance, chat, wa_id, attempts, doubts, not_before, error, reported,
+created_at, changed_at FROM ledger WHERE seq"""
 
 _SEQS = {
     State.DEAD: "SELECT seq FROM inbox INDEXED BY inbox_dead WHERE state = 'dead'",
-    State.PENDING: "SELECT seq FROM inbox INDEXED BY inbox_lanes WHERE state = 'pending'",
-    State.UNCERTAIN: "SELECT seq FROM outbox WHERE state = 'uncertain'",
-    State.FAILED: "SELECT seq FROM outbox WHERE state = 'failed'",
-    State.WAITING: "SELECT seq FROM outbox WHERE state = 'waiting'",
-    State.INTENT: "SELECT seq FROM outbox WHERE state = 'intent'",
-    State.SENT: "SELECT seq FROM outbox INDEXED BY outbox_to_tell WHERE state = 'sent'",
+    State.PENDING: "SELECT seq FROM inbox INDEXED BY inbox_pending WHERE state = 'pending'",
+    State.UNCERTAIN: "SELECT seq FROM ledger WHERE state = 'uncertain'",
+    State.FAILED: "SELECT seq FROM ledger WHERE state = 'failed'",
+    State.WAITING: "SELECT seq FROM ledger WHERE state = 'waiting'",
+    State.INTENT: "SELECT seq FROM ledger WHERE state = 'intent'",
+    State.SENT: "SELECT seq FROM ledger INDEXED BY ledger_unreported WHERE state = 'sent'",
 }
 # SQLite takes a partial index only for a condition it can read: the states are written out, not bound.
 
@@ -181,24 +181,25 @@ _OLDEST_OF = {
 _TOTALS = {
     "in": "SELECT instance, sum(n) FROM (SELECT chat, count(*) AS n FROM inbox GROUP BY chat)"
     " JOIN chats ON chats.id = chat GROUP BY instance",
-    "out": "SELECT instance, count(*) FROM outbox GROUP BY instance",
+    "out": "SELECT instance, count(*) FROM ledger GROUP BY instance",
 }
 
 _COUNTS = {
     "in": "SELECT instance, state, sum(n) FROM ("
-    " SELECT chat, 'pending' AS state, count(*) AS n FROM inbox INDEXED BY inbox_lanes"
+    " SELECT chat, 'pending' AS state, count(*) AS n FROM inbox INDEXED BY inbox_pending"
     " WHERE state = 'pending' GROUP BY chat"
     " UNION ALL"
     " SELECT chat, 'dead', count(*) FROM inbox INDEXED BY inbox_dead WHERE state = 'dead' GROUP BY chat"
     ") JOIN chats ON chats.id = chat GROUP BY instance, state",
-    "out": "SELECT instance, state, count(*) FROM outbox"
+    "out": "SELECT instance, state, count(*) FROM ledger"
     " WHERE state IN ('waiting', 'intent', 'failed', 'uncertain') GROUP BY instance, state"
-    " UNION ALL SELECT instance, 'sent', count(*) FROM outbox WHERE state = 'sent' GROUP BY instance",
+    " UNION ALL SELECT instance, 'sent', count(*) FROM ledger WHERE state = 'sent' GROUP BY instance",
 }
 
 _OLDEST_PENDING = """
 SELECT (SELECT received_at FROM inbox WHERE seq = (
-  SELECT min(seq) FROM inbox INDEXED BY inbox_lanes WHERE state = 'pending'))"""
+  SELECT min(seq) FROM inbox INDEXED BY inbox_pending WHERE state = 'pending'))"""
 
-_OLDEST_UNTOLD = """
-SELECT min(changed_at) FROM outbox INDEXED BY outbox_to_tell WHERE state = 'sent' OR (state = 'failed' AND told = 0)"""
+_OLDEST_UNREPORTED = """
+SELECT min(changed_at) FROM ledger INDEXED BY ledger_unreported
+WHERE state = 'sent' OR (state = 'failed' AND reported = 0)"""
