@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.journal.rows import ANA, BIA, ME, OTHER, SHOP, letter, posted_bodies
-from wa_worker.journal import EventKind, InboxResult, Journal, open_journal
-from wa_worker.journal.items import InboundItem, State
+from wa_worker.journal import EventKind, InboxResult, InboxState, Journal, open_journal
+from wa_worker.journal.items import InboundItem
 from wa_worker.journal.review import open_review
 from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.models import Jid, WaMessageId
@@ -111,7 +111,7 @@ def test_a_row_that_cannot_be_read_is_set_aside_and_holds_up_nothing(journal: Jo
     assert [state for state, _ in rows] == ["dead"]
     assert rows[0][1].startswith("it cannot be read")
     with open_review(journal.database.path) as review:
-        (item,) = review.items([State.DEAD], None, 9)
+        (item,) = review.items([InboxState.DEAD], None, 9)
     assert isinstance(item, InboundItem)
     assert (item.wa_id, item.message) == ("1", None), "and a person is shown what is left of it"
 

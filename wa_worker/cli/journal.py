@@ -21,8 +21,9 @@ import click
 from wa_worker.cli import journal_text as text
 from wa_worker.config import auth_dir_from
 from wa_worker.errors import ConfigError, JournalError
-from wa_worker.journal.items import DISCARDED_AS, LISTED, RETRIED_AS, ItemId, Outcome, State
+from wa_worker.journal.items import DISCARDED_AS, LISTED, RETRIED_AS, ItemId, Outcome
 from wa_worker.journal.review import Review, open_review
+from wa_worker.journal.states import InboxState, SendState, State, state_of
 from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER
 
 
@@ -82,7 +83,7 @@ def list_(
                         sent       WhatsApp has it, the proxy has not heard so yet
     """
     with _journal(environ, auth_dir) as journal:
-        chosen = {State(state) for state in states} or set(LISTED)
+        chosen = {state_of(state) for state in states} or set(LISTED)
         items = journal.items(chosen, instance, limit + 1)
     shown, now = items[:limit], time.time()
     if as_json:
@@ -174,9 +175,9 @@ def retry(outcomes: _Outcomes) -> None:
 
     A running worker notices within a minute. Exit code 1 if any of them could not be retried.
     """
-    if outcomes.done[State.DEAD]:
+    if outcomes.done[InboxState.DEAD]:
         click.echo("A running worker posts what is pending within a minute.")
-    if outcomes.done[State.FAILED] or outcomes.done[State.UNCERTAIN]:
+    if outcomes.done[SendState.FAILED] or outcomes.done[SendState.UNCERTAIN]:
         click.echo("They go out when the proxy lists them: their bodies are in its queue, not here.")
     if outcomes.reported:
         click.echo(f"The proxy was told that {outcomes.reported} had failed: put them back into the queue there.")
@@ -195,7 +196,7 @@ def discard(outcomes: _Outcomes) -> None:
 
     A running worker notices within a minute. Exit code 1 if any of them could not be discarded.
     """
-    if outcomes.done[State.UNCERTAIN]:
+    if outcomes.done[SendState.UNCERTAIN]:
         click.echo("A running worker tells the proxy within a minute that they failed, if it has /mark-failed.")
 
 
@@ -268,7 +269,7 @@ def _chosen(
         if instance:
             raise click.UsageError("--instance goes with --state, not with ids")
         return list(dict.fromkeys(ids))
-    found = journal.ids({State(state) for state in states}, instance)
+    found = journal.ids({state_of(state) for state in states}, instance)
     if not found:
         click.echo("Nothing.")
     elif not yes:

@@ -12,14 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from wa_worker import jid
-from wa_worker.journal.items import BY_A_PERSON, InboundItem, Item, OutboundItem, State, Stats
+from wa_worker.journal.items import BY_A_PERSON, InboundItem, Item, OutboundItem, Stats
+from wa_worker.journal.states import InboxState, SendState, State
 
 WIDTH = 100
 """Columns of a table. What does not fit is cut; `show` has all of it."""
 
-_RECEIVED = (State.PENDING, State.DEAD, State.POSTED)
-_TO_SEND = (State.WAITING, State.INTENT, State.SENT, State.MARKED, State.FAILED, State.UNCERTAIN)
-COLUMNS = _RECEIVED + _TO_SEND
+COLUMNS: tuple[State, ...] = (InboxState.PENDING, InboxState.DEAD, InboxState.POSTED, *SendState)
 """Of the statistics: the way of a received message, then that of one to send."""
 
 
@@ -71,9 +70,9 @@ def as_dict(item: Item, now: float, *, numbers: bool, body: bool) -> dict[str, A
         "error": None if item.error is None else _free(item.error, numbers=numbers),
     }
     if isinstance(item, OutboundItem):
-        reported = item.reported if item.state is State.FAILED else None
+        reported = item.reported if item.state is SendState.FAILED else None
         row |= {"message_id": item.message_id, "attempts": item.attempts, "doubts": item.doubts}
-        pause = item.not_before if item.state is State.WAITING and item.not_before > now else None
+        pause = item.not_before if item.state is SendState.WAITING and item.not_before > now else None
         row |= {"not_before": pause, "proxy_told": reported}
         return row
     row["rejections"] = item.rejections
@@ -149,7 +148,7 @@ def _inbound_facts(item: InboundItem, numbers: bool) -> dict[str, str | None]:
 
 
 def _outbound_facts(item: OutboundItem, now: float, numbers: bool) -> dict[str, str | None]:
-    paused = item.state is State.WAITING and item.not_before > now
+    paused = item.state is SendState.WAITING and item.not_before > now
     report = "has been told" if item.reported else "will be told (/mark-failed)"
     return {
         "instance": item.instance,
@@ -159,7 +158,7 @@ def _outbound_facts(item: OutboundItem, now: float, numbers: bool) -> dict[str, 
         "sends begun": str(item.attempts),
         "in doubt": f"{item.doubts} may have left unnoticed" if item.doubts else None,
         "next try": f"in {age(item.not_before - now)}, if the proxy lists it" if paused else None,
-        "the proxy": report if item.state is State.FAILED else None,
+        "the proxy": report if item.state is SendState.FAILED else None,
     }
 
 
@@ -175,7 +174,9 @@ def _body(item: Item) -> str:
     if isinstance(item, OutboundItem):
         return "(in the proxy's queue)"
     if item.message is None:
-        return "(discarded)" if item.error == BY_A_PERSON or item.state is not State.POSTED else "(the proxy has it)"
+        return (
+            "(discarded)" if item.error == BY_A_PERSON or item.state is not InboxState.POSTED else "(the proxy has it)"
+        )
     return f"({len(item.message.body)} characters)"
 
 

@@ -19,7 +19,8 @@ from wa_worker.journal.backlog import Backlog, read_backlog
 from wa_worker.journal.database import Database
 from wa_worker.journal.holds import Hold, Holds
 from wa_worker.journal.inbox import EventKind, Inbox, InboxResult, PendingInbound
-from wa_worker.journal.ledger import Admission, Mark, SendLedger, SendState, Settled
+from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled
+from wa_worker.journal.states import InboxState, SendState
 
 __all__ = [
     "Admission",
@@ -28,6 +29,7 @@ __all__ = [
     "Hold",
     "Inbox",
     "InboxResult",
+    "InboxState",
     "Journal",
     "Mark",
     "PendingInbound",

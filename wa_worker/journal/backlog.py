@@ -14,6 +14,7 @@ from pathlib import Path
 import attrs
 
 from wa_worker.journal.connection import connect, errors, snapshot
+from wa_worker.journal.states import ATTENTION, DEAD, PENDING, UNREPORTED, SendState
 
 PATIENCE = 2.0
 """Seconds to wait for a lock, which readers of a WAL file meet only while the file is opened or closed."""
@@ -41,14 +42,12 @@ class Backlog:
     """Sends that may or may not have left and are held: a person decides."""
 
 
-# The WHERE clauses repeat those of the partial indexes in migrations/: only then SQLite uses them.
 QUERIES = {
-    "to_deliver": "SELECT count(*), min(seq) FROM inbox INDEXED BY inbox_pending WHERE state = 'pending'",
-    "dead": "SELECT count(*) FROM inbox INDEXED BY inbox_dead WHERE state = 'dead'",
+    "to_deliver": f"SELECT count(*), min(seq) FROM inbox INDEXED BY inbox_pending WHERE {PENDING}",
+    "dead": f"SELECT count(*) FROM inbox INDEXED BY inbox_dead WHERE {DEAD}",
     "ledger": "SELECT state, count(*), min(seq) FROM ledger INDEXED BY ledger_attention"
-    " WHERE state IN ('waiting', 'intent', 'failed', 'uncertain') GROUP BY state",
-    "to_tell": "SELECT count(*), min(seq) FROM ledger INDEXED BY ledger_unreported"
-    " WHERE state = 'sent' OR (state = 'failed' AND reported = 0)",
+    f" WHERE {ATTENTION} GROUP BY state",
+    "to_tell": f"SELECT count(*), min(seq) FROM ledger INDEXED BY ledger_unreported WHERE {UNREPORTED}",
 }
 
 
@@ -56,13 +55,13 @@ def read_backlog(path: Path) -> Backlog:
     """Blocking. Raises JournalError."""
     with errors(path), closing(connect(path, "mode=ro", PATIENCE)) as sql, snapshot(sql):
         ledger = {state: (size, seq) for state, size, seq in sql.execute(QUERIES["ledger"])}
-        sending = [ledger[state] for state in ("waiting", "intent") if state in ledger]
+        sending = [ledger[state] for state in (SendState.WAITING, SendState.INTENT) if state in ledger]
         return Backlog(
             to_deliver=_inbox(sql, *sql.execute(QUERIES["to_deliver"]).fetchone()),
             to_send=_ledger(sql, sum(size for size, _ in sending), min((seq for _, seq in sending), default=None)),
             to_tell=_ledger(sql, *sql.execute(QUERIES["to_tell"]).fetchone()),
             dead=sql.execute(QUERIES["dead"]).fetchone()[0],
-            uncertain=ledger.get("uncertain", (0, None))[0],
+            uncertain=ledger.get(SendState.UNCERTAIN, (0, None))[0],
         )
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from wa_worker.journal.items import BY_A_PERSON, DISCARDED_AS, RETRIED_AS, ItemId, Outcome, State
+from wa_worker.journal.items import BY_A_PERSON, DISCARDED_AS, RETRIED_AS, ItemId, Outcome
+from wa_worker.journal.states import InboxState, SendState, State, state_of
 
 
 @attrs.frozen
@@ -28,11 +29,11 @@ def carry_out(decision: Decision, id: ItemId, sql: sqlite3.Connection) -> Outcom
     row = sql.execute(_STATE[id.box], (id.seq,)).fetchone()
     if row is None:
         return Outcome(id, None, refused="there is no such message (settled ones are forgotten after a week)")
-    was, reported, empty = State(row[0]), bool(row[1]), bool(row[2])
+    was, reported, empty = state_of(row[0]), bool(row[1]), bool(row[2])
     if was not in decision.moves:
         return Outcome(id, was, refused=decision.why_not(was))
     now = decision.moves[was]
-    if now is State.PENDING and empty:
+    if now is InboxState.PENDING and empty:
         return Outcome(id, was, refused="its content was discarded: nothing is left to post")
     sql.execute(decision.updates[id.box], {"seq": id.seq, "now": time.time(), "error": BY_A_PERSON})
     return Outcome(id, was, now, reported=reported)
@@ -40,26 +41,26 @@ def carry_out(decision: Decision, id: ItemId, sql: sqlite3.Connection) -> Outcom
 
 _STATE = {
     "in": "SELECT state, 0, message IS NULL FROM inbox WHERE seq = ?",
-    "out": "SELECT state, state = 'failed' AND reported, 0 FROM ledger WHERE seq = ?",
+    "out": f"SELECT state, state = '{SendState.FAILED}' AND reported, 0 FROM ledger WHERE seq = ?",
 }
 
 
 def _why_not_retried(state: State) -> str:
     match state:
-        case State.SENT | State.MARKED:
+        case SendState.SENT | SendState.MARKED:
             return f"it is {state.value}: WhatsApp accepted it, it is never sent again"
-        case State.INTENT:
+        case SendState.INTENT:
             return "it is being sent right now"
-        case State.POSTED:
+        case InboxState.POSTED:
             return "it is posted: the proxy has it, or it was discarded"
     return f"it is {state.value}: it will be tried anyway"
 
 
 def _why_not_discarded(state: State) -> str:
     match state:
-        case State.WAITING:
+        case SendState.WAITING:
             return "it is waiting: take it out of the proxy's queue instead"
-        case State.INTENT:
+        case SendState.INTENT:
             return "it is being sent right now"
     return f"it is {state.value}: that is over"
 
@@ -67,9 +68,10 @@ def _why_not_discarded(state: State) -> str:
 RETRY = Decision(
     RETRIED_AS,
     {
-        "in": "UPDATE inbox SET state = 'pending', rejections = 0, error = NULL, settled_at = NULL WHERE seq = :seq",
-        "out": "UPDATE ledger SET state = 'waiting', attempts = 0, not_before = 0, reported = 0, changed_at = :now"
+        "in": f"UPDATE inbox SET state = '{InboxState.PENDING}', rejections = 0, error = NULL, settled_at = NULL"
         " WHERE seq = :seq",
+        "out": f"UPDATE ledger SET state = '{SendState.WAITING}', attempts = 0, not_before = 0, reported = 0,"
+        " changed_at = :now WHERE seq = :seq",
     },
     _why_not_retried,
 )
@@ -77,8 +79,10 @@ RETRY = Decision(
 DISCARD = Decision(
     DISCARDED_AS,
     {
-        "in": "UPDATE inbox SET state = 'posted', message = NULL, error = :error, settled_at = :now WHERE seq = :seq",
-        "out": "UPDATE ledger SET state = 'failed', error = :error, reported = 0, changed_at = :now WHERE seq = :seq",
+        "in": f"UPDATE inbox SET state = '{InboxState.POSTED}', message = NULL, error = :error, settled_at = :now"
+        " WHERE seq = :seq",
+        "out": f"UPDATE ledger SET state = '{SendState.FAILED}', error = :error, reported = 0, changed_at = :now"
+        " WHERE seq = :seq",
     },
     _why_not_discarded,
 )

@@ -18,6 +18,7 @@ import cattrs
 import structlog
 
 from wa_worker.journal.database import Database
+from wa_worker.journal.states import DECIDED, PENDING, InboxState
 from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.models import InstanceId, Jid
 
@@ -75,37 +76,19 @@ class Inbox:
                 if waiting:  # this one stays behind what came before the number was known
                     key = message.sender_lid
             sql.execute("INSERT OR IGNORE INTO chats (instance, jid) VALUES (?, ?)", (instance, key))
-            added = sql.execute(
-                "INSERT OR IGNORE INTO inbox (chat, kind, wa_id, message, received_at)"
-                " SELECT id, ?, ?, ?, ? FROM chats WHERE instance = ? AND jid = ?",
-                (kind.value, message.wa_id, content, time.time(), instance, key),
-            )
+            added = sql.execute(_ADD, (kind.value, message.wa_id, content, time.time(), instance, key))
             return added.rowcount > 0
 
     def keys(self, after: int, limit: int) -> list[int]:
         """Chats with pending messages whose id is above `after`, ascending. Costs one index probe a key."""
         with self._database.reading() as sql:
-            rows = sql.execute(
-                "WITH RECURSIVE key (id) AS ("
-                " SELECT min(chat) FROM inbox WHERE state = 'pending' AND chat > ?"
-                " UNION ALL"
-                " SELECT (SELECT min(chat) FROM inbox WHERE state = 'pending' AND chat > key.id)"
-                " FROM key WHERE key.id IS NOT NULL)"
-                " SELECT id FROM key WHERE id IS NOT NULL LIMIT ?",
-                (after, limit),
-            )
-            return [row[0] for row in rows]
+            return [row[0] for row in sql.execute(_FIND_KEYS, (after, limit))]
 
     def pending(self, chat: int, limit: int) -> list[PendingInbound]:
         """The oldest pending messages of a key, in order. What cannot be read is set aside as dead, with its reason:
         nothing that is tried again would change it."""
         with self._database.reading() as sql:
-            rows = sql.execute(
-                "SELECT i.seq, c.instance, i.message, i.rejections"
-                " FROM inbox AS i JOIN chats AS c ON c.id = i.chat"
-                " WHERE i.chat = ? AND i.state = 'pending' ORDER BY i.seq LIMIT ?",
-                (chat, limit),
-            ).fetchall()
+            rows = sql.execute(_FIND_PENDING, (chat, limit)).fetchall()
         messages: list[PendingInbound] = []
         spoiled: list[InboxResult] = []
         for seq, instance, content, rejections in rows:
@@ -124,27 +107,14 @@ class Inbox:
         with self._database.transaction() as sql:
             for result in results:
                 if result.error is None:
-                    sql.execute(
-                        "UPDATE inbox SET state = 'posted', message = NULL, settled_at = ?"
-                        " WHERE seq = ? AND state = 'pending'",
-                        (now, result.seq),
-                    )
+                    sql.execute(_ACCEPTED, (now, result.seq))
                 else:
-                    sql.execute(
-                        "UPDATE inbox SET rejections = rejections + 1, error = ?,"
-                        " state = iif(?, 'dead', state), settled_at = iif(?, ?, settled_at)"
-                        " WHERE seq = ? AND state = 'pending'",
-                        (result.error, result.dead, result.dead, now, result.seq),
-                    )
+                    sql.execute(_REFUSED, (result.error, result.dead, result.dead, now, result.seq))
 
     def purge(self, older_than: float, limit: int = 5000) -> int:
         """Forgets up to `limit` posted rows settled more than `older_than` seconds ago. How many it forgot."""
         with self._database.transaction() as sql:
-            return sql.execute(
-                "DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE state <> 'pending'"
-                " AND settled_at < ? AND state = 'posted' LIMIT ?)",
-                (time.time() - older_than, limit),
-            ).rowcount
+            return sql.execute(_PURGE, (time.time() - older_than, limit)).rowcount
 
 
 def _by_lid(
@@ -153,12 +123,8 @@ def _by_lid(
     """Of a person whose number is known: whether the message is known under either of their addresses, and whether
     others wait in the key of their LID, and none in that of their number."""
     known, waiting = False, set()
-    for jid, has_it, has_pending in sql.execute(
-        "SELECT jid, EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND kind = ? AND wa_id = ?),"
-        " EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND state = 'pending')"
-        " FROM chats WHERE instance = ? AND jid IN (?, ?)",
-        (kind.value, message.wa_id, instance, message.chat, message.sender_lid),
-    ):
+    both = (kind.value, message.wa_id, instance, message.chat, message.sender_lid)
+    for jid, has_it, has_pending in sql.execute(_LOOK_AT_BOTH, both):
         known |= bool(has_it)
         if has_pending:
             waiting.add(jid)
@@ -169,3 +135,36 @@ def message_of(content: str) -> InboundMessage:
     """The message of a row. Raises all sorts of errors for what is none."""
     fields: dict[str, Any] = json.loads(content)
     return _models.structure(fields, InboundMessage)
+
+
+_ADD = """
+INSERT OR IGNORE INTO inbox (chat, kind, wa_id, message, received_at)
+SELECT id, ?, ?, ?, ? FROM chats WHERE instance = ? AND jid = ?"""
+
+_LOOK_AT_BOTH = f"""
+SELECT jid, EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND kind = ? AND wa_id = ?),
+  EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND {PENDING})
+FROM chats WHERE instance = ? AND jid IN (?, ?)"""
+
+_FIND_KEYS = f"""
+WITH RECURSIVE key (id) AS (
+  SELECT min(chat) FROM inbox WHERE {PENDING} AND chat > ?
+  UNION ALL
+  SELECT (SELECT min(chat) FROM inbox WHERE {PENDING} AND chat > key.id) FROM key WHERE key.id IS NOT NULL)
+SELECT id FROM key WHERE id IS NOT NULL LIMIT ?"""
+
+_FIND_PENDING = f"""
+SELECT seq, instance, message, rejections FROM inbox JOIN chats ON chats.id = chat
+WHERE chat = ? AND {PENDING} ORDER BY seq LIMIT ?"""
+
+_ACCEPTED = f"""
+UPDATE inbox SET state = '{InboxState.POSTED}', message = NULL, settled_at = ? WHERE seq = ? AND {PENDING}"""
+
+_REFUSED = f"""
+UPDATE inbox SET rejections = rejections + 1, error = ?,
+  state = iif(?, '{InboxState.DEAD}', state), settled_at = iif(?, ?, settled_at)
+WHERE seq = ? AND {PENDING}"""
+
+_PURGE = f"""
+DELETE FROM inbox WHERE seq IN (
+  SELECT seq FROM inbox WHERE {DECIDED} AND settled_at < ? AND state = '{InboxState.POSTED}' LIMIT ?)"""

@@ -5,11 +5,11 @@ A message has a short, stable id: `in:SEQ` for a received one, `out:SEQ` for one
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 
 import attrs
 
+from wa_worker.journal.states import STATES, InboxState, SendState, State
 from wa_worker.messages import InboundMessage
 from wa_worker.models import MessageId
 
@@ -17,30 +17,22 @@ BY_A_PERSON = "discarded by a person"
 """The error of what was discarded: the proxy hears it with /mark-failed."""
 
 
-class State(enum.Enum):
-    """Every state of a message, those that need a person first."""
+OVER: tuple[State, ...] = (InboxState.POSTED, SendState.MARKED)
+"""States of rows that are kept only to recognise a repeat."""
 
-    DEAD = "dead"
-    UNCERTAIN = "uncertain"
-    FAILED = "failed"
-    PENDING = "pending"
-    WAITING = "waiting"
-    INTENT = "intent"
-    SENT = "sent"
-    POSTED = "posted"
-    MARKED = "marked"
+LISTED = tuple(state for state in STATES if state not in OVER)
+"""States of rows that need attention or wait."""
 
-    @property
-    def box(self) -> str:
-        """What has this state: `in` is the inbox, `out` the ledger of sends."""
-        return "in" if self in (State.DEAD, State.PENDING, State.POSTED) else "out"
-
-
-LISTED = tuple(state for state in State if state not in (State.POSTED, State.MARKED))
-"""What needs attention or waits. The others are over, and kept only to recognise a repeat."""
-
-RETRIED_AS = {State.DEAD: State.PENDING, State.FAILED: State.WAITING, State.UNCERTAIN: State.WAITING}
-DISCARDED_AS = {State.DEAD: State.POSTED, State.PENDING: State.POSTED, State.UNCERTAIN: State.FAILED}
+RETRIED_AS: Mapping[State, State] = {
+    InboxState.DEAD: InboxState.PENDING,
+    SendState.FAILED: SendState.WAITING,
+    SendState.UNCERTAIN: SendState.WAITING,
+}
+DISCARDED_AS: Mapping[State, State] = {
+    InboxState.DEAD: InboxState.POSTED,
+    InboxState.PENDING: InboxState.POSTED,
+    SendState.UNCERTAIN: SendState.FAILED,
+}
 
 
 @attrs.frozen

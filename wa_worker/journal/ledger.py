@@ -11,7 +11,6 @@ one fsync a message. A row that is still an intent when the process starts is un
 
 from __future__ import annotations
 
-import enum
 import json
 import sqlite3
 import time
@@ -20,19 +19,11 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from wa_worker.journal.database import Database
+from wa_worker.journal.states import FORGETTABLE, UNREPORTED, SendState
 from wa_worker.models import InstanceId, Jid, MessageId, WaMessageId
 
 TELL_AGAIN = 60.0
 """Seconds before the proxy is reported once more of a failure that it goes on listing; it may have no /mark-failed."""
-
-
-class SendState(enum.Enum):
-    WAITING = "waiting"
-    INTENT = "intent"
-    SENT = "sent"
-    MARKED = "marked"
-    FAILED = "failed"
-    UNCERTAIN = "uncertain"
 
 
 @attrs.frozen
@@ -81,11 +72,7 @@ class SendLedger:
         """At start: intents of a process that died are uncertain. With `resend` they wait to go out again, unless they
         have been begun `tries` times: a message that kills the process must not do so for ever."""
         with self._database.transaction() as sql:
-            return sql.execute(
-                "UPDATE ledger SET state = iif(? AND attempts < ?, 'waiting', 'uncertain'), doubts = doubts + 1,"
-                " changed_at = ?, error = 'the worker stopped while it was being sent' WHERE state = 'intent'",
-                (resend, tries, time.time()),
-            ).rowcount
+            return sql.execute(_RECOVER, (resend, tries, time.time())).rowcount
 
     def admit(self, instance: InstanceId, batch: Mapping[MessageId, Jid | None], *, listed_at: float) -> Admission:
         """Recognises a listed batch: new ones are written as waiting, known ones keep their state.
@@ -103,36 +90,28 @@ class SendLedger:
             fresh = [
                 (instance, key, batch[message_id], now, now) for key, message_id in keys.items() if key not in known
             ]
-            sql.executemany(
-                "INSERT INTO ledger (instance, message_id, chat, state, created_at, changed_at)"
-                " VALUES (?, ?, ?, 'waiting', ?, ?)",
-                fresh,
-            )
+            sql.executemany(_ADD, fresh)
             due: list[MessageId] = []
             attempts: dict[MessageId, int] = {}
             blocked: set[Jid] = set()
             again: list[str] = []
             held = 0
             for key, message_id in keys.items():
-                state, tries, not_before, changed_at = known.get(key, ("waiting", 0, 0.0, now))
+                state, tries, not_before, changed_at = known.get(key, (SendState.WAITING, 0, 0.0, now))
                 chat = batch[message_id]
                 future = changed_at > now
-                if state == "waiting" and (not_before <= now or future) and chat not in blocked:
+                if state == SendState.WAITING and (not_before <= now or future) and chat not in blocked:
                     due.append(message_id)
                     attempts[message_id] = tries
-                elif state in ("waiting", "intent") and chat is not None:
+                elif state in (SendState.WAITING, SendState.INTENT) and chat is not None:
                     blocked.add(chat)
-                elif state == "uncertain":
+                elif state == SendState.UNCERTAIN:
                     held += 1
-                elif (state == "marked" and (changed_at < listed_at or future)) or (
-                    state == "failed" and (changed_at < listed_at - TELL_AGAIN or future)
+                elif (state == SendState.MARKED and (changed_at < listed_at or future)) or (
+                    state == SendState.FAILED and (changed_at < listed_at - TELL_AGAIN or future)
                 ):
                     again.append(key)
-            sql.executemany(
-                "UPDATE ledger SET state = iif(state = 'marked', 'sent', state), reported = 0, changed_at = ?"
-                " WHERE instance = ? AND message_id = ?",
-                [(now, instance, key) for key in again],
-            )
+            sql.executemany(_REPORT_AGAIN, [(now, instance, key) for key in again])
         return Admission(tuple(due), attempts, len(again), held)
 
     def step(
@@ -146,8 +125,7 @@ class SendLedger:
         with self._database.transaction() as sql:
             for one in done:
                 sql.execute(
-                    "UPDATE ledger SET state = ?, wa_id = coalesce(?, wa_id), error = ?, not_before = ?, reported = 0,"
-                    " doubts = doubts + ?, changed_at = ? WHERE instance = ? AND message_id = ?",
+                    _SETTLE,
                     (
                         one.state.value,
                         one.wa_id,
@@ -161,28 +139,15 @@ class SendLedger:
                 )
             if intent is not None:
                 key = key_of(intent)
-                found = sql.execute(
-                    "UPDATE ledger SET state = ?, attempts = attempts + ?, changed_at = ?"
-                    " WHERE instance = ? AND message_id = ?",
-                    ("waiting" if undo else "intent", -1 if undo else 1, now, instance, key),
-                ).rowcount
+                state, tries = (SendState.WAITING, -1) if undo else (SendState.INTENT, 1)
+                found = sql.execute(_BEGIN, (state.value, tries, now, instance, key)).rowcount
                 if not found and not undo:  # it had waited for so long that it was purged since it was admitted
-                    sql.execute(
-                        "INSERT INTO ledger (instance, message_id, state, attempts, created_at, changed_at)"
-                        " VALUES (?, ?, 'intent', 1, ?, ?)",
-                        (instance, key, now, now),
-                    )
+                    sql.execute(_ADD_BEGUN, (instance, key, now, now))
 
     def unreported(self, after: int, limit: int) -> list[Mark]:
         """What the proxy has yet to hear, by `seq` above `after`."""
         with self._database.reading() as sql:
-            rows = sql.execute(
-                # without the hint SQLite walks the primary key: 35 ms with half a million marked rows, not 0.3
-                "SELECT seq, instance, message_id, iif(state = 'sent', wa_id, NULL), error"
-                " FROM ledger INDEXED BY ledger_unreported"
-                " WHERE (state = 'sent' OR (state = 'failed' AND reported = 0)) AND seq > ? ORDER BY seq LIMIT ?",
-                (after, limit),
-            ).fetchall()
+            rows = sql.execute(_FIND_UNREPORTED, (after, limit)).fetchall()
         return [Mark(seq, instance, json.loads(key), wa_id, error) for seq, instance, key, wa_id, error in rows]
 
     def reported(self, marks: Iterable[Mark]) -> None:
@@ -190,32 +155,20 @@ class SendLedger:
         now = time.time()
         with self._database.transaction() as sql:
             sql.executemany(
-                "UPDATE ledger SET state = iif(state = 'sent', 'marked', state), reported = 1, changed_at = ?"
-                " WHERE seq = ? AND state = ?",
+                _REPORTED,
                 [(now, one.seq, (SendState.FAILED if one.wa_id is None else SendState.SENT).value) for one in marks],
             )
 
     def has_unreported(self, instance: InstanceId, since: float = 0.0) -> bool:
         """Whether the proxy has yet to hear of a send or failure of this instance, recorded since (unix seconds)."""
         with self._database.reading() as sql:
-            return bool(
-                sql.execute(
-                    "SELECT EXISTS (SELECT 1 FROM ledger WHERE instance = ? AND changed_at >= ?"
-                    " AND (state = 'sent' OR (state = 'failed' AND reported = 0)))",
-                    (instance, since),
-                ).fetchone()[0]
-            )
+            return bool(sql.execute(_HAS_UNREPORTED, (instance, since)).fetchone()[0])
 
     def purge(self, older_than: float, limit: int = 5000) -> int:
         """Forgets up to `limit` rows unchanged for `older_than` seconds that are settled and reported, or that wait for
         a proxy that no longer lists them. How many it forgot."""
         with self._database.transaction() as sql:
-            return sql.execute(
-                "DELETE FROM ledger WHERE seq IN (SELECT seq FROM ledger"
-                " WHERE state IN ('waiting', 'marked', 'failed', 'uncertain') AND changed_at < ?"
-                " AND (state IN ('waiting', 'marked') OR reported = 1) LIMIT ?)",
-                (time.time() - older_than, limit),
-            ).rowcount
+            return sql.execute(_PURGE, (time.time() - older_than, limit)).rowcount
 
 
 def key_of(message_id: MessageId) -> str:
@@ -226,8 +179,51 @@ def key_of(message_id: MessageId) -> str:
 def _select(
     sql: sqlite3.Connection, instance: InstanceId, keys: Iterable[str]
 ) -> list[tuple[str, str, int, float, float]]:
-    return sql.execute(
-        "SELECT message_id, state, attempts, not_before, changed_at FROM ledger"
-        " WHERE instance = ? AND message_id IN (SELECT value FROM json_each(?))",
-        (instance, json.dumps(list(keys))),
-    ).fetchall()
+    return sql.execute(_FIND, (instance, json.dumps(list(keys)))).fetchall()
+
+
+_FIND = """
+SELECT message_id, state, attempts, not_before, changed_at FROM ledger
+WHERE instance = ? AND message_id IN (SELECT value FROM json_each(?))"""
+
+_ADD = f"""
+INSERT INTO ledger (instance, message_id, chat, state, created_at, changed_at)
+VALUES (?, ?, ?, '{SendState.WAITING}', ?, ?)"""
+
+_ADD_BEGUN = f"""
+INSERT INTO ledger (instance, message_id, state, attempts, created_at, changed_at)
+VALUES (?, ?, '{SendState.INTENT}', 1, ?, ?)"""
+
+_BEGIN = """
+UPDATE ledger SET state = ?, attempts = attempts + ?, changed_at = ? WHERE instance = ? AND message_id = ?"""
+
+_SETTLE = """
+UPDATE ledger SET state = ?, wa_id = coalesce(?, wa_id), error = ?, not_before = ?, reported = 0,
+  doubts = doubts + ?, changed_at = ?
+WHERE instance = ? AND message_id = ?"""
+
+_RECOVER = f"""
+UPDATE ledger SET state = iif(? AND attempts < ?, '{SendState.WAITING}', '{SendState.UNCERTAIN}'),
+  doubts = doubts + 1, changed_at = ?, error = 'the worker stopped while it was being sent'
+WHERE state = '{SendState.INTENT}'"""
+
+_REPORTED = f"""
+UPDATE ledger SET state = iif(state = '{SendState.SENT}', '{SendState.MARKED}', state), reported = 1, changed_at = ?
+WHERE seq = ? AND state = ?"""
+
+_REPORT_AGAIN = f"""
+UPDATE ledger SET state = iif(state = '{SendState.MARKED}', '{SendState.SENT}', state), reported = 0, changed_at = ?
+WHERE instance = ? AND message_id = ?"""
+
+# without the hint SQLite walks the primary key: 35 ms with half a million marked rows, not 0.3
+_FIND_UNREPORTED = f"""
+SELECT seq, instance, message_id, iif(state = '{SendState.SENT}', wa_id, NULL), error
+FROM ledger INDEXED BY ledger_unreported WHERE {UNREPORTED} AND seq > ? ORDER BY seq LIMIT ?"""
+
+_HAS_UNREPORTED = f"""
+SELECT EXISTS (SELECT 1 FROM ledger WHERE instance = ? AND changed_at >= ? AND {UNREPORTED})"""
+
+_PURGE = f"""
+DELETE FROM ledger WHERE seq IN (
+  SELECT seq FROM ledger WHERE {FORGETTABLE} AND changed_at < ?
+  AND (state IN ('{SendState.WAITING}', '{SendState.MARKED}') OR reported = 1) LIMIT ?)"""

@@ -24,8 +24,19 @@ from wa_worker.errors import JournalError
 from wa_worker.journal.connection import connect, connect_read_only, errors, snapshot, transaction, wal_of
 from wa_worker.journal.decisions import DISCARD, RETRY, Decision, carry_out
 from wa_worker.journal.inbox import message_of
-from wa_worker.journal.items import InboundItem, Item, ItemId, OutboundItem, Outcome, State, Stats
+from wa_worker.journal.items import OVER, InboundItem, Item, ItemId, OutboundItem, Outcome, Stats
 from wa_worker.journal.migrations import FORMAT, format_of, refuse_newer
+from wa_worker.journal.states import (
+    ATTENTION,
+    DEAD,
+    PENDING,
+    STATES,
+    UNREPORTED,
+    InboxState,
+    SendState,
+    State,
+    state_of,
+)
 
 CHUNK = 1000
 """Decisions a transaction."""
@@ -42,10 +53,10 @@ class Review:
         self._sql = sql
 
     def items(self, states: Collection[State], instance: str | None, limit: int) -> list[Item]:
-        """The oldest `limit` messages, in the order of State, then by age."""
+        """The oldest `limit` messages, in the order of STATES, then by age."""
         found: list[Item] = []
         with errors(self._path), snapshot(self._sql):
-            for state in State:
+            for state in STATES:
                 if state in states and len(found) < limit:
                     values = {"instance": instance, "limit": limit - len(found)}
                     found += self._select(state.box, f"IN ({_seqs(state)})", values)
@@ -61,7 +72,7 @@ class Review:
         with errors(self._path):
             return {
                 ItemId(state.box, seq): state
-                for state in State
+                for state in STATES
                 if state in states
                 for (seq,) in self._sql.execute(_seqs(state), {"instance": instance, "limit": -1})
             }
@@ -88,13 +99,11 @@ class Review:
 
     def _stats(self) -> Stats:
         counts: dict[str, Counter[State]] = {}
-        for over, box in ((State.POSTED, "in"), (State.MARKED, "out")):
-            for instance, count in self._sql.execute(_TOTALS[box]):
+        for over in OVER:
+            for instance, count in self._sql.execute(_TOTALS[over.box]):
                 counts.setdefault(instance, Counter())[over] = count
-        for box in ("in", "out"):
-            over = State.POSTED if box == "in" else State.MARKED
-            for instance, state, count in self._sql.execute(_COUNTS[box]):
-                counts[instance][State(state)] = count
+            for instance, state, count in self._sql.execute(_COUNTS[over.box]):
+                counts[instance][state_of(state)] = count
                 counts[instance][over] -= count
         (oldest_pending,) = self._sql.execute(_OLDEST_PENDING).fetchone()
         (oldest_unreported,) = self._sql.execute(_OLDEST_UNREPORTED).fetchone()
@@ -142,11 +151,11 @@ def _inbound(seq: int, state: str, instance: str, chat: str, wa_id: str, message
     content = None
     with suppress(Exception):  # a spoiled row, set aside by the worker: what is left of it is shown
         content = None if message is None else message_of(message)
-    return InboundItem(ItemId("in", seq), State(state), instance, chat, wa_id, content, *rest)
+    return InboundItem(ItemId("in", seq), state_of(state), instance, chat, wa_id, content, *rest)
 
 
 def _outbound(seq: int, state: str, key: str, *rest: Any) -> Item:
-    return OutboundItem(ItemId("out", seq), State(state), json.loads(key), *rest)
+    return OutboundItem(ItemId("out", seq), state_of(state), json.loads(key), *rest)
 
 
 def _seqs(state: State) -> str:
@@ -162,15 +171,14 @@ SELECT seq, state, message_id, instance, chat, wa_id, attempts, doubts, not_befo
 created_at, changed_at FROM ledger WHERE seq"""
 
 _SEQS = {
-    State.DEAD: "SELECT seq FROM inbox INDEXED BY inbox_dead WHERE state = 'dead'",
-    State.PENDING: "SELECT seq FROM inbox INDEXED BY inbox_pending WHERE state = 'pending'",
-    State.UNCERTAIN: "SELECT seq FROM ledger WHERE state = 'uncertain'",
-    State.FAILED: "SELECT seq FROM ledger WHERE state = 'failed'",
-    State.WAITING: "SELECT seq FROM ledger WHERE state = 'waiting'",
-    State.INTENT: "SELECT seq FROM ledger WHERE state = 'intent'",
-    State.SENT: "SELECT seq FROM ledger INDEXED BY ledger_unreported WHERE state = 'sent'",
+    InboxState.DEAD: f"SELECT seq FROM inbox INDEXED BY inbox_dead WHERE {DEAD}",
+    InboxState.PENDING: f"SELECT seq FROM inbox INDEXED BY inbox_pending WHERE {PENDING}",
+    SendState.SENT: "SELECT seq FROM ledger INDEXED BY ledger_unreported"
+    f" WHERE {UNREPORTED} AND state = '{SendState.SENT}'",
+} | {
+    state: f"SELECT seq FROM ledger INDEXED BY ledger_attention WHERE {ATTENTION} AND state = '{state}'"
+    for state in (SendState.UNCERTAIN, SendState.FAILED, SendState.WAITING, SendState.INTENT)
 }
-# SQLite takes a partial index only for a condition it can read: the states are written out, not bound.
 
 _OLDEST_OF = {
     "in": " AND (:instance IS NULL OR chat IN (SELECT id FROM chats WHERE instance = :instance))"
@@ -186,20 +194,20 @@ _TOTALS = {
 
 _COUNTS = {
     "in": "SELECT instance, state, sum(n) FROM ("
-    " SELECT chat, 'pending' AS state, count(*) AS n FROM inbox INDEXED BY inbox_pending"
-    " WHERE state = 'pending' GROUP BY chat"
+    f" SELECT chat, '{InboxState.PENDING}' AS state, count(*) AS n FROM inbox INDEXED BY inbox_pending"
+    f" WHERE {PENDING} GROUP BY chat"
     " UNION ALL"
-    " SELECT chat, 'dead', count(*) FROM inbox INDEXED BY inbox_dead WHERE state = 'dead' GROUP BY chat"
+    f" SELECT chat, '{InboxState.DEAD}', count(*) FROM inbox INDEXED BY inbox_dead WHERE {DEAD} GROUP BY chat"
     ") JOIN chats ON chats.id = chat GROUP BY instance, state",
-    "out": "SELECT instance, state, count(*) FROM ledger"
-    " WHERE state IN ('waiting', 'intent', 'failed', 'uncertain') GROUP BY instance, state"
-    " UNION ALL SELECT instance, 'sent', count(*) FROM ledger WHERE state = 'sent' GROUP BY instance",
+    "out": "SELECT instance, state, count(*) FROM ledger INDEXED BY ledger_attention"
+    f" WHERE {ATTENTION} GROUP BY instance, state"
+    f" UNION ALL SELECT instance, '{SendState.SENT}', count(*) FROM ledger INDEXED BY ledger_unreported"
+    f" WHERE {UNREPORTED} AND state = '{SendState.SENT}' GROUP BY instance",
 }
 
-_OLDEST_PENDING = """
+_OLDEST_PENDING = f"""
 SELECT (SELECT received_at FROM inbox WHERE seq = (
-  SELECT min(seq) FROM inbox INDEXED BY inbox_pending WHERE state = 'pending'))"""
+  SELECT min(seq) FROM inbox INDEXED BY inbox_pending WHERE {PENDING}))"""
 
-_OLDEST_UNREPORTED = """
-SELECT min(changed_at) FROM ledger INDEXED BY ledger_unreported
-WHERE state = 'sent' OR (state = 'failed' AND reported = 0)"""
+_OLDEST_UNREPORTED = f"""
+SELECT min(changed_at) FROM ledger INDEXED BY ledger_unreported WHERE {UNREPORTED}"""
