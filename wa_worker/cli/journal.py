@@ -44,7 +44,7 @@ def _states(*states: State) -> click.Choice[str]:
 _auth_dir = click.option(
     "--auth-dir", type=click.Path(path_type=Path), help="The worker's AUTH_DIR.  [default: from the environment]"
 )
-_numbers = click.option("--numbers", is_flag=True, help="Narrator phone numbers and names.")
+_numbers = click.option("--numbers", is_flag=True, help="Show phone numbers and names.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="JSON, for programs. Times are unix seconds.")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 _instance = click.option("--instance", metavar="ID", help="Only this instance's.")
@@ -99,7 +99,7 @@ def list_(
 
 @click.command()
 @click.argument("id", type=_Id())
-@click.option("--body", is_flag=True, help="Narrator the message's text.")
+@click.option("--body", is_flag=True, help="Show the message's text.")
 @_numbers
 @_as_json
 @_auth_dir
@@ -112,7 +112,7 @@ def show(
     as_json: bool,
     auth_dir: Path | None,
 ) -> None:
-    """Narrator one message.
+    """Show one message.
 
     ID is in:SEQ or out:SEQ, as `list` shows it. The body of a message to send is in the proxy's queue, not here.
     """

@@ -1,10 +1,22 @@
-"""The durable half of the worker: inbox, outbox ledger and holds in one SQLite file.
+"""Keeps what must survive a crash, in one SQLite file: received messages, the ledger of sends, holds.
 
-Owns what must survive a crash, and nothing else: no network, no trio, no neonize. Every method is synchronous,
-thread-safe and one transaction, so a caller makes one thread hop per transaction and a cancel can never leave one
-open. Commits are durable (`synchronous=FULL`): WhatsApp believes that we have what is in here.
+states.py      the states of the rows, and the conditions that have an index
+connection.py  transactions, read-only connections and errors, for every connection to the file
+backup.py      the copy that is made before an upgrade
+migrations/    the numbered SQL steps that make and upgrade the tables
+database.py    the worker's own connection, with its lock
+inbox.py       received messages that `/inbound` has yet to accept (P3)
+ledger.py      what was to be sent, and what became of it (P1, P2)
+holds.py       until when an instance keeps away from WhatsApp
+backlog.py     counts of what waits, for monitoring
+items.py       what `wa-worker journal` shows and decides: values
+decisions.py   what a person's decision does to a row
+review.py      the journal for `wa-worker journal`, a process beside the worker
 
-Every method raises JournalError when the disk does not let it commit; then nothing of it has happened.
+No network, no trio, no neonize. Every method of the journal is synchronous, thread-safe and one transaction: a caller
+makes one thread hop for each, and a cancel never leaves one open. Commits are durable (`synchronous=FULL`), because
+WhatsApp believes that we have what is in here. Every method raises JournalError when the disk does not let it commit;
+then nothing of it has happened.
 """
 
 from __future__ import annotations
@@ -60,9 +72,10 @@ class Journal:
 
 @contextmanager
 def open_journal(path: Path) -> Iterator[Journal]:
-    """Opens (and makes, private to this user) the journal at `path`; closes it at the end.
+    """Opens the journal at `path` and closes it at the end.
 
-    Raises JournalError when the file cannot be opened or is no journal.
+    Makes the file if there is none, readable by this user only, and upgrades an older one. Raises JournalError when it
+    cannot be opened or upgraded, is no journal, or is newer.
     """
     database = Database(path)
     try:

@@ -1,7 +1,7 @@
-"""How much waits in the journal, and since when: for monitoring.
+"""Counts what waits in the journal, and says since when: for monitoring.
 
-Read on a connection of its own, which is open for the moment of the reading: a writer never waits for it, and the
-indexes answer, so that a week of settled rows costs nothing.
+It reads on a connection of its own, which is open only while it reads: a writer never waits for it. Indexes answer, so
+a week of settled rows costs nothing.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from wa_worker.journal.connection import connect, errors, snapshot
 from wa_worker.journal.states import ATTENTION, DEAD, PENDING, UNREPORTED, SendState
 
 PATIENCE = 2.0
-"""Seconds to wait for a lock, which readers of a WAL file meet only while the file is opened or closed."""
+"""Seconds to wait for a lock. Readers of a WAL file meet one only while the file is opened or closed."""
 
 
 @attrs.frozen
 class Queue:
-    """Rows that wait for the same thing. `age`: seconds since the oldest of them came, 0 if there is none."""
+    """Says how many rows wait for the same thing. `age`: seconds since the oldest of them came, 0 if there is none."""
 
     size: int
     age: float
@@ -30,16 +30,18 @@ class Queue:
 
 @attrs.frozen
 class Backlog:
+    """Says what waits at one moment. The names of the queues are those of the metrics."""
+
     to_deliver: Queue
-    """Received, not yet accepted by `/inbound`."""
+    """Received messages that `/inbound` has not accepted yet."""
     to_send: Queue
-    """Known to the ledger, not yet sent. The proxy may have dropped some of them: it is not said."""
+    """Messages that the ledger knows and that are not sent yet. The proxy may list some of them no more."""
     to_tell: Queue
-    """Sent or failed, and the proxy has yet to hear of it."""
+    """Messages that are sent or failed, which the proxy does not know yet."""
     dead: int
-    """Received messages that the proxy refuses: a person decides."""
+    """Received messages that the proxy refuses. A person decides."""
     uncertain: int
-    """Sends that may or may not have left and are held: a person decides."""
+    """Sends that may have left, and are held. A person decides."""
 
 
 QUERIES = {
@@ -52,7 +54,7 @@ QUERIES = {
 
 
 def read_backlog(path: Path) -> Backlog:
-    """Blocking. Raises JournalError."""
+    """Counts what waits in the journal at `path`. Blocking. Raises JournalError."""
     with errors(path), closing(connect(path, "mode=ro", PATIENCE)) as sql, snapshot(sql):
         ledger = {state: (size, seq) for state, size, seq in sql.execute(QUERIES["ledger"])}
         sending = [ledger[state] for state in (SendState.WAITING, SendState.INTENT) if state in ledger]

@@ -1,4 +1,4 @@
-"""What every connection to the journal's file has in common: transactions, how to read only, one class of error.
+"""Gives all connections to the journal's file the same transactions, the same errors and a way to only read.
 
 The worker's own connection is in database.py. Those of monitoring and of `wa-worker journal` are opened for a moment.
 """

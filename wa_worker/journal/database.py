@@ -1,7 +1,7 @@
-"""One SQLite connection for all threads: a lock, explicit transactions, one class of error.
+"""Owns the worker's one SQLite connection, which all its threads share by a lock.
 
 Trio tasks come here on a thread hop, neonize's callbacks on their own threads. `synchronous=FULL` in WAL mode is one
-fsync per commit (measured in docs/performance.md).
+fsync for each commit (measured in docs/performance.md).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from wa_worker.journal.migrations import FORMAT, format_of, refuse_newer, upgrad
 
 
 class Database:
-    """A connection and its lock. Not for use after `close()`.
+    """Owns a connection and its lock. Nobody may use it after `close()`.
 
-    To open it makes the file, or upgrades an older one. Raises JournalError; a file that is newer is not touched.
+    Making one makes the file, or upgrades an older one. Raises JournalError. A file that is newer is not touched.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,7 +59,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """`BEGIN IMMEDIATE` to `COMMIT` under the lock; rolled back on any exception.
+        """Holds the lock for one transaction, which it commits, or rolls back on any exception.
 
         Raises JournalError for what SQLite raises.
         """
@@ -73,7 +73,10 @@ class Database:
                 raise
 
     def trouble(self) -> str | None:
-        """Why it cannot commit, None if it can. After a failure this tries, with a commit that changes nothing."""
+        """Says why the journal cannot commit, None if it can.
+
+        After a failure it tries again, with a commit that changes nothing.
+        """
         if self._trouble is not None:
             with suppress(JournalError), self.transaction() as sql:
                 sql.execute(f"PRAGMA user_version={FORMAT}")
@@ -81,11 +84,11 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A consistent read under the lock, without a write transaction."""
+        """Holds the lock for one query, without a write transaction. Raises JournalError."""
         with self._lock, errors(self.path):
             yield self._connection
 
     def close(self) -> None:
-        """Closes the file. A transaction under way in another thread ends first."""
+        """Closes the file, after the transaction that another thread may have open."""
         with self._lock:
             self._connection.close()

@@ -1,6 +1,6 @@
-"""What a person decides about a message, carried out on its row: to try it again, or to give it up.
+"""Carries out on a row what a person decides about the message: to try it again, or to give it up.
 
-Owns which rows change and how, and why the others do not. No transactions: those are review.py's.
+Owns which rows change, and why the others do not. The transactions are review.py's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from wa_worker.journal.states import InboxState, SendState, State, state_of
 
 @attrs.frozen
 class Decision:
-    """`moves`: from which state to which; of any other, `why_not` is told. `updates`: the SQL, by box."""
+    """Says what a decision changes. `moves`: from which state to which. `updates`: the SQL, by box.
+
+    `why_not` gives the reason for which a row in any other state is not changed.
+    """
 
     moves: Mapping[State, State]
     updates: Mapping[str, str]
@@ -25,7 +28,7 @@ class Decision:
 
 
 def carry_out(decision: Decision, id: ItemId, sql: sqlite3.Connection) -> Outcome:  # noqa: A002
-    """Within the caller's transaction. Raises sqlite3.Error."""
+    """Changes the row of `id`, within the caller's transaction. Raises sqlite3.Error."""
     row = sql.execute(_STATE[id.box], (id.seq,)).fetchone()
     if row is None:
         return Outcome(id, None, refused="there is no such message (settled ones are forgotten after a week)")

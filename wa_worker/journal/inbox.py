@@ -1,7 +1,7 @@
-"""The durable inbox (P3): what WhatsApp delivered and `/inbound` has not accepted yet, in order per chat.
+"""Keeps what WhatsApp delivered until `/inbound` accepts it, in order within a chat (P3).
 
 States: pending -> posted (a 2xx, or 409: it was there), or pending -> dead (refused for good). A posted row loses
-its content and stays for a while as the memory against a second copy.
+its content and stays for a week, to recognise a second copy.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _models = cattrs.Converter(prefer_attrib_converters=True)
 
 
 class EventKind(enum.Enum):
-    """What a row of the inbox tells. All but a message are about one, and carry its id. So far only messages come."""
+    """The kinds of events in the inbox. All but a message are about one, and have its id. So far only messages come."""
 
     MESSAGE = "message"
     REACTION = "reaction"
@@ -39,7 +39,7 @@ class EventKind(enum.Enum):
 
 @attrs.frozen
 class PendingInbound:
-    """A message that waits for `/inbound`. `chat` is its key: messages of one key are posted in `seq` order."""
+    """A message that waits for `/inbound`. `chat` is its key: messages of one key are posted in the order of `seq`."""
 
     seq: int
     chat: int
@@ -50,7 +50,7 @@ class PendingInbound:
 
 @attrs.frozen
 class InboxResult:
-    """What became of a try. `error` None: accepted. Else a refusal, the last one if `dead`."""
+    """The result of one post. `error` None: the proxy accepted it. Else it refused it, for the last time if `dead`."""
 
     seq: int
     error: str | None = None
@@ -58,6 +58,8 @@ class InboxResult:
 
 
 class Inbox:
+    """The table of received messages. Any thread may call; every method raises JournalError."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -80,13 +82,15 @@ class Inbox:
             return added.rowcount > 0
 
     def keys(self, after: int, limit: int) -> list[int]:
-        """Chats with pending messages whose id is above `after`, ascending. Costs one index probe a key."""
+        """Returns chats that have pending messages, with ids above `after`, ascending. One index probe for each."""
         with self._database.reading() as sql:
             return [row[0] for row in sql.execute(_FIND_KEYS, (after, limit))]
 
     def pending(self, chat: int, limit: int) -> list[PendingInbound]:
-        """The oldest pending messages of a key, in order. What cannot be read is set aside as dead, with its reason:
-        nothing that is tried again would change it."""
+        """Returns the oldest pending messages of a key, in order.
+
+        A row that cannot be read is set aside as dead, with its reason: another try would not change it.
+        """
         with self._database.reading() as sql:
             rows = sql.execute(_FIND_PENDING, (chat, limit)).fetchall()
         messages: list[PendingInbound] = []
@@ -102,7 +106,7 @@ class Inbox:
         return messages
 
     def settle(self, results: Iterable[InboxResult]) -> None:
-        """Records tries, all in one commit. What a person has discarded meanwhile stays discarded."""
+        """Records results, all in one commit. What a person has discarded meanwhile stays discarded."""
         now = time.time()
         with self._database.transaction() as sql:
             for result in results:
@@ -112,7 +116,7 @@ class Inbox:
                     sql.execute(_REFUSED, (result.error, result.dead, result.dead, now, result.seq))
 
     def purge(self, older_than: float, limit: int = 5000) -> int:
-        """Forgets up to `limit` posted rows settled more than `older_than` seconds ago. How many it forgot."""
+        """Forgets up to `limit` rows that were posted more than `older_than` seconds ago. Returns how many."""
         with self._database.transaction() as sql:
             return sql.execute(_PURGE, (time.time() - older_than, limit)).rowcount
 
@@ -120,8 +124,11 @@ class Inbox:
 def _by_lid(
     sql: sqlite3.Connection, instance: InstanceId, message: InboundMessage, kind: EventKind
 ) -> tuple[bool, bool]:
-    """Of a person whose number is known: whether the message is known under either of their addresses, and whether
-    others wait in the key of their LID, and none in that of their number."""
+    """Looks at both addresses of a person whose number is known.
+
+    Returns whether the message is known under one of them, and whether others wait under their LID and none under
+    their number.
+    """
     known, waiting = False, set()
     both = (kind.value, message.wa_id, instance, message.chat, message.sender_lid)
     for jid, has_it, has_pending in sql.execute(_LOOK_AT_BOTH, both):
@@ -132,7 +139,7 @@ def _by_lid(
 
 
 def message_of(content: str) -> InboundMessage:
-    """The message of a row. Raises all sorts of errors for what is none."""
+    """Reads the message of a row. Raises all sorts of errors for what is none."""
     fields: dict[str, Any] = json.loads(content)
     return _models.structure(fields, InboundMessage)
 

@@ -1,4 +1,4 @@
-"""What a person is shown of the journal, and what they may decide about it: values, no file.
+"""Defines what a person sees of the journal, and what they may decide about it: values, no file.
 
 A message has a short, stable id: `in:SEQ` for a received one, `out:SEQ` for one to send.
 """
@@ -14,7 +14,7 @@ from wa_worker.messages import InboundMessage
 from wa_worker.models import MessageId
 
 BY_A_PERSON = "discarded by a person"
-"""The error of what was discarded: the proxy hears it with /mark-failed."""
+"""The error of a message that was discarded. The proxy gets it with /mark-failed."""
 
 
 OVER: tuple[State, ...] = (InboxState.POSTED, SendState.MARKED)
@@ -37,14 +37,14 @@ DISCARDED_AS: Mapping[State, State] = {
 
 @attrs.frozen
 class ItemId:
-    """`in:SEQ` or `out:SEQ`. Sequence numbers are never used twice."""
+    """The id `in:SEQ` or `out:SEQ`. No sequence number is used twice."""
 
     box: str
     seq: int
 
     @classmethod
     def parse(cls, text: str) -> ItemId:
-        """Raises ValueError with what one looks like."""
+        """Reads an id. Raises ValueError, which says what one looks like."""
         box, _, seq = text.partition(":")
         if box not in ("in", "out") or not seq.isascii() or not seq.isdigit() or len(seq) > 18:
             raise ValueError(f"{text!r} is no id: they look like in:17 and out:4, see `wa-worker journal list`")
@@ -96,14 +96,14 @@ Item = InboundItem | OutboundItem
 
 @attrs.frozen
 class Outcome:
-    """What became of a decision: `now` None means that nothing was done, `was` None that there is no such message."""
+    """The result of a decision. `now` None: nothing was done. `was` None: there is no such message."""
 
     id: ItemId
     was: State | None
     now: State | None = None
     refused: str = ""
     reported: bool = False
-    """The proxy had heard that it failed, so it lists it no more."""
+    """The proxy knew that it had failed, so it does not list it any more."""
 
 
 @attrs.frozen

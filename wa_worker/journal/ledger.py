@@ -1,8 +1,8 @@
-"""The ledger of sends (P1, P2): what the proxy asked for, what WhatsApp accepted, what the proxy has heard of it.
+"""Keeps the ledger of sends (P1, P2): what the proxy asked for, what WhatsApp accepted, what the proxy knows of it.
 
     waiting -> intent -> sent -> marked
                  |-> waiting (it certainly did not leave: again, later)
-                 |-> failed (it never will), and the proxy is reported
+                 |-> failed (it never will), which is reported to the proxy
                  '-> uncertain (it may have left): held, or waiting again if the policy is to resend
 
 An intent is committed before the native send, its outcome after it, in the commit that also holds the next intent:
@@ -22,26 +22,27 @@ from wa_worker.journal.database import Database
 from wa_worker.journal.states import FORGETTABLE, UNREPORTED, SendState
 from wa_worker.models import InstanceId, Jid, MessageId, WaMessageId
 
-TELL_AGAIN = 60.0
-"""Seconds before the proxy is reported once more of a failure that it goes on listing; it may have no /mark-failed."""
+REPORT_AGAIN = 60.0
+"""Seconds before a failure that the proxy goes on listing is reported once more. It may have no /mark-failed."""
 
 
 @attrs.frozen
 class Admission:
-    """What the ledger says of a batch: ids to send now, in the batch's order; the others are taken care of."""
+    """The ledger's answer to a batch that the proxy listed."""
 
     due: tuple[MessageId, ...]
+    """Ids to send now, in the order of the batch. All others are taken care of."""
     attempts: Mapping[MessageId, int]
     """Sends already begun, by id, for those due."""
     relisted: int
-    """Messages the proxy listed though it had answered 2xx to their mark: they will be marked again, not sent."""
+    """Messages that the proxy listed though it knew what became of them: that is reported again, nothing is sent."""
     held: int
     """Uncertain ones that wait for a person."""
 
 
 @attrs.frozen
 class Settled:
-    """The outcome of a send: `state` and what belongs to it."""
+    """The outcome of a send: its `state`, and what belongs to that."""
 
     message_id: MessageId
     state: SendState
@@ -55,7 +56,7 @@ class Settled:
 
 @attrs.frozen
 class Mark:
-    """Something the proxy must hear: `wa_id` for mark-sent, else `error` for mark-failed."""
+    """An outcome to report to the proxy: `wa_id` for /mark-sent, or `error` for /mark-failed."""
 
     seq: int
     instance: InstanceId
@@ -65,17 +66,22 @@ class Mark:
 
 
 class SendLedger:
+    """The table of sends. Any thread may call; every method raises JournalError."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def recover(self, *, resend: bool, tries: int) -> int:
-        """At start: intents of a process that died are uncertain. With `resend` they wait to go out again, unless they
-        have been begun `tries` times: a message that kills the process must not do so for ever."""
+        """Makes the intents of a process that died uncertain. To be called at the start. Returns how many there were.
+
+        With `resend` they wait to be sent again, unless they were begun `tries` times: a message that kills the process
+        must not do so for ever.
+        """
         with self._database.transaction() as sql:
             return sql.execute(_RECOVER, (resend, tries, time.time())).rowcount
 
     def admit(self, instance: InstanceId, batch: Mapping[MessageId, Jid | None], *, listed_at: float) -> Admission:
-        """Recognises a listed batch: new ones are written as waiting, known ones keep their state.
+        """Writes new messages of a listed batch as waiting, and says which to send now. Known ones keep their state.
 
         `listed_at` (unix seconds) is when the poll began: a row marked before that and listed all the same means
         that the proxy lost the mark, so it is marked again. Order within a chat is kept: behind a message that
@@ -108,7 +114,7 @@ class SendLedger:
                 elif state == SendState.UNCERTAIN:
                     held += 1
                 elif (state == SendState.MARKED and (changed_at < listed_at or future)) or (
-                    state == SendState.FAILED and (changed_at < listed_at - TELL_AGAIN or future)
+                    state == SendState.FAILED and (changed_at < listed_at - REPORT_AGAIN or future)
                 ):
                     again.append(key)
             sql.executemany(_REPORT_AGAIN, [(now, instance, key) for key in again])
@@ -117,7 +123,7 @@ class SendLedger:
     def step(
         self, instance: InstanceId, done: Iterable[Settled], intent: MessageId | None, *, undo: bool = False
     ) -> None:
-        """Commits outcomes and the intent of the next send, together.
+        """Commits outcomes and the intent of the next send, in one transaction.
 
         `undo` takes an intent back that was never handed to the library.
         """
@@ -145,13 +151,13 @@ class SendLedger:
                     sql.execute(_ADD_BEGUN, (instance, key, now, now))
 
     def unreported(self, after: int, limit: int) -> list[Mark]:
-        """What the proxy has yet to hear, by `seq` above `after`."""
+        """Returns outcomes that the proxy does not know yet, with `seq` above `after`, ascending."""
         with self._database.reading() as sql:
             rows = sql.execute(_FIND_UNREPORTED, (after, limit)).fetchall()
         return [Mark(seq, instance, json.loads(key), wa_id, error) for seq, instance, key, wa_id, error in rows]
 
     def reported(self, marks: Iterable[Mark]) -> None:
-        """The proxy has heard these. A row that has moved on since it was looked up is not reported by it."""
+        """Records that the proxy knows these. A row that has changed since the mark was made stays unreported."""
         now = time.time()
         with self._database.transaction() as sql:
             sql.executemany(
@@ -160,19 +166,21 @@ class SendLedger:
             )
 
     def has_unreported(self, instance: InstanceId, since: float = 0.0) -> bool:
-        """Whether the proxy has yet to hear of a send or failure of this instance, recorded since (unix seconds)."""
+        """Says whether outcomes of this instance, recorded after `since` (unix seconds), are not reported yet."""
         with self._database.reading() as sql:
             return bool(sql.execute(_HAS_UNREPORTED, (instance, since)).fetchone()[0])
 
     def purge(self, older_than: float, limit: int = 5000) -> int:
-        """Forgets up to `limit` rows unchanged for `older_than` seconds that are settled and reported, or that wait for
-        a proxy that no longer lists them. How many it forgot."""
+        """Forgets up to `limit` rows that have not changed for `older_than` seconds. Returns how many.
+
+        Only those that are settled and reported, or that wait for a proxy that does not list them any more.
+        """
         with self._database.transaction() as sql:
             return sql.execute(_PURGE, (time.time() - older_than, limit)).rowcount
 
 
 def key_of(message_id: MessageId) -> str:
-    """The id as the ledger writes it: JSON, so that 7 and "7" are two messages."""
+    """Writes the id as it stands in the ledger: as JSON, so that 7 and "7" are two messages."""
     return json.dumps(message_id, ensure_ascii=False)
 
 

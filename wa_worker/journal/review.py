@@ -1,12 +1,12 @@
-"""The journal as a person sees it: what waits, what went wrong, and what they decide about it.
+"""Shows the journal to a person, and carries out what they decide about it.
 
 Owns the reading and the transactions; what a decision does to a row is in decisions.py.
 
-For `wa-worker journal`, a process of its own beside the worker: it does not take the volume's lock, makes no journal
-where there is none, and commits in small pieces, so that the worker's own commits never wait long. The worker cannot
-hear this process: it finds what was decided when it next looks (keys.RESCAN).
+It is for `wa-worker journal`, a process of its own beside the worker: it does not take the volume's lock, makes and
+upgrades no journal, and commits in small pieces, so that the worker's own commits never wait long. The worker does not
+notice this process: it finds what was decided when it next looks (keyed_queue.RESCAN).
 
-Everything here raises JournalError when the file is not there, is no journal, or stays locked.
+Everything here raises JournalError when the file is not there, is no journal or of another format, or stays locked.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ from wa_worker.journal.states import (
 )
 
 CHUNK = 1000
-"""Decisions a transaction."""
+"""How many decisions are one transaction."""
 
-BREATH = 0.02
-"""Seconds between transactions: SQLite does not queue writers, so the worker needs a gap to get in."""
+GAP = 0.02
+"""Seconds between two transactions: SQLite does not queue writers, so the worker needs a gap to begin its own."""
 
 
 class Review:
-    """Made by `open_review()`. For one thread."""
+    """Reads and changes the journal for one thread. `open_review()` makes one."""
 
     def __init__(self, path: Path, sql: sqlite3.Connection) -> None:
         self._path = path
         self._sql = sql
 
     def items(self, states: Collection[State], instance: str | None, limit: int) -> list[Item]:
-        """The oldest `limit` messages, in the order of STATES, then by age."""
+        """Returns the oldest `limit` messages in these states (of LISTED), in the order of STATES, then by age."""
         found: list[Item] = []
         with errors(self._path), snapshot(self._sql):
             for state in STATES:
@@ -63,12 +63,13 @@ class Review:
         return found
 
     def item(self, id: ItemId) -> Item | None:  # noqa: A002
+        """Finds a message by its id, in whatever state."""
         with errors(self._path):
             found = self._select(id.box, "= :seq", {"seq": id.seq})
         return found[0] if found else None
 
     def ids(self, states: Collection[State], instance: str | None) -> dict[ItemId, State]:
-        """All messages in these states, for a decision about them."""
+        """Returns all messages in these states, all of LISTED, for a decision about them."""
         with errors(self._path):
             return {
                 ItemId(state.box, seq): state
@@ -78,18 +79,25 @@ class Review:
             }
 
     def stats(self) -> Stats:
-        """Counts what is over by subtraction, from indexes alone: with a week of history that is ten times faster."""
+        """Counts all messages, by instance and state.
+
+        What is over is counted by subtraction, from indexes alone: with a week of history that is ten times faster.
+        """
         with errors(self._path), snapshot(self._sql):
             return self._stats()
 
     def retry(self, ids: Sequence[ItemId]) -> Iterator[Outcome]:
-        """Dead ones are pending again; failed and uncertain ones wait to be sent, when the proxy lists them.
+        """Makes dead ones pending, and failed and uncertain ones waiting: they are sent when the proxy lists them.
 
-        Committed by the time an outcome is yielded, a chunk at a time."""
+        What is yielded is committed, a chunk at a time.
+        """
         return self._decide(RETRY, ids)
 
     def discard(self, ids: Sequence[ItemId]) -> Iterator[Outcome]:
-        """Received ones lose their content; uncertain ones are settled as failed, which the proxy is told."""
+        """Takes the content from received ones, and settles uncertain ones as failed, which is reported to the proxy.
+
+        What is yielded is committed, a chunk at a time.
+        """
         return self._decide(DISCARD, ids)
 
     def _select(self, box: str, seqs: str, values: Mapping[str, object]) -> list[Item]:
@@ -113,7 +121,7 @@ class Review:
     def _decide(self, decision: Decision, ids: Sequence[ItemId]) -> Iterator[Outcome]:
         for start in range(0, len(ids), CHUNK):
             if start:
-                time.sleep(BREATH)
+                time.sleep(GAP)
             with errors(self._path), transaction(self._sql):
                 outcomes = [carry_out(decision, id, self._sql) for id in ids[start : start + CHUNK]]  # noqa: A001
             yield from outcomes
