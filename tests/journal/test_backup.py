@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.journal.old_journal import dump
-from tests.journal.rows import SHOP, letter
+from tests.journal.rows import SHOP, inbound_message
 from wa_worker.errors import JournalError
 from wa_worker.journal import Journal
 from wa_worker.journal.backup import back_up
 
 
 def test_it_is_a_private_copy_of_what_is_committed(journal: Journal, path: Path) -> None:
-    journal.inbox.record(SHOP, letter("1"))
+    journal.inbox.record(SHOP, inbound_message("1"))
     committed = dump(path)
     with journal.database.transaction():  # as the upgrade holds the lock
         backup = back_up(path, 7)
@@ -34,7 +34,7 @@ def test_only_the_newest_is_kept(journal: Journal, path: Path) -> None:
     back_up(path, 1)
     path.with_name("journal.db.v1-backup.tmp").write_text("of a process that was killed")
     path.with_name("journal.db.v2-backup.tmp").write_text("of a process that was killed")
-    journal.inbox.record(SHOP, letter("1"))
+    journal.inbox.record(SHOP, inbound_message("1"))
     for _again in range(2):
         backup = back_up(path, 2)
         assert list(path.parent.glob("*backup*")) == [backup]

@@ -43,7 +43,7 @@ NEW = st.lists(st.sampled_from(CHATS), max_size=4)
 
 
 class Answer(enum.Enum):
-    """What becomes of a call that tells the proxy."""
+    """What becomes of a mark."""
 
     HEARD = "heard"
     UNHEARD = "no answer, and not heard"
@@ -61,7 +61,7 @@ class Row:
     listed: bool = True
 
 
-class OutboxMachine(Machine):
+class LedgerMachine(Machine):
     """It is the proxy and WhatsApp at once, and the `Sender` that Dispatch is given."""
 
     def __init__(self) -> None:
@@ -200,11 +200,11 @@ class OutboxMachine(Machine):
             ledger = self.ledger()
             assert {state for state, _ in ledger.values()} <= {"marked", "failed", "uncertain"}
             waiting = {row.id for row in self.rows if row.listed}
-            # the proxy was told of a failure, lost it, and is told again after a minute
+            # the proxy got a failure, lost it, and gets it again after a minute
             assert all(ledger[message_id][0] in ("uncertain", "failed") for message_id in waiting)
         finally:
             super().teardown()
 
 
-OutboxMachine.TestCase.settings = SETTINGS
-TestOutbox = OutboxMachine.TestCase
+LedgerMachine.TestCase.settings = SETTINGS
+TestLedger = LedgerMachine.TestCase

@@ -14,7 +14,7 @@ import attrs
 import pytest
 
 from tests.journal.old_journal import dump, make_v1, rows
-from tests.journal.rows import ANA, BIA, OTHER, SHOP, admit, letter
+from tests.journal.rows import ANA, BIA, OTHER, SHOP, admit, inbound_message
 from wa_worker.errors import JournalError
 from wa_worker.journal import SendState, open_journal
 from wa_worker.journal.migrations import FORMAT, STEPS, format_of
@@ -24,7 +24,7 @@ from wa_worker.models import Jid
 
 def make_newer(path: Path) -> None:
     with open_journal(path) as journal:
-        journal.inbox.record(SHOP, letter("1"))
+        journal.inbox.record(SHOP, inbound_message("1"))
         with journal.database.transaction() as sql:
             sql.execute(f"PRAGMA user_version={FORMAT + 1}")
 
@@ -92,7 +92,7 @@ def test_an_empty_file_of_a_start_that_was_killed_is_no_obstacle(path: Path) -> 
     path.parent.mkdir()
     os.close(os.open(path, os.O_CREAT, 0o600))
     with open_journal(path) as journal:
-        assert journal.inbox.record(SHOP, letter("1"))
+        assert journal.inbox.record(SHOP, inbound_message("1"))
 
 
 # --- a journal of format 1
@@ -130,10 +130,10 @@ def test_work_goes_on_where_the_old_version_left_it(old: Path) -> None:
         inbox = journal.inbox
         waiting = {key: [row.message.wa_id for row in inbox.pending(key, 9)] for key in inbox.keys(0, 9)}
         assert waiting == {1: ["pending-1", "pending-4"], 2: ["pending-2"], 3: ["pending-3"], 4: ["pending-5"]}
-        assert inbox.record(SHOP, letter("new", BIA))
+        assert inbox.record(SHOP, inbound_message("new", BIA))
         assert [row.seq for row in inbox.pending(2, 9)] == [4, 12], "not 11: that one was forgotten"
-        assert not inbox.record(SHOP, letter("posted-1", ANA)), "what was posted is recognised"
-        assert not inbox.record(OTHER, letter("dead-1", ANA))
+        assert not inbox.record(SHOP, inbound_message("posted-1", ANA)), "what was posted is recognised"
+        assert not inbox.record(OTHER, inbound_message("dead-1", ANA))
         ledger = journal.ledger
         assert ledger.recover(resend=True, tries=8) == 1
         assert admit(journal, 7, "7", "intent", "uncertain", "marked", at=0.0).due == (7, "7", "intent")
