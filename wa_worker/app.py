@@ -139,9 +139,7 @@ def _journal(path: Path) -> Iterator[Journal]:
         try:
             journal = stack.enter_context(open_journal(path))
         except JournalError as error:
-            raise StartupError(
-                f"{error}. If the file is damaged, move it away: sessions stay, what was not yet delivered is lost."
-            ) from error
+            raise StartupError(str(error)) from error
         yield journal
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.volume import BAR, CHAT, SHOP, Volume, message
-from wa_worker.journal import InboxResult, SendState, Settled
-from wa_worker.journal.items import State
+from wa_worker.journal import InboxResult, InboxState, SendState, Settled
 from wa_worker.journal.review import CHUNK, open_review
 
 
@@ -150,10 +149,10 @@ def test_a_large_bulk_lets_the_worker_commit_in_between(volume: Volume) -> None:
             [(f"D{n}",) for n in range(count)],
         )
     with open_review(volume.auth_dir / "@worker" / "journal.db", write=True) as review:
-        ids = list(review.ids({State.DEAD}, None))
+        ids = list(review.ids({InboxState.DEAD}, None))
         outcomes = review.discard(ids)
         next(outcomes)
         assert volume.journal.inbox.record(BAR, message("W1"))
-        assert len(review.ids({State.DEAD}, None)) == count - CHUNK
+        assert len(review.ids({InboxState.DEAD}, None)) == count - CHUNK
         assert sum(1 for _ in outcomes) == count - 1
-        assert not review.ids({State.DEAD}, None)
+        assert not review.ids({InboxState.DEAD}, None)

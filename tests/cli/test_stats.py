@@ -7,16 +7,16 @@ import time
 
 from tests.cli.volume import BAR, Volume
 from wa_worker.journal import SendState
-from wa_worker.journal.items import State
+from wa_worker.journal.states import STATES
 
 
 def test_stats_count_by_instance_and_state(full: Volume) -> None:
     full.dead("D2", instance=BAR)
     with full.journal.database.transaction() as sql:
         sql.execute("UPDATE inbox SET received_at = received_at - 600 WHERE state = 'pending'")
-        sql.execute("UPDATE outbox SET changed_at = changed_at - 7200 WHERE state = 'sent'")
+        sql.execute("UPDATE ledger SET changed_at = changed_at - 7200 WHERE state = 'sent'")
     found = json.loads(full.run("stats", "--json").stdout)
-    nothing = dict.fromkeys([state.value for state in State], 0)
+    nothing = dict.fromkeys([state.value for state in STATES], 0)
     assert found["instances"] == {
         "shop": nothing | dict.fromkeys([state.value for state in SendState], 1) | {"dead": 1, "pending": 1},
         "bar": nothing | {"dead": 1, "posted": 1},

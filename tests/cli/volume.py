@@ -64,19 +64,19 @@ class Volume:
 
     def send(self, message_id: MessageId, state: SendState) -> None:
         """A message to send that got as far as `state`."""
-        outbox = self.journal.ledger
-        outbox.admit(SHOP, {message_id: CHAT}, listed_at=time.time())
+        ledger = self.journal.ledger
+        ledger.admit(SHOP, {message_id: CHAT}, listed_at=time.time())
         if state is SendState.WAITING:
             return
-        outbox.step(SHOP, [], message_id)
+        ledger.step(SHOP, [], message_id)
         if state is SendState.INTENT:
             return
         got = SendState.SENT if state is SendState.MARKED else state
-        outbox.step(
+        ledger.step(
             SHOP, [Settled(message_id, got, WaMessageId("3EB0"), None if got is SendState.SENT else "why")], None
         )
         if state is SendState.MARKED:
-            outbox.reported(row for row in outbox.unreported(0, 99) if row.message_id == message_id)
+            ledger.reported(row for row in ledger.unreported(0, 99) if row.message_id == message_id)
 
     def due(self, message_id: MessageId) -> bool:
         """Whether the worker would send it if the proxy listed it now."""

@@ -92,4 +92,4 @@ class Strange:
 def test_a_surprise_in_a_send_is_a_doubt_and_not_the_end(journal: Journal) -> None:
     batch(journal, Strange()).run()
     with journal.database.reading() as sql:
-        assert sql.execute("SELECT state, doubts, error FROM outbox").fetchall() == [("waiting", 1, "surprise")]
+        assert sql.execute("SELECT state, doubts, error FROM ledger").fetchall() == [("waiting", 1, "surprise")]

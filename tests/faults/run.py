@@ -210,8 +210,8 @@ class Run:
     def _take_account(self) -> None:
         account, world = self._account, self._world
         with closing(sqlite3.connect(world.auth_dir / "@worker" / "journal.db")) as journal:
-            doubts = dict(journal.execute("SELECT message_id, doubts FROM outbox WHERE doubts > 0"))
-            ledger = dict(journal.execute("SELECT message_id, state FROM outbox"))
+            doubts = dict(journal.execute("SELECT message_id, doubts FROM ledger WHERE doubts > 0"))
+            ledger = dict(journal.execute("SELECT message_id, state FROM ledger"))
             inbox = journal.execute(
                 "SELECT c.instance, c.jid, i.wa_id, i.state FROM inbox i JOIN chats c ON c.id = i.chat ORDER BY i.seq"
             ).fetchall()

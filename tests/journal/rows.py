@@ -14,7 +14,7 @@ ME = Jid("5511999990001@s.whatsapp.net")
 YEAR = 365 * 86_400.0
 
 
-def letter(wa_id: str, chat: Jid = ANA, body: str = "Oi") -> InboundMessage:
+def inbound_message(wa_id: str, chat: Jid = ANA, body: str = "Oi") -> InboundMessage:
     return InboundMessage(WaMessageId(wa_id), chat, ChatType.DIRECT, ME, chat, None, None, body, "text", 1_700_000_000)
 
 
@@ -34,7 +34,7 @@ def admit(journal: Journal, *ids: MessageId, at: float | None = None) -> Admissi
 
 def states(journal: Journal) -> dict[str, str]:
     with journal.database.reading() as sql:
-        return dict(sql.execute("SELECT message_id, state FROM outbox ORDER BY seq").fetchall())
+        return dict(sql.execute("SELECT message_id, state FROM ledger ORDER BY seq").fetchall())
 
 
 def send(journal: Journal, message_id: MessageId, state: SendState, **fields: object) -> None:

@@ -33,7 +33,7 @@ def _receive(journal: Journal, wa_id: str) -> None:
 
 
 def _age(journal: Journal, column: str, seconds: float) -> None:
-    table = "inbox" if column == "received_at" else "outbox"
+    table = "inbox" if column == "received_at" else "ledger"
     with journal.database.transaction() as sql:
         sql.execute(
             f"UPDATE {table} SET {column} = ? WHERE seq = (SELECT min(seq) FROM {table})", (time.time() - seconds,)
@@ -93,18 +93,3 @@ def test_no_file_is_made_where_there_is_none(tmp_path: Path) -> None:
     with pytest.raises(JournalError):
         read_backlog(tmp_path / "none.db")
     assert not (tmp_path / "none.db").exists()
-
-
-def test_trouble_is_noticed_and_goes_away_by_itself(journal: Journal) -> None:
-    assert journal.database.trouble() is None
-    path = journal.database.path
-    with closing(sqlite3.connect(path, isolation_level=None)) as other, journal.database.reading() as sql:
-        sql.execute("PRAGMA busy_timeout=10")
-        other.execute("BEGIN EXCLUSIVE")
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(JournalError):
-            _receive(journal, "a")
-        assert journal.database.trouble() == "database is locked"
-        other.execute("ROLLBACK")
-    assert journal.database.trouble() is None

@@ -22,6 +22,8 @@ def test_holds_are_remembered_and_counted_by_reason(path: Path) -> None:
         assert hold is not None
         assert (hold.reason, hold.count) == ("REPLACED", 2)
         assert now + 360 <= hold.until <= time.time() + 360
+        assert hold.written_at is not None
+        assert now <= hold.written_at <= time.time()
         assert holds.times(SHOP, "BANNED") == holds.times(OTHER, "REPLACED") == 0
         holds.put(OTHER, "REPLACED", 60)
     with open_journal(path) as journal:

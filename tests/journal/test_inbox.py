@@ -10,31 +10,40 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.journal.rows import ANA, BIA, ME, OTHER, SHOP, letter, posted_bodies
-from wa_worker.journal import InboxResult, Journal, open_journal
-from wa_worker.journal.items import InboundItem, State
+from tests.journal.rows import ANA, BIA, ME, OTHER, SHOP, inbound_message, posted_bodies
+from wa_worker.journal import EventKind, InboxResult, InboxState, Journal, open_journal
+from wa_worker.journal.items import InboundItem
 from wa_worker.journal.review import open_review
 from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.models import Jid, WaMessageId
 
 
 def test_known_messages_are_known_by_instance_chat_and_id(journal: Journal) -> None:
-    assert journal.inbox.record(SHOP, letter("1", ANA))
-    assert not journal.inbox.record(SHOP, letter("1", ANA, body="edited"))
-    assert journal.inbox.record(SHOP, letter("1", BIA))
-    assert journal.inbox.record(OTHER, letter("1", ANA))
+    assert journal.inbox.record(SHOP, inbound_message("1", ANA))
+    assert not journal.inbox.record(SHOP, inbound_message("1", ANA, body="edited"))
+    assert journal.inbox.record(SHOP, inbound_message("1", BIA))
+    assert journal.inbox.record(OTHER, inbound_message("1", ANA))
     (row,) = journal.inbox.pending(1, 10)
     journal.inbox.settle([InboxResult(row.seq)])
-    assert not journal.inbox.record(SHOP, letter("1", ANA)), "posted ones too"
+    assert not journal.inbox.record(SHOP, inbound_message("1", ANA)), "posted ones too"
+
+
+def test_an_event_about_a_message_is_not_taken_for_the_message(journal: Journal) -> None:
+    known = attrs.evolve(inbound_message("1", ANA), sender_lid=Jid("98765432109876@lid"))
+    assert journal.inbox.record(SHOP, known)
+    for kind in EventKind:
+        assert journal.inbox.record(SHOP, known, kind=kind) == (kind is not EventKind.MESSAGE)
+        assert not journal.inbox.record(SHOP, known, kind=kind), "but it is known itself"
+    assert len(journal.inbox.pending(1, 9)) == len(EventKind)
 
 
 def test_a_person_whose_number_becomes_known_keeps_the_order_and_is_not_heard_twice(journal: Journal) -> None:
     """The first message has come by LID alone; with the second one WhatsApp tells the number, too."""
     lid = Jid("98765432109876@lid")
-    known = attrs.evolve(letter("2", ANA, body="two"), sender_lid=lid)
-    journal.inbox.record(SHOP, attrs.evolve(letter("0", ANA, body="none"), sender_lid=lid))
+    known = attrs.evolve(inbound_message("2", ANA, body="two"), sender_lid=lid)
+    journal.inbox.record(SHOP, attrs.evolve(inbound_message("0", ANA, body="none"), sender_lid=lid))
     journal.inbox.settle(InboxResult(row.seq) for row in journal.inbox.pending(1, 10))
-    assert journal.inbox.record(SHOP, attrs.evolve(letter("1", lid, body="one"), sender_lid=lid))
+    assert journal.inbox.record(SHOP, attrs.evolve(inbound_message("1", lid, body="one"), sender_lid=lid))
     assert journal.inbox.record(SHOP, known)
     assert list(posted_bodies(journal).values()) == [["one", "two"]], "one key: posted one after the other"
     (key,) = journal.inbox.keys(0, 9)
@@ -46,16 +55,16 @@ def test_a_person_whose_number_becomes_known_keeps_the_order_and_is_not_heard_tw
         assert not journal.inbox.record(SHOP, attrs.evolve(known, wa_id=WaMessageId(again)))
     assert journal.inbox.record(SHOP, attrs.evolve(known, wa_id=WaMessageId("3")))
     assert journal.inbox.keys(0, 9) == [1], "back in the key of the number"
-    assert journal.inbox.record(SHOP, attrs.evolve(letter("4", lid), sender_lid=lid))
+    assert journal.inbox.record(SHOP, attrs.evolve(inbound_message("4", lid), sender_lid=lid))
     assert journal.inbox.record(SHOP, attrs.evolve(known, wa_id=WaMessageId("5")))
     assert [row.message.wa_id for row in journal.inbox.pending(1, 9)] == ["3", "5"], "behind its own, above all"
 
 
-def test_lanes_are_scanned_from_where_one_left_off(journal: Journal) -> None:
+def test_keys_are_read_from_where_one_left_off(journal: Journal) -> None:
     for n in range(5):
         chat = Jid(f"551198888000{n}@s.whatsapp.net")
         for m in range(3):
-            journal.inbox.record(SHOP, letter(f"{m}", chat))
+            journal.inbox.record(SHOP, inbound_message(f"{m}", chat))
     keys = journal.inbox.keys
     assert keys(0, 100) == [1, 2, 3, 4, 5]
     assert (keys(0, 2), keys(2, 2), keys(4, 2), keys(5, 2)) == ([1, 2], [3, 4], [5], [])
@@ -67,7 +76,7 @@ def test_lanes_are_scanned_from_where_one_left_off(journal: Journal) -> None:
 
 def test_settling(journal: Journal) -> None:
     for n in range(3):
-        journal.inbox.record(SHOP, letter(str(n)))
+        journal.inbox.record(SHOP, inbound_message(str(n)))
     first, second, third = (row.seq for row in journal.inbox.pending(1, 10))
     journal.inbox.settle([InboxResult(first), InboxResult(second, "400", dead=True), InboxResult(third, "400")])
     (left,) = journal.inbox.pending(1, 10)
@@ -79,21 +88,21 @@ def test_settling(journal: Journal) -> None:
 
 def test_purging_the_inbox_forgets_only_what_was_posted_long_ago(journal: Journal) -> None:
     for n in range(4):
-        journal.inbox.record(SHOP, letter(str(n)))
+        journal.inbox.record(SHOP, inbound_message(str(n)))
     rows = journal.inbox.pending(1, 10)
     journal.inbox.settle([*(InboxResult(row.seq) for row in rows[:2]), InboxResult(rows[2].seq, "400", dead=True)])
     assert journal.inbox.purge(3600) == 0
     assert (journal.inbox.purge(-1, limit=1), journal.inbox.purge(-1), journal.inbox.purge(-1)) == (1, 1, 0)
     assert posted_bodies(journal) == {1: ["Oi"]}
-    assert journal.inbox.record(SHOP, letter("0"))
-    assert not journal.inbox.record(SHOP, letter("2")), "the dead one is still there, for a person"
+    assert journal.inbox.record(SHOP, inbound_message("0"))
+    assert not journal.inbox.record(SHOP, inbound_message("2")), "the dead one is still there, for a person"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "7", '{"wa_id": "2"}', None, "[" * 100_000])
 def test_a_row_that_cannot_be_read_is_set_aside_and_holds_up_nothing(journal: Journal, content: str | None) -> None:
     """A disk's error, or a format of another version: it would end the worker, at each of its starts."""
     for n in range(3):
-        journal.inbox.record(SHOP, letter(str(n), body=str(n)))
+        journal.inbox.record(SHOP, inbound_message(str(n), body=str(n)))
     with journal.database.transaction() as sql:
         sql.execute("UPDATE inbox SET message = ? WHERE wa_id = '1'", (content,))
     assert posted_bodies(journal) == {1: ["0", "2"]}
@@ -102,7 +111,7 @@ def test_a_row_that_cannot_be_read_is_set_aside_and_holds_up_nothing(journal: Jo
     assert [state for state, _ in rows] == ["dead"]
     assert rows[0][1].startswith("it cannot be read")
     with open_review(journal.database.path) as review:
-        (item,) = review.items([State.DEAD], None, 9)
+        (item,) = review.items([InboxState.DEAD], None, 9)
     assert isinstance(item, InboundItem)
     assert (item.wa_id, item.message) == ("1", None), "and a person is shown what is left of it"
 

@@ -11,7 +11,7 @@ import pytest
 from tests.journal.rows import ANA, BIA, OTHER, SHOP, YEAR, admit, read_only, send, states
 from wa_worker.errors import JournalError
 from wa_worker.journal import Admission, Journal, Mark, SendState, Settled, open_journal
-from wa_worker.journal.ledger import TELL_AGAIN, key_of
+from wa_worker.journal.ledger import REPORT_AGAIN, key_of
 from wa_worker.models import Jid, MessageId, WaMessageId
 
 
@@ -36,7 +36,7 @@ def test_a_message_from_listing_to_mark(journal: Journal) -> None:
     assert not ledger.has_unreported(SHOP)
 
 
-def test_a_mark_that_the_proxy_lost_is_told_again_and_nothing_sent(journal: Journal) -> None:
+def test_a_mark_that_the_proxy_lost_is_reported_again_and_nothing_sent(journal: Journal) -> None:
     before = time.time() - 10
     admit(journal, 7)
     send(journal, 7, SendState.SENT, wa_id=WaMessageId("3EB0"))
@@ -46,15 +46,15 @@ def test_a_mark_that_the_proxy_lost_is_told_again_and_nothing_sent(journal: Jour
     assert [(t.message_id, t.wa_id) for t in journal.ledger.unreported(0, 10)] == [(7, "3EB0")]
 
 
-def test_a_failure_is_told_once_and_again_only_after_a_while(journal: Journal) -> None:
+def test_a_failure_is_reported_once_and_again_only_after_a_while(journal: Journal) -> None:
     admit(journal, 7)
     send(journal, 7, SendState.FAILED, error="not on WhatsApp")
     (mark,) = journal.ledger.unreported(0, 10)
     assert (mark.wa_id, mark.error) == (None, "not on WhatsApp")
     journal.ledger.reported([mark])
     assert journal.ledger.unreported(0, 10) == []
-    assert admit(journal, 7, at=time.time() + TELL_AGAIN / 2) == Admission((), {}, 0, 0)
-    assert admit(journal, 7, at=time.time() + TELL_AGAIN + 1) == Admission((), {}, 1, 0)
+    assert admit(journal, 7, at=time.time() + REPORT_AGAIN / 2) == Admission((), {}, 0, 0)
+    assert admit(journal, 7, at=time.time() + REPORT_AGAIN + 1) == Admission((), {}, 1, 0)
     assert states(journal) == {"7": "failed"}
     assert [t.error for t in journal.ledger.unreported(0, 10)] == ["not on WhatsApp"]
 
@@ -143,29 +143,29 @@ def test_after_a_crash_an_intent_is_in_doubt(path: Path, case: Recovery) -> None
         admission = admit(journal, 1, 2, 3)
         assert (admission.due, admission.held) == (case.due, case.held)
         with journal.database.reading() as sql:
-            assert sql.execute("SELECT doubts, error FROM outbox WHERE message_id = '1'").fetchone() == (
+            assert sql.execute("SELECT doubts, error FROM ledger WHERE message_id = '1'").fetchone() == (
                 1,
                 "the worker stopped while it was being sent",
             )
 
 
-def test_purging_the_outbox_keeps_what_is_not_settled(journal: Journal) -> None:
-    ids = ("waiting", "intent", "sent", "marked", "failed", "told", "uncertain")
+def test_purging_the_ledger_keeps_what_is_not_settled(journal: Journal) -> None:
+    ids = ("waiting", "intent", "sent", "marked", "failed", "reported", "uncertain")
     admit(journal, *ids)
     journal.ledger.step(SHOP, [], "intent")
     for name in ("sent", "marked"):
         send(journal, name, SendState.SENT, wa_id=WaMessageId(name))
-    for name in ("failed", "told"):
+    for name in ("failed", "reported"):
         send(journal, name, SendState.FAILED, error="no")
     send(journal, "uncertain", SendState.UNCERTAIN, error="?", doubt=True)
-    journal.ledger.reported(t for t in journal.ledger.unreported(0, 10) if t.message_id in ("marked", "told"))
+    journal.ledger.reported(t for t in journal.ledger.unreported(0, 10) if t.message_id in ("marked", "reported"))
     assert journal.ledger.purge(YEAR) == 0
     assert (journal.ledger.purge(-1, limit=1), journal.ledger.purge(-1), journal.ledger.purge(-1)) == (1, 2, 0)
-    gone = ("waiting", "marked", "told")  # one that still waits after so long is one the proxy no longer lists
+    gone = ("waiting", "marked", "reported")  # one that still waits after so long is one the proxy no longer lists
     assert set(states(journal)) == {f'"{name}"' for name in ids if name not in gone}
 
 
-def test_a_row_that_moved_on_is_not_told_by_what_was_looked_up_before(journal: Journal) -> None:
+def test_a_row_that_moved_on_is_not_reported_by_what_was_looked_up_before(journal: Journal) -> None:
     """A person retries a failed message while /mark-failed takes its time, and it is sent."""
     admit(journal, 1)
     send(journal, 1, SendState.FAILED, error="no")
@@ -176,7 +176,7 @@ def test_a_row_that_moved_on_is_not_told_by_what_was_looked_up_before(journal: J
     assert [row.wa_id for row in journal.ledger.unreported(0, 9)] == ["A"]
 
 
-def test_tellings_are_paged(journal: Journal) -> None:
+def test_marks_are_paged(journal: Journal) -> None:
     admit(journal, *range(5))
     for n in range(5):
         send(journal, n, SendState.SENT, wa_id=WaMessageId(str(n)))
@@ -188,7 +188,7 @@ def test_tellings_are_paged(journal: Journal) -> None:
 def set_back(journal: Journal, seconds: float) -> None:
     """What is in the ledger looks as if it had been written that much later."""
     with journal.database.transaction() as sql:
-        sql.execute("UPDATE outbox SET changed_at = changed_at + ?, not_before = not_before + ?", (seconds, seconds))
+        sql.execute("UPDATE ledger SET changed_at = changed_at + ?, not_before = not_before + ?", (seconds, seconds))
 
 
 def test_a_pause_is_not_prolonged_by_a_clock_that_is_set_back(journal: Journal) -> None:

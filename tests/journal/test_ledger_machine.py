@@ -44,7 +44,7 @@ NEW = st.lists(st.sampled_from(CHATS), max_size=4)
 
 
 class Answer(enum.Enum):
-    """What becomes of a call that tells the proxy."""
+    """What becomes of a mark."""
 
     HEARD = "heard"
     UNHEARD = "no answer, and not heard"
@@ -62,7 +62,7 @@ class Row:
     listed: bool = True
 
 
-class OutboxMachine(Machine):
+class LedgerMachine(Machine):
     """It is the proxy and WhatsApp at once, and the `Sender` that a batch is given."""
 
     def __init__(self) -> None:
@@ -168,7 +168,7 @@ class OutboxMachine(Machine):
 
     def ledger(self) -> dict[int, tuple[str, int]]:
         with self.journal.database.reading() as sql:
-            rows = sql.execute("SELECT message_id, state, doubts FROM outbox").fetchall()
+            rows = sql.execute("SELECT message_id, state, doubts FROM ledger").fetchall()
         return {int(key): (state, doubts) for key, state, doubts in rows}
 
     @invariant()
@@ -192,7 +192,7 @@ class OutboxMachine(Machine):
         """However it went: once all is well again, everything is settled, but what waits for a person."""
         try:
             with self.journal.database.transaction() as sql:
-                sql.execute("UPDATE outbox SET not_before = 0")
+                sql.execute("UPDATE ledger SET not_before = 0")
             for _ in range(2):
                 self.poll([], [])
                 self.promises_hold()
@@ -200,11 +200,11 @@ class OutboxMachine(Machine):
             ledger = self.ledger()
             assert {state for state, _ in ledger.values()} <= {"marked", "failed", "uncertain"}
             waiting = {row.id for row in self.rows if row.listed}
-            # the proxy was told of a failure, lost it, and is told again after a minute
+            # the proxy got a failure, lost it, and gets it again after a minute
             assert all(ledger[message_id][0] in ("uncertain", "failed") for message_id in waiting)
         finally:
             super().teardown()
 
 
-OutboxMachine.TestCase.settings = SETTINGS
-TestOutbox = OutboxMachine.TestCase
+LedgerMachine.TestCase.settings = SETTINGS
+TestLedger = LedgerMachine.TestCase

@@ -184,7 +184,7 @@ class Churn:
         with closing(sqlite3.connect(self._world.auth_dir / "@worker" / "journal.db")) as journal:
             (rows,) = journal.execute(
                 "SELECT (SELECT count(*) FROM inbox WHERE state = 'pending') + "
-                "(SELECT count(*) FROM outbox WHERE state NOT IN ('marked', 'failed'))"
+                "(SELECT count(*) FROM ledger WHERE state NOT IN ('marked', 'failed'))"
             ).fetchone()
         return int(rows)
 

@@ -221,7 +221,7 @@ def take_account(world: World, contacts: Iterable[str]) -> Account:
     with closing(sqlite3.connect(world.auth_dir / "@worker" / "journal.db")) as journal:
         ledger = {
             key: (state, doubts)
-            for key, state, doubts in journal.execute("SELECT message_id, state, doubts FROM outbox")
+            for key, state, doubts in journal.execute("SELECT message_id, state, doubts FROM ledger")
         }
         accepted = {
             (instance, wa_id): state

@@ -81,7 +81,7 @@ def _need_extra(modules: Sequence[str]) -> None:
     help="Port of the console, a web page for this machine.  [default: 8765, or any free one]",
 )
 @click.option("--once", is_flag=True, help="With --simulate: exit 0 once a message and its answer were seen, else 1.")
-@click.option("--verbose", is_flag=True, help="Narrator the worker's log, too.")
+@click.option("--verbose", is_flag=True, help="Show the worker's log, too.")
 def dev(
     simulate: bool, folder: Path | None, proxy_port: int, console_port: int | None, once: bool, verbose: bool
 ) -> None:

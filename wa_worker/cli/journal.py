@@ -21,8 +21,9 @@ import click
 from wa_worker.cli import journal_text as text
 from wa_worker.config import auth_dir_from
 from wa_worker.errors import ConfigError, JournalError
-from wa_worker.journal.items import DISCARDED_AS, LISTED, RETRIED_AS, ItemId, Outcome, State
+from wa_worker.journal.items import DISCARDED_AS, LISTED, RETRIED_AS, ItemId, Outcome
 from wa_worker.journal.review import Review, open_review
+from wa_worker.journal.states import InboxState, SendState, State, state_of
 from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER
 
 
@@ -43,7 +44,7 @@ def _states(*states: State) -> click.Choice[str]:
 _auth_dir = click.option(
     "--auth-dir", type=click.Path(path_type=Path), help="The worker's AUTH_DIR.  [default: from the environment]"
 )
-_numbers = click.option("--numbers", is_flag=True, help="Narrator phone numbers and names.")
+_numbers = click.option("--numbers", is_flag=True, help="Show phone numbers and names.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="JSON, for programs. Times are unix seconds.")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 _instance = click.option("--instance", metavar="ID", help="Only this instance's.")
@@ -82,7 +83,7 @@ def list_(
                         sent       WhatsApp has it, the proxy has not heard so yet
     """
     with _journal(environ, auth_dir) as journal:
-        chosen = {State(state) for state in states} or set(LISTED)
+        chosen = {state_of(state) for state in states} or set(LISTED)
         items = journal.items(chosen, instance, limit + 1)
     shown, now = items[:limit], time.time()
     if as_json:
@@ -98,7 +99,7 @@ def list_(
 
 @click.command()
 @click.argument("id", type=_Id())
-@click.option("--body", is_flag=True, help="Narrator the message's text.")
+@click.option("--body", is_flag=True, help="Show the message's text.")
 @_numbers
 @_as_json
 @_auth_dir
@@ -111,7 +112,7 @@ def show(
     as_json: bool,
     auth_dir: Path | None,
 ) -> None:
-    """Narrator one message.
+    """Show one message.
 
     ID is in:SEQ or out:SEQ, as `list` shows it. The body of a message to send is in the proxy's queue, not here.
     """
@@ -174,12 +175,12 @@ def retry(outcomes: _Outcomes) -> None:
 
     A running worker notices within a minute. Exit code 1 if any of them could not be retried.
     """
-    if outcomes.done[State.DEAD]:
+    if outcomes.done[InboxState.DEAD]:
         click.echo("A running worker posts what is pending within a minute.")
-    if outcomes.done[State.FAILED] or outcomes.done[State.UNCERTAIN]:
+    if outcomes.done[SendState.FAILED] or outcomes.done[SendState.UNCERTAIN]:
         click.echo("They go out when the proxy lists them: their bodies are in its queue, not here.")
-    if outcomes.told:
-        click.echo(f"The proxy was told that {outcomes.told} had failed: put them back into the queue there.")
+    if outcomes.reported:
+        click.echo(f"The proxy was told that {outcomes.reported} had failed: put them back into the queue there.")
 
 
 @_decision(Review.discard, "Discard", DISCARDED_AS)
@@ -195,7 +196,7 @@ def discard(outcomes: _Outcomes) -> None:
 
     A running worker notices within a minute. Exit code 1 if any of them could not be discarded.
     """
-    if outcomes.done[State.UNCERTAIN]:
+    if outcomes.done[SendState.UNCERTAIN]:
         click.echo("A running worker tells the proxy within a minute that they failed, if it has /mark-failed.")
 
 
@@ -233,7 +234,7 @@ class _Outcomes:
     def __init__(self, *, bulk: bool) -> None:
         self._bulk = bulk
         self.done: Counter[State] = Counter()
-        self.told = 0
+        self.reported = 0
         self.refused = 0
 
     def show(self, outcomes: Iterable[Outcome]) -> None:
@@ -244,7 +245,7 @@ class _Outcomes:
                 click.echo(f"error: {outcome.id}: {outcome.refused}", err=True)
                 continue
             self.done[outcome.was] += 1
-            self.told += outcome.told
+            self.reported += outcome.reported
             became[outcome.was] = outcome.now
             if not self._bulk:
                 click.echo(f"{outcome.id}: {outcome.was.value} -> {outcome.now.value}")
@@ -268,7 +269,7 @@ def _chosen(
         if instance:
             raise click.UsageError("--instance goes with --state, not with ids")
         return list(dict.fromkeys(ids))
-    found = journal.ids({State(state) for state in states}, instance)
+    found = journal.ids({state_of(state) for state in states}, instance)
     if not found:
         click.echo("Nothing.")
     elif not yes:

@@ -12,14 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from wa_worker import jid
-from wa_worker.journal.items import BY_A_PERSON, InboundItem, Item, OutboundItem, State, Stats
+from wa_worker.journal.items import BY_A_PERSON, InboundItem, Item, OutboundItem, Stats
+from wa_worker.journal.states import InboxState, SendState, State
 
 WIDTH = 100
 """Columns of a table. What does not fit is cut; `show` has all of it."""
 
-_RECEIVED = (State.PENDING, State.DEAD, State.POSTED)
-_TO_SEND = (State.WAITING, State.INTENT, State.SENT, State.MARKED, State.FAILED, State.UNCERTAIN)
-COLUMNS = _RECEIVED + _TO_SEND
+COLUMNS: tuple[State, ...] = (InboxState.PENDING, InboxState.DEAD, InboxState.POSTED, *SendState)
 """Of the statistics: the way of a received message, then that of one to send."""
 
 
@@ -71,10 +70,10 @@ def as_dict(item: Item, now: float, *, numbers: bool, body: bool) -> dict[str, A
         "error": None if item.error is None else _free(item.error, numbers=numbers),
     }
     if isinstance(item, OutboundItem):
-        told = item.told if item.state is State.FAILED else None
+        reported = item.reported if item.state is SendState.FAILED else None
         row |= {"message_id": item.message_id, "attempts": item.attempts, "doubts": item.doubts}
-        pause = item.not_before if item.state is State.WAITING and item.not_before > now else None
-        row |= {"not_before": pause, "proxy_told": told}
+        pause = item.not_before if item.state is SendState.WAITING and item.not_before > now else None
+        row |= {"not_before": pause, "proxy_told": reported}
         return row
     row["rejections"] = item.rejections
     if (message := item.message) is not None:
@@ -106,7 +105,7 @@ def stats_table(stats: Stats, now: float) -> Iterator[str]:
         yield f"{_cut(row[0], widths[0]):<{widths[0]}}{figures}"
     yield ""
     yield f"oldest pending message           {_age_or_none(stats.oldest_pending, now)}"
-    yield f"oldest outcome the proxy awaits  {_age_or_none(stats.oldest_untold, now)}"
+    yield f"oldest outcome the proxy awaits  {_age_or_none(stats.oldest_unreported, now)}"
     yield f"size on disk                     {stats.size / 1e6:.1f} MB"
 
 
@@ -121,7 +120,7 @@ def stats_as_dict(stats: Stats, now: float) -> dict[str, Any]:
         },
         "total": {state.value: sum(c.get(state, 0) for c in stats.counts.values()) for state in COLUMNS},
         "oldest_pending_seconds": seconds(stats.oldest_pending),
-        "oldest_untold_seconds": seconds(stats.oldest_untold),
+        "oldest_untold_seconds": seconds(stats.oldest_unreported),
         "size_bytes": stats.size,
     }
 
@@ -149,8 +148,8 @@ def _inbound_facts(item: InboundItem, numbers: bool) -> dict[str, str | None]:
 
 
 def _outbound_facts(item: OutboundItem, now: float, numbers: bool) -> dict[str, str | None]:
-    paused = item.state is State.WAITING and item.not_before > now
-    told = "has been told" if item.told else "will be told (/mark-failed)"
+    paused = item.state is SendState.WAITING and item.not_before > now
+    report = "has been told" if item.reported else "will be told (/mark-failed)"
     return {
         "instance": item.instance,
         "chat": _number(item.chat, numbers=numbers),
@@ -159,7 +158,7 @@ def _outbound_facts(item: OutboundItem, now: float, numbers: bool) -> dict[str, 
         "sends begun": str(item.attempts),
         "in doubt": f"{item.doubts} may have left unnoticed" if item.doubts else None,
         "next try": f"in {age(item.not_before - now)}, if the proxy lists it" if paused else None,
-        "the proxy": told if item.state is State.FAILED else None,
+        "the proxy": report if item.state is SendState.FAILED else None,
     }
 
 
@@ -175,7 +174,9 @@ def _body(item: Item) -> str:
     if isinstance(item, OutboundItem):
         return "(in the proxy's queue)"
     if item.message is None:
-        return "(discarded)" if item.error == BY_A_PERSON or item.state is not State.POSTED else "(the proxy has it)"
+        return (
+            "(discarded)" if item.error == BY_A_PERSON or item.state is not InboxState.POSTED else "(the proxy has it)"
+        )
     return f"({len(item.message.body)} characters)"
 
 

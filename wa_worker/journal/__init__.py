@@ -1,31 +1,52 @@
-"""The durable half of the worker: inbox, outbox ledger and holds in one SQLite file.
+"""Keeps what must survive a crash, in one SQLite file: received messages, the ledger of sends, holds.
 
-Owns what must survive a crash, and nothing else: no network, no trio, no neonize. Every method is synchronous,
-thread-safe and one transaction, so a caller makes one thread hop per transaction and a cancel can never leave one
-open. Commits are durable (`synchronous=FULL`): WhatsApp believes that we have what is in here.
+states.py        the states of the rows, and the conditions that have an index
+connection.py    transactions, read-only connections and errors, for every connection to the file
+backup.py        the copy that is made before an upgrade
+migrations/      the numbered SQL steps that make and upgrade the tables
+database.py      the worker's own connection, with its lock
+inbox.py         received messages that `/inbound` has yet to accept (P3)
+ledger.py        what was to be sent, and what became of it (P1, P2)
+holds.py         until when an instance keeps away from WhatsApp
+backlog.py       counts of what waits, for monitoring
+per_instance.py  the same for each instance
+items.py         what `wa-worker journal` shows and decides: values
+decisions.py     what a person's decision does to a row
+review.py        the journal for `wa-worker journal`, a process beside the worker
 
-Every method raises JournalError when the disk does not let it commit; then nothing of it has happened.
+No network, no trio, no neonize. Every method of the journal is synchronous, thread-safe and one transaction: a caller
+makes one thread hop for each, and a cancel never leaves one open. Commits are durable (`synchronous=FULL`), because
+WhatsApp believes that we have what is in here. Every method raises JournalError when the disk does not let it commit;
+then nothing of it has happened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
 
+from wa_worker.journal.backlog import Backlog, read_backlog
 from wa_worker.journal.database import Database
 from wa_worker.journal.holds import Hold, Holds
-from wa_worker.journal.inbox import Inbox, InboxResult, PendingInbound
-from wa_worker.journal.ledger import Admission, Mark, SendLedger, SendState, Settled
+from wa_worker.journal.inbox import EventKind, Inbox, InboxResult, PendingInbound
+from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled
+from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
+from wa_worker.journal.states import InboxState, SendState
+from wa_worker.models import InstanceId
 
 __all__ = [
     "Admission",
+    "Backlog",
+    "EventKind",
     "Hold",
     "Holds",
     "Inbox",
     "InboxResult",
+    "InboxState",
+    "InstanceBacklog",
     "Journal",
     "Mark",
     "PendingInbound",
@@ -45,12 +66,25 @@ class Journal:
     holds: Holds
     database: Database
 
+    def backlog(self) -> Backlog:
+        """Counts what waits, on a connection of its own. Blocking. Raises JournalError."""
+        return read_backlog(self.database.path)
+
+    def backlogs(self) -> Mapping[InstanceId, InstanceBacklog]:
+        """Counts what waits for each instance for which something does. Blocking. Raises JournalError."""
+        return read_instance_backlogs(self.database.path)
+
+    def trouble(self) -> str | None:
+        """Says why the journal cannot commit, None if it can. Blocking."""
+        return self.database.trouble()
+
 
 @contextmanager
 def open_journal(path: Path) -> Iterator[Journal]:
-    """Opens (and makes, private to this user) the journal at `path`; closes it at the end.
+    """Opens the journal at `path` and closes it at the end.
 
-    Raises JournalError when the file cannot be opened or is no journal.
+    Makes the file if there is none, readable by this user only, and upgrades an older one. Raises JournalError when it
+    cannot be opened or upgraded, is no journal, or is newer.
     """
     database = Database(path)
     try:

@@ -1,7 +1,7 @@
-"""How much waits in the journal, and since when: for monitoring.
+"""Counts what waits in the journal, and says since when: for monitoring.
 
-Read on a connection of its own, which is open for the moment of the reading: a writer never waits for it, and the
-indexes answer, so that a week of settled rows costs nothing.
+It reads on a connection of its own, which is open only while it reads: a writer never waits for it. Indexes answer, so
+a week of settled rows costs nothing.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from pathlib import Path
 
 import attrs
 
-from wa_worker.errors import JournalError
+from wa_worker.journal.connection import connect, errors, snapshot
+from wa_worker.journal.states import ATTENTION, DEAD, PENDING, UNREPORTED, SendState
 
 PATIENCE = 2.0
-"""Seconds to wait for a lock, which readers of a WAL file meet only while the file is opened or closed."""
+"""Seconds to wait for a lock. Readers of a WAL file meet one only while the file is opened or closed."""
 
 
 @attrs.frozen
 class Queue:
-    """Rows that wait for the same thing. `age`: seconds since the oldest of them came, 0 if there is none."""
+    """Says how many rows wait for the same thing. `age`: seconds since the oldest of them came, 0 if there is none."""
 
     size: int
     age: float
@@ -29,53 +30,49 @@ class Queue:
 
 @attrs.frozen
 class Backlog:
+    """Says what waits at one moment. The names of the queues are those of the metrics."""
+
     to_deliver: Queue
-    """Received, not yet accepted by `/inbound`."""
+    """Received messages that `/inbound` has not accepted yet."""
     to_send: Queue
-    """Known to the ledger, not yet sent. The proxy may have dropped some of them: it is not said."""
+    """Messages that the ledger knows and that are not sent yet. The proxy may list some of them no more."""
     to_tell: Queue
-    """Sent or failed, and the proxy has yet to hear of it."""
+    """Messages that are sent or failed, which the proxy does not know yet."""
     dead: int
-    """Received messages that the proxy refuses: a person decides."""
+    """Received messages that the proxy refuses. A person decides."""
     uncertain: int
-    """Sends that may or may not have left and are held: a person decides."""
+    """Sends that may have left, and are held. A person decides."""
 
 
-# The WHERE clauses repeat those of the partial indexes in schema.sql: only then SQLite uses them.
 QUERIES = {
-    "to_deliver": "SELECT count(*), min(seq) FROM inbox INDEXED BY inbox_lanes WHERE state = 'pending'",
-    "dead": "SELECT count(*) FROM inbox INDEXED BY inbox_dead WHERE state = 'dead'",
-    "ledger": "SELECT state, count(*), min(seq) FROM outbox INDEXED BY outbox_attention"
-    " WHERE state IN ('waiting', 'intent', 'failed', 'uncertain') GROUP BY state",
-    "to_tell": "SELECT count(*), min(seq) FROM outbox INDEXED BY outbox_to_tell"
-    " WHERE state = 'sent' OR (state = 'failed' AND told = 0)",
+    "to_deliver": f"SELECT count(*), min(seq) FROM inbox INDEXED BY inbox_pending WHERE {PENDING}",
+    "dead": f"SELECT count(*) FROM inbox INDEXED BY inbox_dead WHERE {DEAD}",
+    "ledger": "SELECT state, count(*), min(seq) FROM ledger INDEXED BY ledger_attention"
+    f" WHERE {ATTENTION} GROUP BY state",
+    "to_tell": f"SELECT count(*), min(seq) FROM ledger INDEXED BY ledger_unreported WHERE {UNREPORTED}",
 }
 
 
 def read_backlog(path: Path) -> Backlog:
-    """Blocking. Raises JournalError."""
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)) as sql:
-            sql.execute("BEGIN")  # one moment for all of them
-            ledger = {state: (size, seq) for state, size, seq in sql.execute(QUERIES["ledger"])}
-            sending = [ledger[state] for state in ("waiting", "intent") if state in ledger]
-            return Backlog(
-                to_deliver=_inbox(sql, *sql.execute(QUERIES["to_deliver"]).fetchone()),
-                to_send=_outbox(sql, sum(size for size, _ in sending), min((seq for _, seq in sending), default=None)),
-                to_tell=_outbox(sql, *sql.execute(QUERIES["to_tell"]).fetchone()),
-                dead=sql.execute(QUERIES["dead"]).fetchone()[0],
-                uncertain=ledger.get("uncertain", (0, None))[0],
-            )
-    except sqlite3.Error as error:
-        raise JournalError(f"journal {path}: {error}") from error
+    """Counts what waits in the journal at `path`. Blocking. Raises JournalError."""
+    with errors(path), closing(connect(path, "mode=ro", PATIENCE)) as sql, snapshot(sql):
+        ledger = {state: (size, seq) for state, size, seq in sql.execute(QUERIES["ledger"])}
+        sending = [ledger[state] for state in (SendState.WAITING, SendState.INTENT) if state in ledger]
+        return Backlog(
+            to_deliver=_inbox(sql, *sql.execute(QUERIES["to_deliver"]).fetchone()),
+            to_send=_ledger(sql, sum(size for size, _ in sending), min((seq for _, seq in sending), default=None)),
+            to_tell=_ledger(sql, *sql.execute(QUERIES["to_tell"]).fetchone()),
+            dead=sql.execute(QUERIES["dead"]).fetchone()[0],
+            uncertain=ledger.get(SendState.UNCERTAIN, (0, None))[0],
+        )
 
 
 def _inbox(sql: sqlite3.Connection, size: int, seq: int | None) -> Queue:
     return Queue(size, _age(sql, "SELECT received_at FROM inbox WHERE seq = ?", seq))
 
 
-def _outbox(sql: sqlite3.Connection, size: int, seq: int | None) -> Queue:
-    return Queue(size, _age(sql, "SELECT created_at FROM outbox WHERE seq = ?", seq))
+def _ledger(sql: sqlite3.Connection, size: int, seq: int | None) -> Queue:
+    return Queue(size, _age(sql, "SELECT created_at FROM ledger WHERE seq = ?", seq))
 
 
 def _age(sql: sqlite3.Connection, query: str, seq: int | None) -> float:

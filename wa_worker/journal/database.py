@@ -1,7 +1,7 @@
-"""One SQLite connection for all threads: a lock, explicit transactions, one class of error.
+"""Owns the worker's one SQLite connection, which all its threads share by a lock.
 
 Trio tasks come here on a thread hop, neonize's callbacks on their own threads. `synchronous=FULL` in WAL mode is one
-fsync per commit (measured in docs/performance.md).
+fsync for each commit (measured in docs/performance.md).
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import resources
 from pathlib import Path
 
 from wa_worker.errors import JournalError
-
-SCHEMA_VERSION = 1
-
-BUSY_TIMEOUT = 5.0
-"""Seconds to wait for another process' lock: `wa-worker journal` reads and writes while the worker runs."""
+from wa_worker.journal.connection import BUSY_TIMEOUT, errors, transaction
+from wa_worker.journal.migrations import FORMAT, format_of, refuse_newer, upgrade
 
 
 class Database:
-    """A connection and its lock. Not for use after `close()`."""
+    """Owns a connection and its lock. Nobody may use it after `close()`.
+
+    Making one makes the file, or upgrades an older one. Raises JournalError. A file that is newer is not touched.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,6 +31,7 @@ class Database:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            refuse_newer(path, format_of(path))  # before anything of it is touched
             self._connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT
             )
@@ -44,7 +44,7 @@ class Database:
             raise
 
     def _prepare(self) -> None:
-        with self._errors():
+        with errors(self.path):
             for pragma in (
                 "journal_mode=WAL",
                 "synchronous=FULL",
@@ -55,67 +55,40 @@ class Database:
             ):
                 self._connection.execute(f"PRAGMA {pragma}").fetchall()
         with self.transaction() as sql:
-            version = sql.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise JournalError(
-                    f"{self.path} was written by a newer wa-worker (format {version}, this one knows "
-                    f"{SCHEMA_VERSION}): run that version"
-                )
-            if version == 0:
-                for statement in _statements():
-                    sql.execute(statement)
-                sql.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            upgrade(sql, self.path)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """`BEGIN IMMEDIATE` to `COMMIT` under the lock; rolled back on any exception.
+        """Holds the lock for one transaction, which it commits, or rolls back on any exception.
 
         Raises JournalError for what SQLite raises.
         """
-        with self._lock, self._errors():
+        with self._lock, errors(self.path):
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self._connection.execute("COMMIT")
+                with transaction(self._connection):
+                    yield self._connection
                 self._trouble = None
-            except BaseException as error:
-                if isinstance(error, sqlite3.Error):
-                    self._trouble = str(error)
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                self._trouble = str(error)
                 raise
 
     def trouble(self) -> str | None:
-        """Why it cannot commit, None if it can. After a failure this tries, with a commit that changes nothing."""
+        """Says why the journal cannot commit, None if it can.
+
+        After a failure it tries again, with a commit that changes nothing.
+        """
         if self._trouble is not None:
             with suppress(JournalError), self.transaction() as sql:
-                sql.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+                sql.execute(f"PRAGMA user_version={FORMAT}")
         return self._trouble
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A consistent read under the lock, without a write transaction."""
-        with self._lock, self._errors():
+        """Holds the lock for one query, without a write transaction. Raises JournalError."""
+        with self._lock, errors(self.path):
             yield self._connection
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise JournalError(f"journal {self.path}: {error}") from error
-
     def close(self) -> None:
-        """Closes the file. A transaction under way in another thread ends first."""
+        """Closes the file, after the transaction that another thread may have open."""
         with self._lock:
             self._connection.close()
-
-
-def _statements() -> Iterator[str]:
-    script = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

@@ -1,4 +1,4 @@
-"""What an instance must remember over a restart: that WhatsApp told it to keep away, until when, how often."""
+"""Keeps what an instance must know after a restart: that it has to keep away from WhatsApp, until when, and why."""
 
 from __future__ import annotations
 
@@ -10,39 +10,47 @@ from wa_worker.journal.database import Database
 from wa_worker.models import InstanceId
 
 FORGOTTEN = 86_400.0
-"""Seconds after the end of a hold for which it still counts as a row with the next one."""
+"""Seconds after the end of a hold in which the next one for the same reason counts as the next in a row."""
 
 
 @attrs.frozen
 class Hold:
-    """Keep away until `until` (unix seconds), for `reason`, the `count`-th time in a row."""
+    """Says that an instance keeps away until `until` (unix seconds), for `reason`, the `count`-th time in a row."""
 
     reason: str
     until: float
     count: int
+    written_at: float | None
+    """Unix seconds. None: a version before format 2 wrote it."""
 
 
 class Holds:
+    """The table of holds. Any thread may call; every method raises JournalError."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def get(self, instance: InstanceId) -> Hold | None:
+        """Returns the last hold of the instance, be it over or not."""
         with self._database.reading() as sql:
-            row = sql.execute("SELECT reason, until, count FROM holds WHERE instance = ?", (instance,)).fetchone()
+            row = sql.execute(
+                "SELECT reason, until, count, written_at FROM holds WHERE instance = ?", (instance,)
+            ).fetchone()
         return Hold(*row) if row else None
 
     def times(self, instance: InstanceId, reason: str) -> int:
-        """How often in a row it was held for this reason; 0 when the last time is more than a day past."""
+        """Counts how often in a row it was held for this reason: 0 if the last time ended more than a day ago."""
         hold = self.get(instance)
         if hold is None or hold.reason != reason or time.time() - hold.until > FORGOTTEN:
             return 0
         return hold.count
 
     def put(self, instance: InstanceId, reason: str, delay: float, anew: bool = False) -> None:
-        """Holds for `delay` seconds from now; counts on from the last time unless it starts `anew`."""
+        """Writes a hold of `delay` seconds from now. It counts on from the last one, unless it starts `anew`."""
         count = 1 if anew else self.times(instance, reason) + 1
+        now = time.time()
         with self._database.transaction() as sql:
             sql.execute(
-                "INSERT OR REPLACE INTO holds (instance, reason, until, count) VALUES (?, ?, ?, ?)",
-                (instance, reason, time.time() + delay, count),
+                "INSERT OR REPLACE INTO holds (instance, reason, until, count, written_at) VALUES (?, ?, ?, ?, ?)",
+                (instance, reason, now + delay, count, now),
             )

@@ -1,11 +1,12 @@
-"""The durable inbox (P3): what WhatsApp delivered and `/inbound` has not accepted yet, in order per chat.
+"""Keeps what WhatsApp delivered until `/inbound` accepts it, in order within a chat (P3).
 
 States: pending -> posted (a 2xx, or 409: it was there), or pending -> dead (refused for good). A posted row loses
-its content and stays for a while as the memory against a second copy.
+its content and stays for a week, to recognise a second copy.
 """
 
 from __future__ import annotations
 
+import enum
 import json
 import sqlite3
 import time
@@ -17,6 +18,7 @@ import cattrs
 import structlog
 
 from wa_worker.journal.database import Database
+from wa_worker.journal.states import DECIDED, PENDING, InboxState
 from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.models import InstanceId, Jid
 
@@ -25,9 +27,19 @@ log = structlog.get_logger(__name__)
 _models = cattrs.Converter(prefer_attrib_converters=True)
 
 
+class EventKind(enum.Enum):
+    """The kinds of events in the inbox. All but a message are about one, and have its id. So far only messages come."""
+
+    MESSAGE = "message"
+    REACTION = "reaction"
+    EDIT = "edit"
+    REVOKE = "revoke"
+    RECEIPT = "receipt"
+
+
 @attrs.frozen
 class PendingInbound:
-    """A message that waits for `/inbound`. `chat` is its key: messages of one key are posted in `seq` order."""
+    """A message that waits for `/inbound`. `chat` is its key: messages of one key are posted in the order of `seq`."""
 
     seq: int
     chat: int
@@ -38,7 +50,7 @@ class PendingInbound:
 
 @attrs.frozen
 class InboxResult:
-    """What became of a try. `error` None: accepted. Else a refusal, the last one if `dead`."""
+    """The result of one post. `error` None: the proxy accepted it. Else it refused it, for the last time if `dead`."""
 
     seq: int
     error: str | None = None
@@ -46,52 +58,41 @@ class InboxResult:
 
 
 class Inbox:
+    """The table of received messages. Any thread may call; every method raises JournalError."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def record(self, instance: InstanceId, message: InboundMessage) -> bool:
-        """Commits a message. False if it is already known (WhatsApp redelivers what it is not sure of)."""
+    def record(self, instance: InstanceId, message: InboundMessage, *, kind: EventKind = EventKind.MESSAGE) -> bool:
+        """Commits a message, or an event about the message that has its id.
+
+        False if it is already known in its kind: WhatsApp redelivers what it is not sure of.
+        """
         content = json.dumps(_models.unstructure(message), ensure_ascii=False, separators=(",", ":"))
         with self._database.transaction() as sql:
             key: Jid | None = message.chat
             if message.chat_type is ChatType.DIRECT and message.sender_lid not in (None, message.chat):
-                known, waiting = _by_lid(sql, instance, message)
+                known, waiting = _by_lid(sql, instance, message, kind)
                 if known:
                     return False
                 if waiting:  # this one stays behind what came before the number was known
                     key = message.sender_lid
             sql.execute("INSERT OR IGNORE INTO chats (instance, jid) VALUES (?, ?)", (instance, key))
-            added = sql.execute(
-                "INSERT OR IGNORE INTO inbox (chat, wa_id, message, received_at)"
-                " SELECT id, ?, ?, ? FROM chats WHERE instance = ? AND jid = ?",
-                (message.wa_id, content, time.time(), instance, key),
-            )
+            added = sql.execute(_ADD, (kind.value, message.wa_id, content, time.time(), instance, key))
             return added.rowcount > 0
 
     def keys(self, after: int, limit: int) -> list[int]:
-        """Chats with pending messages whose id is above `after`, ascending. Costs one index probe a key."""
+        """Returns chats that have pending messages, with ids above `after`, ascending. One index probe for each."""
         with self._database.reading() as sql:
-            rows = sql.execute(
-                "WITH RECURSIVE key (id) AS ("
-                " SELECT min(chat) FROM inbox WHERE state = 'pending' AND chat > ?"
-                " UNION ALL"
-                " SELECT (SELECT min(chat) FROM inbox WHERE state = 'pending' AND chat > key.id)"
-                " FROM key WHERE key.id IS NOT NULL)"
-                " SELECT id FROM key WHERE id IS NOT NULL LIMIT ?",
-                (after, limit),
-            )
-            return [row[0] for row in rows]
+            return [row[0] for row in sql.execute(_FIND_KEYS, (after, limit))]
 
     def pending(self, chat: int, limit: int) -> list[PendingInbound]:
-        """The oldest pending messages of a key, in order. What cannot be read is set aside as dead, with its reason:
-        nothing that is tried again would change it."""
+        """Returns the oldest pending messages of a key, in order.
+
+        A row that cannot be read is set aside as dead, with its reason: another try would not change it.
+        """
         with self._database.reading() as sql:
-            rows = sql.execute(
-                "SELECT i.seq, c.instance, i.message, i.rejections"
-                " FROM inbox AS i JOIN chats AS c ON c.id = i.chat"
-                " WHERE i.chat = ? AND i.state = 'pending' ORDER BY i.seq LIMIT ?",
-                (chat, limit),
-            ).fetchall()
+            rows = sql.execute(_FIND_PENDING, (chat, limit)).fetchall()
         messages: list[PendingInbound] = []
         spoiled: list[InboxResult] = []
         for seq, instance, content, rejections in rows:
@@ -105,44 +106,32 @@ class Inbox:
         return messages
 
     def settle(self, results: Iterable[InboxResult]) -> None:
-        """Records tries, all in one commit. What a person has discarded meanwhile stays discarded."""
+        """Records results, all in one commit. What a person has discarded meanwhile stays discarded."""
         now = time.time()
         with self._database.transaction() as sql:
             for result in results:
                 if result.error is None:
-                    sql.execute(
-                        "UPDATE inbox SET state = 'posted', message = NULL, settled_at = ?"
-                        " WHERE seq = ? AND state = 'pending'",
-                        (now, result.seq),
-                    )
+                    sql.execute(_ACCEPTED, (now, result.seq))
                 else:
-                    sql.execute(
-                        "UPDATE inbox SET rejections = rejections + 1, error = ?,"
-                        " state = iif(?, 'dead', state), settled_at = iif(?, ?, settled_at)"
-                        " WHERE seq = ? AND state = 'pending'",
-                        (result.error, result.dead, result.dead, now, result.seq),
-                    )
+                    sql.execute(_REFUSED, (result.error, result.dead, result.dead, now, result.seq))
 
     def purge(self, older_than: float, limit: int = 5000) -> int:
-        """Forgets up to `limit` posted rows settled more than `older_than` seconds ago. How many it forgot."""
+        """Forgets up to `limit` rows that were posted more than `older_than` seconds ago. Returns how many."""
         with self._database.transaction() as sql:
-            return sql.execute(
-                "DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE state <> 'pending'"
-                " AND settled_at < ? AND state = 'posted' LIMIT ?)",
-                (time.time() - older_than, limit),
-            ).rowcount
+            return sql.execute(_PURGE, (time.time() - older_than, limit)).rowcount
 
 
-def _by_lid(sql: sqlite3.Connection, instance: InstanceId, message: InboundMessage) -> tuple[bool, bool]:
-    """Of a person whose number is known: whether the message is known under either of their addresses, and whether
-    others wait in the key of their LID, and none in that of their number."""
+def _by_lid(
+    sql: sqlite3.Connection, instance: InstanceId, message: InboundMessage, kind: EventKind
+) -> tuple[bool, bool]:
+    """Looks at both addresses of a person whose number is known.
+
+    Returns whether the message is known under one of them, and whether others wait under their LID and none under
+    their number.
+    """
     known, waiting = False, set()
-    for jid, has_it, has_pending in sql.execute(
-        "SELECT jid, EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND wa_id = ?),"
-        " EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND state = 'pending')"
-        " FROM chats WHERE instance = ? AND jid IN (?, ?)",
-        (message.wa_id, instance, message.chat, message.sender_lid),
-    ):
+    both = (kind.value, message.wa_id, instance, message.chat, message.sender_lid)
+    for jid, has_it, has_pending in sql.execute(_LOOK_AT_BOTH, both):
         known |= bool(has_it)
         if has_pending:
             waiting.add(jid)
@@ -150,6 +139,39 @@ def _by_lid(sql: sqlite3.Connection, instance: InstanceId, message: InboundMessa
 
 
 def message_of(content: str) -> InboundMessage:
-    """The message of a row. Raises all sorts of errors for what is none."""
+    """Reads the message of a row. Raises all sorts of errors for what is none."""
     fields: dict[str, Any] = json.loads(content)
     return _models.structure(fields, InboundMessage)
+
+
+_ADD = """
+INSERT OR IGNORE INTO inbox (chat, kind, wa_id, message, received_at)
+SELECT id, ?, ?, ?, ? FROM chats WHERE instance = ? AND jid = ?"""
+
+_LOOK_AT_BOTH = f"""
+SELECT jid, EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND kind = ? AND wa_id = ?),
+  EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND {PENDING})
+FROM chats WHERE instance = ? AND jid IN (?, ?)"""
+
+_FIND_KEYS = f"""
+WITH RECURSIVE key (id) AS (
+  SELECT min(chat) FROM inbox WHERE {PENDING} AND chat > ?
+  UNION ALL
+  SELECT (SELECT min(chat) FROM inbox WHERE {PENDING} AND chat > key.id) FROM key WHERE key.id IS NOT NULL)
+SELECT id FROM key WHERE id IS NOT NULL LIMIT ?"""
+
+_FIND_PENDING = f"""
+SELECT seq, instance, message, rejections FROM inbox JOIN chats ON chats.id = chat
+WHERE chat = ? AND {PENDING} ORDER BY seq LIMIT ?"""
+
+_ACCEPTED = f"""
+UPDATE inbox SET state = '{InboxState.POSTED}', message = NULL, settled_at = ? WHERE seq = ? AND {PENDING}"""
+
+_REFUSED = f"""
+UPDATE inbox SET rejections = rejections + 1, error = ?,
+  state = iif(?, '{InboxState.DEAD}', state), settled_at = iif(?, ?, settled_at)
+WHERE seq = ? AND {PENDING}"""
+
+_PURGE = f"""
+DELETE FROM inbox WHERE seq IN (
+  SELECT seq FROM inbox WHERE {DECIDED} AND settled_at < ? AND state = '{InboxState.POSTED}' LIMIT ?)"""

@@ -1,58 +1,50 @@
-"""What a person is shown of the journal, and what they may decide about it: values, no file.
+"""Defines what a person sees of the journal, and what they may decide about it: values, no file.
 
 A message has a short, stable id: `in:SEQ` for a received one, `out:SEQ` for one to send.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 
 import attrs
 
+from wa_worker.journal.states import STATES, InboxState, SendState, State
 from wa_worker.messages import InboundMessage
 from wa_worker.models import MessageId
 
 BY_A_PERSON = "discarded by a person"
-"""The error of what was discarded: the proxy hears it with /mark-failed."""
+"""The error of a message that was discarded. The proxy gets it with /mark-failed."""
 
 
-class State(enum.Enum):
-    """Every state of a message, those that need a person first."""
+OVER: tuple[State, ...] = (InboxState.POSTED, SendState.MARKED)
+"""States of rows that are kept only to recognise a repeat."""
 
-    DEAD = "dead"
-    UNCERTAIN = "uncertain"
-    FAILED = "failed"
-    PENDING = "pending"
-    WAITING = "waiting"
-    INTENT = "intent"
-    SENT = "sent"
-    POSTED = "posted"
-    MARKED = "marked"
+LISTED = tuple(state for state in STATES if state not in OVER)
+"""States of rows that need attention or wait."""
 
-    @property
-    def box(self) -> str:
-        """What has this state: `in` is the inbox, `out` the ledger of sends."""
-        return "in" if self in (State.DEAD, State.PENDING, State.POSTED) else "out"
-
-
-LISTED = tuple(state for state in State if state not in (State.POSTED, State.MARKED))
-"""What needs attention or waits. The others are over, and kept only to recognise a repeat."""
-
-RETRIED_AS = {State.DEAD: State.PENDING, State.FAILED: State.WAITING, State.UNCERTAIN: State.WAITING}
-DISCARDED_AS = {State.DEAD: State.POSTED, State.PENDING: State.POSTED, State.UNCERTAIN: State.FAILED}
+RETRIED_AS: Mapping[State, State] = {
+    InboxState.DEAD: InboxState.PENDING,
+    SendState.FAILED: SendState.WAITING,
+    SendState.UNCERTAIN: SendState.WAITING,
+}
+DISCARDED_AS: Mapping[State, State] = {
+    InboxState.DEAD: InboxState.POSTED,
+    InboxState.PENDING: InboxState.POSTED,
+    SendState.UNCERTAIN: SendState.FAILED,
+}
 
 
 @attrs.frozen
 class ItemId:
-    """`in:SEQ` or `out:SEQ`. Sequence numbers are never used twice."""
+    """The id `in:SEQ` or `out:SEQ`. No sequence number is used twice."""
 
     box: str
     seq: int
 
     @classmethod
     def parse(cls, text: str) -> ItemId:
-        """Raises ValueError with what one looks like."""
+        """Reads an id. Raises ValueError, which says what one looks like."""
         box, _, seq = text.partition(":")
         if box not in ("in", "out") or not seq.isascii() or not seq.isdigit() or len(seq) > 18:
             raise ValueError(f"{text!r} is no id: they look like in:17 and out:4, see `wa-worker journal list`")
@@ -93,7 +85,7 @@ class OutboundItem:
     doubts: int
     not_before: float
     error: str | None = attrs.field(repr=False)
-    told: bool
+    reported: bool
     since: float
     """When the proxy first listed it."""
     changed_at: float
@@ -104,14 +96,14 @@ Item = InboundItem | OutboundItem
 
 @attrs.frozen
 class Outcome:
-    """What became of a decision: `now` None means that nothing was done, `was` None that there is no such message."""
+    """The result of a decision. `now` None: nothing was done. `was` None: there is no such message."""
 
     id: ItemId
     was: State | None
     now: State | None = None
     refused: str = ""
-    told: bool = False
-    """The proxy had been told that it failed, so it lists it no more."""
+    reported: bool = False
+    """The proxy knew that it had failed, so it does not list it any more."""
 
 
 @attrs.frozen
@@ -120,5 +112,5 @@ class Stats:
 
     counts: Mapping[str, Mapping[State, int]]
     oldest_pending: float | None
-    oldest_untold: float | None
+    oldest_unreported: float | None
     size: int

@@ -1,8 +1,8 @@
-"""The ledger of sends (P1, P2): what the proxy asked for, what WhatsApp accepted, what the proxy has heard of it.
+"""Keeps the ledger of sends (P1, P2): what the proxy asked for, what WhatsApp accepted, what the proxy knows of it.
 
     waiting -> intent -> sent -> marked
                  |-> waiting (it certainly did not leave: again, later)
-                 |-> failed (it never will), and the proxy is reported
+                 |-> failed (it never will), which is reported to the proxy
                  '-> uncertain (it may have left): held, or waiting again if the policy is to resend
 
 An intent is committed before the native send, its outcome after it, in the commit that also holds the next intent:
@@ -11,7 +11,6 @@ one fsync a message. A row that is still an intent when the process starts is un
 
 from __future__ import annotations
 
-import enum
 import json
 import sqlite3
 import time
@@ -20,37 +19,30 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from wa_worker.journal.database import Database
+from wa_worker.journal.states import FORGETTABLE, UNREPORTED, SendState
 from wa_worker.models import InstanceId, Jid, MessageId, WaMessageId
 
-TELL_AGAIN = 60.0
-"""Seconds before the proxy is reported once more of a failure that it goes on listing; it may have no /mark-failed."""
-
-
-class SendState(enum.Enum):
-    WAITING = "waiting"
-    INTENT = "intent"
-    SENT = "sent"
-    MARKED = "marked"
-    FAILED = "failed"
-    UNCERTAIN = "uncertain"
+REPORT_AGAIN = 60.0
+"""Seconds before a failure that the proxy goes on listing is reported once more. It may have no /mark-failed."""
 
 
 @attrs.frozen
 class Admission:
-    """What the ledger says of a batch: ids to send now, in the batch's order; the others are taken care of."""
+    """The ledger's answer to a batch that the proxy listed."""
 
     due: tuple[MessageId, ...]
+    """Ids to send now, in the order of the batch. All others are taken care of."""
     attempts: Mapping[MessageId, int]
     """Sends already begun, by id, for those due."""
     relisted: int
-    """Messages the proxy listed though it had answered 2xx to their mark: they will be marked again, not sent."""
+    """Messages that the proxy listed though it knew what became of them: that is reported again, nothing is sent."""
     held: int
     """Uncertain ones that wait for a person."""
 
 
 @attrs.frozen
 class Settled:
-    """The outcome of a send: `state` and what belongs to it."""
+    """The outcome of a send: its `state`, and what belongs to that."""
 
     message_id: MessageId
     state: SendState
@@ -64,7 +56,7 @@ class Settled:
 
 @attrs.frozen
 class Mark:
-    """Something the proxy must hear: `wa_id` for mark-sent, else `error` for mark-failed."""
+    """An outcome to report to the proxy: `wa_id` for /mark-sent, or `error` for /mark-failed."""
 
     seq: int
     instance: InstanceId
@@ -74,21 +66,22 @@ class Mark:
 
 
 class SendLedger:
+    """The table of sends. Any thread may call; every method raises JournalError."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def recover(self, *, resend: bool, tries: int) -> int:
-        """At start: intents of a process that died are uncertain. With `resend` they wait to go out again, unless they
-        have been begun `tries` times: a message that kills the process must not do so for ever."""
+        """Makes the intents of a process that died uncertain. To be called at the start. Returns how many there were.
+
+        With `resend` they wait to be sent again, unless they were begun `tries` times: a message that kills the process
+        must not do so for ever.
+        """
         with self._database.transaction() as sql:
-            return sql.execute(
-                "UPDATE outbox SET state = iif(? AND attempts < ?, 'waiting', 'uncertain'), doubts = doubts + 1,"
-                " changed_at = ?, error = 'the worker stopped while it was being sent' WHERE state = 'intent'",
-                (resend, tries, time.time()),
-            ).rowcount
+            return sql.execute(_RECOVER, (resend, tries, time.time())).rowcount
 
     def admit(self, instance: InstanceId, batch: Mapping[MessageId, Jid | None], *, listed_at: float) -> Admission:
-        """Recognises a listed batch: new ones are written as waiting, known ones keep their state.
+        """Writes new messages of a listed batch as waiting, and says which to send now. Known ones keep their state.
 
         `listed_at` (unix seconds) is when the poll began: a row marked before that and listed all the same means
         that the proxy lost the mark, so it is marked again. Order within a chat is kept: behind a message that
@@ -103,42 +96,34 @@ class SendLedger:
             fresh = [
                 (instance, key, batch[message_id], now, now) for key, message_id in keys.items() if key not in known
             ]
-            sql.executemany(
-                "INSERT INTO outbox (instance, message_id, chat, state, created_at, changed_at)"
-                " VALUES (?, ?, ?, 'waiting', ?, ?)",
-                fresh,
-            )
+            sql.executemany(_ADD, fresh)
             due: list[MessageId] = []
             attempts: dict[MessageId, int] = {}
             blocked: set[Jid] = set()
             again: list[str] = []
             held = 0
             for key, message_id in keys.items():
-                state, tries, not_before, changed_at = known.get(key, ("waiting", 0, 0.0, now))
+                state, tries, not_before, changed_at = known.get(key, (SendState.WAITING, 0, 0.0, now))
                 chat = batch[message_id]
                 future = changed_at > now
-                if state == "waiting" and (not_before <= now or future) and chat not in blocked:
+                if state == SendState.WAITING and (not_before <= now or future) and chat not in blocked:
                     due.append(message_id)
                     attempts[message_id] = tries
-                elif state in ("waiting", "intent") and chat is not None:
+                elif state in (SendState.WAITING, SendState.INTENT) and chat is not None:
                     blocked.add(chat)
-                elif state == "uncertain":
+                elif state == SendState.UNCERTAIN:
                     held += 1
-                elif (state == "marked" and (changed_at < listed_at or future)) or (
-                    state == "failed" and (changed_at < listed_at - TELL_AGAIN or future)
+                elif (state == SendState.MARKED and (changed_at < listed_at or future)) or (
+                    state == SendState.FAILED and (changed_at < listed_at - REPORT_AGAIN or future)
                 ):
                     again.append(key)
-            sql.executemany(
-                "UPDATE outbox SET state = iif(state = 'marked', 'sent', state), told = 0, changed_at = ?"
-                " WHERE instance = ? AND message_id = ?",
-                [(now, instance, key) for key in again],
-            )
+            sql.executemany(_REPORT_AGAIN, [(now, instance, key) for key in again])
         return Admission(tuple(due), attempts, len(again), held)
 
     def step(
         self, instance: InstanceId, done: Iterable[Settled], intent: MessageId | None, *, undo: bool = False
     ) -> None:
-        """Commits outcomes and the intent of the next send, together.
+        """Commits outcomes and the intent of the next send, in one transaction.
 
         `undo` takes an intent back that was never handed to the library.
         """
@@ -146,8 +131,7 @@ class SendLedger:
         with self._database.transaction() as sql:
             for one in done:
                 sql.execute(
-                    "UPDATE outbox SET state = ?, wa_id = coalesce(?, wa_id), error = ?, not_before = ?, told = 0,"
-                    " doubts = doubts + ?, changed_at = ? WHERE instance = ? AND message_id = ?",
+                    _SETTLE,
                     (
                         one.state.value,
                         one.wa_id,
@@ -161,73 +145,93 @@ class SendLedger:
                 )
             if intent is not None:
                 key = key_of(intent)
-                found = sql.execute(
-                    "UPDATE outbox SET state = ?, attempts = attempts + ?, changed_at = ?"
-                    " WHERE instance = ? AND message_id = ?",
-                    ("waiting" if undo else "intent", -1 if undo else 1, now, instance, key),
-                ).rowcount
+                state, tries = (SendState.WAITING, -1) if undo else (SendState.INTENT, 1)
+                found = sql.execute(_BEGIN, (state.value, tries, now, instance, key)).rowcount
                 if not found and not undo:  # it had waited for so long that it was purged since it was admitted
-                    sql.execute(
-                        "INSERT INTO outbox (instance, message_id, state, attempts, created_at, changed_at)"
-                        " VALUES (?, ?, 'intent', 1, ?, ?)",
-                        (instance, key, now, now),
-                    )
+                    sql.execute(_ADD_BEGUN, (instance, key, now, now))
 
     def unreported(self, after: int, limit: int) -> list[Mark]:
-        """What the proxy has yet to hear, by `seq` above `after`."""
+        """Returns outcomes that the proxy does not know yet, with `seq` above `after`, ascending."""
         with self._database.reading() as sql:
-            rows = sql.execute(
-                # without the hint SQLite walks the primary key: 35 ms with half a million marked rows, not 0.3
-                "SELECT seq, instance, message_id, iif(state = 'sent', wa_id, NULL), error"
-                " FROM outbox INDEXED BY outbox_to_tell"
-                " WHERE (state = 'sent' OR (state = 'failed' AND told = 0)) AND seq > ? ORDER BY seq LIMIT ?",
-                (after, limit),
-            ).fetchall()
+            rows = sql.execute(_FIND_UNREPORTED, (after, limit)).fetchall()
         return [Mark(seq, instance, json.loads(key), wa_id, error) for seq, instance, key, wa_id, error in rows]
 
     def reported(self, marks: Iterable[Mark]) -> None:
-        """The proxy has heard these. A row that has moved on since it was looked up is not reported by it."""
+        """Records that the proxy knows these. A row that has changed since the mark was made stays unreported."""
         now = time.time()
         with self._database.transaction() as sql:
             sql.executemany(
-                "UPDATE outbox SET state = iif(state = 'sent', 'marked', state), told = 1, changed_at = ?"
-                " WHERE seq = ? AND state = ?",
+                _REPORTED,
                 [(now, one.seq, (SendState.FAILED if one.wa_id is None else SendState.SENT).value) for one in marks],
             )
 
     def has_unreported(self, instance: InstanceId, since: float = 0.0) -> bool:
-        """Whether the proxy has yet to hear of a send or failure of this instance, recorded since (unix seconds)."""
+        """Says whether outcomes of this instance, recorded after `since` (unix seconds), are not reported yet."""
         with self._database.reading() as sql:
-            return bool(
-                sql.execute(
-                    "SELECT EXISTS (SELECT 1 FROM outbox WHERE instance = ? AND changed_at >= ?"
-                    " AND (state = 'sent' OR (state = 'failed' AND told = 0)))",
-                    (instance, since),
-                ).fetchone()[0]
-            )
+            return bool(sql.execute(_HAS_UNREPORTED, (instance, since)).fetchone()[0])
 
     def purge(self, older_than: float, limit: int = 5000) -> int:
-        """Forgets up to `limit` rows unchanged for `older_than` seconds that are settled and reported, or that wait for
-        a proxy that no longer lists them. How many it forgot."""
+        """Forgets up to `limit` rows that have not changed for `older_than` seconds. Returns how many.
+
+        Only those that are settled and reported, or that wait for a proxy that does not list them any more.
+        """
         with self._database.transaction() as sql:
-            return sql.execute(
-                "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox"
-                " WHERE state IN ('waiting', 'marked', 'failed', 'uncertain') AND changed_at < ?"
-                " AND (state IN ('waiting', 'marked') OR told = 1) LIMIT ?)",
-                (time.time() - older_than, limit),
-            ).rowcount
+            return sql.execute(_PURGE, (time.time() - older_than, limit)).rowcount
 
 
 def key_of(message_id: MessageId) -> str:
-    """The id as the ledger writes it: JSON, so that 7 and "7" are two messages."""
+    """Writes the id as it stands in the ledger: as JSON, so that 7 and "7" are two messages."""
     return json.dumps(message_id, ensure_ascii=False)
 
 
 def _select(
     sql: sqlite3.Connection, instance: InstanceId, keys: Iterable[str]
 ) -> list[tuple[str, str, int, float, float]]:
-    return sql.execute(
-        "SELECT message_id, state, attempts, not_before, changed_at FROM outbox"
-        " WHERE instance = ? AND message_id IN (SELECT value FROM json_each(?))",
-        (instance, json.dumps(list(keys))),
-    ).fetchall()
+    return sql.execute(_FIND, (instance, json.dumps(list(keys)))).fetchall()
+
+
+_FIND = """
+SELECT message_id, state, attempts, not_before, changed_at FROM ledger
+WHERE instance = ? AND message_id IN (SELECT value FROM json_each(?))"""
+
+_ADD = f"""
+INSERT INTO ledger (instance, message_id, chat, state, created_at, changed_at)
+VALUES (?, ?, ?, '{SendState.WAITING}', ?, ?)"""
+
+_ADD_BEGUN = f"""
+INSERT INTO ledger (instance, message_id, state, attempts, created_at, changed_at)
+VALUES (?, ?, '{SendState.INTENT}', 1, ?, ?)"""
+
+_BEGIN = """
+UPDATE ledger SET state = ?, attempts = attempts + ?, changed_at = ? WHERE instance = ? AND message_id = ?"""
+
+_SETTLE = """
+UPDATE ledger SET state = ?, wa_id = coalesce(?, wa_id), error = ?, not_before = ?, reported = 0,
+  doubts = doubts + ?, changed_at = ?
+WHERE instance = ? AND message_id = ?"""
+
+_RECOVER = f"""
+UPDATE ledger SET state = iif(? AND attempts < ?, '{SendState.WAITING}', '{SendState.UNCERTAIN}'),
+  doubts = doubts + 1, changed_at = ?, error = 'the worker stopped while it was being sent'
+WHERE state = '{SendState.INTENT}'"""
+
+_REPORTED = f"""
+UPDATE ledger SET state = iif(state = '{SendState.SENT}', '{SendState.MARKED}', state), reported = 1, changed_at = ?
+WHERE seq = ? AND state = ?"""
+
+_REPORT_AGAIN = f"""
+UPDATE ledger SET state = iif(state = '{SendState.MARKED}', '{SendState.SENT}', state), reported = 0, changed_at = ?
+WHERE instance = ? AND message_id = ?"""
+
+# without the hint SQLite walks the primary key: 35 ms with half a million marked rows, not 0.3
+_FIND_UNREPORTED = f"""
+SELECT seq, instance, message_id, iif(state = '{SendState.SENT}', wa_id, NULL), error
+FROM ledger INDEXED BY ledger_unreported WHERE {UNREPORTED} AND seq > ? ORDER BY seq LIMIT ?"""
+
+_HAS_UNREPORTED = f"""
+SELECT EXISTS (SELECT 1 FROM ledger WHERE instance = ? AND changed_at >= ? AND {UNREPORTED})"""
+
+_PURGE = f"""
+DELETE FROM ledger WHERE seq IN (
+  SELECT seq FROM ledger WHERE {FORGETTABLE} AND changed_at < ?
+  AND (state IN ('{SendState.WAITING}', '{SendState.MARKED}') OR reported = 1) LIMIT ?)"""

@@ -5,15 +5,15 @@ Read on a connection of its own, as backlog.py does, from the same partial index
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
 import attrs
 
-from wa_worker.errors import JournalError
 from wa_worker.journal.backlog import PATIENCE
+from wa_worker.journal.connection import connect, errors, snapshot
+from wa_worker.journal.states import ATTENTION, PENDING, UNREPORTED, SendState
 from wa_worker.models import InstanceId
 
 
@@ -30,24 +30,20 @@ class InstanceBacklog:
 
 
 QUERIES = {
-    "to_deliver": "SELECT instance, sum(n) FROM (SELECT chat, count(*) AS n FROM inbox INDEXED BY inbox_lanes"
-    " WHERE state = 'pending' GROUP BY chat) JOIN chats ON chats.id = chat GROUP BY instance",
-    "to_send": "SELECT instance, count(*) FROM outbox INDEXED BY outbox_attention"
-    " WHERE state IN ('waiting', 'intent', 'failed', 'uncertain') AND state IN ('waiting', 'intent') GROUP BY instance",
-    "to_report": "SELECT instance, count(*) FROM outbox INDEXED BY outbox_to_tell"
-    " WHERE state = 'sent' OR (state = 'failed' AND told = 0) GROUP BY instance",
+    "to_deliver": "SELECT instance, sum(n) FROM (SELECT chat, count(*) AS n FROM inbox INDEXED BY inbox_pending"
+    f" WHERE {PENDING} GROUP BY chat) JOIN chats ON chats.id = chat GROUP BY instance",
+    "to_send": "SELECT instance, count(*) FROM ledger INDEXED BY ledger_attention"
+    f" WHERE {ATTENTION} AND state IN ('{SendState.WAITING}', '{SendState.INTENT}') GROUP BY instance",
+    "to_report": "SELECT instance, count(*) FROM ledger INDEXED BY ledger_unreported"
+    f" WHERE {UNREPORTED} GROUP BY instance",
 }
 
 
 def read_instance_backlogs(path: Path) -> Mapping[InstanceId, InstanceBacklog]:
     """Reads the backlog of each instance for which something waits. Blocking. Raises JournalError."""
     found: dict[InstanceId, InstanceBacklog] = {}
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)) as sql:
-            sql.execute("BEGIN")  # one moment for all of them
-            for field, query in QUERIES.items():
-                for instance, count in sql.execute(query):
-                    found[instance] = attrs.evolve(found.get(instance, InstanceBacklog()), **{field: count})
-    except sqlite3.Error as error:
-        raise JournalError(f"journal {path}: {error}") from error
+    with errors(path), closing(connect(path, "mode=ro", PATIENCE)) as sql, snapshot(sql):
+        for field, query in QUERIES.items():
+            for instance, count in sql.execute(query):
+                found[instance] = attrs.evolve(found.get(instance, InstanceBacklog()), **{field: count})
     return found

@@ -1,12 +1,12 @@
-"""The journal as a person sees it: what waits, what went wrong, and what they decide about it.
+"""Shows the journal to a person, and carries out what they decide about it.
 
 Owns the reading and the transactions; what a decision does to a row is in decisions.py.
 
-For `wa-worker journal`, a process of its own beside the worker: it does not take the volume's lock, makes no journal
-where there is none, and commits in small pieces, so that the worker's own commits never wait long. The worker cannot
-hear this process: it finds what was decided when it next looks (keys.RESCAN).
+It is for `wa-worker journal`, a process of its own beside the worker: it does not take the volume's lock, makes and
+upgrades no journal, and commits in small pieces, so that the worker's own commits never wait long. The worker does not
+notice this process: it finds what was decided when it next looks (keyed_queue.RESCAN).
 
-Everything here raises JournalError when the file is not there, is no journal, or stays locked.
+Everything here raises JournalError when the file is not there, is no journal or of another format, or stays locked.
 """
 
 from __future__ import annotations
@@ -21,63 +21,83 @@ from pathlib import Path
 from typing import Any
 
 from wa_worker.errors import JournalError
-from wa_worker.journal.database import BUSY_TIMEOUT, SCHEMA_VERSION
+from wa_worker.journal.connection import connect, connect_read_only, errors, snapshot, transaction, wal_of
 from wa_worker.journal.decisions import DISCARD, RETRY, Decision, carry_out
 from wa_worker.journal.inbox import message_of
-from wa_worker.journal.items import InboundItem, Item, ItemId, OutboundItem, Outcome, State, Stats
+from wa_worker.journal.items import OVER, InboundItem, Item, ItemId, OutboundItem, Outcome, Stats
+from wa_worker.journal.migrations import FORMAT, format_of, refuse_newer
+from wa_worker.journal.states import (
+    ATTENTION,
+    DEAD,
+    PENDING,
+    STATES,
+    UNREPORTED,
+    InboxState,
+    SendState,
+    State,
+    state_of,
+)
 
 CHUNK = 1000
-"""Decisions a transaction."""
+"""How many decisions are one transaction."""
 
-BREATH = 0.02
-"""Seconds between transactions: SQLite does not queue writers, so the worker needs a gap to get in."""
+GAP = 0.02
+"""Seconds between two transactions: SQLite does not queue writers, so the worker needs a gap to begin its own."""
 
 
 class Review:
-    """Made by `open_review()`. For one thread."""
+    """Reads and changes the journal for one thread. `open_review()` makes one."""
 
     def __init__(self, path: Path, sql: sqlite3.Connection) -> None:
         self._path = path
         self._sql = sql
 
     def items(self, states: Collection[State], instance: str | None, limit: int) -> list[Item]:
-        """The oldest `limit` messages, in the order of State, then by age."""
+        """Returns the oldest `limit` messages in these states (of LISTED), in the order of STATES, then by age."""
         found: list[Item] = []
-        with self._snapshot():
-            for state in State:
+        with errors(self._path), snapshot(self._sql):
+            for state in STATES:
                 if state in states and len(found) < limit:
                     values = {"instance": instance, "limit": limit - len(found)}
                     found += self._select(state.box, f"IN ({_seqs(state)})", values)
         return found
 
     def item(self, id: ItemId) -> Item | None:  # noqa: A002
-        with _errors(self._path):
+        """Finds a message by its id, in whatever state."""
+        with errors(self._path):
             found = self._select(id.box, "= :seq", {"seq": id.seq})
         return found[0] if found else None
 
     def ids(self, states: Collection[State], instance: str | None) -> dict[ItemId, State]:
-        """All messages in these states, for a decision about them."""
-        with _errors(self._path):
+        """Returns all messages in these states, all of LISTED, for a decision about them."""
+        with errors(self._path):
             return {
                 ItemId(state.box, seq): state
-                for state in State
+                for state in STATES
                 if state in states
                 for (seq,) in self._sql.execute(_seqs(state), {"instance": instance, "limit": -1})
             }
 
     def stats(self) -> Stats:
-        """Counts what is over by subtraction, from indexes alone: with a week of history that is ten times faster."""
-        with self._snapshot():
+        """Counts all messages, by instance and state.
+
+        What is over is counted by subtraction, from indexes alone: with a week of history that is ten times faster.
+        """
+        with errors(self._path), snapshot(self._sql):
             return self._stats()
 
     def retry(self, ids: Sequence[ItemId]) -> Iterator[Outcome]:
-        """Dead ones are pending again; failed and uncertain ones wait to be sent, when the proxy lists them.
+        """Makes dead ones pending, and failed and uncertain ones waiting: they are sent when the proxy lists them.
 
-        Committed by the time an outcome is yielded, a chunk at a time."""
+        What is yielded is committed, a chunk at a time.
+        """
         return self._decide(RETRY, ids)
 
     def discard(self, ids: Sequence[ItemId]) -> Iterator[Outcome]:
-        """Received ones lose their content; uncertain ones are settled as failed, which the proxy is told."""
+        """Takes the content from received ones, and settles uncertain ones as failed, which is reported to the proxy.
+
+        What is yielded is committed, a chunk at a time.
+        """
         return self._decide(DISCARD, ids)
 
     def _select(self, box: str, seqs: str, values: Mapping[str, object]) -> list[Item]:
@@ -87,98 +107,63 @@ class Review:
 
     def _stats(self) -> Stats:
         counts: dict[str, Counter[State]] = {}
-        for over, box in ((State.POSTED, "in"), (State.MARKED, "out")):
-            for instance, count in self._sql.execute(_TOTALS[box]):
+        for over in OVER:
+            for instance, count in self._sql.execute(_TOTALS[over.box]):
                 counts.setdefault(instance, Counter())[over] = count
-        for box in ("in", "out"):
-            over = State.POSTED if box == "in" else State.MARKED
-            for instance, state, count in self._sql.execute(_COUNTS[box]):
-                counts[instance][State(state)] = count
+            for instance, state, count in self._sql.execute(_COUNTS[over.box]):
+                counts[instance][state_of(state)] = count
                 counts[instance][over] -= count
         (oldest_pending,) = self._sql.execute(_OLDEST_PENDING).fetchone()
-        (oldest_untold,) = self._sql.execute(_OLDEST_UNTOLD).fetchone()
-        size = sum(file.stat().st_size for file in (self._path, _wal(self._path)) if file.exists())
-        return Stats(counts, oldest_pending, oldest_untold, size)
+        (oldest_unreported,) = self._sql.execute(_OLDEST_UNREPORTED).fetchone()
+        size = sum(file.stat().st_size for file in (self._path, wal_of(self._path)) if file.exists())
+        return Stats(counts, oldest_pending, oldest_unreported, size)
 
     def _decide(self, decision: Decision, ids: Sequence[ItemId]) -> Iterator[Outcome]:
         for start in range(0, len(ids), CHUNK):
             if start:
-                time.sleep(BREATH)
-            with self._transaction():
+                time.sleep(GAP)
+            with errors(self._path), transaction(self._sql):
                 outcomes = [carry_out(decision, id, self._sql) for id in ids[start : start + CHUNK]]  # noqa: A001
             yield from outcomes
-
-    @contextmanager
-    def _snapshot(self) -> Iterator[None]:
-        with _errors(self._path):
-            self._sql.execute("BEGIN")
-            try:
-                yield
-            finally:
-                self._sql.execute("ROLLBACK")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with _errors(self._path):
-            self._sql.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._sql.execute("COMMIT")
-            except BaseException:
-                if self._sql.in_transaction:
-                    self._sql.execute("ROLLBACK")
-                raise
 
 
 @contextmanager
 def open_review(path: Path, *, write: bool = False) -> Iterator[Review]:
     """Opens the journal at `path`, read-only unless `write`."""
-    with _errors(path):
-        if not path.is_file():
-            raise JournalError(
-                f"there is no journal at {path}: no worker has run with this AUTH_DIR (or it is on another volume)"
-            )
-        if write:
-            mode = "mode=rw"
-        elif _wal(path).exists():
-            mode = "mode=ro"
-        else:  # nobody has it open: to read it in WAL mode would leave a log and its index behind
-            mode = "mode=ro&immutable=1"
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT
+    if not path.is_file():
+        raise JournalError(
+            f"there is no journal at {path}: no worker has run with this AUTH_DIR (or it is on another volume)"
         )
+    _check_format(path)
+    with errors(path):
+        connection = connect(path, "mode=rw") if write else connect_read_only(path)
     with closing(connection):
-        with _errors(path):
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        with errors(path):
             connection.execute("PRAGMA synchronous=FULL")
-        if version != SCHEMA_VERSION:
-            raise JournalError(
-                f"{path} has format {version}, this wa-worker knows {SCHEMA_VERSION}: use the worker's own version"
-            )
         yield Review(path, connection)
 
 
-@contextmanager
-def _errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise JournalError(f"journal {path}: {error}") from error
-
-
-def _wal(path: Path) -> Path:
-    return path.with_name(f"{path.name}-wal")
+def _check_format(path: Path) -> None:
+    found = format_of(path)
+    refuse_newer(path, found)
+    if found == 0:
+        raise JournalError(f"{path} has no tables (format 0): start the worker once, it makes them")
+    if found < FORMAT:
+        raise JournalError(
+            f"{path} was written by an older wa-worker (format {found}, this one works with {FORMAT}): start the "
+            "worker once, it upgrades the file"
+        )
 
 
 def _inbound(seq: int, state: str, instance: str, chat: str, wa_id: str, message: str | None, *rest: Any) -> Item:
     content = None
     with suppress(Exception):  # a spoiled row, set aside by the worker: what is left of it is shown
         content = None if message is None else message_of(message)
-    return InboundItem(ItemId("in", seq), State(state), instance, chat, wa_id, content, *rest)
+    return InboundItem(ItemId("in", seq), state_of(state), instance, chat, wa_id, content, *rest)
 
 
 def _outbound(seq: int, state: str, key: str, *rest: Any) -> Item:
-    return OutboundItem(ItemId("out", seq), State(state), json.loads(key), *rest)
+    return OutboundItem(ItemId("out", seq), state_of(state), json.loads(key), *rest)
 
 
 def _seqs(state: State) -> str:
@@ -190,19 +175,18 @@ SELECT seq, state, instance, jid, wa_id, message, rejections, error, received_at
 FROM inbox JOIN chats ON chats.id = inbox.chat WHERE seq"""
 
 _OUTBOUND = """
-SELECT seq, state, message_id, instance, chat, wa_id, attempts, doubts, not_before, error, told, created_at, changed_at
-FROM outbox WHERE seq"""
+SELECT seq, state, message_id, instance, chat, wa_id, attempts, doubts, not_before, error, reported,
+created_at, changed_at FROM ledger WHERE seq"""
 
 _SEQS = {
-    State.DEAD: "SELECT seq FROM inbox INDEXED BY inbox_dead WHERE state = 'dead'",
-    State.PENDING: "SELECT seq FROM inbox INDEXED BY inbox_lanes WHERE state = 'pending'",
-    State.UNCERTAIN: "SELECT seq FROM outbox WHERE state = 'uncertain'",
-    State.FAILED: "SELECT seq FROM outbox WHERE state = 'failed'",
-    State.WAITING: "SELECT seq FROM outbox WHERE state = 'waiting'",
-    State.INTENT: "SELECT seq FROM outbox WHERE state = 'intent'",
-    State.SENT: "SELECT seq FROM outbox INDEXED BY outbox_to_tell WHERE state = 'sent'",
+    InboxState.DEAD: f"SELECT seq FROM inbox INDEXED BY inbox_dead WHERE {DEAD}",
+    InboxState.PENDING: f"SELECT seq FROM inbox INDEXED BY inbox_pending WHERE {PENDING}",
+    SendState.SENT: "SELECT seq FROM ledger INDEXED BY ledger_unreported"
+    f" WHERE {UNREPORTED} AND state = '{SendState.SENT}'",
+} | {
+    state: f"SELECT seq FROM ledger INDEXED BY ledger_attention WHERE {ATTENTION} AND state = '{state}'"
+    for state in (SendState.UNCERTAIN, SendState.FAILED, SendState.WAITING, SendState.INTENT)
 }
-# SQLite takes a partial index only for a condition it can read: the states are written out, not bound.
 
 _OLDEST_OF = {
     "in": " AND (:instance IS NULL OR chat IN (SELECT id FROM chats WHERE instance = :instance))"
@@ -213,24 +197,25 @@ _OLDEST_OF = {
 _TOTALS = {
     "in": "SELECT instance, sum(n) FROM (SELECT chat, count(*) AS n FROM inbox GROUP BY chat)"
     " JOIN chats ON chats.id = chat GROUP BY instance",
-    "out": "SELECT instance, count(*) FROM outbox GROUP BY instance",
+    "out": "SELECT instance, count(*) FROM ledger GROUP BY instance",
 }
 
 _COUNTS = {
     "in": "SELECT instance, state, sum(n) FROM ("
-    " SELECT chat, 'pending' AS state, count(*) AS n FROM inbox INDEXED BY inbox_lanes"
-    " WHERE state = 'pending' GROUP BY chat"
+    f" SELECT chat, '{InboxState.PENDING}' AS state, count(*) AS n FROM inbox INDEXED BY inbox_pending"
+    f" WHERE {PENDING} GROUP BY chat"
     " UNION ALL"
-    " SELECT chat, 'dead', count(*) FROM inbox INDEXED BY inbox_dead WHERE state = 'dead' GROUP BY chat"
+    f" SELECT chat, '{InboxState.DEAD}', count(*) FROM inbox INDEXED BY inbox_dead WHERE {DEAD} GROUP BY chat"
     ") JOIN chats ON chats.id = chat GROUP BY instance, state",
-    "out": "SELECT instance, state, count(*) FROM outbox"
-    " WHERE state IN ('waiting', 'intent', 'failed', 'uncertain') GROUP BY instance, state"
-    " UNION ALL SELECT instance, 'sent', count(*) FROM outbox WHERE state = 'sent' GROUP BY instance",
+    "out": "SELECT instance, state, count(*) FROM ledger INDEXED BY ledger_attention"
+    f" WHERE {ATTENTION} GROUP BY instance, state"
+    f" UNION ALL SELECT instance, '{SendState.SENT}', count(*) FROM ledger INDEXED BY ledger_unreported"
+    f" WHERE {UNREPORTED} AND state = '{SendState.SENT}' GROUP BY instance",
 }
 
-_OLDEST_PENDING = """
+_OLDEST_PENDING = f"""
 SELECT (SELECT received_at FROM inbox WHERE seq = (
-  SELECT min(seq) FROM inbox INDEXED BY inbox_lanes WHERE state = 'pending'))"""
+  SELECT min(seq) FROM inbox INDEXED BY inbox_pending WHERE {PENDING}))"""
 
-_OLDEST_UNTOLD = """
-SELECT min(changed_at) FROM outbox INDEXED BY outbox_to_tell WHERE state = 'sent' OR (state = 'failed' AND told = 0)"""
+_OLDEST_UNREPORTED = f"""
+SELECT min(changed_at) FROM ledger INDEXED BY ledger_unreported WHERE {UNREPORTED}"""

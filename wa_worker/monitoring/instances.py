@@ -15,7 +15,7 @@ from typing import Any
 
 from wa_worker.instances.registry import InstanceSnapshot, Registry
 from wa_worker.jid import masked
-from wa_worker.journal.per_instance import InstanceBacklog
+from wa_worker.journal import InstanceBacklog
 from wa_worker.models import InstanceId, Secret
 
 NOTHING_WAITS = InstanceBacklog()

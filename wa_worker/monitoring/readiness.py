@@ -18,9 +18,7 @@ import trio
 from wa_worker.edge.client import EdgeClient
 from wa_worker.errors import JournalError
 from wa_worker.instances.registry import Registry
-from wa_worker.journal import Journal
-from wa_worker.journal.backlog import Backlog, read_backlog
-from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
+from wa_worker.journal import Backlog, InstanceBacklog, Journal
 from wa_worker.metrics import Snapshot
 from wa_worker.models import InstanceId
 from wa_worker.volume import VolumeGuard
@@ -129,7 +127,7 @@ class Readiness:
         if self._journal is None:
             return {}
         try:
-            return await trio.to_thread.run_sync(read_instance_backlogs, self._journal.database.path)
+            return await trio.to_thread.run_sync(self._journal.backlogs)
         except JournalError:
             return {}  # `/ready` says why
 
@@ -151,7 +149,7 @@ class Readiness:
         if self._journal is None or self._phase is not Phase.WORKING:
             return None, None
         try:
-            return read_backlog(self._journal.database.path), self._journal.database.trouble()
+            return self._journal.backlog(), self._journal.trouble()
         except JournalError as error:
             return None, str(error)
 

@@ -1,7 +1,8 @@
 """Whether WhatsApp's server can be reached at all: a TCP connection, before each costly native connect().
 
 Every connect() of the library leaks a handle, so one that cannot succeed is not made. The answer is shared: while
-the network is away, two hundred instances ask once every few seconds between them. What it cannot see, scouts.py does.
+the network is away, two hundred instances ask once every few seconds between them. What it cannot see, the circuit
+breaker in bridge.py does.
 """
 
 from __future__ import annotations

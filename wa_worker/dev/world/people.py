@@ -33,7 +33,7 @@ class Say(Protocol):
 
 
 class SimulatedUsers:
-    """All who are on the simulated WhatsApp. `say` is set by the Narrator. Each instance has a phone of its own."""
+    """All who are on the simulated WhatsApp. `say` is set by narration.py. Each instance has a phone of its own."""
 
     contact = "+55 11 98888-0002"
     first_message = "Hello from wa-worker"

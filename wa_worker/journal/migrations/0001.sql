@@ -1,4 +1,4 @@
--- The journal: what must survive a crash. Times are unix seconds. See journal.py and docs/delivery.md.
+-- The journal: what must survive a crash. Times are unix seconds. See docs/delivery.md.
 
 -- A chat of an instance. Its id is the lane in which messages stay in order.
 CREATE TABLE chats (
