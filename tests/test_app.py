@@ -55,7 +55,7 @@ class Running:
 async def _chunks(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
     with suppress(trio.ClosedResourceError):
         async for chunk in stream:
-            yield chunk
+            yield bytes(chunk)
 
 
 @asynccontextmanager
