@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import itertools
 
-import attrs
 import pytest
 
 from wa_worker.models import ProxyStatus
 from wa_worker.states import (
     CONDITIONS,
-    POLITE,
-    PROVEN,
     QUICK,
-    REFUSAL,
-    SLOW,
     TABLE,
     Action,
     Event,
     Health,
     IllegalMove,
-    Move,
     State,
     step,
 )
@@ -31,7 +25,7 @@ LIVE = {State.OPENING, State.CONNECTED, State.RECONNECTING}
 CLOSED = {State.RETRYING, State.LOGGED_OUT, State.HELD}
 
 FINAL = {Event.LOGGED_OUT, Event.REPLACED, Event.BANNED, Event.OUTDATED, Event.REFUSED}
-"""whatsmeow does not recover from these (neonize-hazards 16)."""
+"""whatsmeow does not recover from these: it disconnects, and does not reconnect by itself."""
 
 REPORTED = FINAL | {Event.CONNECTED, Event.DISCONNECTED, Event.OPEN_FAILED, Event.VOLUME_FAILED}
 """What a session may report at any moment."""
@@ -46,7 +40,6 @@ def named(value: object) -> str:
 @pytest.mark.parametrize(("state", "event"), list(TABLE), ids=named)
 def test_a_row(state: State, event: Event) -> None:
     move = step(state, event)
-    assert move is TABLE[state, event]
     match move.action:
         case Action.STAY:
             assert move.to in LIVE | {State.PAIRING}
@@ -66,7 +59,7 @@ def test_a_row(state: State, event: Event) -> None:
             assert move.pause is None
         case Action.HOLD:
             assert move.to is State.HELD
-            assert event in FINAL
+            assert event in FINAL | {Event.STILL_HELD}
             assert move.pause is not None
             assert move.pause.first >= 60
 
@@ -75,44 +68,6 @@ def test_a_row(state: State, event: Event) -> None:
 def test_an_illegal_move(state: State, event: Event) -> None:
     with pytest.raises(IllegalMove, match=f"{event.name}.*{state.name}"):
         step(state, event)
-
-
-@attrs.frozen
-class Row:
-    """The design's section 4, a line each."""
-
-    state: State
-    event: Event
-    move: Move
-
-
-DESIGN = [
-    Row(State.RETRYING, Event.UNPAIRED, Move(State.PAIRING, Action.PAIR)),
-    Row(State.PAIRING, Event.QR, Move(State.PAIRING, Action.STAY)),
-    Row(State.PAIRING, Event.PAIRING_ENDED, Move(State.PAIRING, Action.PAIR)),
-    Row(State.PAIRING, Event.DEADLINE, Move(State.PAIRING, Action.PAIR)),
-    Row(State.PAIRING, Event.PAIRED, Move(State.OPENING, Action.OPEN)),
-    Row(State.OPENING, Event.CONNECTED, Move(State.CONNECTED, Action.STAY)),
-    Row(State.OPENING, Event.DEADLINE, Move(State.RETRYING, Action.REOPEN, QUICK)),
-    Row(State.OPENING, Event.OPEN_FAILED, Move(State.RETRYING, Action.REOPEN, QUICK)),
-    Row(State.CONNECTED, Event.DISCONNECTED, Move(State.RECONNECTING, Action.STAY)),
-    Row(State.CONNECTED, Event.DEAF, Move(State.RETRYING, Action.REOPEN, QUICK)),
-    Row(State.RECONNECTING, Event.CONNECTED, Move(State.CONNECTED, Action.STAY)),
-    Row(State.RECONNECTING, Event.DEADLINE, Move(State.RETRYING, Action.REOPEN, QUICK)),
-    Row(State.CONNECTED, Event.LOGGED_OUT, Move(State.LOGGED_OUT, Action.REPAIR)),
-    Row(State.LOGGED_OUT, Event.UNPAIRED, Move(State.PAIRING, Action.PAIR)),
-    Row(State.CONNECTED, Event.REPLACED, Move(State.HELD, Action.HOLD, POLITE)),
-    Row(State.OPENING, Event.BANNED, Move(State.HELD, Action.HOLD, REFUSAL)),
-    Row(State.OPENING, Event.OUTDATED, Move(State.HELD, Action.HOLD, SLOW)),
-    Row(State.PAIRING, Event.OUTDATED, Move(State.HELD, Action.HOLD, SLOW)),
-    Row(State.OPENING, Event.REFUSED, Move(State.HELD, Action.HOLD, REFUSAL)),
-    Row(State.HELD, Event.PAIRED, Move(State.OPENING, Action.OPEN)),
-]
-
-
-@pytest.mark.parametrize("row", DESIGN, ids=lambda row: f"{row.state.name}-{row.event.name}")
-def test_the_design(row: Row) -> None:
-    assert step(row.state, row.event) == row.move
 
 
 @pytest.mark.parametrize("event", sorted(REPORTED, key=named), ids=named)
@@ -147,5 +102,7 @@ def test_every_state_and_event_is_used() -> None:
     assert {event for _, event in TABLE} == set(Event)
 
 
-def test_backoff_is_reset_by_more_than_a_moment_of_success() -> None:
-    assert PROVEN >= 30
+def test_the_less_we_can_do_about_it_the_longer_we_keep_away() -> None:
+    pauses = {event: step(State.OPENING, event).pause for event in FINAL - {Event.LOGGED_OUT}}
+    first = {event: pause.first for event, pause in pauses.items() if pause is not None}
+    assert first[Event.REFUSED] == first[Event.BANNED] < first[Event.REPLACED] < first[Event.OUTDATED]

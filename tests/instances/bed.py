@@ -1,0 +1,84 @@
+"""All that an instance needs, as the program puts it together: a journal in a file, a proxy, a pairing host, a probe.
+
+The pairing host is a scripted process, and what the probe asks is a server on this machine. So no session opens here:
+that is for tests/whatsapp/test_session.py and tests/e2e/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import attrs
+import trio
+
+from tests.stage import SHOP, Stage, open_stage
+from wa_worker.config import Settings
+from wa_worker.delivery.marks import MarkReporter
+from wa_worker.delivery.sending import MessageSender
+from wa_worker.instances.registry import Registry
+from wa_worker.instances.services import Services
+from wa_worker.instances.state import InstanceState
+from wa_worker.instances.status import StatusPublisher
+from wa_worker.journal import Journal, open_journal
+from wa_worker.models import RESERVED_FOLDER, InstanceId
+from wa_worker.volume import VolumeGuard
+from wa_worker.whatsapp.bridge import WhatsApp
+from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.pairing import PairingHosts
+from wa_worker.whatsapp.probe import ReachabilityProbe
+from wa_worker.whatsapp.receiving import Receiver
+from wa_worker.whatsapp.session import SessionHost
+
+
+@attrs.frozen
+class Bed:
+    """The services of a process, and what is behind them. `auth_dir` holds the volume."""
+
+    on: Stage
+    journal: Journal
+    services: Services
+    auth_dir: Path
+
+    def state(self, instance: InstanceId = SHOP) -> InstanceState:
+        """The state of an instance of its own, with a publisher that nobody runs."""
+        publisher = StatusPublisher(instance, self.on.edge)
+        return InstanceState(instance, publisher, self.services.registry, self.services.metrics)
+
+
+@asynccontextmanager
+async def open_bed(folder: Path, host: Sequence[str] = (), *, reachable: bool = True) -> AsyncIterator[Bed]:
+    """Opens it all. `host`: the command of the pairing hosts; `reachable`: whether the probe finds a server."""
+    (folder / RESERVED_FOLDER).mkdir()
+    async with open_stage(SHOP) as on, trio.open_nursery() as nursery:
+        port = await _listen(nursery) if reachable else 1
+        settings = Settings.from_environ(
+            {"EDGE_BASE_URL": on.proxy.url, "WORKER_SECRET": "s", "AUTH_DIR": str(folder), "MSG_POLL_MS": "50"}
+        )
+        with open_journal(folder / RESERVED_FOLDER / "journal.db") as journal:
+            registry = Registry()
+            marks = MarkReporter(journal.ledger, on.edge)
+            sender = MessageSender(on.edge, journal.ledger, marks, on.metrics, nursery, resend_uncertain=True)
+            receiver = Receiver(journal.inbox, on.metrics, lambda: None)
+            sessions = SessionHost(receiver, StartGate(), nursery, settings.device_name)
+            whatsapp = WhatsApp(
+                folder,
+                sessions,
+                PairingHosts(nursery, host),
+                ReachabilityProbe("127.0.0.1", port),
+                registry.anyone_connected,
+            )
+            volume = VolumeGuard(folder)
+            services = Services(settings, on.edge, journal.holds, registry, on.metrics, sender, volume, whatsapp)
+            yield Bed(on, journal, services, folder)
+            nursery.cancel_scope.cancel()
+
+
+async def _listen(nursery: trio.Nursery) -> int:
+    async def hold(_stream: trio.SocketStream) -> None:
+        await trio.sleep_forever()
+
+    (listener,) = await nursery.start(partial(trio.serve_tcp, hold, 0, host="127.0.0.1"))
+    return int(listener.socket.getsockname()[1])

@@ -1,0 +1,186 @@
+"""A round of pairing with a host that is a real process and says what each test wants."""
+
+from __future__ import annotations
+
+import base64
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+from neonize.proto import Neonize_pb2 as pb
+from trio.abc import Clock
+from trio.testing import MockClock
+
+from tests.instances.bed import Bed, open_bed
+from tests.journal.rows import posted_bodies
+from tests.stage import PATIENCE, SHOP, until
+from tests.whatsapp.message_events import event, jid
+from tests.whatsapp.scripted_host import script
+from wa_worker.dev.world.qr import read_png_data_url
+from wa_worker.instances.pairing import SHORTEST_ROUND, archive, run_pairing
+from wa_worker.instances.state import InstanceState
+from wa_worker.models import RESERVED_FOLDER
+from wa_worker.states import Action, Event, Move, State
+from wa_worker.whatsapp.store import SessionStore
+
+ME = pb.Device(JID=jid("5511999990001@s.whatsapp.net")).SerializePartialToString()
+
+
+async def pair(bed: Bed) -> tuple[Move | None, InstanceState, SessionStore]:
+    """One round of an instance that is not paired."""
+    state, store = bed.state(), bed.services.whatsapp.store(SHOP)
+    state.apply(Event.UNPAIRED)
+    with trio.fail_after(PATIENCE):
+        return await run_pairing(bed.services, state, store), state, store
+
+
+async def test_a_scanned_code_ends_the_round_without_a_move(tmp_path: Path) -> None:
+    """Whether it is paired is read from the store."""
+    async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@abc"}, {"is": "paired"})) as bed:
+        move, state, _ = await pair(bed)
+    assert move is None
+    assert state.current is State.PAIRING
+
+
+async def test_each_code_is_shown_as_a_picture(tmp_path: Path, nursery: trio.Nursery) -> None:
+    codes = [{"is": "qr", "code": f"2@{n}"} for n in range(2)]
+    host = script(None, codes[0], {**codes[1], "after": 0.5}, {"is": "paired", "after": 0.5})
+    async with open_bed(tmp_path, host) as bed:
+        state = bed.state()
+        state.apply(Event.UNPAIRED)
+        nursery.start_soon(state.publisher.run)
+        with trio.fail_after(PATIENCE):
+            await run_pairing(bed.services, state, bed.services.whatsapp.store(SHOP))
+        nursery.cancel_scope.cancel()
+        pictures = [change.qr_code for change in bed.on.proxy.store.statuses(SHOP) if change.qr_code]
+    assert [read_png_data_url(picture) for picture in pictures] == ["2@0", "2@1"]
+
+
+@attrs.frozen
+class End:
+    """What the host says, and what is made of it."""
+
+    name: str
+    says: list[dict[str, Any]]
+    event: Event
+    to: State
+    action: Action
+
+
+ENDS = [
+    End("outdated", [{"is": "ended", "reason": "client outdated"}], Event.OUTDATED, State.HELD, Action.HOLD),
+    End("no code at all", [{"is": "ended", "reason": "no"}], Event.OPEN_FAILED, State.RETRYING, Action.REOPEN),
+    End(
+        "a code for a moment",
+        [{"is": "qr", "code": "2@"}, {"is": "ended", "reason": "no"}],
+        Event.OPEN_FAILED,
+        State.RETRYING,
+        Action.REOPEN,
+    ),
+]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
+async def test_how_a_round_ends(tmp_path: Path, end: End) -> None:
+    async with open_bed(tmp_path, script(None, *end.says)) as bed:
+        move, _, _ = await pair(bed)
+        snapshot = bed.services.registry.all()[SHOP]
+    assert move is not None
+    assert (snapshot.because, move.to, move.action) == (end.event, end.to, end.action)
+    assert snapshot.detail == end.says[-1]["reason"]
+
+
+@pytest.fixture
+def fast() -> Clock:
+    """A second takes 100 ms on this clock. pytest-trio runs the test by the clock that is among its arguments."""
+    return MockClock(rate=10.0)
+
+
+async def test_codes_that_run_out_are_followed_by_others_at_once(tmp_path: Path, fast: Clock) -> None:
+    """And they were shown, so the pauses of earlier failures are over."""
+    host = script(
+        None, {"is": "qr", "code": "2@"}, {"is": "ended", "reason": "timeout", "after": SHORTEST_ROUND / 10 + 0.1}
+    )
+    async with open_bed(tmp_path, host) as bed:
+        state = bed.state()
+        state.apply(Event.UNPAIRED)
+        failed = state.apply(Event.OPEN_FAILED)
+        for _ in range(5):
+            state.pause(failed)
+        state.apply(Event.UNPAIRED)
+        with trio.fail_after(SHORTEST_ROUND + 10 * PATIENCE):
+            move = await run_pairing(bed.services, state, bed.services.whatsapp.store(SHOP))
+        assert move == Move(State.PAIRING, Action.PAIR)
+        assert state.pause(failed) <= 1
+
+
+async def test_a_dead_host_ends_the_round(tmp_path: Path) -> None:
+    async with open_bed(tmp_path, script(None, dies_after=0.1)) as bed:
+        move, _, _ = await pair(bed)
+        assert move is not None
+        assert (move.action, bed.services.registry.all()[SHOP].detail) == (Action.REOPEN, "the pairing host ended")
+
+
+async def test_a_message_of_the_first_login_is_in_the_journal(tmp_path: Path) -> None:
+    data = event().SerializePartialToString()
+    message = {"is": "message", "me": base64.b64encode(ME).decode(), "data": base64.b64encode(data).decode()}
+    async with open_bed(tmp_path, script(None, message, {"is": "paired"})) as bed:
+        assert (await pair(bed))[0] is None
+        assert list(posted_bodies(bed.journal).values()) == [["Oi"]]
+
+
+async def test_what_is_no_store_is_set_aside(tmp_path: Path) -> None:
+    async with open_bed(tmp_path, script(None, {"is": "ended", "reason": "file is not a database"})) as bed:
+        store = bed.services.whatsapp.store(SHOP)
+        store.prepare()
+        store.file.write_bytes(b"x" * 5000)
+        move, state, _ = await pair(bed)
+        assert move is not None
+        assert move.action is Action.REOPEN
+        assert not store.file.exists()
+        assert [file.name for file in store.folder.glob("archive/*/*")] == ["session.db"]
+        await archive(store, state)  # of nothing is no error
+
+
+async def test_any_other_trouble_leaves_the_store_alone(tmp_path: Path) -> None:
+    async with open_bed(tmp_path, script(None, {"is": "ended", "reason": "database is locked"})) as bed:
+        store = bed.services.whatsapp.store(SHOP)
+        store.prepare()
+        store.file.touch()
+        await pair(bed)
+        assert store.file.exists()
+
+
+async def test_no_host_is_asked_while_whatsapp_cannot_be_reached(tmp_path: Path) -> None:
+    async with open_bed(tmp_path, ["no such command"], reachable=False) as bed:
+        move, _, store = await pair(bed)
+        assert move is not None
+        assert move.action is Action.REOPEN
+        assert "no TCP connection" in bed.services.registry.all()[SHOP].detail
+        assert not store.folder.exists()
+
+
+async def test_nor_while_the_volume_takes_no_write(tmp_path: Path) -> None:
+    async with open_bed(tmp_path, ["no such command"]) as bed:
+        (tmp_path / RESERVED_FOLDER / "trial").mkdir()
+        move, _, _ = await pair(bed)
+        assert move is not None
+        assert bed.services.registry.all()[SHOP].detail == "the volume cannot be written: Is a directory"
+
+
+async def test_cancelled_it_takes_the_codes_away(tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    async with open_bed(tmp_path, script(heard, {"is": "qr", "code": "2@"})) as bed:
+        state = bed.state()
+        state.apply(Event.UNPAIRED)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_pairing, bed.services, state, bed.services.whatsapp.store(SHOP))
+            await until(lambda: bed.services.registry.all()[SHOP].because is Event.QR)
+            nursery.cancel_scope.cancel()
+        with closing(heard.open()) as lines:
+            (command,) = map(json.loads, lines)
+        await until(lambda: not Path(f"/proc/{command['pid']}").exists())

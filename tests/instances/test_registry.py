@@ -1,0 +1,81 @@
+"""What each instance is doing: what is noted, what is forgotten, and how it adds up."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.stage import SHOP
+from wa_worker.instances.registry import Registry
+from wa_worker.models import InstanceId
+from wa_worker.states import Event, State
+
+OTHER = InstanceId("other")
+
+
+def test_what_is_noted() -> None:
+    registry, before = Registry(), time.time()
+    registry.set(SHOP, State.OPENING, because=Event.PAIRED, detail="the detail")
+    snapshot = registry.all()[SHOP]
+    assert (snapshot.state, snapshot.because, snapshot.detail) == (State.OPENING, Event.PAIRED, "the detail")
+    assert before <= snapshot.since <= time.time()
+    assert snapshot.until is None
+
+
+def test_since_is_kept_while_the_state_stays() -> None:
+    registry = Registry()
+    registry.set(SHOP, State.PAIRING, because=Event.UNPAIRED)
+    since = registry.all()[SHOP].since
+    time.sleep(0.01)
+    registry.set(SHOP, State.PAIRING, because=Event.QR)
+    assert registry.all()[SHOP].since == since
+    assert registry.all()[SHOP].because is Event.QR
+    registry.set(SHOP, State.OPENING, because=Event.PAIRED)
+    assert registry.all()[SHOP].since > since
+
+
+def test_an_end_that_is_known_goes_with_its_state() -> None:
+    registry = Registry()
+    registry.set_until(SHOP, 5.0)
+    assert SHOP not in registry.all(), "nothing is made of an end alone"
+    registry.set(SHOP, State.HELD, because=Event.BANNED)
+    registry.set_until(SHOP, 5.0)
+    assert (registry.all()[SHOP].state, registry.all()[SHOP].until) == (State.HELD, 5.0)
+    registry.set(SHOP, State.OPENING, because=Event.PAIRED)
+    assert registry.all()[SHOP].until is None
+
+
+def test_removed_is_forgotten_and_twice_is_no_error() -> None:
+    registry = Registry()
+    registry.set(SHOP, State.HELD, because=Event.BANNED)
+    registry.remove(SHOP)
+    registry.remove(SHOP)
+    assert not registry.all()
+
+
+def test_nobody_changes_it_by_the_view() -> None:
+    registry = Registry()
+    view = registry.all()
+    registry.set(SHOP, State.HELD, because=Event.BANNED)
+    assert list(view) == [SHOP], "but it is no copy"
+    with pytest.raises(TypeError):
+        del view[SHOP]  # type: ignore[attr-defined]  # that is the point
+
+
+def test_each_instance_counts_in_one_bucket() -> None:
+    registry = Registry()
+    assert registry.counts() == {"connected": 0, "connecting": 0, "reconnecting": 0}
+    for number, state in enumerate(State):
+        registry.set(InstanceId(str(number)), state, because=Event.CRASHED)
+    assert registry.counts() == {"connected": 1, "connecting": 2, "reconnecting": 4}
+
+
+def test_whether_anyone_is_connected() -> None:
+    registry = Registry()
+    registry.set(SHOP, State.RECONNECTING, because=Event.DISCONNECTED)
+    assert not registry.anyone_connected()
+    registry.set(OTHER, State.CONNECTED, because=Event.CONNECTED)
+    assert registry.anyone_connected()
+    registry.remove(OTHER)
+    assert not registry.anyone_connected()

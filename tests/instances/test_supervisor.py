@@ -1,0 +1,131 @@
+"""An instance among others: what ends it, what does not, and what its neighbours notice of it.
+
+What nobody expected is here a file in the place of an instance's folder: it fails inside the instance, as a bug would.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import structlog
+import trio
+from structlog.testing import capture_logs
+
+from tests.instances.bed import Bed, open_bed
+from tests.stage import PATIENCE, SHOP, until
+from tests.test_metrics import scrape
+from tests.whatsapp.scripted_host import script
+from wa_worker.dev.proxy import Fault
+from wa_worker.instances.status import StatusPublisher
+from wa_worker.instances.supervisor import FAREWELL, run_instance
+from wa_worker.models import InstanceId
+from wa_worker.states import Event, State
+
+OTHER = InstanceId("other")
+NEVER: Callable[[], bool] = lambda: False  # noqa: E731 - a name for what it means
+
+
+async def run(bed: Bed, instance: InstanceId = SHOP, *, stopping: Callable[[], bool] = NEVER) -> None:
+    await run_instance(instance, bed.services, StatusPublisher(instance, bed.on.edge), stopping=stopping)
+
+
+async def test_a_crash_is_followed_by_a_pause_and_another_start(tmp_path: Path, nursery: trio.Nursery) -> None:
+    (tmp_path / SHOP).touch()
+    async with open_bed(tmp_path) as bed:
+        with capture_logs() as lines:
+            nursery.start_soon(run, bed)
+            await trio.sleep(2.6)
+            nursery.cancel_scope.cancel()
+        crashes = [line for line in lines if line["event"].startswith("instance crashed")]
+        assert 2 <= len(crashes) <= 3, "after 0, 1 and 2 s, or half of that"
+        assert all((line["log_level"], line["instance"]) == ("error", SHOP) for line in crashes)
+        assert scrape(bed.on.metrics)["wa_worker_instance_crashes_total"] == len(crashes)
+
+
+async def test_neighbours_go_on_while_one_crashes(tmp_path: Path, nursery: trio.Nursery) -> None:
+    async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
+        bed.on.proxy.store.add_instance(OTHER)
+        (tmp_path / SHOP).touch()
+        nursery.start_soon(run, bed, SHOP)
+        nursery.start_soon(run, bed, OTHER)
+        registry = bed.services.registry
+        await until(lambda: (now := registry.all().get(OTHER)) and now.because is Event.QR)
+        await until(lambda: (now := registry.all().get(SHOP)) and now.because is Event.CRASHED)
+        shown = registry.all()[OTHER]
+        await trio.sleep(1)
+        assert registry.all()[OTHER] == shown
+        assert registry.all()[SHOP].state in (State.RETRYING, State.PAIRING)
+        nursery.cancel_scope.cancel()
+
+
+async def test_it_is_told_to_the_proxy_while_it_crashes(tmp_path: Path, nursery: trio.Nursery) -> None:
+    (tmp_path / SHOP).touch()
+    async with open_bed(tmp_path) as bed:
+        nursery.start_soon(run, bed)
+        await until(lambda: bed.on.proxy.store.statuses(SHOP))
+        assert bed.on.proxy.store.statuses(SHOP)[0].status == "CONNECTING"
+        nursery.cancel_scope.cancel()
+
+
+async def test_one_that_the_proxy_does_not_know_is_let_go(tmp_path: Path) -> None:
+    async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
+        bed.services.whatsapp.store(SHOP).prepare()
+        await bed.on.edge.disconnected_instances()
+        bed.on.proxy.store.remove_instance(SHOP)
+        with trio.fail_after(PATIENCE), capture_logs() as lines:
+            await run(bed)
+        assert SHOP not in bed.services.registry.all()
+        assert bed.services.whatsapp.store(SHOP).folder.exists(), "its data is kept"
+        assert "instance let go: the proxy does not know it" in [line["event"] for line in lines]
+        assert scrape(bed.on.metrics)["wa_worker_instance_crashes_total"] == 0
+
+
+@pytest.mark.parametrize("stopping", [True, False])
+async def test_the_farewell_is_for_the_end_of_the_worker(tmp_path: Path, stopping: bool) -> None:
+    async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: run(bed, stopping=lambda: stopping))
+            await until(lambda: bed.on.proxy.store.statuses(SHOP))
+            nursery.cancel_scope.cancel()
+        said = [change.status for change in bed.on.proxy.store.statuses(SHOP)]
+        assert (said[-1] == "DISCONNECTED") == stopping
+        assert SHOP not in bed.services.registry.all()
+
+
+@pytest.mark.parametrize("fault", [Fault(hang=True), Fault(status=500)])
+async def test_a_farewell_that_is_not_heard_takes_its_time_and_no_more(tmp_path: Path, fault: Fault) -> None:
+    async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: run(bed, stopping=lambda: True))
+            await until(lambda: bed.on.proxy.store.statuses(SHOP))
+            bed.on.proxy.faults.set("update-status", fault)
+            told = trio.current_time()
+            nursery.cancel_scope.cancel()
+        assert trio.current_time() - told < FAREWELL + 1.5
+
+
+async def test_lines_of_all_that_runs_below_name_the_instance(tmp_path: Path) -> None:
+    """In a process of its own: the log is set up once in one."""
+    program = """
+import sys, trio, structlog
+from wa_worker.config import LogFormat
+from wa_worker.logs import set_up_logs
+set_up_logs("info", LogFormat.JSON)
+import pathlib
+from tests.instances.bed import open_bed
+from tests.instances.test_supervisor import run
+async def main():
+    async with open_bed(pathlib.Path(sys.argv[1]), reachable=False) as bed:
+        with trio.move_on_after(0.5):
+            await run(bed)
+trio.run(main)
+"""
+    done = await trio.run_process([sys.executable, "-W", "ignore", "-c", program, str(tmp_path)], capture_stderr=True)
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith(b"{")]
+    assert lines
+    assert {line["instance"] for line in lines} == {SHOP}
+    assert structlog.contextvars.get_contextvars() == {}

@@ -1,0 +1,164 @@
+"""The task tree: in which order it starts and stops. Here without an instance; tests/e2e/ has the rest of the worker.
+
+`main()` takes the signals of its process, so each test starts one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import attrs
+import httpx
+import trio
+
+from tests.stage import PATIENCE, SHOP, Stage, open_stage, until
+from wa_worker.dev.proxy import Fault
+
+
+@attrs.define
+class Running:
+    """A worker process and the lines it has logged."""
+
+    process: trio.Process
+    lines: list[dict[str, Any]] = attrs.Factory(list)
+
+    @property
+    def events(self) -> list[str]:
+        return [line["event"] for line in self.lines]
+
+    async def read(self) -> None:
+        assert self.process.stderr is not None
+        rest = b""
+        async for chunk in _chunks(self.process.stderr):
+            *lines, rest = (rest + chunk).split(b"\n")
+            self.lines += [json.loads(line) for line in lines if line.startswith(b"{")]
+
+    async def logged(self, event: str) -> dict[str, Any]:
+        await until(lambda: event in self.events or self.process.returncode is not None)
+        assert event in self.events, self.lines
+        return next(line for line in self.lines if line["event"] == event)
+
+    async def get(self, path: str) -> httpx.Response:
+        port = (await self.logged("health answers"))["port"]
+        async with httpx.AsyncClient() as http:
+            return await http.get(f"http://127.0.0.1:{port}{path}")
+
+
+async def _chunks(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
+    with suppress(trio.ClosedResourceError):
+        async for chunk in stream:
+            yield bytes(chunk)
+
+
+@asynccontextmanager
+async def run_worker(on: Stage, auth_dir: Path) -> AsyncIterator[Running]:
+    settings = {
+        "PATH": os.environ["PATH"],
+        "EDGE_BASE_URL": on.proxy.url,
+        "WORKER_SECRET": "s",
+        "AUTH_DIR": str(auth_dir),
+        "BIND_HOST": "127.0.0.1",
+        "PORT": "0",
+        "INSTANCE_POLL_MS": "100",
+        "HTTPS_PROXY": "http://127.0.0.1:1",  # nothing here may reach WhatsApp
+    }
+    command = [sys.executable, "-m", "wa_worker", "run"]
+    async with trio.open_nursery() as nursery:
+        process = await trio.lowlevel.open_process(command, env=settings, stderr=subprocess.PIPE)
+        running = Running(process)
+        nursery.start_soon(running.read)
+        try:
+            yield running
+        finally:
+            if process.returncode is None:
+                process.kill()
+            assert process.stderr is not None
+            with trio.CancelScope(shield=True):  # it was killed: this does not take long
+                await process.wait()
+                await trio.aclose_forcefully(process.stderr)
+            nursery.cancel_scope.cancel()  # nothing is awaited after it, or an error of the test would be lost
+
+
+async def stop(running: Running) -> None:
+    running.process.send_signal(signal.SIGTERM)
+    with trio.fail_after(PATIENCE):
+        await running.process.wait()
+    await until(lambda: "stopped" in running.events)
+
+
+async def test_health_answers_first_and_it_says_stopped_last(tmp_path: Path) -> None:
+    async with open_stage() as on, run_worker(on, tmp_path / "auth") as running:
+        assert (await running.get("/health")).json()["status"] == "ok"
+        unready: set[str] = set()
+        while "working" not in running.events:
+            unready.update((await running.get("/ready")).json()["reasons"])
+        assert "the journal and the WhatsApp library are loading" in unready
+        await stop(running)
+        assert running.process.returncode == 0
+        assert running.events[0] == "health answers"
+        assert running.events[-1] == "stopped"
+
+
+async def test_it_is_ready_once_the_proxy_has_answered(tmp_path: Path) -> None:
+    async with open_stage() as on:
+        on.proxy.faults.set("disconnected-instances", Fault(hang=True))
+        async with run_worker(on, tmp_path / "auth") as running:
+            await running.logged("working")
+            assert (await running.get("/ready")).json()["reasons"] == ["the proxy has not answered a poll yet"]
+            on.proxy.faults.clear()
+            await on.proxy.down()
+            await on.proxy.up()
+            ready = 0
+            with trio.fail_after(PATIENCE):
+                while ready != 200:
+                    ready = (await running.get("/ready")).status_code
+            await stop(running)
+
+
+async def test_health_answers_while_the_workers_stop(tmp_path: Path) -> None:
+    """The farewell of an instance waits for the proxy: until it is over, who asks is told that we stop."""
+    async with open_stage(SHOP) as on, run_worker(on, tmp_path / "auth") as running:
+        await until(lambda: on.proxy.store.statuses(SHOP))
+        on.proxy.faults.set("update-status", Fault(delay=1.5))
+        running.process.send_signal(signal.SIGTERM)
+        reasons: list[str] = []
+        with trio.fail_after(PATIENCE):
+            while reasons != ["stopping"]:
+                reasons = (await running.get("/ready")).json()["reasons"]
+            await running.process.wait()
+        assert running.process.returncode == 0
+        assert [change.status for change in on.proxy.store.statuses(SHOP)][-1] == "DISCONNECTED"
+
+
+async def test_the_volume_is_free_once_it_has_ended(tmp_path: Path) -> None:
+    auth_dir = tmp_path / "auth"
+    async with open_stage() as on, run_worker(on, auth_dir) as first:
+        await first.logged("working")
+        async with run_worker(on, auth_dir) as second:
+            await second.logged("another worker holds the volume, waiting for it to end")
+            assert (await second.get("/ready")).json()["reasons"] == ["waiting for the lock on the volume"]
+            await stop(first)
+            await second.logged("working")
+            await stop(second)
+            order: Callable[[str], int] = second.events.index
+            assert order("the volume is free, taking over") < order("working")
+
+
+async def test_a_stop_while_it_waits_for_the_volume(tmp_path: Path) -> None:
+    auth_dir = tmp_path / "auth"
+    async with open_stage() as on, run_worker(on, auth_dir) as first:
+        await first.logged("working")
+        async with run_worker(on, auth_dir) as second:
+            await second.logged("another worker holds the volume, waiting for it to end")
+            await stop(second)
+            assert second.process.returncode == 0
+        assert first.process.returncode is None
+        await stop(first)
