@@ -40,6 +40,7 @@ def test_an_instance_says_what_it_does_and_why() -> None:
         "state": "held",
         "because": "banned",
         "detail": "sent to ***0001",
+        "logged_out": False,
         "until": 2_000_000_000,
         "number": "***0001",
         "last_in": 1_700_000_000,
@@ -48,14 +49,14 @@ def test_an_instance_says_what_it_does_and_why() -> None:
     }
 
 
-def test_what_began_a_state_is_kept_while_it_lasts() -> None:
+def test_a_log_out_is_kept_until_the_phone_has_linked_it_again() -> None:
     registry = Registry()
     registry.set(SHOP, State.LOGGED_OUT, because=Event.LOGGED_OUT)
     registry.set(SHOP, State.PAIRING, because=Event.UNPAIRED)
     registry.set(SHOP, State.PAIRING, because=Event.QR)
-    assert registry.all()[SHOP].because is Event.LOGGED_OUT, "it still waits to be linked again"
+    assert registry.all()[SHOP].logged_out
     registry.set(SHOP, State.OPENING, because=Event.PAIRED)
-    assert registry.all()[SHOP].because is Event.PAIRED
+    assert not registry.all()[SHOP].logged_out
 
 
 def test_the_number_goes_with_a_log_out_and_the_end_with_the_state() -> None:

@@ -18,10 +18,10 @@ from wa_worker.states import CONDITIONS, Event, Health, State
 class InstanceSnapshot:
     """The state of an instance at a moment. Times in unix seconds.
 
-    because: the event that led to this state. An instance that pairs since its phone logged it out keeps that event.
-    detail: what the log says of it.
+    because: what happened to it last; detail: what the log says of that.
     since: when this state began; until: when it ends by itself, if that is known.
     account: its own phone number JID, once it was connected.
+    logged_out: its phone has logged it out, and has not linked it again yet.
     """
 
     state: State
@@ -30,6 +30,7 @@ class InstanceSnapshot:
     detail: str = ""
     until: float | None = None
     account: Jid | None = attrs.field(default=None, repr=False)
+    logged_out: bool = False
 
 
 class Registry:
@@ -40,15 +41,19 @@ class Registry:
         self._activities: dict[InstanceId, Activity] = {}
 
     def set(self, instance: InstanceId, state: State, *, because: Event, detail: str = "") -> None:
-        """Notes an event, and the state it left the instance in. While the state stays, so does why it began."""
+        """Notes an event, and the state it left the instance in. `since` is kept while the state stays."""
         known = self._instances.get(instance)
-        account = known.account if known is not None and because is not Event.LOGGED_OUT else None
-        if known is not None and known.state is state:
-            self._instances[instance] = attrs.evolve(known, detail=detail or known.detail, account=account)
-            return
-        if state is State.PAIRING and known is not None and known.because is Event.LOGGED_OUT:
-            because = known.because
-        self._instances[instance] = InstanceSnapshot(state, because, time.time(), detail, account=account)
+        stays = known is not None and known.state is state
+        out = because is Event.LOGGED_OUT
+        self._instances[instance] = InstanceSnapshot(
+            state,
+            because,
+            known.since if known is not None and stays else time.time(),
+            detail,
+            until=known.until if known is not None and stays else None,
+            account=known.account if known is not None and not out else None,
+            logged_out=out or (state is State.PAIRING and known is not None and known.logged_out),
+        )
 
     def set_until(self, instance: InstanceId, until: float) -> None:
         """Notes when the current state ends by itself (unix seconds)."""

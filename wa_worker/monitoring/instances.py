@@ -1,7 +1,8 @@
 """`GET /instances`: what each instance is doing, for people and tools. Read-only, and off unless ADMIN_TOKEN is set.
 
-    {"instances": [{"id": "shop", "state": "connected", "because": "connected", "detail": "", "since": 1764100000,
-      "until": null, "number": "***0001", "last_in": 1764100100, "last_out": null,
+    {"instances": [{"id": "shop", "state": "connected", "because": "connected", "detail": "",
+      "logged_out": false, "since": 1764100000, "until": null, "number": "***0001",
+      "last_in": 1764100100, "last_out": null,
       "backlog": {"to_deliver": 0, "to_send": 2, "to_report": 0}}]}
 
 Times are whole unix seconds. No body, no QR code, no whole number.
@@ -36,6 +37,7 @@ def _instance(
         "state": now.state.name.lower(),
         "because": now.because.name.lower(),
         "detail": masked(now.detail),
+        "logged_out": now.logged_out,
         "since": int(now.since),
         "until": _whole(now.until),
         "number": masked(now.account.partition("@")[0]) if now.account else None,
