@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from wa_worker.dev.console.display_text import Part, parts, plain
 from wa_worker.dev.console.page import At
 from wa_worker.dev.console.view import HISTORY, View
-from wa_worker.dev.console.worker_state import Told, WorkerState
+from wa_worker.dev.console.worker_state import WorkerState
 from wa_worker.dev.proxy import Store
 from wa_worker.states import State
 
@@ -43,77 +43,91 @@ def inbound(store: Store, wa_id: str, body: str, *, chat: str = ANA, **payload: 
 
 @attrs.frozen
 class Seen:
+    """`worker`: what it says of the instance, None: it does not answer."""
+
     status: Literal["CONNECTING", "CONNECTED", "DISCONNECTED"]
-    log: list[dict[str, Any]]
+    worker: dict[str, Any] | None
     badge: str
     tone: str
     detail: str = ""
     qr_code: str | None = None
 
 
-def line(event: str, **fields: object) -> dict[str, Any]:
-    return {"event": event, "instance": "shop", "level": "info", **fields}
+def says(state: str, because: str = "connected", **fields: object) -> dict[str, Any]:
+    """An instance as `GET /instances` has it."""
+    return {
+        "id": "shop",
+        "state": state,
+        "because": because,
+        "detail": "",
+        "until": None,
+        "logged_out": False,
+        **fields,
+    }
 
 
-LOGGED_OUT = line("the phone removed this device: pairing anew", state="logged out", level="warning")
-BANNED = line("WhatsApp has banned this account for a while", state="held", reason="x", level="warning")
+PNG = "data:image/png;base64,AA=="
+OUT = "The phone logged this device out."
+SCAN = "On your phone: WhatsApp > Linked devices > Link a device."
 
 
 @pytest.mark.parametrize(
     "seen",
     [
-        Seen("DISCONNECTED", [], "Waiting for the worker", "wait"),
-        Seen("CONNECTING", [], "Connecting", "wait"),
-        Seen("CONNECTED", [], "Connected", "good"),  # a log that says nothing
-        Seen("CONNECTED", [{**line("connected"), "instance": "else"}], "Connected", "wait",
+        Seen("DISCONNECTED", None, "Waiting for the worker", "wait"),
+        Seen("CONNECTING", None, "Connecting", "wait"),
+        Seen("CONNECTED", None, "Connected", "good"),
+        Seen("CONNECTED", says("connected", id="else"), "Connected", "wait",
              "So says the proxy; the worker does not run it."),
-        Seen("CONNECTING", [line("pairing", because="no device in the store")], "Getting a QR code", "wait"),
-        Seen("CONNECTING", [line("pairing")], "Waiting for a scan", "wait",
-             "On your phone: WhatsApp > Linked devices > Link a device.", "data:image/png;base64,AA=="),
-        Seen("DISCONNECTED", [LOGGED_OUT], "Logged out", "bad", "The phone logged this device out."),
-        Seen("DISCONNECTED", [LOGGED_OUT, line("pairing")], "Getting a QR code", "wait",
-             "The phone logged this device out."),
-        Seen("CONNECTING", [LOGGED_OUT, line("pairing"), line("pairing")], "Waiting for a scan", "wait",
-             "The phone logged this device out. On your phone: WhatsApp > Linked devices > Link a device.",
-             "data:image/png;base64,AA=="),
-        Seen("CONNECTING", [LOGGED_OUT, line("pairing"), line("opening")], "Logging in", "wait"),
-        Seen("CONNECTING", [line("opening")], "Logging in", "wait"),
-        Seen("CONNECTED", [line("connected", because="WhatsApp accepted the login")], "Connected", "good"),
-        Seen("CONNECTING", [line("reconnecting", because="the connection broke")], "Reconnecting", "wait",
-             "the connection broke"),
-        Seen("CONNECTED", [line("reconnecting")], "Connected", "good", "The worker says: reconnecting"),
-        Seen("CONNECTING", [line("connected")], "Connecting", "wait", "The worker says: connected"),
-        Seen("DISCONNECTED", [BANNED], "On hold", "bad", "WhatsApp has banned this account for a while"),
-        Seen("DISCONNECTED", [BANNED, line("next try later", seconds=15)], "On hold", "bad",
-             "WhatsApp has banned this account for a while; next try in about 15 s"),
-        Seen("DISCONNECTED", [line("held since before the start", because="BANNED", seconds=9)], "On hold", "bad",
-             "BANNED; next try in about 9 s"),
-        Seen("DISCONNECTED", [line("connected"), line("instance let go: the proxy does not know it")],
-             "Waiting for the worker", "wait"),
-        Seen("DISCONNECTED", [{"event": "x"}, {"event": 1}, line("pairing", instance=3)],
-             "Waiting for the worker", "wait"),
+        Seen("CONNECTING", says("pairing", "unpaired"), "Getting a QR code", "wait"),
+        Seen("CONNECTING", says("pairing", "qr"), "Waiting for a scan", "wait", SCAN, PNG),
+        Seen("DISCONNECTED", says("logged_out", "logged_out", logged_out=True), "Logged out", "bad", OUT),
+        Seen("DISCONNECTED", says("pairing", "unpaired", logged_out=True), "Getting a QR code", "wait", OUT),
+        Seen("CONNECTING", says("pairing", "qr", logged_out=True), "Waiting for a scan", "wait", f"{OUT} {SCAN}", PNG),
+        Seen("CONNECTING", says("opening", "paired"), "Logging in", "wait"),
+        Seen("CONNECTED", says("connected"), "Connected", "good"),
+        Seen("CONNECTING", says("reconnecting", "disconnected", detail="stream error 503"), "Reconnecting", "wait",
+             "the connection broke: stream error 503"),
+        Seen("CONNECTED", says("reconnecting", "disconnected"), "Connected", "good", "The worker says: reconnecting"),
+        Seen("CONNECTING", says("connected"), "Connecting", "wait", "The worker says: connected"),
+        Seen("DISCONNECTED", says("held", "banned"), "On hold", "bad", "temporary ban"),
+        Seen("DISCONNECTED", says("held", "still_held", until=0), "On hold", "bad",
+             "held since before the start; next try in about 0 s"),
     ],
-    ids=lambda seen: f"{seen.status}-{seen.log[-1]['event'] if seen.log else 'nothing'}",
+    ids=lambda seen: f"{seen.status}-{seen.worker and seen.worker['state']}-{seen.badge}",
 )  # fmt: skip
 def test_the_state_of_an_instance(store: Store, seen: Seen) -> None:
     if (seen.status, seen.qr_code) != ("DISCONNECTED", None):
         store.update_status("shop", seen.status, seen.qr_code)
     worker = WorkerState()
-    for each in seen.log:
-        worker.take_log(each)
+    worker.take(None if seen.worker is None else {"instances": [seen.worker]})
     (card,) = View(store, worker, None).page(At()).cards
     assert (card.badge.text, card.badge.tone, card.badge.detail) == (seen.badge, seen.tone, seen.detail)
     assert card.qr_code == seen.qr_code
 
 
+def test_the_counts_are_those_of_the_health_endpoint() -> None:
+    changes: list[None] = []
+    worker = WorkerState(lambda: changes.append(None))
+    assert worker.counts is None
+    answer = {"instances": [says("connected"), says("held", "banned", id="a"), says("pairing", "qr", id="b")]}
+    worker.take(answer)
+    worker.take(answer)
+    assert worker.counts == {"connected": 1, "connecting": 1, "reconnecting": 1}
+    assert len(changes) == 1
+    worker.take(None)
+    assert worker.counts is None
+    assert len(changes) == 2
+
+
 def test_a_parked_instance_is_disconnected_once_the_worker_has_let_go(store: Store) -> None:
     worker = WorkerState()
-    worker.take_log(line("connected"))
-    assert worker.of("shop") == Told(State.CONNECTED)
+    worker.take({"instances": [says("connected")]})
+    assert worker.of("shop").state is State.CONNECTED
     store.park_instance("shop")
     view = View(store, worker, None)
     assert [card.badge.text for card in view.page(At()).cards] == ["Letting go"]
-    worker.take_log(line("instance released: the proxy no longer lists it"))
+    worker.take({"instances": []})
     assert [card.badge.text for card in view.page(At()).cards] == ["Disconnected"]
 
 

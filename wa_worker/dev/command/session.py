@@ -64,14 +64,18 @@ async def run_dev(options: Options, environ: Mapping[str, str], terminal: Termin
             variables = environment(
                 environ, url=proxy.url, secret=secret, auth_dir=folder / "auth", simulation=simulation
             )
+            variables["ADMIN_TOKEN"] = token = secrets.token_hex(12)
+            variables.pop("ADMIN_TOKEN_FILE", None)
             log = folder / "worker.log"
 
             def on_log(event: dict[str, Any]) -> None:
                 narrator.take_log(event)
                 if console is not None:
-                    console.take_log(event)
+                    console.notice()
 
             async with open_worker(command, variables, log=log, on_log=on_log, keep=LAST_LINES) as worker:
+                if console is not None:
+                    console.worker, console.token = worker, token
                 services.start_soon(narrator.handle_signals, signals, worker)
                 with narrator.running:
                     await narrator.run(worker)

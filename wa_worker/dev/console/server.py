@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from wa_worker.monitoring.http_server import HttpServer
 
 if TYPE_CHECKING:
     from wa_worker.dev.world.people import SimulatedUsers
+    from wa_worker.dev.world.worker_process import WorkerProcess
 
 PORT = 8765
 """The usual port: a page that one can find again."""
@@ -33,19 +34,25 @@ PORT = 8765
 _KEEP_ALIVE = 75.0
 
 _PATIENCE = 2.0
-"""Seconds for an answer of the worker's health endpoint, which takes a millisecond."""
+"""Seconds for an answer of the worker, which takes a millisecond."""
 
 _AFTERMATH = 1.5
-"""Seconds after a change in which its counts may still move: a session takes a moment to close."""
+"""Seconds after a change in which the worker's state may still move: a session takes a moment to close."""
 
 
 class Console:
-    """A running console. `take_log` wants each line of the worker's log."""
+    """A running console.
 
-    def __init__(self, port: int, worker: WorkerState) -> None:
+    worker, token: the worker's process and its ADMIN_TOKEN, to be set once it was started.
+    notice(): wants to be called when the worker has logged something: then its state may have changed.
+    """
+
+    def __init__(self, port: int, notice: Callable[[], None]) -> None:
         self.port = port
         self.url = f"http://{loopback.HOST}:{port}"
-        self.take_log = worker.take_log
+        self.notice = notice
+        self.worker: WorkerProcess | None = None
+        self.token = ""
 
 
 def bind(port: int | None) -> socket.socket:
@@ -75,17 +82,18 @@ async def open_console(
         nursery.start_soon(proxy.wait_for, changes.watch_store)
         if users is not None:
             nursery.start_soon(users.simulator.wait_for, changes.watch_simulator)
-        nursery.start_soon(_ask_health, worker, changes)
+        console = Console(port, changes.note_change)
+        nursery.start_soon(_ask_worker, console, worker, changes)
         nursery.start_soon(trio.serve_listeners, connections.serve_connection, [listener])
         try:
-            yield Console(port, worker)
+            yield console
         finally:
             nursery.cancel_scope.cancel()
             connections.close_all()
 
 
-async def _ask_health(worker: WorkerState, changes: ChangeCounter) -> None:
-    """Asks for the counts after each change, and once more when things have calmed down."""
+async def _ask_worker(console: Console, worker: WorkerState, changes: ChangeCounter) -> None:
+    """Asks the worker what it does after each change, and once more when things have calmed down."""
     seen, calm = -1, False
     # Not through a proxy that the environment names: it would not find this machine's loopback.
     async with httpx.AsyncClient(trust_env=False) as http:
@@ -93,15 +101,16 @@ async def _ask_health(worker: WorkerState, changes: ChangeCounter) -> None:
             with trio.move_on_after(float("inf") if calm else _AFTERMATH) as aftermath:
                 seen = await changes.wait(seen)
             calm = aftermath.cancelled_caught
-            if worker.port:
-                worker.take_counts(await _counts(http, worker.port))
+            if console.worker is not None and console.worker.port:
+                worker.take(await _instances(http, console.worker.port, console.token))
 
 
-async def _counts(http: httpx.AsyncClient, port: int) -> Mapping[str, int] | None:
+async def _instances(http: httpx.AsyncClient, port: int, token: str) -> dict[str, Any] | None:
     try:
         with trio.fail_after(_PATIENCE):
-            answer = await http.get(f"http://{loopback.HOST}:{port}/health")
-            counts: dict[str, Any] = answer.json()["instances"]
-    except (httpx.HTTPError, trio.TooSlowError, ValueError, KeyError):
+            url = f"http://{loopback.HOST}:{port}/instances"
+            answer = await http.get(url, headers={"Authorization": f"Bearer {token}"})
+            found: dict[str, Any] = answer.raise_for_status().json()
+    except (httpx.HTTPError, trio.TooSlowError, ValueError):
         return None  # not yet, or not any more
-    return {name: int(count) for name, count in counts.items()}
+    return found

@@ -95,7 +95,7 @@ class View:
             return attrs.evolve(badge, detail=_LOGGED_OUT)
         if badge is not None:
             return attrs.evolve(badge, detail=told.why) if told.state in _TELLS_WHY else badge
-        if row.status == "CONNECTED" and told.state is None and self._worker.hears:
+        if row.status == "CONNECTED" and told.state is None and self._worker.answers:
             return Badge("Connected", "wait", "So says the proxy; the worker does not run it.")
         detail = f"The worker says: {told.state.value}" if told.state else ""
         return attrs.evolve(_STATUSES[row.status], detail=detail)
