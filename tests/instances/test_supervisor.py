@@ -33,25 +33,24 @@ async def run(bed: Bed, instance: InstanceId = SHOP, *, stopping: Callable[[], b
     await run_instance(instance, bed.services, StatusPublisher(instance, bed.on.edge), stopping=stopping)
 
 
-async def test_a_crash_is_followed_by_a_pause_and_another_start(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_a_crash_is_followed_by_a_pause_and_another_start(tmp_path: Path) -> None:
     (tmp_path / SHOP).touch()
     async with open_bed(tmp_path) as bed:
         with capture_logs() as lines:
-            nursery.start_soon(run, bed)
+            bed.nursery.start_soon(run, bed)
             await trio.sleep(2.6)
-            nursery.cancel_scope.cancel()
         crashes = [line for line in lines if line["event"].startswith("instance crashed")]
         assert 2 <= len(crashes) <= 3, "after 0, 1 and 2 s, or half of that"
         assert all((line["log_level"], line["instance"]) == ("error", SHOP) for line in crashes)
         assert scrape(bed.on.metrics)["wa_worker_instance_crashes_total"] == len(crashes)
 
 
-async def test_neighbours_go_on_while_one_crashes(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_neighbours_go_on_while_one_crashes(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
         bed.on.proxy.store.add_instance(OTHER)
         (tmp_path / SHOP).touch()
-        nursery.start_soon(run, bed, SHOP)
-        nursery.start_soon(run, bed, OTHER)
+        bed.nursery.start_soon(run, bed, SHOP)
+        bed.nursery.start_soon(run, bed, OTHER)
         registry = bed.services.registry
         await until(lambda: (now := registry.all().get(OTHER)) and now.because is Event.QR)
         await until(lambda: (now := registry.all().get(SHOP)) and now.because is Event.CRASHED)
@@ -59,16 +58,14 @@ async def test_neighbours_go_on_while_one_crashes(tmp_path: Path, nursery: trio.
         await trio.sleep(1)
         assert registry.all()[OTHER] == shown
         assert registry.all()[SHOP].state in (State.RETRYING, State.PAIRING)
-        nursery.cancel_scope.cancel()
 
 
-async def test_it_is_told_to_the_proxy_while_it_crashes(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_it_is_told_to_the_proxy_while_it_crashes(tmp_path: Path) -> None:
     (tmp_path / SHOP).touch()
     async with open_bed(tmp_path) as bed:
-        nursery.start_soon(run, bed)
+        bed.nursery.start_soon(run, bed)
         await until(lambda: bed.on.proxy.store.statuses(SHOP))
         assert bed.on.proxy.store.statuses(SHOP)[0].status == "CONNECTING"
-        nursery.cancel_scope.cancel()
 
 
 async def test_one_that_the_proxy_does_not_know_is_let_go(tmp_path: Path) -> None:
