@@ -71,8 +71,8 @@ async def test_each_chat_arrives_in_its_order_whatever_fails(tmp_path: Path) -> 
         await at.all_delivered()
         order = defaultdict(list)
         for row in at.on.proxy.store.inbound():
-            name, _, number = row.body.partition(":")
-            order[name].append(int(number))
+            name, _, place = row.body.partition(":")
+            order[name].append(int(place))
         assert order == {str(chat): list(range(BATCH + 8)) for chat in range(5)}
         assert scrape(at.on.metrics)["wa_worker_messages_delivered_total{outcome=accepted}"] == 5 * (BATCH + 8)
 

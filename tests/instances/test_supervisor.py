@@ -5,13 +5,10 @@ What nobody expected is here a file in the place of an instance's folder: it fai
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import structlog
 import trio
 from structlog.testing import capture_logs
 
@@ -103,26 +100,3 @@ async def test_a_farewell_that_is_not_heard_takes_its_time_and_no_more(tmp_path:
             told = trio.current_time()
             nursery.cancel_scope.cancel()
         assert trio.current_time() - told < FAREWELL + 1.5
-
-
-async def test_lines_of_all_that_runs_below_name_the_instance(tmp_path: Path) -> None:
-    """In a process of its own: the log is set up once in one."""
-    program = """
-import sys, trio, structlog
-from wa_worker.config import LogFormat
-from wa_worker.logs import set_up_logs
-set_up_logs("info", LogFormat.JSON)
-import pathlib
-from tests.instances.bed import open_bed
-from tests.instances.test_supervisor import run
-async def main():
-    async with open_bed(pathlib.Path(sys.argv[1]), reachable=False) as bed:
-        with trio.move_on_after(0.5):
-            await run(bed)
-trio.run(main)
-"""
-    done = await trio.run_process([sys.executable, "-W", "ignore", "-c", program, str(tmp_path)], capture_stderr=True)
-    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith(b"{")]
-    assert lines
-    assert {line["instance"] for line in lines} == {SHOP}
-    assert structlog.contextvars.get_contextvars() == {}
