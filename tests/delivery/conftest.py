@@ -1,4 +1,4 @@
-"""A journal in a file."""
+"""A journal in a file, and a clock that is fast."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from trio.abc import Clock
+from trio.testing import MockClock
 
 from wa_worker.journal import Journal, open_journal
 
@@ -14,3 +16,9 @@ from wa_worker.journal import Journal, open_journal
 def journal(tmp_path: Path) -> Iterator[Journal]:
     with open_journal(tmp_path / "journal.db") as opened:
         yield opened
+
+
+@pytest.fixture
+def fast() -> Clock:
+    """A second takes 5 ms on this clock. pytest-trio runs the test by the clock that is among its arguments."""
+    return MockClock(rate=200.0)

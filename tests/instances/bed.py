@@ -35,12 +35,12 @@ from wa_worker.whatsapp.session import SessionHost
 
 @attrs.frozen
 class Bed:
-    """The services of a process, and what is behind them. `auth_dir` holds the volume."""
+    """The services of a process, and what is behind them. Tasks in `nursery` end before what they use is closed."""
 
     on: Stage
     journal: Journal
     services: Services
-    auth_dir: Path
+    nursery: trio.Nursery
 
     def state(self, instance: InstanceId = SHOP) -> InstanceState:
         """The state of an instance of its own, with a publisher that nobody runs."""
@@ -52,27 +52,22 @@ class Bed:
 async def open_bed(folder: Path, host: Sequence[str] = (), *, reachable: bool = True) -> AsyncIterator[Bed]:
     """Opens it all. `host`: the command of the pairing hosts; `reachable`: whether the probe finds a server."""
     (folder / RESERVED_FOLDER).mkdir()
-    async with open_stage(SHOP) as on, trio.open_nursery() as nursery:
-        port = await _listen(nursery) if reachable else 1
-        settings = Settings.from_environ(
-            {"EDGE_BASE_URL": on.proxy.url, "WORKER_SECRET": "s", "AUTH_DIR": str(folder), "MSG_POLL_MS": "50"}
-        )
-        with open_journal(folder / RESERVED_FOLDER / "journal.db") as journal:
-            registry = Registry()
+    journal_file = folder / RESERVED_FOLDER / "journal.db"
+    with open_journal(journal_file) as journal:
+        async with open_stage(SHOP) as on, trio.open_nursery() as nursery:
+            settings = Settings.from_environ(
+                {"EDGE_BASE_URL": on.proxy.url, "WORKER_SECRET": "s", "AUTH_DIR": str(folder), "MSG_POLL_MS": "50"}
+            )
+            registry, volume = Registry(), VolumeGuard(folder)
             marks = MarkReporter(journal.ledger, on.edge)
             sender = MessageSender(on.edge, journal.ledger, marks, on.metrics, nursery, resend_uncertain=True)
             receiver = Receiver(journal.inbox, on.metrics, lambda: None)
             sessions = SessionHost(receiver, StartGate(), nursery, settings.device_name)
-            whatsapp = WhatsApp(
-                folder,
-                sessions,
-                PairingHosts(nursery, host),
-                ReachabilityProbe("127.0.0.1", port),
-                registry.anyone_connected,
-            )
-            volume = VolumeGuard(folder)
+            probe = ReachabilityProbe("127.0.0.1", await _listen(nursery) if reachable else 1)
+            pairing = PairingHosts(nursery, host)
+            whatsapp = WhatsApp(folder, sessions, pairing, probe, registry.anyone_connected)
             services = Services(settings, on.edge, journal.holds, registry, on.metrics, sender, volume, whatsapp)
-            yield Bed(on, journal, services, folder)
+            yield Bed(on, journal, services, nursery)
             nursery.cancel_scope.cancel()
 
 

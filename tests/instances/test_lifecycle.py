@@ -23,71 +23,64 @@ def doing(bed: Bed) -> InstanceSnapshot | None:
     return bed.services.registry.all().get(SHOP)
 
 
-async def run(bed: Bed, nursery: trio.Nursery) -> None:
-    nursery.start_soon(Lifecycle(bed.services, bed.state()).run)
+def run(bed: Bed) -> None:
+    bed.nursery.start_soon(Lifecycle(bed.services, bed.state()).run)
 
 
-async def test_what_is_not_paired_shows_codes(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_what_is_not_paired_shows_codes(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
-        await run(bed, nursery)
+        run(bed)
         await until(lambda: (now := doing(bed)) and now.because is Event.QR)
-        nursery.cancel_scope.cancel()
 
 
-async def test_what_is_paired_opens_a_session(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_what_is_paired_opens_a_session(tmp_path: Path) -> None:
     """As far as that goes here: nobody can be reached."""
     async with open_bed(tmp_path, reachable=False) as bed:
         pair(bed.services.whatsapp.store(SHOP))
         with capture_logs() as lines:
-            await run(bed, nursery)
+            run(bed)
             await until(lambda: (now := doing(bed)) and now.state is State.RETRYING)
-            nursery.cancel_scope.cancel()
         assert [line["event"] for line in lines] == ["opening", "retrying"]
 
 
-async def test_a_code_that_was_scanned_is_looked_for_in_the_store_at_once(
-    tmp_path: Path, nursery: trio.Nursery
-) -> None:
+async def test_a_code_that_was_scanned_is_looked_for_in_the_store_at_once(tmp_path: Path) -> None:
     heard = tmp_path / "heard"
     async with open_bed(tmp_path, script(heard, {"is": "paired", "after": 0.1})) as bed:
-        await run(bed, nursery)
+        run(bed)
         await until(lambda: heard.exists() and len(heard.read_text().splitlines()) >= 3)
-        nursery.cancel_scope.cancel()
         commands = [json.loads(line) for line in heard.read_text().splitlines()]
     assert len({command["pairing"] for command in commands if command["do"] == "pair"}) >= 2, "there is no device"
 
 
-async def test_a_failure_is_followed_by_growing_pauses(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_a_failure_is_followed_by_growing_pauses(tmp_path: Path) -> None:
     heard = tmp_path / "heard"
     async with open_bed(tmp_path, script(heard, {"is": "ended", "reason": "no"})) as bed:
-        await run(bed, nursery)
+        run(bed)
         await trio.sleep(2.6)
-        nursery.cancel_scope.cancel()
         tries = heard.read_text().count('"pair"')
     assert 2 <= tries <= 3, "after 0, 1 and 2 s, or half of that, and not before whatever else it waits for"
 
 
-async def test_a_store_that_cannot_be_read_now_is_no_reason_for_a_code(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_a_store_that_cannot_be_read_now_is_no_reason_for_a_code(tmp_path: Path) -> None:
     async with open_bed(tmp_path, ["no such command"]) as bed:
         store = bed.services.whatsapp.store(SHOP)
         store.prepare()
         store.file.symlink_to("x" * 300)  # a name too long to be looked up
-        await run(bed, nursery)
+        run(bed)
         await until(lambda: (now := doing(bed)) and now.state is State.RETRYING)
         snapshot = doing(bed)
         assert snapshot is not None
         assert snapshot.because is Event.OPEN_FAILED
         assert "File name too long" in snapshot.detail
-        nursery.cancel_scope.cancel()
 
 
 OUTDATED = {"is": "ended", "reason": "client outdated"}
 
 
-async def test_a_hold_is_on_disk_and_known_to_the_registry(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_a_hold_is_on_disk_and_known_to_the_registry(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, OUTDATED)) as bed:
         before = time.time()
-        await run(bed, nursery)
+        run(bed)
         await until(lambda: (now := doing(bed)) and now.until)
         hold, snapshot = bed.journal.holds.get(SHOP), doing(bed)
         assert hold is not None
@@ -96,42 +89,39 @@ async def test_a_hold_is_on_disk_and_known_to_the_registry(tmp_path: Path, nurse
         assert SLOW.first / 2 <= hold.until - before <= SLOW.first + 10
         assert snapshot.until is not None
         assert abs(snapshot.until - hold.until) < 5
-        nursery.cancel_scope.cancel()
 
 
-async def test_the_next_hold_of_its_kind_is_longer_over_a_restart(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_the_next_hold_of_its_kind_is_longer_over_a_restart(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, OUTDATED)) as bed:
         for _ in range(3):
             bed.journal.holds.put(SHOP, "OUTDATED", -1.0)
         before = time.time()
-        await run(bed, nursery)
+        run(bed)
         await until(lambda: (now := doing(bed)) and now.until)
         hold = bed.journal.holds.get(SHOP)
         assert hold is not None
         assert hold.count == 4
         assert 4 * SLOW.first <= hold.until - before <= 8 * SLOW.first + 10
-        nursery.cancel_scope.cancel()
 
 
-async def test_success_that_was_proven_makes_it_the_first_again(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_success_that_was_proven_makes_it_the_first_again(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, OUTDATED)) as bed:
         for _ in range(3):
             bed.journal.holds.put(SHOP, "OUTDATED", -1.0)
         state, before = bed.state(), time.time()
         state.proven = True
-        nursery.start_soon(Lifecycle(bed.services, state).run)
+        bed.nursery.start_soon(Lifecycle(bed.services, state).run)
         await until(lambda: (now := doing(bed)) and now.until)
         hold = bed.journal.holds.get(SHOP)
         assert hold is not None
         assert hold.count == 1
         assert hold.until - before <= SLOW.first + 10
         assert not state.proven, "it counts once"
-        nursery.cancel_scope.cancel()
 
 
-async def test_a_journal_that_cannot_commit_does_not_shorten_a_hold(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_a_journal_that_cannot_commit_does_not_shorten_a_hold(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, {**OUTDATED, "after": 0.3})) as bed:
-        await run(bed, nursery)
+        run(bed)
         await until(lambda: (now := doing(bed)) and now.state is State.PAIRING)
         read_only(bed.journal, True)
         await until(lambda: (now := doing(bed)) and now.until)
@@ -140,15 +130,14 @@ async def test_a_journal_that_cannot_commit_does_not_shorten_a_hold(tmp_path: Pa
         assert snapshot.until is not None
         assert snapshot.until - time.time() >= SLOW.first / 2 - 10
         assert bed.journal.holds.get(SHOP) is None
-        nursery.cancel_scope.cancel()
 
 
-async def test_a_hold_of_an_earlier_run_is_sat_out(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_a_hold_of_an_earlier_run_is_sat_out(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
         bed.journal.holds.put(SHOP, "REPLACED", 1.0)
         until_then = bed.journal.holds.get(SHOP)
         assert until_then is not None
-        await run(bed, nursery)
+        run(bed)
         await until(lambda: (now := doing(bed)) and now.until)
         snapshot = doing(bed)
         assert snapshot is not None
@@ -157,14 +146,12 @@ async def test_a_hold_of_an_earlier_run_is_sat_out(tmp_path: Path, nursery: trio
         assert abs(snapshot.until - until_then.until) < 0.5
         await until(lambda: (now := doing(bed)) and now.state is State.PAIRING)
         assert time.time() >= until_then.until - 0.05
-        nursery.cancel_scope.cancel()
 
 
-async def test_one_that_is_over_is_not(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_one_that_is_over_is_not(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
         bed.journal.holds.put(SHOP, "REPLACED", -1.0)
         with capture_logs() as lines:
-            await run(bed, nursery)
+            run(bed)
             await until(lambda: (now := doing(bed)) and now.because is Event.QR)
-            nursery.cancel_scope.cancel()
         assert [line["event"] for line in lines] == ["pairing"]

@@ -5,13 +5,10 @@ What nobody expected is here a file in the place of an instance's folder: it fai
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import structlog
 import trio
 from structlog.testing import capture_logs
 
@@ -33,25 +30,24 @@ async def run(bed: Bed, instance: InstanceId = SHOP, *, stopping: Callable[[], b
     await run_instance(instance, bed.services, StatusPublisher(instance, bed.on.edge), stopping=stopping)
 
 
-async def test_a_crash_is_followed_by_a_pause_and_another_start(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_a_crash_is_followed_by_a_pause_and_another_start(tmp_path: Path) -> None:
     (tmp_path / SHOP).touch()
     async with open_bed(tmp_path) as bed:
         with capture_logs() as lines:
-            nursery.start_soon(run, bed)
+            bed.nursery.start_soon(run, bed)
             await trio.sleep(2.6)
-            nursery.cancel_scope.cancel()
         crashes = [line for line in lines if line["event"].startswith("instance crashed")]
         assert 2 <= len(crashes) <= 3, "after 0, 1 and 2 s, or half of that"
         assert all((line["log_level"], line["instance"]) == ("error", SHOP) for line in crashes)
         assert scrape(bed.on.metrics)["wa_worker_instance_crashes_total"] == len(crashes)
 
 
-async def test_neighbours_go_on_while_one_crashes(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_neighbours_go_on_while_one_crashes(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
         bed.on.proxy.store.add_instance(OTHER)
         (tmp_path / SHOP).touch()
-        nursery.start_soon(run, bed, SHOP)
-        nursery.start_soon(run, bed, OTHER)
+        bed.nursery.start_soon(run, bed, SHOP)
+        bed.nursery.start_soon(run, bed, OTHER)
         registry = bed.services.registry
         await until(lambda: (now := registry.all().get(OTHER)) and now.because is Event.QR)
         await until(lambda: (now := registry.all().get(SHOP)) and now.because is Event.CRASHED)
@@ -59,16 +55,14 @@ async def test_neighbours_go_on_while_one_crashes(tmp_path: Path, nursery: trio.
         await trio.sleep(1)
         assert registry.all()[OTHER] == shown
         assert registry.all()[SHOP].state in (State.RETRYING, State.PAIRING)
-        nursery.cancel_scope.cancel()
 
 
-async def test_it_is_told_to_the_proxy_while_it_crashes(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_it_is_told_to_the_proxy_while_it_crashes(tmp_path: Path) -> None:
     (tmp_path / SHOP).touch()
     async with open_bed(tmp_path) as bed:
-        nursery.start_soon(run, bed)
+        bed.nursery.start_soon(run, bed)
         await until(lambda: bed.on.proxy.store.statuses(SHOP))
         assert bed.on.proxy.store.statuses(SHOP)[0].status == "CONNECTING"
-        nursery.cancel_scope.cancel()
 
 
 async def test_one_that_the_proxy_does_not_know_is_let_go(tmp_path: Path) -> None:
@@ -106,26 +100,3 @@ async def test_a_farewell_that_is_not_heard_takes_its_time_and_no_more(tmp_path:
             told = trio.current_time()
             nursery.cancel_scope.cancel()
         assert trio.current_time() - told < FAREWELL + 1.5
-
-
-async def test_lines_of_all_that_runs_below_name_the_instance(tmp_path: Path) -> None:
-    """In a process of its own: the log is set up once in one."""
-    program = """
-import sys, trio, structlog
-from wa_worker.config import LogFormat
-from wa_worker.logs import set_up_logs
-set_up_logs("info", LogFormat.JSON)
-import pathlib
-from tests.instances.bed import open_bed
-from tests.instances.test_supervisor import run
-async def main():
-    async with open_bed(pathlib.Path(sys.argv[1]), reachable=False) as bed:
-        with trio.move_on_after(0.5):
-            await run(bed)
-trio.run(main)
-"""
-    done = await trio.run_process([sys.executable, "-W", "ignore", "-c", program, str(tmp_path)], capture_stderr=True)
-    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith(b"{")]
-    assert lines
-    assert {line["instance"] for line in lines} == {SHOP}
-    assert structlog.contextvars.get_contextvars() == {}

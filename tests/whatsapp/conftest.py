@@ -7,6 +7,12 @@ from __future__ import annotations
 
 import subprocess
 import warnings
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+
+from wa_worker.dev.simulator import Simulator, open_simulator
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ResourceWarning)
@@ -14,3 +20,12 @@ with warnings.catch_warnings():
     import neonize.client  # noqa: F401  # isort: skip
 
     subprocess.run(["true"], check=True)
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    """A simulated WhatsApp. A client of it is a process that `trust.command()` has started."""
+    with trio.fail_after(60):
+        async with open_simulator() as simulator:
+            yield simulator
+        assert simulator.faults == []

@@ -44,16 +44,21 @@ class StackTransport(httpx.AsyncBaseTransport):
         scheme, host, port = origin = (url.raw_scheme, url.raw_host, url.port or _PORTS[url.scheme])
         stack = self._idle[origin]
         connection = await self._take(origin, stack)
-        with _httpx_errors():
-            response = await connection.handle_async_request(
-                httpcore.Request(
-                    request.method,
-                    httpcore.URL(scheme=scheme, host=host, port=port, target=url.raw_path),
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
+        try:
+            with _httpx_errors():
+                response = await connection.handle_async_request(
+                    httpcore.Request(
+                        request.method,
+                        httpcore.URL(scheme=scheme, host=host, port=port, target=url.raw_path),
+                        headers=request.headers.raw,
+                        content=request.stream,
+                        extensions=request.extensions,
+                    )
                 )
-            )
+        except BaseException:  # httpcore leaves it open when it is cancelled before it has begun
+            with trio.move_on_after(GOODBYE, shield=True):
+                await connection.aclose()
+            raise
         return httpx.Response(
             response.status, headers=response.headers, stream=_Body(response, connection, stack), request=request
         )

@@ -1,0 +1,187 @@
+"""`/queued-messages` to a session: when it is asked, what is sent, and how it stops. The proxy and the ledger are real.
+
+The session is the far side here: one that accepts, one that takes its time. A real one is in tests/e2e/.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+from structlog.testing import capture_logs
+
+from tests.journal.rows import ANA, read_only, states
+from tests.stage import PATIENCE, SHOP, Stage, open_stage, until
+from wa_worker.delivery.batch import Sender
+from wa_worker.delivery.marks import MarkReporter
+from wa_worker.delivery.poll_timer import PollTimer
+from wa_worker.delivery.sending import SHUTDOWN_GRACE, MessageSender
+from wa_worker.dev.proxy import Fault
+from wa_worker.errors import SendDelayed
+from wa_worker.journal import Journal, open_journal
+from wa_worker.messages import Accepted, OutgoingMessage
+from wa_worker.models import WaMessageId
+
+
+@attrs.define
+class Accepting:
+    """A session that accepts everything, each message after `delay` seconds."""
+
+    delay: float = 0.0
+    texts: list[str] = attrs.Factory(list)
+    begun: threading.Event = attrs.Factory(threading.Event)
+
+    def send(self, message: OutgoingMessage) -> Accepted:
+        self.begun.set()
+        time.sleep(self.delay)
+        self.texts.append(message.content.body)
+        return Accepted(WaMessageId(f"W{len(self.texts)}"), 0)
+
+
+class Delaying:
+    """A session that says: not now."""
+
+    def send(self, message: OutgoingMessage) -> Accepted:
+        raise SendDelayed("server returned error 429", pause=60.0)
+
+
+@attrs.frozen
+class Sending:
+    on: Stage
+    journal: Journal
+    sender: MessageSender
+    nursery: trio.Nursery
+    """Its tasks end before what they use is closed."""
+
+    async def run(
+        self, session: Sender, connected: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint, every: float = 0.05
+    ) -> None:
+        await self.sender.run(SHOP, session, PollTimer(every, 0.0), connected)
+
+    @property
+    def polls(self) -> int:
+        return self.on.proxy.store.requests["queued-messages"]
+
+
+@asynccontextmanager
+async def open_sending(folder: Path) -> AsyncIterator[Sending]:
+    with open_journal(folder / "journal.db") as journal:
+        async with open_stage(SHOP) as on, trio.open_nursery() as threads, trio.open_nursery() as nursery:
+            marks = MarkReporter(journal.ledger, on.edge)
+            threads.start_soon(marks.run)
+            sender = MessageSender(on.edge, journal.ledger, marks, on.metrics, threads, resend_uncertain=True)
+            yield Sending(on, journal, sender, nursery)
+            nursery.cancel_scope.cancel()
+            threads.cancel_scope.cancel()
+
+
+async def test_what_is_queued_is_sent_in_order_and_marked(tmp_path: Path) -> None:
+    async with open_sending(tmp_path) as at:
+        at.on.proxy.store.queue_many(SHOP, [(ANA, str(n)) for n in range(20)])
+        session = Accepting()
+        at.nursery.start_soon(at.run, session)
+        await until(lambda: not at.on.proxy.store.queued(SHOP))
+        assert session.texts == [str(n) for n in range(20)]
+        assert [row.wa_message_id for row in at.on.proxy.store.messages()] == [f"W{n}" for n in range(1, 21)]
+
+
+async def test_it_polls_only_while_connected(tmp_path: Path) -> None:
+    connected = trio.Event()
+    async with open_sending(tmp_path) as at:
+
+        async def wait_connected() -> None:
+            await connected.wait()
+
+        at.nursery.start_soon(at.run, Accepting(), wait_connected)
+        await trio.sleep(0.3)
+        assert at.polls == 0
+        connected.set()
+        await until(lambda: at.polls >= 2)
+        connected = trio.Event()
+        await trio.sleep(0.1)  # the poll under way
+        polls = at.polls
+        await trio.sleep(0.3)
+        assert at.polls <= polls + 1
+
+
+async def test_after_a_refusal_it_waits_for_as_long_as_the_proxy_says(tmp_path: Path) -> None:
+    async with open_sending(tmp_path) as at:
+        at.on.proxy.faults.set("queued-messages", Fault(status=429, headers={"Retry-After": "2"}, times=1))
+        began = trio.current_time()
+        at.nursery.start_soon(at.run, Accepting())
+        await until(lambda: at.polls >= 2)
+        assert 2 <= trio.current_time() - began < PATIENCE
+
+
+async def test_without_a_word_of_it_the_pauses_grow(tmp_path: Path) -> None:
+    async with open_sending(tmp_path) as at:
+        at.on.proxy.faults.set("queued-messages", Fault(status=503))
+        with capture_logs() as lines:
+            at.nursery.start_soon(at.run, Accepting())
+            await trio.sleep(2.4)
+            assert 2 <= at.polls <= 4, "after 0, 1 and 2 s, or half of that"
+            at.on.proxy.faults.clear()
+            polls = at.polls
+            await until(lambda: at.polls >= polls + 3)
+        assert {line["event"] for line in lines} == {"queued messages not listed"}
+
+
+async def test_after_a_batch_it_asks_again_at_once(tmp_path: Path) -> None:
+    """The proxy lists a page at a time: what is behind it need not wait for an interval."""
+    async with open_sending(tmp_path) as at:
+        at.on.proxy.store.page_size = 2
+        at.on.proxy.store.queue_many(SHOP, [(ANA, str(n)) for n in range(10)])
+        at.nursery.start_soon(lambda: at.run(Accepting(), every=1.3))
+        await until(lambda: at.polls >= 1)
+        began = trio.current_time()
+        await until(lambda: not at.on.proxy.store.queued(SHOP))
+        assert trio.current_time() - began < 2.5, "with an interval between the pages it would be four at the least"
+
+
+async def test_what_waits_for_another_try_is_not_asked_for_without_a_pause(tmp_path: Path) -> None:
+    async with open_sending(tmp_path) as at:
+        at.on.proxy.store.queue(SHOP, ANA, "later")
+        at.nursery.start_soon(lambda: at.run(Delaying(), every=0.2))
+        await until(lambda: states(at.journal) == {"1": "waiting"})
+        polls = at.polls
+        await trio.sleep(1)
+        assert 2 <= at.polls - polls <= 9
+
+
+async def test_nothing_is_sent_while_the_journal_cannot_commit(tmp_path: Path) -> None:
+    async with open_sending(tmp_path) as at:
+        at.on.proxy.store.queue(SHOP, ANA, "careful")
+        read_only(at.journal, True)
+        session = Accepting()
+        at.nursery.start_soon(at.run, session)
+        await until(lambda: at.polls >= 3)
+        assert session.texts == []
+        read_only(at.journal, False)
+        await until(lambda: session.texts == ["careful"])
+
+
+@pytest.mark.parametrize("delay", [0.3, SHUTDOWN_GRACE + 0.8])
+async def test_a_send_under_way_is_finished_and_recorded_after_a_cancel(tmp_path: Path, delay: float) -> None:
+    """Within the grace by who waits for it, beyond it by its thread alone. The next message is not begun."""
+    async with open_sending(tmp_path) as at:
+        at.on.proxy.store.queue_many(SHOP, [(ANA, "under way"), (ANA, "behind it")])
+        session = Accepting(delay)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(at.run, session)
+            await until(session.begun.is_set)
+            began = trio.current_time()
+            nursery.cancel_scope.cancel()
+        took = trio.current_time() - began
+        assert took < min(delay, SHUTDOWN_GRACE) + 1
+        if delay > SHUTDOWN_GRACE:
+            assert took >= SHUTDOWN_GRACE - 0.1
+            assert session.texts == []
+        await until(lambda: states(at.journal).get("1") in ("sent", "marked"))
+        assert session.texts == ["under way"]
+        assert states(at.journal)["2"] == "waiting"

@@ -1,0 +1,108 @@
+"""The library's events: what each becomes, and whom it is handed to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+from neonize.events import EVENT_TO_INT
+from neonize.proto import Neonize_pb2 as pb
+
+from wa_worker.states import TABLE, Event, Report, State
+from wa_worker.whatsapp.events import CODES, DEAF_AFTER, Code, dispatch
+
+
+@attrs.define
+class Heard:
+    """A session's ears."""
+
+    calls: list[Any] = attrs.Factory(list)
+
+    def on_report(self, report: Report) -> None:
+        self.calls.append(report)
+
+    def on_message(self, data: bytes) -> None:
+        self.calls.append(data)
+
+    def on_undecryptable(self) -> None:
+        self.calls.append("undecryptable")
+
+    def on_offline_synced(self) -> None:
+        self.calls.append("offline synced")
+
+
+def heard(code: int, data: bytes = b"") -> list[Any]:
+    listener = Heard()
+    dispatch(listener, code, data)
+    return listener.calls
+
+
+def made(message: Any) -> bytes:
+    data: bytes = message.SerializePartialToString()
+    return data
+
+
+OUT = pb.ConnectFailureReason.Value("LOGGED_OUT")
+BLOCKED = 2
+BAN = pb.TemporaryBan.TempBanReason.Name(BLOCKED).lower()
+REPORTS = [
+    (Code.CONNECTED, pb.Connected(), Report(Event.CONNECTED)),
+    (Code.DISCONNECTED, pb.Disconnected(), Report(Event.DISCONNECTED)),
+    (Code.STREAM_REPLACED, pb.StreamReplaced(), Report(Event.REPLACED)),
+    (Code.CLIENT_OUTDATED, pb.ClientOutdated(), Report(Event.OUTDATED)),
+    (Code.STREAM_ERROR, pb.StreamError(Code="503"), Report(Event.DISCONNECTED, "stream error 503")),
+    (Code.STREAM_ERROR, pb.StreamError(), Report(Event.DISCONNECTED, "stream error ?")),
+    (Code.KEEPALIVE_TIMEOUT, pb.KeepAliveTimeout(ErrorCount=DEAF_AFTER - 1), None),
+    (
+        Code.KEEPALIVE_TIMEOUT,
+        pb.KeepAliveTimeout(ErrorCount=DEAF_AFTER),
+        Report(Event.DEAF, f"{DEAF_AFTER} keepalives without an answer"),
+    ),
+    (
+        Code.LOGGED_OUT,
+        pb.LoggedOut(OnConnect=True, Reason=OUT),
+        Report(Event.LOGGED_OUT, "logged_out at login"),
+    ),
+    (Code.LOGGED_OUT, pb.LoggedOut(OnConnect=False), Report(Event.LOGGED_OUT, "generic while connected")),
+    (Code.TEMPORARY_BAN, pb.TemporaryBan(Code=BLOCKED, Expire=3600), Report(Event.BANNED, BAN, 3600.0)),
+    (Code.TEMPORARY_BAN, pb.TemporaryBan(Code=BLOCKED, Expire=90 * 10**9), Report(Event.BANNED, BAN, 90.0)),
+    (Code.TEMPORARY_BAN, pb.TemporaryBan(Code=BLOCKED), Report(Event.BANNED, BAN, None)),
+    (Code.CONNECT_FAILURE, pb.ConnectFailure(Message="why"), Report(Event.REFUSED, "generic why")),
+]
+
+
+@pytest.mark.parametrize(("code", "message", "report"), REPORTS, ids=lambda value: getattr(value, "name", None))
+def test_what_a_session_reports(code: Code, message: Any, report: Report | None) -> None:
+    assert heard(code, made(message)) == ([] if report is None else [report])
+
+
+def test_a_reason_that_has_no_name_is_a_number() -> None:
+    (report,) = heard(Code.CONNECT_FAILURE, bytes([8, 0x8F, 0x4E]))
+    assert report.event is Event.REFUSED
+
+
+def test_what_is_no_report() -> None:
+    assert heard(Code.MESSAGE, b"as it came") == [b"as it came"]
+    assert heard(Code.UNDECRYPTABLE_MESSAGE) == ["undecryptable"]
+    assert heard(Code.OFFLINE_SYNC_COMPLETED) == ["offline synced"]
+
+
+def test_what_nobody_subscribed_to_is_nothing_to_us() -> None:
+    assert heard(99, b"\xff") == []
+
+
+def test_what_is_no_protobuf_raises() -> None:
+    with pytest.raises(Exception, match="parsing"):
+        heard(Code.LOGGED_OUT, b"\xff\xff\xff")
+
+
+def test_every_code_is_handled_and_is_the_librarys() -> None:
+    assert sorted(CODES) == sorted(Code)
+    names = {number: kind.__name__.removesuffix("Ev").upper() for kind, number in EVENT_TO_INT.items()}
+    assert {code: code.name.replace("_", "") for code in Code}.items() <= names.items()
+
+
+@pytest.mark.parametrize("state", [State.OPENING, State.CONNECTED, State.RECONNECTING])
+def test_whatever_a_session_reports_has_a_row_in_the_table(state: State) -> None:
+    assert {(state, report.event) for _, _, report in REPORTS if report is not None} <= TABLE.keys()

@@ -1,0 +1,31 @@
+"""A message to send as WhatsApp's protobuf."""
+
+from __future__ import annotations
+
+import pytest
+
+from wa_worker.messages import Text
+from wa_worker.models import Jid
+from wa_worker.whatsapp.outgoing import address, protobuf
+
+
+@pytest.mark.parametrize(
+    ("jid", "user", "server"),
+    [
+        ("5511988880005@s.whatsapp.net", "5511988880005", "s.whatsapp.net"),
+        ("98765432109876@lid", "98765432109876", "lid"),
+        ("120363041234567890@g.us", "120363041234567890", "g.us"),
+    ],
+)
+def test_an_address_has_no_device_and_all_its_fields(jid: str, user: str, server: str) -> None:
+    made = address(Jid(jid))
+    assert (made.User, made.Server, made.Device, made.RawAgent, made.Integrator) == (user, server, 0, 0, 0)
+    assert not made.IsEmpty
+    assert made.IsInitialized(), "the library refuses one with a field that is missing"
+
+
+@pytest.mark.parametrize("body", ["Oi", "@5511988880005 is no mention", "áé👍🏽", "a\nb", " ", "x" * 65_536])
+def test_a_text_goes_out_as_it_is(body: str) -> None:
+    made = protobuf(Text(body))
+    assert made.conversation == body
+    assert [field.name for field, _ in made.ListFields()] == ["conversation"]

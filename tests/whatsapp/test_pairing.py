@@ -1,0 +1,148 @@
+"""Pairing hosts as the parent sees them: real processes that say what a test wants (scripted_host.py)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+
+from tests.stage import PATIENCE, SHOP, until
+from tests.whatsapp.scripted_host import script
+from wa_worker.models import InstanceId
+from wa_worker.whatsapp.pairing import (
+    HOST_CAPACITY,
+    EarlyMessage,
+    Paired,
+    PairingEnded,
+    PairingEvent,
+    PairingHosts,
+    QrCode,
+)
+from wa_worker.whatsapp.store import SessionStore
+
+
+def commands(heard: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in heard.read_text().splitlines()] if heard.exists() else []
+
+
+def runs(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+async def events(hosts: PairingHosts, folder: Path, many: int) -> list[PairingEvent]:
+    with trio.fail_after(PATIENCE):
+        async with hosts.pair(SHOP, SessionStore.of(folder, SHOP), "the device") as channel:
+            return [await channel.receive() for _ in range(many)]
+
+
+async def test_what_the_host_says_comes_in_its_order(tmp_path: Path, nursery: trio.Nursery) -> None:
+    says = [
+        {"is": "qr", "code": "2@a"},
+        {"is": "nonsense"},
+        {"is": "message", "me": "bWU=", "data": "ZGF0YQ=="},
+        {"is": "paired"},
+    ]
+    got = await events(PairingHosts(nursery, script(None, *says)), tmp_path, 3)
+    assert got == [QrCode("2@a"), EarlyMessage(b"data", b"me"), Paired()]
+    assert "2@a" not in repr(got), "a code is not for a log"
+
+
+async def test_it_is_told_what_to_open(tmp_path: Path, nursery: trio.Nursery) -> None:
+    heard = tmp_path / "heard"
+    await events(PairingHosts(nursery, script(heard, {"is": "paired"})), tmp_path, 1)
+    told = commands(heard)[0]
+    store = SessionStore.of(tmp_path, SHOP)
+    assert (told["do"], told["dsn"], told["device_name"]) == ("pair", store.dsn, "the device")
+    assert store.folder.is_dir()
+
+
+async def test_the_host_goes_with_its_last_pairing(tmp_path: Path, nursery: trio.Nursery) -> None:
+    heard = tmp_path / "heard"
+    hosts = PairingHosts(nursery, script(heard, {"is": "qr", "code": "2@"}))
+    async with hosts.pair(SHOP, SessionStore.of(tmp_path, SHOP), "n") as first:
+        await first.receive()
+        (pid,) = {command["pid"] for command in commands(heard)}
+        async with hosts.pair(InstanceId("other"), SessionStore.of(tmp_path, SHOP), "n") as second:
+            await second.receive()
+        await until(lambda: len(commands(heard)) == 3)
+        assert [command["do"] for command in commands(heard)] == ["pair", "pair", "end"]
+        assert {command["pid"] for command in commands(heard)} == {pid}
+        assert runs(pid), "the first one still shows its code"
+    await until(lambda: not runs(pid))
+
+
+async def test_a_host_takes_so_many_and_no_more(tmp_path: Path, nursery: trio.Nursery) -> None:
+    heard = tmp_path / "heard"
+    hosts = PairingHosts(nursery, script(heard))
+    async with AsyncExitStack() as stack:
+        for number in range(HOST_CAPACITY + 2):
+            instance = InstanceId(str(number))
+            await stack.enter_async_context(hosts.pair(instance, SessionStore.of(tmp_path, instance), "n"))
+        await until(lambda: len(commands(heard)) == HOST_CAPACITY + 2)
+        taken = Counter(command["pid"] for command in commands(heard))
+        assert sorted(taken.values()) == [2, HOST_CAPACITY]
+    for pid in taken:
+        await until(lambda: not runs(pid))  # noqa: B023 - awaited in this turn
+
+
+async def test_a_host_that_dies_ends_its_pairings_and_the_next_gets_another(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    heard = tmp_path / "heard"
+    hosts = PairingHosts(nursery, script(heard, dies_after=0.2))
+    for _ in range(2):
+        assert await events(hosts, tmp_path, 1) == [PairingEnded("the pairing host ended")]
+    assert len({command["pid"] for command in commands(heard)}) == 2
+
+
+async def test_a_command_that_says_nothing_and_ends_is_an_end(tmp_path: Path, nursery: trio.Nursery) -> None:
+    assert await events(PairingHosts(nursery, ["true"]), tmp_path, 1) == [PairingEnded("the pairing host ended")]
+
+
+async def test_what_it_logs_and_prints_is_in_our_log(tmp_path: Path, nursery: trio.Nursery) -> None:
+    says: list[dict[str, Any]] = [
+        {"is": "log", "level": "ERROR", "part": "Client", "text": "trouble"},
+        {"is": "log", "level": "WARN", "part": "Client", "text": "careful"},
+        {"is": "paired", "after": 0.2},
+    ]
+    with capture_logs() as lines:
+        await events(PairingHosts(nursery, script(None, *says)), tmp_path, 1)
+    said = [(line["log_level"], line["instance"], line["reason"]) for line in lines if line["event"] == "whatsmeow"]
+    assert said == [("error", SHOP, "trouble"), ("warning", SHOP, "careful")]
+    with capture_logs() as lines:
+        await events(PairingHosts(nursery, ["sh", "-c", "echo fatal error: last words >&2; sleep 0.3"]), tmp_path, 1)
+    assert [(line["event"], line["reason"]) for line in lines] == [
+        ("the pairing host printed", "fatal error: last words")
+    ]
+
+
+async def test_an_instance_that_does_not_keep_up_loses_events_and_not_the_host(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    says = [{"is": "qr", "code": str(n)} for n in range(520)]
+    with capture_logs() as lines:
+        async with PairingHosts(nursery, script(None, *says)).pair(SHOP, SessionStore.of(tmp_path, SHOP), "n") as got:
+            await until(lambda: len(lines) >= 8)
+            assert await got.receive() == QrCode("0")
+    assert {line["event"] for line in lines} == {"a pairing event was dropped: its instance does not keep up"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "outdated", "no_store"),
+    [
+        ("timeout", False, False),
+        ("client outdated (405)", True, False),
+        ("file is not a database", False, True),
+        ("unable to open database file: is a directory", False, True),
+        ("database is locked", False, False),
+    ],
+)
+def test_what_the_reason_of_an_end_means(reason: str, outdated: bool, no_store: bool) -> None:
+    ended = PairingEnded(reason)
+    assert (ended.outdated, ended.no_store) == (outdated, no_store)

@@ -1,0 +1,135 @@
+"""The pairing host with the real library against the simulated WhatsApp: from a code to a paired store."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.stage import PATIENCE, SHOP, until
+from wa_worker.dev.simulator import Simulator
+from wa_worker.dev.simulator.trust import command
+from wa_worker.models import InstanceId
+from wa_worker.whatsapp.pairing import Paired, PairingEnded, PairingEvent, PairingHosts, QrCode
+from wa_worker.whatsapp.store import SessionStore
+
+PHONE = "5511999990001"
+HOST = command("wa_worker.whatsapp.pairing_host")
+
+
+@pytest.fixture
+async def hosts(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PairingHosts]:
+    """Hosts whose library knows no WhatsApp but the simulated one."""
+    for name, value in simulator.environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    async with trio.open_nursery() as nursery:
+        yield PairingHosts(nursery, HOST)
+        nursery.cancel_scope.cancel()
+
+
+async def next_event(channel: trio.MemoryReceiveChannel[PairingEvent]) -> PairingEvent:
+    with trio.fail_after(PATIENCE):
+        return await channel.receive()
+
+
+async def code(channel: trio.MemoryReceiveChannel[PairingEvent]) -> str:
+    event = await next_event(channel)
+    assert isinstance(event, QrCode)
+    return event.code
+
+
+async def test_a_scanned_code_leaves_a_paired_store_that_is_closed(
+    hosts: PairingHosts, simulator: Simulator, tmp_path: Path
+) -> None:
+    store = SessionStore.of(tmp_path / "auth", SHOP)
+    async with hosts.pair(SHOP, store, "wa-worker") as channel:
+        shown = await code(channel)
+        assert not store.is_paired()
+        jid = await simulator.scan(shown, PHONE)
+        assert await next_event(channel) == Paired()
+        assert store.is_paired()
+        await simulator.wait_for(lambda: not simulator.connected(jid))
+
+
+async def test_what_it_makes_is_for_its_user_only(hosts: PairingHosts, tmp_path: Path) -> None:
+    """Whatever the umask of the one that starts it."""
+    before = os.umask(0o022)
+    try:
+        store = SessionStore.of(tmp_path / "auth", SHOP)
+        async with hosts.pair(SHOP, store, "wa-worker") as channel:
+            await code(channel)
+            files = list(store.folder.iterdir())
+    finally:
+        os.umask(before)
+    assert store.file in files
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+async def test_two_at_once_in_one_host(hosts: PairingHosts, simulator: Simulator, tmp_path: Path) -> None:
+    stores = [SessionStore.of(tmp_path / "auth", InstanceId(name)) for name in ("one", "two")]
+    async with (
+        hosts.pair(InstanceId("one"), stores[0], "wa-worker") as first,
+        hosts.pair(InstanceId("two"), stores[1], "wa-worker") as second,
+    ):
+        codes = [await code(first), await code(second)]
+        for shown, phone, channel in zip(codes, (PHONE, "5511999990002"), (first, second), strict=True):
+            await simulator.scan(shown, phone)
+            assert await next_event(channel) == Paired()
+    assert all(store.is_paired() for store in stores)
+
+
+async def test_codes_that_run_out_are_an_end_and_the_host_goes_on(
+    hosts: PairingHosts, simulator: Simulator, tmp_path: Path
+) -> None:
+    simulator.qr_refs = 0
+    async with hosts.pair(SHOP, SessionStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
+        assert isinstance(await next_event(channel), PairingEnded)
+        simulator.qr_refs = 6
+        other = InstanceId("other")
+        async with hosts.pair(other, SessionStore.of(tmp_path / "auth", other), "wa-worker") as second:
+            await code(second)
+
+
+async def test_a_version_that_whatsapp_refuses_is_an_end_that_says_so(
+    hosts: PairingHosts, simulator: Simulator, tmp_path: Path
+) -> None:
+    simulator.client_outdated = True
+    async with hosts.pair(SHOP, SessionStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
+        ended = await next_event(channel)
+    assert isinstance(ended, PairingEnded)
+    assert ended.outdated
+
+
+async def test_a_store_that_is_none_is_an_end_that_says_so(hosts: PairingHosts, tmp_path: Path) -> None:
+    store = SessionStore.of(tmp_path / "auth", SHOP)
+    store.file.mkdir(parents=True)
+    async with hosts.pair(SHOP, store, "wa-worker") as channel:
+        ended = await next_event(channel)
+    assert isinstance(ended, PairingEnded)
+    assert ended.no_store, ended.reason
+
+
+async def test_it_ends_when_the_line_to_its_parent_does(simulator: Simulator, tmp_path: Path) -> None:
+    """A parent that was killed leaves no orphan, though a code waits."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process = await trio.lowlevel.open_process(
+            [*HOST, str(theirs.fileno())],
+            env={**os.environ, **simulator.environment(tmp_path)},
+            pass_fds=[theirs.fileno()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        theirs.close()
+        dsn = SessionStore(tmp_path).dsn
+        ours.sendall(f'{{"do": "pair", "pairing": "x", "dsn": "{dsn}", "device_name": "n"}}\n'.encode())
+        await until(lambda: simulator.waiting)
+        await trio.to_thread.run_sync(ours.recv, 65_536)  # the code
+    with trio.fail_after(PATIENCE):
+        assert await process.wait() == 0

@@ -1,0 +1,108 @@
+"""A received message, from its bytes to the journal."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import attrs
+import pytest
+from structlog.testing import capture_logs
+
+from tests.journal.rows import SHOP, posted_bodies, read_only
+from tests.test_metrics import scrape
+from tests.whatsapp.message_events import LID, ME, event, made
+from tests.whatsapp.test_store import pair
+from wa_worker.errors import JournalError
+from wa_worker.journal import Journal, open_journal
+from wa_worker.metrics import Metrics
+from wa_worker.whatsapp.receiving import Receiver
+from wa_worker.whatsapp.store import SessionStore
+
+
+@attrs.define
+class At:
+    journal: Journal
+    store: SessionStore
+    metrics: Metrics = attrs.Factory(Metrics)
+    rung: int = 0
+    receiver: Receiver = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.receiver = Receiver(self.journal.inbox, self.metrics, self._ring)
+
+    def _ring(self) -> None:
+        assert posted_bodies(self.journal), "it is on disk by then"
+        self.rung += 1
+
+    def receive(self, data: bytes) -> bool:
+        return self.receiver.receive(SHOP, self.store, ME, data)
+
+    def counted(self, outcome: str) -> float:
+        return scrape(self.metrics)[f"wa_worker_messages_received_total{{outcome={outcome}}}"]
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Iterator[At]:
+    with open_journal(tmp_path / "journal.db") as journal:
+        yield At(journal, SessionStore.of(tmp_path, SHOP))
+
+
+def data(**fields: object) -> bytes:
+    serialised: bytes = event(**fields).SerializePartialToString()  # type: ignore[arg-type]  # a test's shorthand
+    return serialised
+
+
+def test_a_new_message_is_on_disk_before_anybody_hears_of_it(at: At) -> None:
+    assert at.receive(data())
+    assert posted_bodies(at.journal) == {1: ["Oi"]}
+    assert (at.rung, at.counted("new")) == (1, 1)
+
+
+def test_one_that_is_delivered_again_is_known(at: At) -> None:
+    assert at.receive(data())
+    assert not at.receive(data())
+    assert posted_bodies(at.journal) == {1: ["Oi"]}
+    assert (at.rung, at.counted("new"), at.counted("repeated")) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("fields", [{"own": True}, {"chat": "status@broadcast"}, {"message": made(reactionMessage={})}])
+def test_what_nobody_asked_for_is_not_counted(at: At, fields: dict[str, object]) -> None:
+    assert not at.receive(data(**fields))
+    assert (posted_bodies(at.journal), at.rung) == ({}, 0)
+    assert at.counted("new") == at.counted("not_understood") == 0
+
+
+@pytest.mark.parametrize("spoiled", [b"\xff\xff\xff", data(wa_id=""), data(sender="")])
+def test_what_is_not_understood_is_logged_and_ends_nothing(at: At, spoiled: bytes) -> None:
+    with capture_logs() as lines:
+        assert not at.receive(spoiled)
+    assert [(line["log_level"], line["instance"]) for line in lines] == [("error", SHOP)]
+    assert at.counted("not_understood") == 1
+    assert at.receive(data())
+
+
+def test_the_numbers_that_the_store_knows_are_used(at: At) -> None:
+    pair(at.store)
+    with closing(sqlite3.connect(at.store.file)) as sql, sql:
+        sql.execute("UPDATE whatsmeow_lid_map SET pn = '5511977770007'")
+    assert at.receive(data(chat=LID, sender=LID))
+    (row,) = at.journal.inbox.pending(1, 10)
+    assert (row.message.chat, row.message.sender_lid) == ("5511977770007@s.whatsapp.net", LID)
+
+
+def test_a_disk_that_takes_nothing_is_the_callers_to_wait_for(at: At) -> None:
+    """WhatsApp believes that we have it: this must not be taken for a message that nobody asked for."""
+    read_only(at.journal, True)
+    with pytest.raises(JournalError):
+        at.receive(data())
+    assert (at.rung, at.counted("new")) == (0, 0)
+    read_only(at.journal, False)
+    assert at.receive(data())
+
+
+def test_one_that_cannot_be_decrypted_is_counted(at: At) -> None:
+    at.receiver.undecryptable()
+    assert at.counted("undecryptable") == 1
