@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from trio.abc import Clock
 from trio.testing import MockClock
 
-from tests.journal.rows import SHOP, admit, letter, read_only, send, states
+from tests.journal.rows import SHOP, admit, inbound_message, read_only, send, states
 from wa_worker.delivery.retention import CHUNK, INTERVAL, REMEMBERED, run_retention
 from wa_worker.journal import InboxResult, Journal, SendState
 
@@ -25,7 +25,7 @@ def age(journal: Journal, seconds: float) -> None:
     """As if all that is settled had been so for this long."""
     with journal.database.transaction() as sql:
         sql.execute("UPDATE inbox SET settled_at = settled_at - ?", (seconds,))
-        sql.execute("UPDATE outbox SET changed_at = changed_at - ?", (seconds,))
+        sql.execute("UPDATE ledger SET changed_at = changed_at - ?", (seconds,))
 
 
 def inbox(journal: Journal) -> list[str]:
@@ -36,7 +36,7 @@ def inbox(journal: Journal) -> list[str]:
 def fill(journal: Journal) -> None:
     """One of each kind: what is over, and what is not."""
     for wa_id in ("posted", "pending", "dead"):
-        journal.inbox.record(SHOP, letter(wa_id))
+        journal.inbox.record(SHOP, inbound_message(wa_id))
     journal.inbox.settle([InboxResult(1), InboxResult(3, "no", dead=True)])
     admit(journal, "told", "untold", "waiting")
     for message_id in ("told", "untold"):

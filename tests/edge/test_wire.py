@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_worker.edge import wire
-from wa_worker.messages import ChatType, InboundMessage, QueuedMessage, Text
-from wa_worker.models import InstanceId, Jid, MessageId, ProxyStatus, Status, WaMessageId
+from wa_worker.messages import QueuedMessage, Text
+from wa_worker.models import MessageId, WaMessageId
 
 HELLO = {"id": 7, "to": "5511988880005", "body": "Oi"}
 GOOD = {"id": "good", "to": "5511988880006", "body": "Tudo bem?"}
@@ -217,91 +217,3 @@ def test_an_id_is_echoed_as_it_came(message_id: MessageId) -> None:
         {"messageId": message_id, "wa_message_id": "W"}
     )
     assert wire.failed_body(message.id, "no") == {"messageId": message_id, "error": "no"}
-
-
-def test_status_bodies() -> None:
-    shop = InstanceId("shop")
-    assert wire.status_body(shop, Status(ProxyStatus.CONNECTING, "data:image/png;base64,AA==")) == {
-        "instanceId": "shop",
-        "status": "CONNECTING",
-        "qr_code": "data:image/png;base64,AA==",
-    }
-    assert json.dumps(wire.status_body(shop, Status(ProxyStatus.DISCONNECTED))) == (
-        '{"instanceId": "shop", "status": "DISCONNECTED", "qr_code": null}'
-    )
-
-
-DIRECT = InboundMessage(
-    wa_id=WaMessageId("3EB0"),
-    chat=Jid("5511988880005@s.whatsapp.net"),
-    chat_type=ChatType.DIRECT,
-    to=Jid("5511999990001@s.whatsapp.net"),
-    sender=Jid("5511988880005@s.whatsapp.net"),
-    sender_lid=Jid("98765432109876@lid"),
-    push_name="Ana",
-    body="Oi \U0001f600",
-    message_type="text",
-    timestamp=1_700_000_000,
-)
-
-
-@attrs.frozen
-class Inbound:
-    name: str
-    message: InboundMessage
-    body: dict[str, object]
-
-
-INBOUND = [
-    Inbound(
-        "direct",
-        DIRECT,
-        {
-            "instanceId": "shop",
-            "from": "5511988880005@s.whatsapp.net",
-            "to": "5511999990001@s.whatsapp.net",
-            "body": "Oi \U0001f600",
-            "wa_message_id": "3EB0",
-            "chat_id": "5511988880005@s.whatsapp.net",
-            "chat_type": "direct",
-            "sender_id": "5511988880005@s.whatsapp.net",
-            "sender_lid": "98765432109876@lid",
-            "push_name": "Ana",
-            "timestamp": 1_700_000_000,
-            "message_type": "text",
-        },
-    ),
-    Inbound(
-        "group, nothing known",
-        attrs.evolve(
-            DIRECT,
-            chat=Jid("120363041234567890@g.us"),
-            chat_type=ChatType.GROUP,
-            to=Jid("98765432109876@lid"),
-            sender=Jid("98765432109876@lid"),
-            push_name=None,
-            body="",
-            message_type="audio",
-            sender_lid=None,
-        ),
-        {
-            "instanceId": "shop",
-            "from": "120363041234567890@g.us",
-            "to": "98765432109876@lid",
-            "body": "",
-            "wa_message_id": "3EB0",
-            "chat_id": "120363041234567890@g.us",
-            "chat_type": "group",
-            "sender_id": "98765432109876@lid",
-            "sender_lid": None,
-            "push_name": None,
-            "timestamp": 1_700_000_000,
-            "message_type": "audio",
-        },
-    ),
-]
-
-
-@pytest.mark.parametrize("case", INBOUND, ids=lambda case: case.name)
-def test_inbound_bodies(case: Inbound) -> None:
-    assert json.loads(json.dumps(wire.inbound_body(InstanceId("shop"), case.message))) == case.body

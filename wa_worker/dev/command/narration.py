@@ -110,8 +110,6 @@ class Narrator:
         self.say("worker", "starting, its log is worker.log in the folder")
 
     def take_log(self, event: dict[str, Any]) -> None:
-        if event.get("event") == "health answers":
-            self.say("worker", f"started, health at http://127.0.0.1:{event['port']}/health")
         if self._options.verbose:
             self.say("log", in_words(event))
         elif event.get("level") in {"warning", "error", "critical"}:
@@ -205,6 +203,7 @@ class Narrator:
             nursery.start_soon(self._end_with_worker, worker)
             nursery.start_soon(self._end_with_reader)
             nursery.start_soon(self._remind, worker)
+            nursery.start_soon(self._say_started, worker)
             patience = ONCE_PATIENCE if self._options.once else float("inf")
             with trio.move_on_after(patience) as limit:
                 await (self._wait_for_loop() if self._users else self._wait_for_connection())
@@ -240,6 +239,12 @@ class Narrator:
         self.say("done", f"paired, message out, answer in: the whole loop in {took:.1f} s", "green")
         if not self._options.once:
             self._show_curl()
+
+    async def _say_started(self, worker: WorkerProcess) -> None:
+        """Says where health answers, once it does."""
+        with suppress(trio.TooSlowError):  # _remind() says then what is being waited for
+            await worker.answers()
+            self.say("worker", f"started, health at http://127.0.0.1:{worker.port}/health")
 
     async def _end_with_worker(self, worker: WorkerProcess) -> None:
         code = await worker.process.wait()
