@@ -21,7 +21,7 @@ class Backoff:
     factor: float = 2.0
 
     def delays(self, rng: random.Random | None = None) -> Iterator[float]:
-        """An endless iterator of delays. A fresh one is a reset."""
+        """Returns an endless iterator of delays. A fresh one is a reset."""
         draw = rng or random.Random()  # noqa: S311 - jitter, not a secret
         whole = min(self.first, self.ceiling)
         while True:
@@ -29,7 +29,7 @@ class Backoff:
             whole = min(whole * self.factor, self.ceiling)
 
     def delay(self, attempt: int, rng: random.Random | None = None) -> float:
-        """The delay after `attempt` failures in a row (0 is the first), for callers that keep the count on disk."""
+        """Returns the delay after `attempt` failures in a row, 0 is the first: for callers with the count on disk."""
         whole = min(self.first * self.factor ** min(attempt, 64), self.ceiling)
         return (rng or random.Random()).uniform(whole / 2, whole)  # noqa: S311
 

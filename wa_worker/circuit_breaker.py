@@ -38,7 +38,7 @@ class CircuitBreaker(Generic[K]):
 
     @property
     def is_open(self) -> bool:
-        """Whether only trials may go on."""
+        """Says whether only trials may go on."""
         return len(self._failed) >= self._threshold and not self._works()
 
     @property
@@ -48,7 +48,7 @@ class CircuitBreaker(Generic[K]):
 
     @property
     def failed(self) -> Collection[K]:
-        """The keys that have failed since the last success."""
+        """Returns the keys that have failed since the last success."""
         return self._failed
 
     def allows(self, key: K) -> bool:

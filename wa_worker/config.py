@@ -19,7 +19,7 @@ from wa_worker.models import Secret
 
 
 class OnUncertain(enum.Enum):
-    """What to do with a message that may or may not have left (P2)."""
+    """Says what to do with a message that may or may not have left (P2)."""
 
     RESEND = "resend"
     HOLD = "hold"

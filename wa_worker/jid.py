@@ -22,7 +22,7 @@ _MIN_PHONE, _MAX_PHONE = 7, 15  # E.164 allows 15 digits; the shortest real inte
 
 
 def destination(text: str) -> Jid:
-    """The address to send to: a phone number as people write it, or a JID of a person, a LID or a group.
+    """Returns the address to send to: a phone number as people write it, or a JID of a person, a LID or a group.
 
     Raises ValueError with a reason a person can act on. A device part (`5511...:3@...`) is dropped: a message goes
     to the person. `00` in front of an international number is read as `+`.
@@ -47,7 +47,7 @@ def destination(text: str) -> Jid:
 
 
 def _person(user: str) -> str:
-    """The user part of a JID without its agent and device: `5511....0:3` is `5511...`."""
+    """Returns the user part of a JID without its agent and device: `5511....0:3` is `5511...`."""
     user = user.partition(":")[0]
     head, dot, agent = user.rpartition(".")
     return head if dot and agent.isdigit() and len(agent) <= 3 and head.isdigit() else user
@@ -71,7 +71,7 @@ def is_lid(jid: str) -> bool:
 
 
 def masked(text: str) -> str:
-    """The text with every phone-like run of digits masked but for its last four: for logs (P8).
+    """Returns the text with every phone-like run of digits masked but for its last four: for logs (P8).
 
     Rather one number too many than one too few, so long runs of any digits count; addresses such as 10.0.0.1 do not.
     """

@@ -104,7 +104,7 @@ def _take_tracebacks() -> None:
 
 
 def mask(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor: masks phone numbers in every text of the event."""
+    """Returns a structlog processor: masks phone numbers in every text of the event."""
     for key, value in event.items():
         if key not in _UNMASKED and not isinstance(value, bool | int | float | None):
             event[key] = masked(value if isinstance(value, str) else str(value))

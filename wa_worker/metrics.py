@@ -38,7 +38,7 @@ LAG_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5)
 
 
 class Received(enum.Enum):
-    """What became of a message that WhatsApp delivered, when it came."""
+    """Says what became of a message that WhatsApp delivered, when it came."""
 
     NEW = "new"
     REPEATED = "repeated"
@@ -50,7 +50,7 @@ class Received(enum.Enum):
 
 
 class Delivered(enum.Enum):
-    """What became of a received message at `/inbound`."""
+    """Says what became of a received message at `/inbound`."""
 
     ACCEPTED = "accepted"
     SET_ASIDE = "set_aside"
@@ -62,7 +62,7 @@ _UNCERTAIN = "uncertain"
 
 @attrs.frozen
 class Snapshot:
-    """What is read at a scrape. Ages in seconds."""
+    """Says what is read at a scrape. Ages in seconds."""
 
     states: Mapping[State, int]
     backlog: Backlog | None
@@ -182,7 +182,7 @@ class Metrics:
     # --- a scrape
 
     def exposition(self, now: Snapshot) -> bytes:
-        """The text of a scrape. Takes milliseconds: for a thread."""
+        """Returns the text of a scrape. Takes milliseconds: for a thread."""
         for state in State:
             self._instances.labels(_label(state)).set(now.states.get(state, 0))
         if now.backlog is not None:

@@ -27,7 +27,7 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def instance_id(text: object) -> InstanceId:
-    """The id as a type, if it is a plain, safe file name (docs/contract.md).
+    """Returns the id as a type, if it is a plain, safe file name (docs/contract.md).
 
     Raises ValueError otherwise: such an id must never reach the disk.
     """
@@ -44,7 +44,7 @@ JOURNAL_FILE = "journal.db"
 
 
 class ProxyStatus(enum.Enum):
-    """What the worker-proxy can be told about an instance (contract v1)."""
+    """Says what the worker-proxy can be told about an instance (contract v1)."""
 
     CONNECTING = "CONNECTING"
     CONNECTED = "CONNECTED"

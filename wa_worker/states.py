@@ -69,7 +69,7 @@ class Report:
 
 
 class Action(enum.Enum):
-    """What the instance does about the session."""
+    """Says what the instance does about the session."""
 
     STAY = "keep the session"
     OPEN = "open the session"
@@ -81,7 +81,7 @@ class Action(enum.Enum):
 
 @attrs.frozen
 class Condition:
-    """What a state means to the outside. `deadline`: seconds after which it ends with DEADLINE, None for never."""
+    """Says what a state means to the outside. `deadline`: seconds after which it ends with DEADLINE, None for never."""
 
     status: ProxyStatus
     health: Health
@@ -167,7 +167,7 @@ class IllegalMove(Exception):
 
 
 def step(state: State, event: Event) -> Move:
-    """The move that `event` causes in `state`. Raises IllegalMove if the table has none."""
+    """Returns the move that `event` causes in `state`. Raises IllegalMove if the table has none."""
     try:
         return TABLE[state, event]
     except KeyError:

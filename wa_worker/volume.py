@@ -38,7 +38,7 @@ class VolumeGuard:
         self._tried: tuple[float, str | None] = (-math.inf, None)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         while True:
             free = await trio.to_thread.run_sync(self._free)
             if free < ENOUGH and not self._full.is_set():
@@ -51,7 +51,7 @@ class VolumeGuard:
 
     @property
     def full(self) -> bool:
-        """Whether sessions keep closed for want of room."""
+        """Says whether sessions keep closed for want of room."""
         return self._full.is_set()
 
     async def wait_full(self) -> None:
@@ -59,7 +59,7 @@ class VolumeGuard:
         await self._full.wait()
 
     async def problem(self) -> str | None:
-        """None if a session may open, else why the volume cannot take it. All instances share a trial write."""
+        """Returns None if a session may open, else why the volume cannot take it. All instances share a trial write."""
         if self._full.is_set():
             return "the volume is full"
         async with self._turn:

@@ -52,7 +52,7 @@ class Answer:
         return 200 <= self.status < 300
 
     def data(self) -> Any:
-        """The JSON. Raises ValueError with what it is instead."""
+        """Returns the JSON. Raises ValueError with what it is instead."""
         if encoding := self.headers.get("content-encoding"):
             raise ValueError(f"is compressed ({quoted(encoding)}), though that was not asked for")
         try:
@@ -81,7 +81,7 @@ class Caller:
         return await self._call(httpx.Request("POST", f"{self.base_url}/{path}", headers=headers, json=body))
 
     def said(self, answer: Answer) -> str:
-        """The status of an answer that is no success, and the beginning of what it says."""
+        """Returns the status of an answer that is no success, and the beginning of what it says."""
         text = (
             "" if answer.body.lstrip().startswith(b"<") else quoted(answer.body.decode("utf-8", "replace"), self.secret)
         )

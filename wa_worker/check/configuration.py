@@ -24,7 +24,7 @@ _INNER = (".local", ".internal", ".localhost", ".lan")
 
 @attrs.frozen
 class Configuration:
-    """What is usable; None is a setting that is missing or wrong."""
+    """Says what is usable; None is a setting that is missing or wrong."""
 
     results: tuple[Result, ...]
     usable: bool

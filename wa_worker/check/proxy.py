@@ -81,7 +81,7 @@ async def _check(caller: Caller) -> list[Result]:
 
 
 def refused(caller: Caller, answer: Answer) -> tuple[str, str]:
-    """What was found and its remedy, for an answer that refuses the right secret."""
+    """Says what was found and its remedy, for an answer that refuses the right secret."""
     return caller.said(answer), _JWT if b"jwt" in answer.body.lower() else _SECRET
 
 
@@ -100,7 +100,7 @@ def _is_json(answer: Answer) -> bool:
 
 
 def _wrong_secret(caller: Caller, first: Answer, answers: Mapping[str, Answer | NoAnswer]) -> Result:
-    """The worst of them. `first` is what the right secret got, if there is one."""
+    """Returns the worst of them. `first` is what the right secret got, if there is one."""
     name = "wrong secret"
     for call, answer in answers.items():
         if isinstance(answer, Answer) and _lists(answer):
@@ -121,7 +121,7 @@ def _wrong_secret(caller: Caller, first: Answer, answers: Mapping[str, Answer | 
 
 
 def _lists(answer: Answer) -> bool:
-    """Whether it is a success with a list, of whatever."""
+    """Says whether it is a success with a list, of whatever."""
     if not answer.is_success:
         return False
     for structure in (wire.instances_from, wire.messages_from):
@@ -171,7 +171,7 @@ def _listed(name: str, rows: wire.Rows[Any], answer: Answer, found: str) -> Resu
 def _rows(
     caller: Caller, name: str, answer: Answer, structure: Callable[[object], wire.Rows[T]]
 ) -> wire.Rows[T] | Result:
-    """The rows, or what is wrong with the answer as a whole."""
+    """Returns the rows, or what is wrong with the answer as a whole."""
     if answer.is_success:
         try:
             return structure(answer.data())

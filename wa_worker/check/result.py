@@ -61,7 +61,7 @@ def quoted(text: object, secret: Secret | None = None) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Why a connection failed. Of several addresses that were tried, each kind of failure once."""
+    """Says why a connection failed. Of several addresses that were tried, each kind of failure once."""
     causes: list[BaseException] = [error]
     said: dict[str, None] = {}
     for cause in causes:
@@ -83,7 +83,7 @@ def _words(error: BaseException) -> str:
 
 
 def lines(results: Sequence[Result]) -> Iterator[str]:
-    """A line for each result, and one with the remedy below it."""
+    """Returns a line for each result, and one with the remedy below it."""
     width = max((len(result.name) for result in results), default=0)
     for result in results:
         yield f"{result.grade.value:<4}  {result.name:<{width}}  {result.found}"

@@ -60,7 +60,7 @@ class _Broken(Exception):
 
 @attrs.frozen
 class _Proxy:
-    """What HTTPS_PROXY names, which is dialled at `host:port`. Its `url` may hold a password."""
+    """Says what HTTPS_PROXY names, which is dialled at `host:port`. Its `url` may hold a password."""
 
     url: SplitResult = attrs.field(repr=False)
     host: str
@@ -126,7 +126,7 @@ def _is_exempt(host: str, no_proxy: str) -> bool:
 
 
 def _trust(environ: Mapping[str, str]) -> ssl.SSLContext:
-    """The authorities that Go trusts."""
+    """Returns the authorities that Go trusts."""
     if sys.platform != "linux":
         return ssl.create_default_context()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -49,7 +49,7 @@ def look_at_volume(auth_dir: Path) -> list[Result]:
 
 
 def _standing(path: Path) -> Path:
-    """The path, or the nearest one above it that exists."""
+    """Returns the path, or the nearest one above it that exists."""
     while True:
         try:
             path.stat()
@@ -60,7 +60,7 @@ def _standing(path: Path) -> Path:
 
 
 def _writing(auth_dir: Path, here: Path) -> Result | None:
-    """None if files can be written where the worker will."""
+    """Returns None if files can be written where the worker will."""
     own = auth_dir / RESERVED_FOLDER
     for folder in (here, own) if own.exists() else (here,):
         try:
@@ -119,7 +119,7 @@ def _free_space(here: Path) -> Result:
 
 @attrs.frozen
 class _Findings:
-    """What in AUTH_DIR this user cannot use, and which folders others can look into."""
+    """Says what in AUTH_DIR this user cannot use, and which folders others can look into."""
 
     locked: list[Path]
     open: list[Path]
@@ -146,7 +146,7 @@ def _permissions(auth_dir: Path, *, writable: bool) -> Result:
 
 
 def _folders(auth_dir: Path) -> Iterator[Path]:
-    """The worker's own and those of the instances."""
+    """Returns the worker's own and those of the instances."""
     for path in auth_dir.iterdir():
         if path.name == RESERVED_FOLDER or (path.is_dir() and (path / "session.db").exists()):
             yield path
@@ -196,7 +196,7 @@ def _lock(auth_dir: Path) -> Result:
 
 
 def worker_is_running(auth_dir: Path) -> bool | None:
-    """Whether a process holds the lock of `hold_volume()`; None: it cannot be told. A worker that starts in this moment
+    """Says whether a process holds the lock of `hold_volume()`; None: unknown. A worker that starts in this moment
     asks again."""
     try:
         lock = os.open(auth_dir / RESERVED_FOLDER / "lock", os.O_RDONLY | os.O_CLOEXEC)

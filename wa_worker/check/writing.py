@@ -64,7 +64,7 @@ async def _update_status(caller: Caller, instance: InstanceId, *, worker_is_runn
 
 
 async def _unknown_message(caller: Caller, instance: InstanceId) -> MessageId:
-    """An id of no message, of the kind the proxy has: a number that no sequence gives out, or a new UUID."""
+    """Returns an id of no message, of the kind the proxy has: a number that no sequence gives out, or a new UUID."""
     answer = await caller.get(f"queued-messages?instanceId={instance}", caller.secret)
     try:
         listed = wire.messages_from(answer.data()).good
@@ -74,7 +74,7 @@ async def _unknown_message(caller: Caller, instance: InstanceId) -> MessageId:
 
 
 def _is_missing(answer: Answer, nowhere: Answer) -> bool:
-    """Whether the proxy answers this call as it answers one that does not exist. 404 can also mean the message."""
+    """Says whether the proxy answers this call as it answers one that does not exist. 404 can also mean the message."""
     return answer.status in NO_SUCH_CALL and (answer.status, answer.body) == (nowhere.status, nowhere.body)
 
 

@@ -131,7 +131,7 @@ def show(
 def _decision(
     decide: Callable[[Review, Sequence[ItemId]], Iterator[Outcome]], verb: str, decided_as: Mapping[State, State]
 ) -> Callable[[Callable[[_Outcomes], None]], click.Command]:
-    """A command that decides about messages. The function under it only says what comes of the outcomes."""
+    """Returns a command that decides about messages. The function under it only says what comes of the outcomes."""
 
     def decorate(tell: Callable[[_Outcomes], None]) -> click.Command:
         @click.command()

@@ -23,7 +23,7 @@ COLUMNS: tuple[State, ...] = (InboxState.PENDING, InboxState.DEAD, InboxState.PO
 
 
 def table(items: Sequence[Item], now: float, *, numbers: bool) -> Iterator[str]:
-    """A heading and a line a message, within WIDTH."""
+    """Returns a heading and a line a message, within WIDTH."""
     rows = [("ID", "STATE", "AGE", "INSTANCE", "CHAT", "MESSAGE")]
     for item in items:
         chat = _number(item.chat, numbers=numbers).removesuffix("@" + jid.USER)
@@ -37,7 +37,7 @@ def table(items: Sequence[Item], now: float, *, numbers: bool) -> Iterator[str]:
 
 
 def details(item: Item, now: float, *, numbers: bool, body: bool) -> Iterator[str]:
-    """A line a fact, then the body if it is there and wanted."""
+    """Returns a line a fact, then the body if it is there and wanted."""
     yield f"{item.id}  {item.state.value}"
     facts = _inbound_facts(item, numbers) if isinstance(item, InboundItem) else _outbound_facts(item, now, numbers)
     facts["since"] = f"{_when(item.since)} ({age(now - item.since)} ago)"
@@ -57,7 +57,7 @@ def details(item: Item, now: float, *, numbers: bool, body: bool) -> Iterator[st
 
 
 def as_dict(item: Item, now: float, *, numbers: bool, body: bool) -> dict[str, Any]:
-    """A message for programs. `body` and `push_name` are there only if asked for, `chat` and `error` masked."""
+    """Returns a message for programs. `body` and `push_name` are there only if asked for, `chat` and `error` masked."""
     row: dict[str, Any] = {
         "id": str(item.id),
         "state": item.state.value,
@@ -87,7 +87,7 @@ def as_dict(item: Item, now: float, *, numbers: bool, body: bool) -> dict[str, A
 
 
 def array(rows: Iterable[Mapping[str, Any]]) -> str:
-    """A JSON array with an object a line: for a parser, and for grep."""
+    """Returns a JSON array with an object a line: for a parser, and for grep."""
     lines = ",".join(f"\n{json.dumps(row)}" for row in rows)
     return f"[{lines}\n]" if lines else "[]"
 

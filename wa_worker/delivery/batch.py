@@ -35,7 +35,7 @@ JOURNAL_RETRY = 0.5
 
 
 class Sender(Protocol):
-    """What sends: a session. Blocks the calling thread; raises SendError."""
+    """Says what sends: a session. Blocks the calling thread; raises SendError."""
 
     def send(self, message: OutgoingMessage) -> Accepted: ...
 
@@ -56,7 +56,7 @@ class SendRecord:
 
 @attrs.frozen
 class BatchResult:
-    """How many messages a batch began to send, and how many of them WhatsApp accepted."""
+    """Says how many messages a batch began to send, and how many of them WhatsApp accepted."""
 
     tried: int
     sent: int
@@ -105,7 +105,7 @@ class SendBatch:
         return self._send_all(sendable)
 
     def _unfit(self) -> list[Settled]:
-        """The rows that are no messages and can be marked as failed."""
+        """Returns the rows that are no messages and can be marked as failed."""
         ids = {message.id for message in self.rows.good}
         unfit: list[Settled] = []
         for bad in self.rows.bad:

@@ -37,7 +37,7 @@ class InboundDelivery:
         self.wakeup = self._queue.wakeup
 
     async def run(self) -> None:
-        """Until cancelled. What was posted but not yet recorded then is posted again at the next start."""
+        """Runs until cancelled. What was posted but not yet recorded then is posted again at the next start."""
         await self._queue.run()
 
     async def _post_chat(self, chat: int) -> None:

@@ -65,7 +65,7 @@ class KeyedQueue:
 
     @property
     def resting(self) -> int:
-        """How many keys wait after a failure."""
+        """Says how many keys wait after a failure."""
         return len(self._resting)
 
     async def run(self) -> None:

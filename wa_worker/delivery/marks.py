@@ -38,7 +38,7 @@ class MarkReporter:
         self.wakeup = self._queue.wakeup
 
     async def run(self) -> None:
-        """Until cancelled. A call under way then is repeated at the next start: marking twice is harmless."""
+        """Runs until cancelled. A call under way then is repeated at the next start: marking twice is harmless."""
         await self._queue.run()
 
     async def settled(self, instance: InstanceId, since: float = 0.0) -> None:

@@ -20,8 +20,8 @@ wake-up, which costs a third less (docs/performance.md), and the jitter still sp
 
 
 def poll_interval(idle: float, shortest: float, longest: float) -> float:
-    """Seconds between polls after `idle` seconds without a message. With `longest` not above `shortest` it never
-    changes."""
+    """Returns the seconds between polls after `idle` seconds without a message. With `longest` not above `shortest` it
+    never changes."""
     return max(shortest, min(idle * PATIENCE, longest))
 
 
@@ -33,7 +33,7 @@ class Activity:
     last_out: float | None = None
 
     def idle(self) -> float:
-        """Seconds since the last message, 0 if there was none."""
+        """Returns seconds since the last message, 0 if there was none."""
         latest = max(self.last_in or 0.0, self.last_out or 0.0)
         return max(time.time() - latest, 0.0) if latest else 0.0
 

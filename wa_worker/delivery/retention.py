@@ -22,7 +22,7 @@ CHUNK = 5000
 
 
 async def run_retention(journal: Journal) -> None:
-    """Until cancelled."""
+    """Runs until cancelled."""
     while True:
         # not at once: after a long standstill the proxy may first list what it never heard the outcome of
         await trio.sleep(INTERVAL)

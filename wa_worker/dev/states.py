@@ -42,7 +42,7 @@ waits in `retrying`, and goes on within seconds of WhatsApp's return."""
 
 
 def page() -> str:
-    """The whole page."""
+    """Returns the whole page."""
     return "\n".join([HEAD, _states(), "", _moves(), "", _policies(), ""])
 
 
@@ -93,7 +93,7 @@ def _policy_names() -> dict[int, str]:
 
 
 def _docstrings(of_class: str | None = None) -> dict[str, str]:
-    """What stands in a string below an assignment, by name: of the module, or of a class in it."""
+    """Says what stands in a string below an assignment, by name: of the module, or of a class in it."""
     body = ast.parse(inspect.getsource(states)).body
     if of_class is not None:
         (body,) = (node.body for node in body if isinstance(node, ast.ClassDef) and node.name == of_class)

@@ -31,7 +31,7 @@ SPEAKS_OF_ALL = frozenset({401, 403, 408, 429})
 
 
 def quotable(answer: bytes, private: Iterable[str | None]) -> str:
-    """The start of what an error says for the log, or that it is not shown because it quotes what is private (P8).
+    """Returns the start of what an error says, or that it is not shown because it quotes what is private (P8).
 
     A quote may be cut or escaped: a few characters in a row that occur in both are enough.
     """
@@ -47,7 +47,7 @@ def quotable(answer: bytes, private: Iterable[str | None]) -> str:
 def error_of(
     endpoint: str, response: httpx.Response, said: str, private: Iterable[str | None]
 ) -> EdgeUnavailable | EdgeRejected:
-    """The error that an answer which is no success stands for. `said` is what may be quoted of it."""
+    """Returns the error that an answer which is no success stands for. `said` is what may be quoted of it."""
     status = response.status_code
     detail = f"answered {status}" + (f" ({said})" if said else "")
     if response.is_redirect:
@@ -63,7 +63,7 @@ def error_of(
 
 
 def _retry_after(header: str | None) -> float | None:
-    """Seconds from a `Retry-After` (RFC 9110: seconds or an HTTP date), within [0, MAX_RETRY_AFTER]."""
+    """Returns seconds from a `Retry-After` (RFC 9110: seconds or an HTTP date), within [0, MAX_RETRY_AFTER]."""
     if header is None:
         return None
     try:

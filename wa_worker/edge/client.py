@@ -82,7 +82,7 @@ class EdgeClient:
         await self._post("mark-sent", wire.sent_body(message_id, wa_id))
 
     async def mark_failed(self, message_id: MessageId, error: str) -> bool:
-        """False if the proxy has no such call, which is remembered for ten minutes."""
+        """Returns False if the proxy has no such call, which is remembered for ten minutes."""
         if trio.current_time() < self._no_mark_failed_until:
             return False
         try:
@@ -195,7 +195,7 @@ async def _bounded(response: httpx.Response, endpoint: str) -> bytes:
 async def open_edge_client(
     base_url: str, secret: Secret, *, longest_poll: float, metrics: Metrics
 ) -> AsyncIterator[EdgeClient]:
-    """The one client of the process. `longest_poll` (seconds): connections are kept alive for three of these.
+    """Yields the one client of the process. `longest_poll` (seconds): connections are kept alive for three of these.
 
     It uses a transport without httpx's client: redirects, cookies and authentication flows, which we must not follow or
     do not have, are a third of a request's CPU. HTTPS_PROXY is for WhatsApp and does not count here.

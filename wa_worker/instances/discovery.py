@@ -25,7 +25,7 @@ UNLISTED_POLLS = 2
 
 @attrs.frozen
 class Running:
-    """What discovery needs to know of an instance that runs. `announced`: the proxy has acknowledged its current
+    """Says what discovery needs to know of an instance that runs. `announced`: the proxy has acknowledged its current
     status, so that a poll begun since must list it unless it is CONNECTED or gone."""
 
     connected: bool
@@ -47,7 +47,7 @@ class Plan:
 def plan(
     listed: Iterable[InstanceId], running: Mapping[InstanceId, Running], unlisted: Mapping[InstanceId, int]
 ) -> Plan:
-    """What a successful poll means. `running` is as it was when the poll began."""
+    """Says what a successful poll means. `running` is as it was when the poll began."""
     wanted = frozenset(listed)
     missing = {
         instance: unlisted.get(instance, 0) + 1

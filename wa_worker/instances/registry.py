@@ -34,7 +34,7 @@ class InstanceSnapshot:
 
 
 class Registry:
-    """What all instances that run are doing. Trio thread only, but for what is said of Activity."""
+    """Says what all instances that run are doing. Trio thread only, but for what is said of Activity."""
 
     def __init__(self) -> None:
         self._instances: dict[InstanceId, InstanceSnapshot] = {}
@@ -66,7 +66,7 @@ class Registry:
             self._instances[instance] = attrs.evolve(known, account=account)
 
     def activity(self, instance: InstanceId) -> Activity:
-        """Where to note when an instance received and sent."""
+        """Says where to note when an instance received and sent."""
         return self._activities.setdefault(instance, Activity())
 
     def remove(self, instance: InstanceId) -> None:

@@ -62,7 +62,7 @@ async def _follow_reports(services: Services, state: InstanceState, session: Ses
 
 
 async def _next_report(state: InstanceState, session: Session) -> Report:
-    """The next report of the session; DEADLINE or DEAF when nothing comes in time."""
+    """Returns the next report of the session; DEADLINE or DEAF when nothing comes in time."""
     while True:
         deadline = CONDITIONS[state.current].deadline
         until = state.entered + deadline if deadline is not None else math.inf

@@ -74,7 +74,7 @@ class InstanceState:
         self.entered = trio.current_time()
 
     def pause(self, move: Move) -> float:
-        """The next delay of the move's policy, in seconds."""
+        """Returns the next delay of the move's policy, in seconds."""
         assert move.pause is not None
         return next(self._pauses.setdefault(move.pause, move.pause.delays()))
 

@@ -44,7 +44,7 @@ class StatusPublisher:
 
     @property
     def settled(self) -> bool:
-        """Whether the proxy has acknowledged the current status."""
+        """Says whether the proxy has acknowledged the current status."""
         return self._wanted is not None and self._posted == self._wanted
 
     def announce(self, status: Status) -> None:

@@ -67,5 +67,5 @@ def connect(path: Path, mode: str, timeout: float = BUSY_TIMEOUT) -> sqlite3.Con
 
 
 def wal_of(path: Path) -> Path:
-    """The write-ahead log of a journal: it is there while a worker runs, and after one was killed."""
+    """Returns the write-ahead log of a journal: it is there while a worker runs, and after one was killed."""
     return path.with_name(f"{path.name}-wal")

@@ -19,7 +19,7 @@ from wa_worker.models import InstanceId
 
 @attrs.frozen
 class InstanceBacklog:
-    """How many messages of one instance wait, by what they wait for."""
+    """Says how many messages of one instance wait, by what they wait for."""
 
     to_deliver: int = 0
     """Received, not yet accepted by `/inbound`."""

@@ -10,7 +10,7 @@ import enum
 
 
 class InboxState(enum.StrEnum):
-    """How far a received message has come."""
+    """Says how far a received message has come."""
 
     PENDING = "pending"
     """The proxy does not have it yet."""
@@ -21,12 +21,12 @@ class InboxState(enum.StrEnum):
 
     @property
     def box(self) -> str:
-        """The first half of such a row's id."""
+        """Returns the first half of such a row's id."""
         return "in"
 
 
 class SendState(enum.StrEnum):
-    """How far a message to send has come."""
+    """Says how far a message to send has come."""
 
     WAITING = "waiting"
     INTENT = "intent"
@@ -42,7 +42,7 @@ class SendState(enum.StrEnum):
 
     @property
     def box(self) -> str:
-        """The first half of such a row's id."""
+        """Returns the first half of such a row's id."""
         return "out"
 
 

@@ -54,7 +54,7 @@ class HttpServer:
         self._config.keep_alive_max_requests = 2**31
 
     async def serve_connection(self, stream: trio.SocketStream) -> None:
-        """Until the client has gone or has been idle for `keep_alive` seconds. Cancelled: closes the connection."""
+        """Serves until the client has gone or was idle for `keep_alive` seconds. Cancelled: closes the connection."""
         connection = _Connection(
             self._app,
             self._config,
@@ -74,7 +74,7 @@ class HttpServer:
 
 class _Connection(TCPServer):
     async def _read_data(self) -> None:
-        """Until the client has gone: hypercorn would keep the socket until the keep-alive time has passed."""
+        """Reads until the client has gone: hypercorn would keep the socket until the keep-alive time has passed."""
         # Nobody needs HTTP/2 here, and a single request for it with malformed settings would be an error of ours.
         cast(Any, self.protocol.protocol)._check_protocol = _stay_with_http_1
         await super()._read_data()

@@ -23,7 +23,7 @@ NOTHING_WAITS = InstanceBacklog()
 
 
 def describe(registry: Registry, backlogs: Mapping[InstanceId, InstanceBacklog]) -> dict[str, Any]:
-    """The answer: the instances that run, by id. `backlogs`: those for which something waits."""
+    """Returns the answer: the instances that run, by id. `backlogs`: those for which something waits."""
     found = sorted(registry.all().items())
     return {"instances": [_instance(registry, id, now, backlogs.get(id, NOTHING_WAITS)) for id, now in found]}  # noqa: A001
 

@@ -44,8 +44,8 @@ class Phase(enum.Enum):
 
 @attrs.frozen
 class Facts:
-    """What readiness is decided on. `silence`: seconds since the last answer to the poll for instances, or since the
-    work began; `answered`: whether there has been any."""
+    """Holds what readiness is decided on. `silence`: seconds since the last answer to the poll for instances, or since
+    the work began; `answered`: whether there has been any."""
 
     phase: Phase
     answered: bool
@@ -59,7 +59,7 @@ class Facts:
 
 
 def reasons_not_ready(facts: Facts) -> list[str]:
-    """Why the worker is not ready; empty if it is. Pure."""
+    """Says why the worker is not ready; empty if it is. Pure."""
     if facts.phase is not Phase.WORKING:
         return [facts.phase.value]
     found: list[str] = []
@@ -106,11 +106,11 @@ class Readiness:
         self._phase = Phase.STOPPING
 
     async def reasons_not_ready(self) -> list[str]:
-        """Why the worker is not ready; empty if it is."""
+        """Says why the worker is not ready; empty if it is."""
         return reasons_not_ready(self._facts(*await trio.to_thread.run_sync(self._read_journal)))
 
     async def snapshot(self) -> Snapshot:
-        """What a scrape needs of the worker's state."""
+        """Says what a scrape needs of the worker's state."""
         backlog, trouble = await trio.to_thread.run_sync(self._read_journal)
         now = trio.current_time()
         return Snapshot(
@@ -123,7 +123,7 @@ class Readiness:
         )
 
     async def backlogs(self) -> Mapping[InstanceId, InstanceBacklog]:
-        """How much waits for each instance; nothing while the journal is not open or cannot be read."""
+        """Says how much waits for each instance; nothing while the journal is not open or cannot be read."""
         if self._journal is None:
             return {}
         try:

@@ -49,11 +49,11 @@ class WhatsApp:
         self._host = host
 
     def store(self, instance: InstanceId) -> SessionStore:
-        """The session store of an instance."""
+        """Returns the session store of an instance."""
         return SessionStore.of(self._auth_dir, instance)
 
     async def obstacle(self, instance: InstanceId) -> str | None:
-        """None if it makes sense to open this session now, else why not."""
+        """Returns None if it makes sense to open this session now, else why not."""
         return await self.probe.problem() or self._barred(instance)
 
     async def until_clear(self, instance: InstanceId) -> None:

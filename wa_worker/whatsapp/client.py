@@ -27,7 +27,7 @@ LOG_LEVEL = b"WARN"
 
 @attrs.frozen
 class Callbacks:
-    """What a session reports, on whatever thread the library likes. None of them may raise.
+    """Says what a session reports, on whatever thread the library likes. None of them may raise.
 
     `on_event(code, data)`: the protobuf of an event, serialised. `on_log(level, name, message)`: a line of the Go core.
     `on_qr(code)` and `on_login(status)` ('success', 'timeout', ...): only while unpaired.

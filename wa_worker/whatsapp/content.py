@@ -60,7 +60,7 @@ _NOT_POSTED = frozenset(
 
 
 def content(message: Message) -> tuple[str | None, str]:
-    """The message type and its text ('' where it has none). Type None: not a message to a person.
+    """Returns the message type and its text ('' where it has none). Type None: not a message to a person.
 
     An unknown kind of content is `other`: better an empty message than a lost one.
     """

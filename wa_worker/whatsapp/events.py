@@ -19,7 +19,7 @@ answer, so this is 60-80 s; by itself it would reconnect after 3 minutes (keepal
 
 
 class Code(enum.IntEnum):
-    """What a session subscribes to (numbers: EVENT_TO_INT in neonize/events.py)."""
+    """Says what a session subscribes to (numbers: EVENT_TO_INT in neonize/events.py)."""
 
     CONNECTED = 3
     KEEPALIVE_TIMEOUT = 4
@@ -122,8 +122,8 @@ def _reason(number: int) -> str:
 
 
 def _ban_seconds(expire: int) -> float | None:
-    """None where WhatsApp names no end. 0.5.2 hands a Go duration over; what is larger than a century of seconds is in
-    nanoseconds."""
+    """Returns how long a ban lasts, None where WhatsApp names no end. 0.5.2 hands a Go duration over; what is larger
+    than a century of seconds is in nanoseconds."""
     if expire <= 0:
         return None
     return expire / 1e9 if expire > 3_200_000_000 else float(expire)

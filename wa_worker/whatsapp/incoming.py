@@ -15,7 +15,7 @@ from wa_worker.whatsapp.identity import Identity, Lookup, bare, phone_number
 
 
 def inbound(event: pb.Message, me: Identity, phone_of: Lookup, lid_of: Lookup) -> InboundMessage | None:
-    """The message to hand on, or None for what nobody asked for: our own messages, status broadcasts, newsletters,
+    """Returns the message to hand on, None for what nobody asked for: our own messages, status broadcasts, newsletters,
     reactions and protocol messages.
 
     `phone_of` and `lid_of` look a mapping up in the session store. Phone number JIDs are preferred wherever a
@@ -53,6 +53,6 @@ _NOT_CHATS = frozenset({"newsletter", "hosted.newsletter"})
 
 
 def _storable(text: str) -> str:
-    """A sender may put the character 0 into a text, and PostgreSQL has none: a proxy in front of it would answer 500
-    for ever, and the chat would wait behind that message."""
+    """Replaces the character 0, which a sender may put into a text: PostgreSQL has none, so a proxy in front of it
+    would answer 500 for ever, and the chat would wait behind that message."""
     return text.replace("\0", "\ufffd")

@@ -49,7 +49,7 @@ def log_printed(line: bytes, event: str, **fields: Any) -> None:
 
 @contextmanager
 def standard_output_logged() -> Iterator[None]:
-    """Until the end of the block, what this process prints to standard output goes to the log, Python's prints too."""
+    """Logs what this process prints to standard output, Python's prints too, until the end of the block."""
     sys.stdout.flush()
     reading, writing = os.pipe()
     kept = os.dup(1)

@@ -10,11 +10,11 @@ from wa_worker.models import Jid
 
 
 def address(jid: Jid) -> pb.JID:
-    """The address as the library takes it."""
+    """Returns the address as the library takes it."""
     user, _, server = jid.partition("@")
     return pb.JID(User=user, Server=server, RawAgent=0, Device=0, Integrator=0, IsEmpty=False)
 
 
 def protobuf(content: Content) -> Message:
-    """The content as the library takes it: never a bare string, out of which it would parse mentions."""
+    """Returns the content as the library takes it: never a bare string, out of which it would parse mentions."""
     return Message(conversation=content.body)

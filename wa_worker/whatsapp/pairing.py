@@ -55,12 +55,12 @@ class PairingEnded:
 
     @property
     def outdated(self) -> bool:
-        """Whether WhatsApp refuses this client version."""
+        """Says whether WhatsApp refuses this client version."""
         return "outdated" in self.reason
 
     @property
     def no_store(self) -> bool:
-        """Whether the session store cannot hold a device, however often it is tried."""
+        """Says whether the session store cannot hold a device, however often it is tried."""
         return any(sign in self.reason for sign in NO_STORE)
 
 
@@ -170,7 +170,7 @@ class PairingHosts:
     async def pair(
         self, instance: InstanceId, store: SessionStore, device_name: str
     ) -> AsyncIterator[trio.MemoryReceiveChannel[PairingEvent]]:
-        """A pairing under way. Its events come until Paired or PairingEnded; leaving or cancelling ends it."""
+        """Yields a pairing under way. Its events come until Paired or PairingEnded; leaving or cancelling ends it."""
         store.prepare()
         host = await self._host_with_room()
         token = f"{instance}/{next(self._tokens)}"
@@ -203,7 +203,7 @@ class PairingHosts:
 
 
 async def _lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
-    """Complete lines of a stream until it ends or breaks."""
+    """Returns complete lines of a stream until it ends or breaks."""
     rest = b""
     try:
         async for chunk in stream:
@@ -215,7 +215,7 @@ async def _lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
 
 
 async def _drain_output(process: trio.Process) -> None:
-    """What the child prints goes to our log; if it aborts, its last words do."""
+    """Says what the child prints goes to our log; if it aborts, its last words do."""
     assert process.stdout is not None
     async for line in _lines(process.stdout):
         log_printed(line, "the pairing host printed")

@@ -51,7 +51,7 @@ class ReachabilityProbe:
         self._valid_until = -1.0
 
     async def problem(self) -> str | None:
-        """None if the server can be reached, else why not."""
+        """Returns None if the server can be reached, else why not."""
         async with self._turn:
             if trio.current_time() >= self._valid_until:
                 self._answer = await self._ask()

@@ -30,7 +30,7 @@ _BEFORE_THE_FRAME = ("failed to ", "can't encrypt message", "info query timed ou
 
 
 def send_error(text: str) -> SendError:
-    """What an error of the library's `send_message` means (texts: whatsmeow's errors.go, send.go, request.go).
+    """Says what an error of the library's `send_message` means (texts: whatsmeow's errors.go, send.go, request.go).
 
     What fails before the frame leaves is wrapped in a text of its own ("failed to ..."). The bare texts come from
     waiting for the answer or from whatsmeow's own second try: then the message may have left, as with any text that

@@ -45,7 +45,7 @@ _numbers = itertools.count(1)
 
 @attrs.frozen
 class SessionHost:
-    """What all sessions of the process share. `threads` is a nursery that outlives the instances: the tasks of the
+    """Holds what all sessions of the process share. `threads` is a nursery that outlives the instances: the tasks of the
     native threads live there."""
 
     receiver: Receiver

@@ -41,7 +41,7 @@ class SessionStore:
 
     @property
     def dsn(self) -> str:
-        """What neonize is given as its `name`: the path, then options. It appends `?_foreign_keys=on` itself,
+        """Says what neonize is given as its `name`: the path, then options. It appends `?_foreign_keys=on` itself,
         which the last option swallows. WAL makes a pairing four times as fast as the default journal."""
         options = "_journal_mode=WAL&_busy_timeout=15000&_synchronous=NORMAL&_foreign_keys=on&x="
         return f"{_uri_path(self.file)}?{options}"
@@ -51,18 +51,18 @@ class SessionStore:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def is_paired(self) -> bool:
-        """Whether the store holds a device. One that is missing, empty or no database holds none.
+        """Says whether the store holds a device. One that is missing, empty or no database holds none.
 
         Raises SessionError when that cannot be told now: a QR code would be the wrong answer to a busy disk."""
         return self._scalar("SELECT count(*) FROM whatsmeow_device") not in (None, 0)
 
     def phone_of(self, lid: Jid) -> Jid | None:
-        """The phone number JID that the store knows for a LID. None too if it cannot be read now."""
+        """Returns the phone number JID that the store knows for a LID. None too if it cannot be read now."""
         user = self._mapped("SELECT pn FROM whatsmeow_lid_map WHERE lid = ?", lid.partition("@")[0])
         return Jid(f"{user}@{USER}") if user else None
 
     def lid_of(self, jid: Jid) -> Jid | None:
-        """The LID that the store knows for a phone number JID. None too if it cannot be read now."""
+        """Returns the LID that the store knows for a phone number JID. None too if it cannot be read now."""
         user = self._mapped("SELECT lid FROM whatsmeow_lid_map WHERE pn = ?", jid.partition("@")[0])
         return Jid(f"{user}@{LID}") if user else None
 
@@ -126,5 +126,5 @@ def paired_instances(auth_dir: Path) -> Iterator[InstanceId]:
 
 
 def _uri_path(path: Path) -> str:
-    """A path inside an SQLite URI: what would end or escape it is percent-encoded (sqlite.org/uri.html)."""
+    """Returns a path inside an SQLite URI: what would end or escape it is percent-encoded (sqlite.org/uri.html)."""
     return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

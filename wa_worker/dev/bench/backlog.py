@@ -83,7 +83,7 @@ def _fill(path: Path, instance: str, messages: int) -> None:
 
 
 def _commits(path: Path, instance: str, count: int) -> list[float]:
-    """Seconds that single commits take, as a callback makes them: one process, one connection."""
+    """Returns seconds that single commits take, as a callback makes them: one process, one connection."""
     took: list[float] = []
     with open_journal(path) as journal:
         for n in range(count):

@@ -29,7 +29,7 @@ class Usage:
 
 
 def usage(pid: int) -> Usage:
-    """The process `pid` alone. Raises OSError when it is gone."""
+    """Returns the process `pid` alone. Raises OSError when it is gone."""
     root = Path(f"/proc/{pid}")
     fields = (root / "stat").read_text().rpartition(")")[2].split()
     rollup = _kilobytes(root / "smaps_rollup")
@@ -69,6 +69,6 @@ def _switches(task: Path) -> int:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value below which `share` (0-1) of the values lie, by nearest rank; 0 of none."""
+    """Returns the value below which `share` (0-1) of the values lie, by nearest rank; 0 of none."""
     ordered = sorted(values)
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else 0.0

@@ -28,7 +28,7 @@ class Row:
 
 
 async def idle(bed: Bed, instances: int, seconds: float) -> list[Row]:
-    """A restart with `instances` paired ones: boot times, then memory and CPU while nothing happens."""
+    """Measures a restart with `instances` paired ones: boot times, then memory and CPU while nothing happens."""
     await bed.pair_up_to(instances)
     condition = f"{instances} instances"
     names = set(bed.jids)
@@ -61,7 +61,7 @@ async def idle(bed: Bed, instances: int, seconds: float) -> list[Row]:
 
 
 async def _health(worker: WorkerProcess) -> float:
-    """Seconds from process start until `GET /health` was answered."""
+    """Returns seconds from process start until `GET /health` was answered."""
     await worker.answers()
     await worker.health()
     return trio.current_time() - worker.started
@@ -194,7 +194,7 @@ async def latency(bed: Bed, samples: int, delay: float) -> list[Row]:
 
 
 async def recovery(bed: Bed, samples: int) -> list[Row]:
-    """A dropped socket: until the proxy hears CONNECTED again."""
+    """Measures a dropped socket: until the proxy hears CONNECTED again."""
     name = min(bed.jids)
     jid = bed.jids[name]
     took: list[float] = []

@@ -17,7 +17,7 @@ FROM_WHATSAPP = ("a QR code from WhatsApp", "WhatsApp to let us in")
 
 
 class ChangeFeed:
-    """What changes at one instance. What the store holds when this is made is not a change."""
+    """Says what changes at one instance. What the store holds when this is made is not a change."""
 
     def __init__(self, store: Store, instance: str) -> None:
         self._instance = instance

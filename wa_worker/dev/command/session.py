@@ -90,8 +90,8 @@ async def run_dev(options: Options, environ: Mapping[str, str], terminal: Termin
 
 @contextmanager
 def _folder(options: Options) -> Iterator[Path]:
-    """Where everything is kept. A simulation has a place of its own in a given folder: sessions of the real WhatsApp
-    that it finds would be logged out by it."""
+    """Yields where everything is kept. A simulation has a place of its own in a given folder: it would log out sessions
+    of the real WhatsApp that it finds."""
     if options.folder is None:
         with tempfile.TemporaryDirectory(prefix="wa-worker-dev-", ignore_cleanup_errors=True) as name:
             yield Path(name)
@@ -113,7 +113,7 @@ def _folder(options: Options) -> Iterator[Path]:
 
 @contextmanager
 def _console_port(options: Options) -> Iterator[socket.socket | None]:
-    """The console's port, if there is anybody to look at one."""
+    """Yields the console's port, if there is anybody to look at one."""
     if options.once:
         yield None
         return

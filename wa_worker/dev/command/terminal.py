@@ -71,7 +71,7 @@ class Terminal:
             self._stop_writing()
 
     def can_draw(self, code: str) -> bool:
-        """Whether this code can be drawn: on a terminal that is wide enough."""
+        """Says whether this code can be drawn: on a terminal that is wide enough."""
         width = max(map(len, half_blocks(code)))
         return self.is_tty and self._unicode and shutil.get_terminal_size().columns >= width
 
@@ -99,7 +99,7 @@ class Terminal:
 
 
 def half_blocks(code: str) -> list[str]:
-    """The QR code, two rows of modules in a line of text; to be shown light on dark."""
+    """Returns the QR code, two rows of modules in a line of text; to be shown light on dark."""
     import qrcode
     from qrcode.constants import ERROR_CORRECT_L
 
@@ -111,7 +111,7 @@ def half_blocks(code: str) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """The text on one line, not too long, and without anything that a terminal would obey."""
+    """Returns the text on one line, not too long, and without anything that a terminal would obey."""
     text = text if len(text) <= _MOST else f"{text[:_MOST]}... ({len(text)} characters)"
     text = text.replace("\r\n", " / ").replace("\n", " / ")
     return "".join(

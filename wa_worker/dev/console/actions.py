@@ -31,7 +31,7 @@ Fields = Mapping[str, str]
 
 @attrs.frozen
 class Done:
-    """What was done, for the person who asked; "" if one sees it. `go`: the page to look at now, if it is another."""
+    """Says what was done, for who asked; "" if one sees it. `go`: the page to look at now, if it is another."""
 
     text: str
     go: str = ""
@@ -165,7 +165,7 @@ def _body(fields: Fields) -> str:
 
 
 def _go(fields: Fields, instance: str, to: str) -> str:
-    """The chat's own page, if the message came from the form for new ones."""
+    """Returns the chat's own page, if the message came from the form for new ones."""
     if fields.get("chat") != NEW:
         return ""
     try:

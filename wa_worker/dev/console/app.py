@@ -122,7 +122,7 @@ def create_app(view: View, actions: Actions, changes: ChangeCounter, *, port: in
 
 
 def refusal(method: str, headers: Headers, hosts: set[str]) -> str | None:
-    """Why a request is not taken, or None."""
+    """Says why a request is not taken, or None."""
     host = headers.get("Host", "").lower()
     if host not in hosts:
         return "this is not an address of the dev console"
@@ -151,7 +151,7 @@ class _Streams:
         self._changes = changes
 
     async def run(self, at: At) -> AsyncIterator[bytes]:
-        """Until the page is closed. The first update has all: things may have changed since the page was made."""
+        """Runs until the page is closed. The first update has all: things may have changed since the page was made."""
         self.count += 1
         try:
             shown: Page | None = None

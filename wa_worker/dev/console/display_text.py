@@ -30,7 +30,7 @@ class Part:
 
 
 def parts(text: str) -> list[Part]:
-    """The text, with the names of its invisible characters in their place."""
+    """Returns the text, with the names of its invisible characters in their place."""
     found: list[Part] = []
     for visible, run in groupby(text, _can_be_seen):
         if visible:
@@ -48,7 +48,7 @@ def plain(text: str, most: int = 80) -> str:
 
 
 def clock(at: float) -> str:
-    """The local time of day of a moment in unix seconds."""
+    """Returns the local time of day of a moment in unix seconds."""
     return time.strftime("%H:%M:%S", time.localtime(at))
 
 

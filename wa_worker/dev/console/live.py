@@ -34,13 +34,13 @@ class ChangeCounter:
         return self.changes
 
     def watch_store(self, store: Store) -> bool:
-        """A predicate for `ReferenceProxy.wait_for`: counts each change of a row, and is never true."""
+        """Returns a predicate for `ReferenceProxy.wait_for`: counts each change of a row, and is never true."""
         if store.version != self._version:
             self._version = store.version
             self.note_change()
         return False
 
     def watch_simulator(self) -> bool:
-        """The same for `Simulator.wait_for`."""
+        """Returns the same for `Simulator.wait_for`."""
         self.note_change()
         return False

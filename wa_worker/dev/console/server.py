@@ -69,7 +69,7 @@ def bind(port: int | None) -> socket.socket:
 async def open_console(
     bound: socket.socket, proxy: ReferenceProxy, users: SimulatedUsers | None
 ) -> AsyncIterator[Console]:
-    """A console that is served until the block is left. What the block raises leaves it in an exception group."""
+    """Yields a console, served until the block is left. What the block raises leaves it in an exception group."""
     changes = ChangeCounter()
     worker = WorkerState(changes.note_change)
     port = bound.getsockname()[1]

@@ -34,7 +34,7 @@ class View:
         self._users = users
 
     def page(self, at: At) -> Page:
-        """What is there now. The page's `at` says what was chosen where `at` left it open."""
+        """Says what is there now. The page's `at` says what was chosen where `at` left it open."""
         parked = set(self._store.parked())
         rows = self._store.instances()
         names = sorted({row.id for row in rows} | parked)
@@ -116,7 +116,7 @@ class View:
         )
 
     def _conversations(self, instance: str) -> tuple[dict[str, list[Message]], list[Chat]]:
-        """The messages of each chat, oldest first, and the chats, the latest first."""
+        """Returns the messages of each chat, oldest first, and the chats, the latest first."""
         items = [
             (row.queued_at, _chat_of(row), "", _outbound(row)) for row in self._store.messages(instance, last=HISTORY)
         ]
@@ -230,5 +230,5 @@ def _summary(message: Message) -> str:
 
 
 def _key(text: str) -> str:
-    """The same, fit for an HTML id."""
+    """Returns the same, fit for an HTML id."""
     return quote(text, safe="")

@@ -39,14 +39,14 @@ class WorkerState:
 
     @property
     def counts(self) -> Mapping[str, int] | None:
-        """The number of instances by health; None while the worker does not answer."""
+        """Returns the number of instances by health; None while the worker does not answer."""
         if not self.answers:
             return None
         counted = Counter(CONDITIONS[told.state].health for told in self._told.values() if told.state is not None)
         return {health.value: counted[health] for health in Health}
 
     def of(self, instance: str) -> Told:
-        """What the worker says of an instance."""
+        """Says what the worker says of an instance."""
         return self._told.get(instance, Told())
 
     def take(self, answer: Mapping[str, Any] | None) -> None:

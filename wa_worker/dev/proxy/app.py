@@ -27,7 +27,7 @@ class BadRequestError(Exception):
 
 
 def create_app(store: Store, *, secret: str) -> Quart:
-    """The six endpoints. The caller adds the admin side and serves it."""
+    """Returns the six endpoints. The caller adds the admin side and serves it."""
     app: Quart = QuartTrio("wa_worker.dev.proxy")
     # Worker and operator only: without this Quart would answer OPTIONS by itself.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
@@ -96,7 +96,7 @@ def create_app(store: Store, *, secret: str) -> Quart:
 
 
 def unauthorized(secret: str) -> Response | None:
-    """The 401 for a request without this bearer token, compared in constant time."""
+    """Returns the 401 for a request without this bearer token, compared in constant time."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     # Header bytes were decoded as latin-1; a secret that is not ASCII is sent as UTF-8.
     same = hmac.compare_digest(token.strip().encode("latin-1"), secret.encode())
@@ -118,7 +118,7 @@ def error(status: int, message: str, headers: dict[str, str] | None = None) -> R
 
 
 async def json_object() -> dict[str, Any]:
-    """The body. Raises BadRequestError if it is not a JSON object in UTF-8."""
+    """Returns the body. Raises BadRequestError if it is not a JSON object in UTF-8."""
     try:
         data = json.loads(await _raw_text(), parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -133,7 +133,7 @@ async def _raw_text() -> str:
 
 
 def text(body: dict[str, Any], key: str, *, empty: bool = False) -> str:
-    """A required string. Raises BadRequestError if it is missing, no string, or wrongly empty."""
+    """Returns a required string. Raises BadRequestError if it is missing, no string, or wrongly empty."""
     value = body.get(key)
     if not isinstance(value, str) or not (value or empty):
         raise BadRequestError(f"{key} must be a {'' if empty else 'non-empty '}string")

@@ -35,7 +35,7 @@ _NOT_NEGATIVE = validators.ge(0.0)
 
 @attrs.frozen
 class Fault:
-    """How an endpoint misbehaves.
+    """Says how an endpoint misbehaves.
 
     The call is carried out with `after_apply`, or if neither status nor body nor the connection is tampered
     with.
@@ -66,7 +66,7 @@ class Fault:
 
     @property
     def applies(self) -> bool:
-        """Whether the request reaches the application."""
+        """Says whether the request reaches the application."""
         replaced = self.status is not None or self.body is not None or self.cut or self.hang
         return self.after_apply or not replaced
 
@@ -97,11 +97,11 @@ class Faults:
             self._faults.pop(endpoint, None)
 
     def in_force(self) -> dict[str, Fault]:
-        """A copy, with what is left of each `times`."""
+        """Returns a copy, with what is left of each `times`."""
         return dict(self._faults)
 
     def take(self, endpoint: str) -> Fault | None:
-        """The fault that this request meets, counted."""
+        """Returns the fault that this request meets, counted."""
         for key in (endpoint, EVERY):
             fault = self._faults.get(key)
             if fault is None:
@@ -132,7 +132,7 @@ def faults_from_json(data: object) -> dict[str, Fault]:
 
 
 def faults_to_json(faults: Mapping[str, Fault]) -> dict[str, Any]:
-    """The inverse of `faults_from_json`."""
+    """Returns the inverse of `faults_from_json`."""
     return {endpoint: _converter.unstructure(fault) for endpoint, fault in faults.items()}
 
 
@@ -213,7 +213,7 @@ class FaultLayer:
             await _send_body(send, [b""], more=False)
 
     async def _apply(self, scope: Scope, body: bytes) -> _Answer:
-        """What the application answers, kept from the client."""
+        """Says what the application answers, kept from the client."""
         events: list[Event] = []
         requests = iter([{"type": "http.request", "body": body, "more_body": False}])
 
@@ -256,7 +256,7 @@ async def _send_body(send: Send, chunks: Iterable[bytes], *, more: bool) -> None
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """None if the client left before it had sent it all."""
+    """Returns None if the client left before it had sent it all."""
     body = bytearray()
     while True:
         event = await receive()

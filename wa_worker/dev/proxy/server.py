@@ -48,7 +48,7 @@ class Changes:
         self._waiting.unpark_all()
 
     async def wait(self, predicate: Callable[[Store], T]) -> T:
-        """The first truthy value of predicate(store), which is asked now and after each change.
+        """Returns the first truthy value of predicate(store), which is asked now and after each change.
 
         Put it into `fail_after`. Cancelling loses nothing.
         """
@@ -177,7 +177,7 @@ async def open_proxy(
     port: int = 0,
     text_ids: bool = False,
 ) -> AsyncIterator[ReferenceProxy]:
-    """A proxy that listens until the block is left. Raises OSError if the port is taken.
+    """Yields a proxy that listens until the block is left. Raises OSError if the port is taken.
 
     text_ids: message ids are UUIDs instead of numbers.
     What the block raises leaves it in an exception group: there is a nursery around it.

@@ -70,7 +70,7 @@ class Store:
     # Instances.
 
     def add_instance(self, instance_id: str, status: InstanceStatus = "DISCONNECTED") -> bool:
-        """True if it is new. One that exists keeps its status; one that was parked is so no more."""
+        """Returns True if it is new. One that exists keeps its status; one that was parked is so no more."""
         _check_status(status)
         self._called_back.discard(instance_id)
         self._db.execute("DELETE FROM parked WHERE id = ?", (instance_id,))
@@ -82,7 +82,7 @@ class Store:
         return bool(added)
 
     def remove_instance(self, instance_id: str, *, call_back: bool = False) -> bool:
-        """False if there was none. What was sent and received for it stays readable here.
+        """Returns False if there was none. What was sent and received for it stays readable here.
 
         call_back: have the worker let go of a connected one now, and not when its status changes next. It is listed
         as if it were disconnected until the worker, which knows better, says so and is refused.
@@ -105,7 +105,7 @@ class Store:
         return removed
 
     def forget_parked(self, instance_id: str) -> bool:
-        """False if it was not parked."""
+        """Returns False if it was not parked."""
         forgotten = self._db.execute("DELETE FROM parked WHERE id = ?", (instance_id,)).rowcount
         self._changed()
         return bool(forgotten)

@@ -70,7 +70,7 @@ class Connection:
         return key, ClientPayload.FromString(payload)
 
     async def receive(self) -> Node:
-        """The client's next stanza. Raises ClientGone or ProtocolViolation."""
+        """Returns the client's next stanza. Raises ClientGone or ProtocolViolation."""
         assert self._receiver is not None
         while True:
             plaintext = self._receiver.decrypt(await self.receive_frame())

@@ -38,11 +38,11 @@ class Device:
 
     @property
     def address(self) -> Address:
-        """Its Signal address, as contacts know it."""
+        """Returns its Signal address, as contacts know it."""
         return self.phone, device_number(self.jid)
 
     def take_bundle(self) -> Bundle:
-        """A bundle with the next one-time prekey, or without one if all are used up."""
+        """Returns a bundle with the next one-time prekey, or without one if all are used up."""
         prekey = next(iter(self.prekeys.items()), None)
         if prekey is not None:
             del self.prekeys[prekey[0]]

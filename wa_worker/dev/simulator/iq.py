@@ -32,7 +32,7 @@ class Refusal(Exception):
 
 
 def answer(simulator: Simulator, device: Device | None, iq: Node) -> Node:
-    """The answer to a request; `device` is None for a client that is not paired."""
+    """Returns the answer to a request; `device` is None for a client that is not paired."""
     attributes = {"from": SERVER, "id": iq.attrs["id"]}
     try:
         content = [] if device is None else _content(simulator, device, iq)
@@ -82,7 +82,7 @@ def _bundle(simulator: Simulator, jid: str) -> Node:
 
 
 def _user(simulator: Simulator, user: Node) -> Node:
-    """A user as usync describes it: looked up by number, or by JID with its devices and LID."""
+    """Returns a user as usync describes it: looked up by number, or by JID with its devices and LID."""
     jid = user.attrs.get("jid")
     if jid is None:
         # `IsOnWhatsApp` in whatsmeow user.go asks by "+5511...@c.us" and wants its query back.

@@ -44,7 +44,7 @@ class KeyPair:
 
 @attrs.frozen
 class Bundle:
-    """What one needs to know of a device to send it a first message."""
+    """Says what one needs to know of a device to send it a first message."""
 
     registration_id: int
     identity: bytes
@@ -72,7 +72,7 @@ class Bundle:
         return Node("user", {"jid": jid}, [self.registration, *self._keys()])
 
     def as_keys(self) -> Node:
-        """The `<keys>` of a retry receipt; the registration goes beside it."""
+        """Returns the `<keys>` of a retry receipt; the registration goes beside it."""
         return Node("keys", {}, self._keys())
 
     @property
@@ -111,7 +111,7 @@ class SignalParty:
         self._sessions: dict[Address, bytes] = {}
 
     def new_bundle(self) -> Bundle:
-        """A bundle with a fresh one-time prekey."""
+        """Returns a bundle with a fresh one-time prekey."""
         number = len(self._prekeys) + 1
         self._prekeys[number] = KeyPair.new()
         return Bundle(
@@ -185,7 +185,7 @@ def _id_of(node: Node | None) -> int:
 
 
 def _prekey_id(message: bytes) -> int | None:
-    """Which one-time prekey a PreKeySignalMessage (a version byte, then a protobuf) was made with."""
+    """Says which one-time prekey a PreKeySignalMessage (a version byte, then a protobuf) was made with."""
     for number, _, value in iter_fields(message[1:]):
         if number == _PREKEY_ID_FIELD:
             return int(value)

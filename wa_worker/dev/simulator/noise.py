@@ -60,7 +60,7 @@ class NoiseRoot:
 
     @property
     def public(self) -> bytes:
-        """What a client must hold in place of the key compiled into it (trust.py)."""
+        """Says what a client must hold in place of the key compiled into it (trust.py)."""
         return self._root.public
 
     def certificates(self) -> bytes:
@@ -88,7 +88,7 @@ class Handshake:
         self._authenticate(HEADER)
 
     def answer(self, hello: bytes) -> bytes:
-        """The server hello for a client hello."""
+        """Returns the server hello for a client hello."""
         theirs = _parse(hello).clientHello.ephemeral
         if len(theirs) != 32:
             raise ProtocolViolation("no ephemeral key in the client hello")
@@ -103,7 +103,7 @@ class Handshake:
         return bytes(reply.SerializeToString())
 
     def finish(self, final: bytes) -> tuple[bytes, bytes]:
-        """The client's static (noise) key and its payload, a serialised ClientPayload."""
+        """Returns the client's static (noise) key and its payload, a serialised ClientPayload."""
         message = _parse(final).clientFinish
         static = self._decrypt(message.static)
         if len(static) != 32:
@@ -112,7 +112,7 @@ class Handshake:
         return static, self._decrypt(message.payload)
 
     def split(self) -> tuple[Cipher, Cipher]:
-        """The ciphers (receiving, sending) of the connection."""
+        """Returns the ciphers (receiving, sending) of the connection."""
         keys = crypto.hkdf(b"", 64, self._salt, b"")
         return Cipher(keys[:32]), Cipher(keys[32:])
 

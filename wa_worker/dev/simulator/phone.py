@@ -120,7 +120,7 @@ class WaitingClient:
 
 
 def _sign(phone: KeyPair, identity: bytes, adv: bytes) -> bytes:
-    """The signed identity of the device, as `handlePair` in whatsmeow pair.go verifies it."""
+    """Returns the signed identity of the device, as `handlePair` in whatsmeow pair.go verifies it."""
     details = ADVDeviceIdentity(rawID=1, timestamp=int(time.time()), keyIndex=1).SerializeToString()
     signed = ADVSignedDeviceIdentity(
         details=details,

@@ -41,7 +41,7 @@ def child(node: Node | None, tag: str) -> Node | None:
 
 
 def content_bytes(node: Node | None) -> bytes:
-    """The node's content as bytes; empty if it has none."""
+    """Returns the node's content as bytes; empty if it has none."""
     if node is None or isinstance(node.content, list) or node.content is None:
         return b""
     # waton decodes content that happens to be a dictionary token as text
@@ -49,7 +49,7 @@ def content_bytes(node: Node | None) -> bytes:
 
 
 def phone_of(jid: str) -> str:
-    """The phone number behind a person's JID, be it a phone JID or a LID, with or without a device."""
+    """Returns the phone number behind a person's JID, be it a phone JID or a LID, with or without a device."""
     user, _, server = jid.partition("@")
     user = user.partition(":")[0]
     return user.removeprefix("9") if server == LID_SUFFIX[1:] else user
@@ -65,7 +65,7 @@ def is_person(jid: str) -> bool:
 
 
 def device_jid(jid: str) -> str:
-    """The key of a device in `Simulator.devices`, whichever of its JIDs is given."""
+    """Returns the key of a device in `Simulator.devices`, whichever of its JIDs is given."""
     return f"{phone_of(jid)}:{device_number(jid)}{PHONE_SUFFIX}"
 
 

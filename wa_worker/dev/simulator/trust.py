@@ -32,7 +32,7 @@ class RootKeyNotFound(RuntimeError):
 
 
 def command(module: str, *args: str) -> list[str]:
-    """The command that runs a module under this one, for processes that a test starts."""
+    """Returns the command that runs a module under this one, for processes that a test starts."""
     return [sys.executable, "-m", "wa_worker.dev.simulator.trust", module, *args]
 
 

@@ -98,7 +98,7 @@ class Simulator:
         return jid
 
     def contact(self, phone: str) -> Contact:
-        """The phone with this number (digits): somebody's, or that of an account."""
+        """Returns the phone with this number (digits): somebody's, or that of an account."""
         if phone not in self._contacts:
             self._contacts[phone] = Contact(phone, self.device)
             self.on_new_contact(self._contacts[phone])
@@ -106,7 +106,7 @@ class Simulator:
 
     @property
     def devices(self) -> Mapping[str, Device]:
-        """The linked devices, by JID."""
+        """Returns the linked devices, by JID."""
         return MappingProxyType(self._devices)
 
     def device(self, jid: str) -> Device:

@@ -51,17 +51,17 @@ class SimulatedUsers:
         return worker_command()
 
     def environment(self, folder: Path) -> dict[str, str]:
-        """What the worker's process needs to get here."""
+        """Says what the worker's process needs to get here."""
         return self.simulator.environment(folder)
 
     # --- phones
 
     def phone_of(self, instance: str) -> str:
-        """The number, in digits, of the phone that scans for this instance."""
+        """Returns the number, in digits, of the phone that scans for this instance."""
         return self._phones.setdefault(instance, f"551199999{len(self._phones) + 1:04}")
 
     def device_of(self, instance: str) -> str | None:
-        """The JID of the device that was linked for this instance, if it still is."""
+        """Returns the JID of the device that was linked for this instance, if it still is."""
         jid = self._linked.get(instance)
         return jid if jid in self.simulator.devices else None
 

@@ -7,7 +7,7 @@ from io import BytesIO
 
 
 def read_png_data_url(url: str) -> str:
-    """The text of the QR code in a `data:image/png;base64,...` URL. Raises ValueError if there is none to read."""
+    """Returns the text of the QR code in a `data:image/png;base64,...` URL. Raises ValueError if there is none."""
     import zxingcpp
     from PIL import Image
 

@@ -11,7 +11,7 @@ from wa_worker.process import prepare_process, run_worker
 
 
 def worker_command() -> list[str]:
-    """The command of a worker process for the simulated WhatsApp."""
+    """Returns the command of a worker process for the simulated WhatsApp."""
     return trust.command(__name__)
 
 

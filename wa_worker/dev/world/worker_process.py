@@ -61,7 +61,7 @@ class WorkerProcess:
 
     @property
     def last_lines(self) -> list[str]:
-        """The end of the log, for people."""
+        """Returns the end of the log, for people."""
         return [in_words(line) for line in self.lines][-LAST_LINES:]
 
     # --- log and health
@@ -105,7 +105,7 @@ class WorkerProcess:
                 await self._waiting.park()
 
     async def health(self, path: str = "/health") -> Any:
-        """The JSON that this path of the health endpoint answers, or the status if it is not 200."""
+        """Returns the JSON that this path of the health endpoint answers, or the status if it is not 200."""
         async with httpx.AsyncClient() as http:
             response = await http.get(f"http://127.0.0.1:{self.port}{path}")
             return response.json() if response.status_code == 200 else response.status_code
@@ -122,7 +122,7 @@ class WorkerProcess:
     # --- processes
 
     def descendants(self) -> list[int]:
-        """Pids of the processes below it (Linux)."""
+        """Returns pids of the processes below it (Linux)."""
         found: list[int] = []
         todo = [self.pid]
         while todo:
@@ -200,7 +200,7 @@ async def open_worker(
 def environment(
     inherited: Mapping[str, str], *, url: str, secret: str, auth_dir: Path, simulation: Mapping[str, str] | None
 ) -> dict[str, str]:
-    """The worker's environment: the inherited one, this proxy, polls that a person can watch.
+    """Returns the worker's environment: the inherited one, this proxy, polls that a person can watch.
 
     `simulation` is what the simulated WhatsApp asks for, None for the real one.
     """
@@ -228,7 +228,7 @@ def environment(
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs: neither gone nor a zombie (neonize leaves one when it is imported)."""
+    """Says whether a process runs: neither gone nor a zombie (neonize leaves one when it is imported)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -236,7 +236,7 @@ def alive(pid: int) -> bool:
 
 
 def parsed(line: str) -> LogLine:
-    """A line of the worker's log; {"event": line} if it is no JSON object."""
+    """Returns a line of the worker's log; {"event": line} if it is no JSON object."""
     try:
         fields = json.loads(line)
     except ValueError:
@@ -245,7 +245,7 @@ def parsed(line: str) -> LogLine:
 
 
 def in_words(event: Mapping[str, Any]) -> str:
-    """A line of the worker's log for people."""
+    """Returns a line of the worker's log for people."""
     skipped = {"event", "level", "timestamp", "logger"}
     fields = " ".join(f"{name}={value}" for name, value in event.items() if name not in skipped)
     level = event.get("level", "info")

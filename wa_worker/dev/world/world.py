@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @attrs.define
 class World:
-    """What surrounds the workers, and the workers. `jids` are the device JIDs of the instances that `pair` paired."""
+    """Holds the workers and what surrounds them. `jids` are the device JIDs of the instances that `pair` paired."""
 
     simulator: Simulator
     proxy: ReferenceProxy
@@ -50,11 +50,11 @@ class World:
         return self.folder / "auth"
 
     def inherited(self) -> Mapping[str, str]:
-        """The part of this process's environment that a worker gets."""
+        """Returns the part of this process's environment that a worker gets."""
         return os.environ
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """The environment of a worker with these settings."""
+        """Returns the environment of a worker with these settings."""
         ours = environment(
             self.inherited(),
             url=self.proxy.url,
@@ -68,7 +68,7 @@ class World:
 
     @asynccontextmanager
     async def worker(self, **settings: str) -> AsyncIterator[WorkerProcess]:
-        """A worker process, which is told to stop when the block is left. Its health need not answer yet."""
+        """Yields a worker process, which is told to stop when the block is left. Its health need not answer yet."""
         variables, log = self.environment(**settings), self.folder / "worker.log"
         async with open_worker(worker_command(), variables, log=log, grace=self.grace) as worker:
             worker.patience = self.patience
@@ -76,7 +76,7 @@ class World:
             yield worker
 
     async def start_worker(self, **settings: str) -> WorkerProcess:
-        """A worker process whose health answers. It is ended with the world if it still runs."""
+        """Returns a worker process whose health answers. It is ended with the world if it still runs."""
         worker: WorkerProcess = await self._nursery.start(self._keep_worker, settings)
         await worker.answers()
         return worker
@@ -135,7 +135,7 @@ class World:
         return self.jids[instance]
 
     def connected(self) -> bool:
-        """Whether WhatsApp and the proxy both say that each paired instance is connected."""
+        """Says whether WhatsApp and the proxy both say that each paired instance is connected."""
         return all(
             self.simulator.connected(jid)
             and (row := self.proxy.store.instance(name)) is not None
