@@ -45,8 +45,8 @@ _numbers = itertools.count(1)
 
 @attrs.frozen
 class SessionHost:
-    """Holds what all sessions of the process share. `threads` is a nursery that outlives the instances: the tasks of the
-    native threads live there."""
+    """Holds what all sessions of the process share. `threads` is a nursery that outlives the instances: the tasks of
+    the native threads live there."""
 
     receiver: Receiver
     gate: StartGate
