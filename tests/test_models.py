@@ -19,7 +19,7 @@ def test_an_instance_id(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", "..", "a/b", "a b", "a\n", "ação", "x" * 129, "a\0", "@worker", "~", 7, None, ["a"], b"a"]
+    "text", ["", ".", "..", "a/b", "a b", "a\n", "ação", "x" * 129, "a\0", RESERVED_FOLDER, "~", 7, None, ["a"], b"a"]
 )
 def test_what_is_none(text: object) -> None:
     with pytest.raises(ValueError, match="1-128 characters"):

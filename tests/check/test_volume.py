@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.check.results import by_name
+from tests.nobody import as_nobody, folder_of_nobody
 from wa_worker.check.result import Grade, Result
 from wa_worker.check.volume import _cannot, look_at_volume
 from wa_worker.ownership.volume import hold_volume
@@ -59,11 +59,15 @@ def test_sessions_that_others_can_read_are_warned_of(tmp_path: Path) -> None:
     assert by_name(look_at_volume(tmp_path))["permissions"].grade is Grade.OK
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root can use every file")
-def test_files_of_another_user_are_a_fault(tmp_path: Path) -> None:
-    (tmp_path / "@worker").mkdir()
-    (tmp_path / "@worker" / "journal.db").touch(mode=0o400)
-    found = by_name(look_at_volume(tmp_path))["permissions"]
+def test_files_of_another_user_are_a_fault() -> None:
+    with folder_of_nobody() as folder:
+
+        def look() -> Result:
+            (folder / "@worker").mkdir()
+            (folder / "@worker" / "journal.db").touch(mode=0o400)
+            return by_name(look_at_volume(folder))["permissions"]
+
+        found = as_nobody(look)
     assert found.grade is Grade.FAIL
     assert "chown" in (found.remedy or "")
 

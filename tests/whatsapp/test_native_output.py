@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -19,7 +20,11 @@ libc = ctypes.CDLL(None)
 
 def run(program: str, level: str = "info") -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
     done = subprocess.run(
-        [sys.executable, "-c", START.replace("LEVEL", level) + program], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", START.replace("LEVEL", level) + program],
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     return done, [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
 
@@ -39,14 +44,25 @@ print("after")
     assert (done.returncode, done.stdout) == (0, "after\n"), done.stderr
     assert {(line["event"], line["level"]) for line in lines} == {("the native library printed", "warning")}
     printed = [line["reason"] for line in lines]
-    assert sorted(printed) == sorted(
-        [
-            "a line in two writes",
-            "from Python to ***0005@s.whatsapp.net",
-            "[ERROR] Serializer.go:86 no",
-            "\ufffd no newline at the end",
-        ]
-    )
+    assert printed == [
+        "a line in two writes",
+        "from Python to ***0005@s.whatsapp.net",
+        "[ERROR] Serializer.go:86 no",
+        "\ufffd no newline at the end",
+    ]
+
+
+def test_what_python_prints_is_not_held_back() -> None:
+    """A process that is killed takes with it what waits in Python's buffer."""
+    _, lines = run("""
+import time
+with standard_output_logged():
+    print("before")
+    os.write(1, b"after\\n")
+    time.sleep(0.5)
+    os._exit(0)
+""")
+    assert [line["reason"] for line in lines] == ["before", "after"]
 
 
 def test_chatter_is_shown_to_who_debugs() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 from contextlib import closing
@@ -11,6 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from tests.nobody import as_nobody, folder_of_nobody
 from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid
 from wa_worker.whatsapp.store import ARCHIVES_KEPT, SessionStore, paired_instances
 
@@ -155,8 +155,12 @@ def test_which_instances_are_paired(tmp_path: Path) -> None:
     assert list(paired_instances(tmp_path / "file")) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_of_somebody_else_stops_nobody(tmp_path: Path) -> None:
-    pair(SessionStore(tmp_path / "b"))
-    (tmp_path / "a").mkdir(mode=0)
-    assert list(paired_instances(tmp_path)) == ["a", "b"], "its own instance finds out, and tries again"
+def test_a_folder_of_somebody_else_stops_nobody() -> None:
+    with folder_of_nobody() as auth_dir:
+
+        def look() -> list[InstanceId]:
+            pair(SessionStore(auth_dir / "b"))
+            (auth_dir / "a").mkdir(mode=0)
+            return list(paired_instances(auth_dir))
+
+        assert as_nobody(look) == ["a", "b"], "its own instance finds out, and tries again"

@@ -10,6 +10,7 @@ to exit". In a pairing host both descriptors are a pipe to us: there the parent 
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -51,6 +52,8 @@ def log_printed(line: bytes, event: str, **fields: Any) -> None:
 def standard_output_logged() -> Iterator[None]:
     """Logs what this process prints to standard output, Python's prints too, until the end of the block."""
     sys.stdout.flush()
+    by_line = bool(sys.stdout.line_buffering)
+    _buffer_by_line(True)  # into a pipe Python would hold its lines back until there are 8 KB of them
     reading, writing = os.pipe()
     kept = os.dup(1)
     os.dup2(writing, 1)
@@ -61,9 +64,15 @@ def standard_output_logged() -> Iterator[None]:
         yield
     finally:
         sys.stdout.flush()
+        _buffer_by_line(by_line)
         os.dup2(kept, 1)  # the pipe's last end of ours: the reader comes to its end
         os.close(kept)
         reader.join(LAST_WORDS)
+
+
+def _buffer_by_line(on: bool) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=on)
 
 
 def _read(descriptor: int) -> None:
