@@ -1,4 +1,4 @@
-"""Suites that take minutes run only when they are asked for: `pytest -m faults`, `pytest -m soak`."""
+"""Suites that take minutes run only when they are asked for: `pytest -n 0 -m faults`, `pytest -n 0 -m soak`."""
 
 from __future__ import annotations
 

@@ -1,79 +1,197 @@
-"""Cancelled at each of its waits: what owns something leaves nothing open, locked, lost or done twice."""
+"""Cancelled at each await that matters: nothing is lost, kept, left locked or done twice.
+
+`at_each_checkpoint()` runs a scene again and again, and cancels it at its first checkpoint, its second, and so on,
+until it comes to its end.
+"""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
+import attrs
 import trio
 
-from tests.cancelling import Unchanged, at_each_wait
-from tests.stage import SHOP, open_stage, until
+from tests.stage import SHOP, Stage, open_stage
+from wa_worker.delivery.group_commit import GroupCommit
+from wa_worker.delivery.keyed_queue import KeyedQueue
 from wa_worker.edge.transport import open_transport
+from wa_worker.instances.status import StatusPublisher
 from wa_worker.models import ProxyStatus, Status
 from wa_worker.ownership.volume import hold_volume
 from wa_worker.wakeup import Wakeup
+from wa_worker.whatsapp.gate import StartGate
+
+CONNECTED = Status(ProxyStatus.CONNECTED)
 
 
-async def test_hold_volume_leaves_the_volume_free(tmp_path: Path) -> None:
-    async def hold() -> None:
+@attrs.define(eq=False)
+class _CancelAt(trio.abc.Instrument):
+    """Cancels a scope when its task has been scheduled `at` times."""
+
+    task: trio.lowlevel.Task
+    scope: trio.CancelScope
+    at: int
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task is self.task:
+            self.at -= 1
+            if self.at == 0:
+                self.scope.cancel()
+
+
+async def at_each_checkpoint(scene: Callable[[], Awaitable[None]]) -> int:
+    """Returns at how many places the scene was cancelled."""
+    for place in range(1, 200):
+        with trio.CancelScope() as scope:
+            instrument = _CancelAt(trio.lowlevel.current_task(), scope, place)
+            trio.lowlevel.add_instrument(instrument)
+            try:
+                with trio.fail_after(20):
+                    await scene()
+            finally:
+                trio.lowlevel.remove_instrument(instrument)
+        if not scope.cancelled_caught:
+            return place - 1
+    raise AssertionError("the scene does not end")
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_a_group_commit_loses_nothing_and_commits_nothing_twice() -> None:
+    committed: list[int] = []
+    group, added = GroupCommit(committed.extend), 0
+
+    async def scene() -> None:
+        nonlocal added
+        added += 1
+        await group.add(added)
+
+    assert await at_each_checkpoint(scene) == 0, "it is not left in the middle"
+    with trio.fail_after(5):
+        await group.add(0)  # nobody holds its turn any more
+    assert sorted(committed) == list(range(added + 1))
+
+
+async def test_the_lock_on_the_volume_is_given_back(tmp_path: Path) -> None:
+    async def scene() -> None:
         async with hold_volume(tmp_path):
             await trio.lowlevel.checkpoint()
 
-    with Unchanged():
-        async for _ in at_each_wait(hold):
-            with trio.fail_after(5):
-                async with hold_volume(tmp_path):
-                    pass
-
-
-async def test_waiting_for_the_volume_ends(tmp_path: Path) -> None:
-    async with hold_volume(tmp_path):
-        with Unchanged(), trio.move_on_after(0.7) as waiting:
-            async with hold_volume(tmp_path):
-                raise AssertionError
-    assert waiting.cancelled_caught
-
-
-async def test_open_transport_closes_what_it_has_opened() -> None:
-    async def once() -> None:
-        async with open_transport("https://127.0.0.1:1", keep=60):
-            await trio.lowlevel.checkpoint()
-
-    with Unchanged():
-        async for _ in at_each_wait(once):
+    before = open_files()
+    assert await at_each_checkpoint(scene) >= 1
+    assert open_files() == before
+    with trio.fail_after(5):
+        async with hold_volume(tmp_path):
             pass
 
 
-# httpcore does not close httpx's iterator over a request's body; nothing is open in it
-@pytest.mark.filterwarnings("ignore:Async generator 'httpx._content.ByteStream:ResourceWarning")
-async def test_a_call_leaves_no_connection_open_that_is_not_used_again() -> None:
-    """Each call of the client, the first on a new connection and the second on one that is kept."""
-    async with open_stage(SHOP) as on:
-        calls = {
-            "list": on.edge.disconnected_instances,
-            "queued": lambda: on.edge.queued_messages(SHOP),
-            "status": lambda: on.edge.update_status(SHOP, Status(ProxyStatus.CONNECTING)),
-        }
-        await on.edge.disconnected_instances()  # a connection that is kept
-        for name, call in calls.items():
-            with Unchanged():
-                async for _ in at_each_wait(call):
-                    await until(lambda: on.proxy.connections_open <= 1)
-                    assert (await on.edge.disconnected_instances()).good == (SHOP,), name
+async def test_who_waits_for_the_volume_stops_waiting(tmp_path: Path) -> None:
+    async with hold_volume(tmp_path):
+        before = open_files()
+        with trio.move_on_after(0.05) as waiting:
+            async with hold_volume(tmp_path):
+                raise AssertionError("two have it")
+        assert waiting.cancelled_caught
+        assert open_files() == before
 
 
-async def test_a_wakeup_that_nobody_waits_for_any_more_still_wakes_the_others() -> None:
-    bell, woken = Wakeup(), 0
+async def test_the_start_gate_is_open_again() -> None:
+    gate = StartGate()
 
-    async def wait() -> None:
-        nonlocal woken
-        await bell.wait()
-        woken += 1
+    async def scene() -> None:
+        gate.pass_through()  # so that it has a moment to wait for
+        async with gate.exclusive():
+            await trio.lowlevel.checkpoint()
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(wait)
-        with trio.move_on_after(0.05):
-            await bell.wait()
-        bell.ring()
-    assert woken == 1
+    assert await at_each_checkpoint(scene) >= 2
+    with trio.fail_after(5):
+        await trio.to_thread.run_sync(gate.pass_through)
+        async with gate.exclusive():
+            pass
+
+
+async def test_a_wakeup_that_was_given_up_rings_the_next_time() -> None:
+    wakeup = Wakeup()
+    with trio.move_on_after(0.01):
+        await wakeup.wait()
+    wakeup.arm()
+    wakeup.ring()
+    with trio.fail_after(5):
+        await wakeup.wait()
+
+
+@asynccontextmanager
+async def _slow_proxy() -> AsyncIterator[Stage]:
+    async with open_stage(SHOP) as stage:
+        yield stage
+
+
+async def test_a_call_that_is_cancelled_leaves_no_connection_open() -> None:
+    async with _slow_proxy() as stage:
+        await stage.edge.disconnected_instances()
+
+        async def scene() -> None:
+            await stage.edge.queued_messages(SHOP)
+
+        before = open_files()
+        assert await at_each_checkpoint(scene) >= 3
+        with trio.fail_after(5):
+            while open_files() > before + 2:  # noqa: ASYNC110 - the server's ends go when it notices
+                await trio.sleep(0.01)
+        assert await stage.edge.disconnected_instances(), "and the next call goes well"
+
+
+async def test_a_transport_closes_what_it_has_opened() -> None:
+    async with _slow_proxy() as stage:
+
+        async def scene() -> None:
+            async with open_transport(stage.proxy.url, keep=5):
+                await trio.lowlevel.checkpoint()
+
+        before = open_files()
+        await at_each_checkpoint(scene)
+        assert open_files() == before
+
+
+async def test_a_status_that_was_under_way_is_told_by_the_next_run() -> None:
+    async with _slow_proxy() as stage:
+        publisher = StatusPublisher(SHOP, stage.edge)
+
+        async def scene() -> None:
+            publisher.announce_again()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(publisher.run)
+                await publisher.wait_settled()
+                nursery.cancel_scope.cancel()
+
+        publisher.announce(CONNECTED)
+        assert await at_each_checkpoint(scene) >= 2
+        assert publisher.settled
+        assert stage.proxy.store.statuses(SHOP)[-1].status == "CONNECTED"
+
+
+async def test_a_queue_that_was_stopped_works_on_the_same_rows_again() -> None:
+    rows, done = {1, 2, 3}, list[int]()
+
+    def find(after: int, limit: int) -> list[int]:
+        return sorted(key for key in rows if key > after)[:limit]
+
+    async def work(key: int) -> None:
+        await trio.sleep(0.002)
+        done.append(key)
+        rows.discard(key)
+
+    async def scene() -> None:
+        queue = KeyedQueue("test", find, work, width=2)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(queue.run)
+            while rows:  # noqa: ASYNC110 - the scene's own checkpoints are what is counted
+                await trio.sleep(0.001)
+            nursery.cancel_scope.cancel()
+
+    assert await at_each_checkpoint(scene) >= 2
+    assert sorted(done) == [1, 2, 3], "each once"

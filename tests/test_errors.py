@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from wa_worker.errors import ConfigError, EdgeError, EdgeRejected, EdgeUnavailable, SendDelayed, SessionNotOpen
-
-
-@pytest.mark.parametrize("status", [None, 401, 403, 408, 429, 500, 502, 503, 504, 599])
-def test_an_outage(status: int | None) -> None:
-    assert EdgeUnavailable("inbound", "x", status).is_outage
-
-
-@pytest.mark.parametrize("status", [302, 400, 404, 405, 409, 410, 422, 425, 499])
-def test_a_trouble_of_this_call_alone(status: int) -> None:
-    assert not EdgeRejected("inbound", "x", status).is_outage
+from wa_worker.errors import ConfigError, EdgeError, SendDelayed, SessionNotOpen
 
 
 def test_the_text_names_the_endpoint() -> None:

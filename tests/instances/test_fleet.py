@@ -45,6 +45,7 @@ async def test_released_it_ends_and_its_neighbour_does_not(tmp_path: Path) -> No
         fleet.start(SHOP)
         fleet.start(OTHER)
         await until(lambda: len(bed.services.registry.all()) == 2)
+        await until(lambda: bed.on.proxy.store.statuses(SHOP))
         fleet.release(SHOP)
         fleet.release(InstanceId("of nobody"))
         await until(lambda: list(fleet.running()) == [OTHER])

@@ -52,7 +52,9 @@ def error_of(
     detail = f"answered {status}" + (f" ({said})" if said else "")
     if response.is_redirect:
         where = quotable(response.headers.get("location", "?").encode(errors="replace"), private)
-        return EdgeUnavailable(endpoint, f"answered {status} to {where}: set EDGE_BASE_URL to where it leads", status)
+        return EdgeUnavailable(
+            endpoint, f"answered {status} to {where}: set EDGE_BASE_URL to where it leads", status, is_outage=False
+        )
     if status == HTTPStatus.UNAUTHORIZED:
         detail += ": does WORKER_SECRET match the proxy's?"
     server_error = status >= HTTPStatus.INTERNAL_SERVER_ERROR
