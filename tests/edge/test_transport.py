@@ -88,6 +88,24 @@ async def test_one_is_enough_for_calls_one_after_another(server: Server) -> None
     await until(lambda: server.gone == 1)
 
 
+@pytest.mark.parametrize(
+    ("method", "status", "opened_in_all"), [("POST", 503, 3), ("POST", 413, 3), ("POST", 201, 1), ("GET", 503, 1)]
+)
+async def test_one_on_which_a_body_was_answered_with_an_error_is_not_used_again(
+    server: Server, method: str, status: int, opened_in_all: int
+) -> None:
+    """The server may not have read that body: then it takes the next request for the rest of it, and never answers."""
+    server.answer = b"HTTP/1.1 %d x\r\nContent-Length: 2\r\n\r\n[]" % status
+    async with opened(server) as connections:
+        for _ in range(3):
+            request = httpx.Request(method, f"{server.url}/x", content=b"body" if method == "POST" else None)
+            response = await connections.handle_async_request(request)
+            assert await response.aread() == b"[]"
+            await response.aclose()
+        assert server.opened == opened_in_all
+    await until(lambda: server.gone == opened_in_all)
+
+
 async def test_what_a_peak_has_opened_sinks_and_is_closed(server: Server) -> None:
     async with opened(server, keep=0.2) as connections:
         await many(connections, server, 20)

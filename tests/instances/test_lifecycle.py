@@ -155,3 +155,13 @@ async def test_one_that_is_over_is_not(tmp_path: Path) -> None:
             run(bed)
             await until(lambda: (now := doing(bed)) and now.because is Event.QR)
         assert [line["event"] for line in lines] == ["pairing"]
+
+
+async def test_a_hold_written_while_the_clock_was_ahead_is_not_sat_out_for_years(tmp_path: Path) -> None:
+    async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
+        bed.journal.holds.put(SHOP, "REPLACED", 0.5)
+        with bed.journal.database.transaction() as sql:
+            sql.execute("UPDATE holds SET until = until + 1e8, written_at = written_at + 1e8")
+        run(bed)
+        await until(lambda: (now := doing(bed)) and now.state is State.HELD)
+        await until(lambda: (now := doing(bed)) and now.state is State.PAIRING)

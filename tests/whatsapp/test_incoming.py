@@ -9,7 +9,7 @@ import pytest
 from neonize.proto import Neonize_pb2 as pb
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
-from tests.whatsapp.message_events import DIRECT, GROUP, LID, ME, PHONE, STRANGER, event, known, read, unknown
+from tests.whatsapp.message_events import DIRECT, GROUP, LID, ME, PHONE, STRANGER, event, known, made, read, unknown
 from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.models import Jid, WaMessageId
 
@@ -81,3 +81,18 @@ def test_a_message_from(case: From) -> None:
 def test_what_has_no_address_or_id_is_refused(broken: pb.Message) -> None:
     with pytest.raises(ValueError, match="without"):
         read(broken)
+
+
+def test_a_text_that_is_not_utf_8_is_not_lost() -> None:
+    """Protobuf hands it over as bytes."""
+    data = event(message=made(conversation="Oi ??")).SerializePartialToString().replace(b"Oi ??", b"Oi \xff\xfe")
+    message = read(pb.Message.FromString(data))
+    assert message is not None
+    assert message.body == "Oi \ufffd\ufffd"
+
+
+def test_a_push_name_that_is_not_utf_8_loses_no_message() -> None:
+    data = event(push_name="Ana??").SerializePartialToString().replace(b"Ana??", b"Ana\xff\xfe")
+    message = read(pb.Message.FromString(data))
+    assert message is not None
+    assert (message.push_name, message.body) == ("Ana\ufffd\ufffd", "Oi")

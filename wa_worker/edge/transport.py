@@ -23,6 +23,9 @@ GOODBYE = 1.0
 """Seconds for the TLS goodbye of a call that is broken off, and for those of all idle connections at the end."""
 
 
+FIRST_ERROR = 400
+"""Statuses from here on are errors (RFC 9110)."""
+
 _Origin = tuple[bytes, bytes, int]
 _Stack = deque[httpcore.AsyncHTTPConnection]
 
@@ -59,9 +62,11 @@ class StackTransport(httpx.AsyncBaseTransport):
             with trio.move_on_after(GOODBYE, shield=True):
                 await connection.aclose()
             raise
-        return httpx.Response(
-            response.status, headers=response.headers, stream=_Body(response, connection, stack), request=request
-        )
+        # A server may answer an error before it has read the request's body, and lose its place on the connection by
+        # that (hypercorn does): the next request on it would get no answer.
+        trusted = request.method == "GET" or response.status < FIRST_ERROR
+        body = _Body(response, connection, stack if trusted else None)
+        return httpx.Response(response.status, headers=response.headers, stream=body, request=request)
 
     async def aclose(self) -> None:
         """Closes those that are idle. Takes up to GOODBYE, cancelled or not."""
@@ -96,7 +101,11 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response, connection: httpcore.AsyncHTTPConnection, stack: _Stack) -> None:
+    """An answer's body. `stack` None: its connection is closed after it."""
+
+    def __init__(
+        self, response: httpcore.Response, connection: httpcore.AsyncHTTPConnection, stack: _Stack | None
+    ) -> None:
         self._response = response
         self._connection = connection
         self._stack = stack
@@ -109,7 +118,10 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         with trio.move_on_after(GOODBYE, shield=True), _httpx_errors():
             await self._response.aclose()
-        await _give_back(self._connection, self._stack)
+            if self._stack is None:
+                await self._connection.aclose()
+        if self._stack is not None:
+            await _give_back(self._connection, self._stack)
 
 
 @contextmanager

@@ -118,7 +118,7 @@ def _queued_message(item: object) -> QueuedMessage:
         to = str(to)  # a number column in the proxy's table: unambiguous, so taken
     if not isinstance(to, str) or not to.strip():
         raise ValueError("to is not a string with something in it")
-    if not isinstance(body, str) or not body:
+    if not isinstance(body, str) or not body.strip():
         raise ValueError("body is not a string with something in it")
     if len(body) > MAX_BODY_LENGTH:
         raise ValueError(f"body has {len(body)} characters, the limit is {MAX_BODY_LENGTH}")

@@ -94,6 +94,8 @@ class Lifecycle:
             return
         hold = await trio.to_thread.run_sync(self._services.holds.get, self._state.instance)
         remaining = hold.until - time.time() if hold else 0
+        if hold is not None and hold.written_at is not None:  # a clock that was ahead then does not prolong it
+            remaining = min(remaining, hold.until - hold.written_at)
         if hold is not None and remaining > 0:
             self._state.apply(Event.STILL_HELD, hold.reason)
             self._log.info("held since before the start", because=hold.reason, seconds=round(remaining))

@@ -52,7 +52,10 @@ def inbound(event: pb.Message, me: Identity, phone_of: Lookup, lid_of: Lookup) -
 _NOT_CHATS = frozenset({"newsletter", "hosted.newsletter"})
 
 
-def _storable(text: str) -> str:
-    """Replaces the character 0, which a sender may put into a text: PostgreSQL has none, so a proxy in front of it
-    would answer 500 for ever, and the chat would wait behind that message."""
+def _storable(text: str | bytes) -> str:
+    """Replaces what a sender may put into a text and nobody can store. Bytes that are not UTF-8: protobuf hands such a
+    text over as bytes. The character 0: PostgreSQL has none, so a proxy in front of it would answer 500 for ever, and
+    the chat would wait behind that message."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
     return text.replace("\0", "\ufffd")
