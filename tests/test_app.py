@@ -37,9 +37,10 @@ class Running:
     async def read(self) -> None:
         assert self.process.stderr is not None
         rest = b""
-        async for chunk in _chunks(self.process.stderr):
-            *lines, rest = (rest + chunk).split(b"\n")
-            self.lines += [json.loads(line) for line in lines if line.startswith(b"{")]
+        with suppress(trio.ClosedResourceError):
+            async for chunk in self.process.stderr:
+                *lines, rest = (rest + chunk).split(b"\n")
+                self.lines += [json.loads(line) for line in lines if line.startswith(b"{")]
 
     async def logged(self, event: str) -> dict[str, Any]:
         await until(lambda: event in self.events or self.process.returncode is not None)
@@ -50,12 +51,6 @@ class Running:
         port = (await self.logged("health answers"))["port"]
         async with httpx.AsyncClient() as http:
             return await http.get(f"http://127.0.0.1:{port}{path}")
-
-
-async def _chunks(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
-    with suppress(trio.ClosedResourceError):
-        async for chunk in stream:
-            yield bytes(chunk)
 
 
 @asynccontextmanager

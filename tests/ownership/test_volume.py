@@ -84,7 +84,8 @@ async def test_it_goes_with_the_process_however_that_ends(tmp_path: Path) -> Non
             async with hold_volume(tmp_path):
                 pass
     finally:
-        await end(holder)
+        with trio.CancelScope(shield=True):  # it was killed: this does not take long
+            await end(holder)
 
 
 async def test_a_child_does_not_inherit_it(tmp_path: Path) -> None:
@@ -97,7 +98,8 @@ async def test_a_child_does_not_inherit_it(tmp_path: Path) -> None:
                 pass
     finally:
         child.kill()
-        await child.wait()
+        with trio.CancelScope(shield=True):
+            await child.wait()
 
 
 async def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
