@@ -10,7 +10,7 @@ import attrs
 
 @attrs.frozen
 class Backoff:
-    """A retry policy. Seconds everywhere.
+    """Describes a retry policy. Seconds everywhere.
 
     The n-th delay is drawn from [half, whole] of `first * factor**n`, never above `ceiling`. Equal jitter: two
     workers drift apart, yet nobody waits less than half of what the policy says.

@@ -90,7 +90,7 @@ def _setting(name: str, convert: Callable[[str], Any], help: str, *, default: An
 
 @attrs.frozen
 class Settings:
-    """Everything configurable. Durations are in seconds here, in milliseconds in the environment (`..._MS`)."""
+    """Holds everything configurable. Durations are in seconds here, in milliseconds in the environment (`..._MS`)."""
 
     edge_base_url: str = _setting("EDGE_BASE_URL", _url, "base URL of the worker-proxy")
     worker_secret: Secret = _setting("WORKER_SECRET", _secret, "shared secret, sent as a bearer token")

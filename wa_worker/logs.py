@@ -112,7 +112,7 @@ def mask(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 class RepeatFilter:
-    """A structlog processor: the same warning or error of the same instance once a minute, with a count."""
+    """Lets the same warning or error of an instance through once a minute, with a count: a structlog processor."""
 
     MOST = 1024  # kinds remembered at once
 

@@ -14,7 +14,7 @@ from wa_worker.models import Jid, MessageId, WaMessageId
 
 @attrs.frozen
 class Text:
-    """A plain text."""
+    """Describes a plain text."""
 
     body: str = attrs.field(repr=False)
 
@@ -34,7 +34,7 @@ class QueuedMessage:
 
 @attrs.frozen
 class OutgoingMessage:
-    """A message on its way to WhatsApp."""
+    """Describes a message on its way to WhatsApp."""
 
     to: Jid = attrs.field(repr=False)
     content: Content
@@ -47,7 +47,7 @@ class ChatType(enum.Enum):
 
 @attrs.frozen
 class InboundMessage:
-    """A message that WhatsApp delivered, as `/inbound` wants to hear of it.
+    """Describes a message that WhatsApp delivered, as `/inbound` wants to hear of it.
 
     `chat` is the chat's JID (`from` in contract v1); `to` is the participant's JID in a group, else our own.
     `timestamp` is in unix seconds. `body` is empty where the type has no text.

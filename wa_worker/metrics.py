@@ -75,7 +75,7 @@ class Snapshot:
 
 
 class Metrics:
-    """One per process, handed to whoever counts."""
+    """Counts what happens. One per process, handed to whoever counts."""
 
     def __init__(self) -> None:
         # a second series for each counter, which nobody asks for

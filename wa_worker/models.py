@@ -53,7 +53,7 @@ class ProxyStatus(enum.Enum):
 
 @attrs.frozen
 class Status:
-    """A status to announce. `qr_code` is a PNG data URL, and only ever set while CONNECTING."""
+    """Describes a status to announce. `qr_code` is a PNG data URL, and only ever set while CONNECTING."""
 
     status: ProxyStatus
     qr_code: str | None = attrs.field(default=None, repr=False)

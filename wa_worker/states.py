@@ -15,7 +15,7 @@ from wa_worker.models import ProxyStatus
 
 
 class Health(enum.Enum):
-    """The bucket an instance counts in at `GET /health`."""
+    """Names the bucket an instance counts in at `GET /health`."""
 
     CONNECTED = "connected"
     CONNECTING = "connecting"
@@ -90,7 +90,7 @@ class Condition:
 
 @attrs.frozen
 class Move:
-    """A row of the table. `pause` is the retry policy; for a ban the expiry counts if it is longer."""
+    """Describes a row of the table. `pause` is the retry policy; for a ban the expiry counts if it is longer."""
 
     to: State
     action: Action

@@ -154,7 +154,7 @@ def check(instance: str | None, as_json: bool) -> None:
 
 
 class _JournalCommands(click.Group):
-    """The commands of `wa-worker journal`: imported when one of them, or their list, is asked for."""
+    """Holds the commands of `wa-worker journal`: imported when one of them, or their list, is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         from wa_worker.cli.journal import COMMANDS

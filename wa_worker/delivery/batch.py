@@ -42,7 +42,7 @@ class Sender(Protocol):
 
 @attrs.frozen
 class SendRecord:
-    """Where the outcomes of sends go, and what becomes of an uncertain one. The same for all batches.
+    """Says where the outcomes of sends go, and what becomes of an uncertain one. The same for all batches.
 
     settled(outcome): called on the batch's thread with each outcome once it is on disk.
     progress(): called there when the proxy has something to hear.
@@ -64,7 +64,7 @@ class BatchResult:
 
 @attrs.define
 class SendBatch:
-    """One batch. `run()` is for a thread; `stop` may be set from outside at any time.
+    """Sends one batch. `run()` is for a thread; `stop` may be set from outside at any time.
 
     listed_at: when the poll began that listed it, in unix seconds.
     """

@@ -26,7 +26,7 @@ REJECTIONS = 3
 
 
 class InboundDelivery:
-    """One per process. Ring `wakeup` after a commit to the inbox."""
+    """Delivers received messages. One per process. Ring `wakeup` after a commit to the inbox."""
 
     def __init__(self, inbox: Inbox, edge: EdgeClient, metrics: Metrics) -> None:
         self._inbox = inbox

@@ -25,7 +25,7 @@ STUBBORN = Backoff(first=1.0, ceiling=600.0)
 
 
 class MarkReporter:
-    """One per process. Ring `wakeup` after a commit to the ledger."""
+    """Reports outcomes to the proxy. One per process. Ring `wakeup` after a commit to the ledger."""
 
     def __init__(self, ledger: SendLedger, edge: EdgeClient) -> None:
         self._ledger = ledger

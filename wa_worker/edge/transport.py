@@ -101,7 +101,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class _Body(httpx.AsyncByteStream):
-    """An answer's body. `stack` None: its connection is closed after it."""
+    """Reads an answer's body. `stack` None: its connection is closed after it."""
 
     def __init__(
         self, response: httpcore.Response, connection: httpcore.AsyncHTTPConnection, stack: _Stack | None

@@ -27,7 +27,7 @@ MAX_BODY_LENGTH = 65_536
 
 @attrs.frozen
 class Rows(Generic[T]):
-    """The rows of an answer: those that are models, and the reasons of those that are not."""
+    """Holds the rows of an answer: those that are models, and the reasons of those that are not."""
 
     good: tuple[T, ...]
     bad: tuple[BadRow, ...]

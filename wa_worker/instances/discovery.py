@@ -64,7 +64,7 @@ def plan(
 
 
 class Fleet(Protocol):
-    """The instances, as discovery sees them. All sync: they start, cancel or ring."""
+    """Stands for the instances, as discovery sees them. All sync: they start, cancel or ring."""
 
     def running(self) -> Mapping[InstanceId, Running]: ...
     def start(self, instance: InstanceId) -> None: ...

@@ -28,7 +28,7 @@ DISCONNECTED_FIRST = 3.0
 
 
 class Lifecycle:
-    """The loop of one instance. `run()` once per object."""
+    """Runs the loop of one instance. `run()` once per object."""
 
     def __init__(self, services: Services, state: InstanceState) -> None:
         self._services = services

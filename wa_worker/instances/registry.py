@@ -16,7 +16,7 @@ from wa_worker.states import CONDITIONS, Event, Health, State
 
 @attrs.frozen
 class InstanceSnapshot:
-    """The state of an instance at a moment. Times in unix seconds.
+    """Describes the state of an instance at a moment. Times in unix seconds.
 
     because: what happened to it last; detail: what the log says of that.
     since: when this state began; until: when it ends by itself, if that is known.

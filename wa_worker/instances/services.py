@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Services:
-    """One of each per process. They outlive the instances."""
+    """Holds one of each per process. They outlive the instances."""
 
     settings: Settings
     edge: EdgeClient

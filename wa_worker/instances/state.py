@@ -35,7 +35,7 @@ _SAID_ELSEWHERE = frozenset({Event.STILL_HELD, Event.CRASHED})
 
 
 class InstanceState:
-    """The state of one instance. Trio thread only. It starts as RETRYING: nothing is open, and something will be."""
+    """Keeps an instance's state. Trio thread only. It starts as RETRYING: nothing is open, and something will be."""
 
     def __init__(self, instance: InstanceId, publisher: StatusPublisher, registry: Registry, metrics: Metrics) -> None:
         self.instance = instance

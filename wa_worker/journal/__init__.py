@@ -59,7 +59,7 @@ __all__ = [
 
 @attrs.frozen
 class Journal:
-    """The open journal. One per process and volume."""
+    """Holds the open journal. One per process and volume."""
 
     inbox: Inbox
     ledger: SendLedger

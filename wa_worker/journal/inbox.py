@@ -28,7 +28,7 @@ _models = cattrs.Converter(prefer_attrib_converters=True)
 
 
 class EventKind(enum.Enum):
-    """The kinds of events in the inbox. All but a message are about one, and have its id. So far only messages come."""
+    """Names the kinds of events. All but a message are about one, and have its id. So far only messages come."""
 
     MESSAGE = "message"
     REACTION = "reaction"
@@ -50,7 +50,7 @@ class PendingInbound:
 
 @attrs.frozen
 class InboxResult:
-    """The result of one post. `error` None: the proxy accepted it. Else it refused it, for the last time if `dead`."""
+    """Describes the result of a post. `error` None: it was accepted. Else it was refused, finally if `dead`."""
 
     seq: int
     error: str | None = None
@@ -58,7 +58,7 @@ class InboxResult:
 
 
 class Inbox:
-    """The table of received messages. Any thread may call; every method raises JournalError."""
+    """Keeps the received messages. Any thread may call; every method raises JournalError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

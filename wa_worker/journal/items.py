@@ -37,7 +37,7 @@ DISCARDED_AS: Mapping[State, State] = {
 
 @attrs.frozen
 class ItemId:
-    """The id `in:SEQ` or `out:SEQ`. No sequence number is used twice."""
+    """Describes the id `in:SEQ` or `out:SEQ`. No sequence number is used twice."""
 
     box: str
     seq: int
@@ -56,7 +56,7 @@ class ItemId:
 
 @attrs.frozen
 class InboundItem:
-    """A received message. Times are unix seconds. `message` is None once it was posted or discarded."""
+    """Describes a received message. Times are unix seconds. `message` is None once it was posted or discarded."""
 
     id: ItemId
     state: State
@@ -73,7 +73,7 @@ class InboundItem:
 
 @attrs.frozen
 class OutboundItem:
-    """A message to send, without its body: that is in the proxy's queue. Times are unix seconds."""
+    """Describes a message to send, without its body: that is in the proxy's queue. Times are unix seconds."""
 
     id: ItemId
     state: State
@@ -96,7 +96,7 @@ Item = InboundItem | OutboundItem
 
 @attrs.frozen
 class Outcome:
-    """The result of a decision. `now` None: nothing was done. `was` None: there is no such message."""
+    """Describes the result of a decision. `now` None: nothing was done. `was` None: there is no such message."""
 
     id: ItemId
     was: State | None

@@ -28,7 +28,7 @@ REPORT_AGAIN = 60.0
 
 @attrs.frozen
 class Admission:
-    """The ledger's answer to a batch that the proxy listed."""
+    """Describes the ledger's answer to a batch that the proxy listed."""
 
     due: tuple[MessageId, ...]
     """Ids to send now, in the order of the batch. All others are taken care of."""
@@ -42,7 +42,7 @@ class Admission:
 
 @attrs.frozen
 class Settled:
-    """The outcome of a send: its `state`, and what belongs to that."""
+    """Describes the outcome of a send: its `state`, and what belongs to that."""
 
     message_id: MessageId
     state: SendState
@@ -56,7 +56,7 @@ class Settled:
 
 @attrs.frozen
 class Mark:
-    """An outcome to report to the proxy: `wa_id` for /mark-sent, or `error` for /mark-failed."""
+    """Describes an outcome to report to the proxy: `wa_id` for /mark-sent, or `error` for /mark-failed."""
 
     seq: int
     instance: InstanceId
@@ -66,7 +66,7 @@ class Mark:
 
 
 class SendLedger:
-    """The table of sends. Any thread may call; every method raises JournalError."""
+    """Keeps the sends. Any thread may call; every method raises JournalError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -82,7 +82,7 @@ def reasons_not_ready(facts: Facts) -> list[str]:
 
 
 class Readiness:
-    """One per process. Trio thread only."""
+    """Knows whether the worker is ready. One per process. Trio thread only."""
 
     def __init__(self, registry: Registry, poll_interval: float) -> None:
         self._registry = registry

@@ -40,7 +40,7 @@ class Callbacks:
 
 
 class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
-    """A session of the library. Not thread-safe by itself: see gate.py for who may call what when."""
+    """Runs a session of the library. Not thread-safe by itself: see gate.py for who may call what when."""
 
     def __init__(self, dsn: str, uuid: str, device_name: str) -> None:
         super().__init__(

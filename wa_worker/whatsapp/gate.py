@@ -20,7 +20,10 @@ sends/s with this, against 2 in 12 boots without a gate."""
 
 
 class StartGate:
-    """One per process. `exclusive()` is for Trio tasks, `pass_through()` for the threads that call neonize."""
+    """Lets starts and stops be alone: a readers-writer lock. One per process.
+
+    `exclusive()` is for Trio tasks, `pass_through()` for the threads that call neonize.
+    """
 
     def __init__(self) -> None:
         self._turn = trio.Lock()

@@ -40,7 +40,7 @@ DRAINED = 0.02
 
 
 class NativeSession:
-    """A session of the library and its thread. `threads` is a nursery that outlives it.
+    """Runs a session of the library on its thread. `threads` is a nursery that outlives it.
 
     The owner rings `alive` at the first sign of life, and does its callbacks inside `callback()`.
     """

@@ -66,7 +66,7 @@ class PairingEnded:
 
 @attrs.frozen
 class EarlyMessage:
-    """A message that came during the first login: the event and the session's own Device, both serialised."""
+    """Describes a message that came during the first login: the event and the session's own Device, both serialised."""
 
     data: bytes = attrs.field(repr=False)
     me: bytes = attrs.field(repr=False)
@@ -157,7 +157,7 @@ def _offer(channel: trio.MemorySendChannel[PairingEvent], event: PairingEvent) -
 
 
 class PairingHosts:
-    """All hosts. One per process; their tasks live in `nursery`."""
+    """Holds all hosts. One per process; their tasks live in `nursery`."""
 
     def __init__(self, nursery: trio.Nursery, command: Sequence[str] = HOST_COMMAND) -> None:
         self._nursery = nursery

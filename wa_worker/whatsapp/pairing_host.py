@@ -39,7 +39,7 @@ _CODES = [int(Code.CONNECTED), int(Code.MESSAGE)]
 
 
 class Parent:
-    """The line to the parent. Thread-safe; a closed line ends the process."""
+    """Keeps the line to the parent. Thread-safe; a closed line ends the process."""
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
@@ -60,7 +60,7 @@ class Parent:
 
 
 class Pairing:
-    """One unpaired session. `starts` makes starts and stops exclusive (see gate.py)."""
+    """Runs one unpaired session. `starts` makes starts and stops exclusive (see gate.py)."""
 
     def __init__(self, parent: Parent, starts: threading.Lock, token: str, dsn: str, device_name: str) -> None:
         self._parent = parent

@@ -41,7 +41,7 @@ def target(environ: Mapping[str, str]) -> tuple[str, int]:
 
 
 class ReachabilityProbe:
-    """One per process."""
+    """Probes whether WhatsApp can be reached. One per process."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host = host

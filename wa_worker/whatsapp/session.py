@@ -55,7 +55,7 @@ class SessionHost:
 
 
 class Session:
-    """An open session. Made by `open_session()`."""
+    """Bridges an open session to Trio. Made by `open_session()`."""
 
     def __init__(
         self, instance: InstanceId, store: SessionStore, host: SessionHost, on_new_message: Callable[[], None]

@@ -27,7 +27,7 @@ ARCHIVES_KEPT = 3
 
 @attrs.frozen
 class SessionStore:
-    """The session store of one instance. `folder` may not exist yet."""
+    """Describes the session store of one instance. `folder` may not exist yet."""
 
     folder: Path
 

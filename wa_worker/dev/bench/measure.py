@@ -13,7 +13,7 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 @attrs.frozen
 class Usage:
-    """A process at a moment. Memory in MB (2**20 bytes): `pss` shares common pages fairly."""
+    """Describes a process at a moment. Memory in MB (2**20 bytes): `pss` shares common pages fairly."""
 
     cpu: float
     rss: float

@@ -18,7 +18,7 @@ CONTACT = "5511988880002"
 
 @attrs.frozen
 class Row:
-    """One figure: of what, under which condition, how much, in which unit."""
+    """Describes one figure: of what, under which condition, how much, in which unit."""
 
     scenario: str
     condition: str

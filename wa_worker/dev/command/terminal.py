@@ -28,7 +28,7 @@ _JOINER = "\u200d"  # a format character like those we escape, but families of e
 
 @attrs.frozen
 class Line:
-    """One thing that happened. `at` is in unix seconds, `colour` one of click's, shown on a terminal only."""
+    """Describes one thing that happened. `at` is in unix seconds, `colour` one of click's, shown on a terminal only."""
 
     subject: str
     text: str

@@ -47,7 +47,7 @@ _HEADERS = {
 
 
 class Renderer:
-    """The templates. Undefined names are errors."""
+    """Holds the templates. Undefined names are errors."""
 
     def __init__(self) -> None:
         self._templates = jinja2.Environment(

@@ -23,7 +23,7 @@ UNFOLDED = 50_000
 
 @attrs.frozen
 class Part:
-    """A piece of text. `code`: it stands for a character that cannot be seen."""
+    """Describes a piece of text. `code`: it stands for a character that cannot be seen."""
 
     text: str
     code: bool = False

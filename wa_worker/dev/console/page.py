@@ -27,7 +27,7 @@ class At:
 
 @attrs.frozen
 class Badge:
-    """A state in words. `tone`: good, wait, bad or off."""
+    """Describes a state in words. `tone`: good, wait, bad or off."""
 
     text: str
     tone: str
@@ -36,7 +36,7 @@ class Badge:
 
 @attrs.frozen
 class Phone:
-    """The simulated phone of an instance. `linked`: a device is linked; `scans`: there is a code to scan."""
+    """Describes the simulated phone of an instance. `linked`: a device is linked; `scans`: there is a code to scan."""
 
     number: str
     linked: bool
@@ -45,7 +45,7 @@ class Phone:
 
 @attrs.frozen
 class Card:
-    """An instance. `status`: the proxy's word, "" if it is not there (any more)."""
+    """Describes an instance. `status`: the proxy's word, "" if it is not there (any more)."""
 
     key: str
     id: str
@@ -72,7 +72,7 @@ class Chat:
 
 @attrs.frozen
 class Body:
-    """A message's text. `rest` is folded away: `folded` characters; `cut` are left out."""
+    """Describes a message's text. `rest` is folded away: `folded` characters; `cut` are left out."""
 
     start: tuple[Part, ...]
     rest: tuple[Part, ...] = ()
@@ -97,7 +97,7 @@ class Message:
 
 @attrs.frozen
 class Composer:
-    """Where one writes. `person`: the chat is with one, who may write, too, if simulated."""
+    """Says where one writes. `person`: the chat is with one, who may write, too, if simulated."""
 
     instance: str
     chat: str
@@ -110,7 +110,7 @@ class Composer:
 
 @attrs.frozen
 class Page:
-    """All of it."""
+    """Holds all of it."""
 
     at: At
     health: Mapping[str, int] | None

@@ -41,7 +41,7 @@ _AFTERMATH = 1.5
 
 
 class Console:
-    """A running console.
+    """Controls a running console.
 
     worker, token: the worker's process and its ADMIN_TOKEN, to be set once it was started.
     notice(): wants to be called when the worker has logged something: then its state may have changed.

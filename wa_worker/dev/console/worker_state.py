@@ -18,7 +18,7 @@ from wa_worker.states import CONDITIONS, Event, Health, State
 
 @attrs.frozen
 class Told:
-    """An instance as the worker sees it. `state` None: the worker does not run it.
+    """Describes an instance as the worker sees it. `state` None: the worker does not run it.
 
     why: what happened to it last, in words. logged_out: by its phone, which has not linked it again yet.
     """
@@ -29,7 +29,7 @@ class Told:
 
 
 class WorkerState:
-    """The worker by its own account. `on_change` is called when it says something new."""
+    """Keeps the worker's own account of itself. `on_change` is called when it says something new."""
 
     def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
         self.answers = False

@@ -72,7 +72,7 @@ class Fault:
 
 
 class Faults:
-    """The faults in force: one per endpoint at most, and "*" for those that have none."""
+    """Holds the faults in force: one per endpoint at most, and "*" for those that have none."""
 
     def __init__(self, rng: random.Random | None = None) -> None:
         self.rng = rng or random.Random(0)

@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS inbound (
 
 @attrs.frozen
 class InstanceRow:
-    """An instance as the back end sees it now. Times are unix seconds."""
+    """Describes an instance as the back end sees it now. Times are unix seconds."""
 
     id: str
     status: InstanceStatus
@@ -53,7 +53,7 @@ class InstanceRow:
 
 @attrs.frozen
 class StatusChange:
-    """One accepted POST /update-status, as posted."""
+    """Describes one accepted POST /update-status, as posted."""
 
     status: InstanceStatus
     qr_code: str | None
@@ -62,7 +62,7 @@ class StatusChange:
 
 @attrs.frozen
 class MessageRow:
-    """An outbound message. `marks` counts the accepted mark-sent calls for it: more than 1 is a repeat."""
+    """Describes an outbound message. `marks` counts the accepted mark-sent calls for it: more than 1 is a repeat."""
 
     id: MessageId
     instance_id: str
@@ -78,7 +78,7 @@ class MessageRow:
 
 @attrs.frozen
 class InboundRow:
-    """An inbound message as first posted. `times_posted` counts every accepted POST of it."""
+    """Describes an inbound message as first posted. `times_posted` counts every accepted POST of it."""
 
     seq: int
     instance_id: str

@@ -38,7 +38,7 @@ _COPIES_LAST = 5.0
 
 
 class Changes:
-    """A broadcast wakeup: rung by every request, every change of the store and every closed connection."""
+    """Broadcasts a wakeup: it is rung by every request, every change of the store and every closed connection."""
 
     def __init__(self, store: Callable[[], Store]) -> None:
         self._store = store
@@ -59,7 +59,7 @@ class Changes:
 
 
 class ReferenceProxy:
-    """A running proxy. `url` is what a worker takes as EDGE_BASE_URL.
+    """Controls a running proxy. `url` is what a worker takes as EDGE_BASE_URL.
 
     connections_opened: connections accepted since it started, the admin side's included.
     """

@@ -32,7 +32,7 @@ from .rows import (
 
 
 class Store:
-    """The rows, and the knobs that make it play another proxy.
+    """Holds the rows, and the knobs that make it play another proxy.
 
     requests: requests per endpoint name, counted on arrival, refused and faulted ones included.
     page_size: how many messages GET /queued-messages lists at most; None lists all.

@@ -35,7 +35,7 @@ _RETRIES = 5  # whatsmeow, too, stops asking there (`sendRetryReceipt` in retry.
 
 @attrs.frozen
 class Received:
-    """A message that a contact got."""
+    """Describes a message that a contact got."""
 
     wa_id: str
     from_device: str  # JID of the linked device that sent it

@@ -12,7 +12,7 @@ HOST = "web.whatsapp.com"  # `URL` in whatsmeow socket/constants.go
 
 
 class Credentials:
-    """The keys of one simulated server."""
+    """Holds the keys of one simulated server."""
 
     def __init__(self) -> None:
         self.root = NoiseRoot()

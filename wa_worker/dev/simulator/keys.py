@@ -100,7 +100,7 @@ class Bundle:
 
 
 class SignalParty:
-    """One phone's keys and sessions."""
+    """Holds one phone's keys and sessions."""
 
     def __init__(self) -> None:
         self.identity = KeyPair.new()

@@ -20,7 +20,7 @@ LetterKey = tuple[str, str]  # sender's JID as on the wire, message id: as a rec
 
 @attrs.define(eq=False)
 class Letter:
-    """A message on its way to a device.
+    """Describes a message on its way to a device.
 
     `encrypt_again` gets the letter and the device's retry receipt, and sends the letter anew. It is None if nobody can.
     """

@@ -37,7 +37,7 @@ class PairingFailed(Exception):
 
 
 class WaitingClient:
-    """An unpaired client that shows QR codes."""
+    """Plays an unpaired client that shows QR codes."""
 
     def __init__(self, connection: Connection, noise_key: bytes, payload: Any, refs: int) -> None:
         self._connection = connection

@@ -30,7 +30,7 @@ _REMOVED = Node("stream:error", {"code": "401"}, [Node("conflict", {"type": "dev
 
 
 class Simulator:
-    """The simulated WhatsApp and its controls. Get one from `open_simulator()`; use it in that event loop only."""
+    """Plays WhatsApp, and has its controls. Get one from `open_simulator()`; use it in that event loop only."""
 
     def __init__(self, nursery: trio.Nursery, credentials: Credentials, port: int) -> None:
         self.port = port

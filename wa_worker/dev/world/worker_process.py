@@ -33,7 +33,7 @@ LogLine = dict[str, Any]
 
 
 class WorkerProcess:
-    """A running worker and its log.
+    """Controls a running worker and reads its log.
 
     `port` is that of its health endpoint, 0 until it answers. `lines` are those of the log, parsed, and `raw` the same
     as they came: all of them, or the last ones if `keep` says how many. `started` is in seconds of trio's clock.
