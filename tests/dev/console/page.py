@@ -77,7 +77,13 @@ class Page:
         return self.bodies()[-2:] == [text, f"You said: {text}"]
 
     def type(self, selector: str, text: str) -> None:
-        self.driver.find_element("css selector", selector).send_keys(text)
+        """Types into an element, which may be redrawn between its being found and used: then once more."""
+        from selenium.common.exceptions import StaleElementReferenceException
+
+        try:
+            self.driver.find_element("css selector", selector).send_keys(text)
+        except StaleElementReferenceException:
+            self.driver.find_element("css selector", selector).send_keys(text)
 
     def click(self, selector: str) -> None:
         """By the browser's own means: it takes the place of a button that is redrawn at this moment."""

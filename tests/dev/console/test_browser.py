@@ -49,10 +49,10 @@ def test_a_message_out_and_its_answer_in(page: Page, dev: Dev) -> None:
     page.wait(lambda: page.answered("Bom dia!"))
     page.wait(lambda: "marked sent" in page.texts("#messages .message.sent .meta")[-1])
     assert page.texts("#messages .message.in .meta")[-1].startswith("received ")
-    assert page.text("#chat-5511988880002\\%40s\\.whatsapp\\.net .last") == "You said: Bom dia!"
-    assert page.focused() == "body"
-    assert page.run("return document.querySelector('#body').value") == ""
-    assert page.run("return document.querySelector('#contact-body').value") == "half-typed"
+    page.wait(lambda: page.text("#chat-5511988880002\\%40s\\.whatsapp\\.net .last") == "You said: Bom dia!")
+    page.wait(lambda: page.focused() == "body")
+    page.wait(lambda: page.run("return document.querySelector('#body').value") == "")
+    page.wait(lambda: page.run("return document.querySelector('#contact-body').value") == "half-typed")
 
     page.type("#contact-body", " by Ana" + ENTER)
     page.wait(lambda: page.bodies()[-1] == "half-typed by Ana")

@@ -82,8 +82,9 @@ async def open_console(
         nursery.start_soon(proxy.wait_for, changes.watch_store)
         if users is not None:
             nursery.start_soon(users.simulator.wait_for, changes.watch_simulator)
-        console = Console(port, changes.note_change)
-        nursery.start_soon(_ask_worker, console, worker, changes)
+        logged = ChangeCounter()  # not each line of the log redraws the pages
+        console = Console(port, logged.note_change)
+        nursery.start_soon(_ask_worker, console, worker, logged)
         nursery.start_soon(trio.serve_listeners, connections.serve_connection, [listener])
         try:
             yield console
@@ -92,14 +93,14 @@ async def open_console(
             connections.close_all()
 
 
-async def _ask_worker(console: Console, worker: WorkerState, changes: ChangeCounter) -> None:
-    """Asks the worker what it does after each change, and once more when things have calmed down."""
+async def _ask_worker(console: Console, worker: WorkerState, logged: ChangeCounter) -> None:
+    """Asks the worker what it does after it has logged something, and once more when things have calmed down."""
     seen, calm = -1, False
     # Not through a proxy that the environment names: it would not find this machine's loopback.
     async with httpx.AsyncClient(trust_env=False) as http:
         while True:
             with trio.move_on_after(float("inf") if calm else _AFTERMATH) as aftermath:
-                seen = await changes.wait(seen)
+                seen = await logged.wait(seen)
             calm = aftermath.cancelled_caught
             if console.worker is not None and console.worker.port:
                 worker.take(await _instances(http, console.worker.port, console.token))
