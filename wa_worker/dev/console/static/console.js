@@ -101,13 +101,14 @@ document.addEventListener("submit", async (event) => {
   form.dataset.busy = "yes";
   const body = new URLSearchParams(new FormData(form, event.submitter));
   const action = event.submitter?.getAttribute("formaction") ?? form.getAttribute("action");
-  const fields = [...form.querySelectorAll("textarea, #new-instance")].map((field) => [field, field.value]);
+  const sent = [...form.querySelectorAll("textarea, #new-instance")].map((field) => [field.id, field.value]);
   try {
     const answer = await fetch(action, { method: "POST", body, headers: { Accept: "application/json" } });
     const { text, go } = await answer.json();
     notify(text, answer.ok);
     if (answer.ok && go) location.assign(go);
-    for (const [field, value] of fields) if (answer.ok && field.value === value) field.value = "";
+    // By id: an update may have put another field in the place of the one that was sent.
+    for (const [id, value] of sent) if (answer.ok && byId(id)?.value === value) byId(id).value = "";
   } catch {
     notify(LOST, false);
   }
