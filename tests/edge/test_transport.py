@@ -17,6 +17,7 @@ import trustme
 from wa_worker.edge.transport import StackTransport, open_transport
 from wa_worker.errors import StartupError
 
+BODY = b"the body of a request"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
 
 
@@ -35,7 +36,12 @@ class Server:
         self.opened += 1
         number = self.opened
         try:
-            while await stream.receive_some(65536):
+            said = b""
+            while chunk := await stream.receive_some(65536):
+                said += chunk
+                if said.startswith(b"POST") and not said.endswith(BODY):
+                    continue  # head and body may come apart
+                said = b""
                 self.used.append(number)
                 await stream.send_all(self.answer)
                 if self.then_closes:
@@ -98,7 +104,7 @@ async def test_one_on_which_a_body_was_answered_with_an_error_is_not_used_again(
     server.answer = b"HTTP/1.1 %d x\r\nContent-Length: 2\r\n\r\n[]" % status
     async with opened(server) as connections:
         for _ in range(3):
-            request = httpx.Request(method, f"{server.url}/x", content=b"body" if method == "POST" else None)
+            request = httpx.Request(method, f"{server.url}/x", content=BODY if method == "POST" else None)
             response = await connections.handle_async_request(request)
             assert await response.aread() == b"[]"
             await response.aclose()
