@@ -1,19 +1,14 @@
-"""Cancelled at each await that matters: nothing is lost, kept, left locked or done twice.
-
-`at_each_checkpoint()` runs a scene again and again, and cancels it at its first checkpoint, its second, and so on,
-until it comes to its end.
-"""
+"""Cancelled at each await that matters: nothing is lost, kept, left locked or done twice."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import attrs
 import trio
 
-from tests.stage import SHOP, Stage, open_stage
+from tests.cancelling import at_each_wait, open_descriptors
+from tests.stage import SHOP, open_stage
 from wa_worker.delivery.group_commit import GroupCommit
 from wa_worker.delivery.keyed_queue import KeyedQueue
 from wa_worker.edge.transport import open_transport
@@ -26,39 +21,9 @@ from wa_worker.whatsapp.gate import StartGate
 CONNECTED = Status(ProxyStatus.CONNECTED)
 
 
-@attrs.define(eq=False)
-class _CancelAt(trio.abc.Instrument):
-    """Cancels a scope when its task has been scheduled `at` times."""
-
-    task: trio.lowlevel.Task
-    scope: trio.CancelScope
-    at: int
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        if task is self.task:
-            self.at -= 1
-            if self.at == 0:
-                self.scope.cancel()
-
-
-async def at_each_checkpoint(scene: Callable[[], Awaitable[None]]) -> int:
-    """Returns at how many places the scene was cancelled."""
-    for place in range(1, 200):
-        with trio.CancelScope() as scope:
-            instrument = _CancelAt(trio.lowlevel.current_task(), scope, place)
-            trio.lowlevel.add_instrument(instrument)
-            try:
-                with trio.fail_after(20):
-                    await scene()
-            finally:
-                trio.lowlevel.remove_instrument(instrument)
-        if not scope.cancelled_caught:
-            return place - 1
-    raise AssertionError("the scene does not end")
-
-
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
+async def cancelled_places(scene: Callable[[], Awaitable[None]]) -> int:
+    """Counts at how many waits the scene was cancelled: at each that it has."""
+    return len([wait async for wait in at_each_wait(scene)])
 
 
 async def test_a_group_commit_loses_nothing_and_commits_nothing_twice() -> None:
@@ -70,7 +35,8 @@ async def test_a_group_commit_loses_nothing_and_commits_nothing_twice() -> None:
         added += 1
         await group.add(added)
 
-    assert await at_each_checkpoint(scene) == 0, "it is not left in the middle"
+    async for _ in at_each_wait(scene):
+        assert len(committed) == added, "it is not left in the middle"
     with trio.fail_after(5):
         await group.add(0)  # nobody holds its turn any more
     assert sorted(committed) == list(range(added + 1))
@@ -81,9 +47,9 @@ async def test_the_lock_on_the_volume_is_given_back(tmp_path: Path) -> None:
         async with hold_volume(tmp_path):
             await trio.lowlevel.checkpoint()
 
-    before = open_files()
-    assert await at_each_checkpoint(scene) >= 1
-    assert open_files() == before
+    before = open_descriptors()
+    assert await cancelled_places(scene) >= 1
+    assert open_descriptors() == before
     with trio.fail_after(5):
         async with hold_volume(tmp_path):
             pass
@@ -91,12 +57,12 @@ async def test_the_lock_on_the_volume_is_given_back(tmp_path: Path) -> None:
 
 async def test_who_waits_for_the_volume_stops_waiting(tmp_path: Path) -> None:
     async with hold_volume(tmp_path):
-        before = open_files()
+        before = open_descriptors()
         with trio.move_on_after(0.05) as waiting:
             async with hold_volume(tmp_path):
                 raise AssertionError("two have it")
         assert waiting.cancelled_caught
-        assert open_files() == before
+        assert open_descriptors() == before
 
 
 async def test_the_start_gate_is_open_again() -> None:
@@ -107,7 +73,7 @@ async def test_the_start_gate_is_open_again() -> None:
         async with gate.exclusive():
             await trio.lowlevel.checkpoint()
 
-    assert await at_each_checkpoint(scene) >= 2
+    assert await cancelled_places(scene) >= 2
     with trio.fail_after(5):
         await trio.to_thread.run_sync(gate.pass_through)
         async with gate.exclusive():
@@ -124,41 +90,35 @@ async def test_a_wakeup_that_was_given_up_rings_the_next_time() -> None:
         await wakeup.wait()
 
 
-@asynccontextmanager
-async def _slow_proxy() -> AsyncIterator[Stage]:
-    async with open_stage(SHOP) as stage:
-        yield stage
-
-
 async def test_a_call_that_is_cancelled_leaves_no_connection_open() -> None:
-    async with _slow_proxy() as stage:
+    async with open_stage(SHOP) as stage:
         await stage.edge.disconnected_instances()
 
         async def scene() -> None:
             await stage.edge.queued_messages(SHOP)
 
-        before = open_files()
-        assert await at_each_checkpoint(scene) >= 3
+        before = open_descriptors()
+        assert await cancelled_places(scene) >= 3
         with trio.fail_after(5):
-            while open_files() > before + 2:  # noqa: ASYNC110 - the server's ends go when it notices
+            while open_descriptors() > before + 2:  # noqa: ASYNC110 - the server's ends go when it notices
                 await trio.sleep(0.01)
         assert await stage.edge.disconnected_instances(), "and the next call goes well"
 
 
 async def test_a_transport_closes_what_it_has_opened() -> None:
-    async with _slow_proxy() as stage:
+    async with open_stage(SHOP) as stage:
 
         async def scene() -> None:
             async with open_transport(stage.proxy.url, keep=5):
                 await trio.lowlevel.checkpoint()
 
-        before = open_files()
-        await at_each_checkpoint(scene)
-        assert open_files() == before
+        before = open_descriptors()
+        await cancelled_places(scene)
+        assert open_descriptors() == before
 
 
 async def test_a_status_that_was_under_way_is_told_by_the_next_run() -> None:
-    async with _slow_proxy() as stage:
+    async with open_stage(SHOP) as stage:
         publisher = StatusPublisher(SHOP, stage.edge)
 
         async def scene() -> None:
@@ -169,7 +129,7 @@ async def test_a_status_that_was_under_way_is_told_by_the_next_run() -> None:
                 nursery.cancel_scope.cancel()
 
         publisher.announce(CONNECTED)
-        assert await at_each_checkpoint(scene) >= 2
+        assert await cancelled_places(scene) >= 2
         assert publisher.settled
         assert stage.proxy.store.statuses(SHOP)[-1].status == "CONNECTED"
 
@@ -193,5 +153,5 @@ async def test_a_queue_that_was_stopped_works_on_the_same_rows_again() -> None:
                 await trio.sleep(0.001)
             nursery.cancel_scope.cancel()
 
-    assert await at_each_checkpoint(scene) >= 2
+    assert await cancelled_places(scene) >= 2
     assert sorted(done) == [1, 2, 3], "each once"

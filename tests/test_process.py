@@ -84,6 +84,17 @@ class Hopeless:
     says: str
 
 
+def settings_in(folder: Path) -> dict[str, str]:
+    """The settings of a worker that starts, and finds no proxy."""
+    return {
+        "EDGE_BASE_URL": "http://127.0.0.1:1",
+        "WORKER_SECRET": "s",
+        "AUTH_DIR": str(folder / "auth"),
+        "BIND_HOST": "127.0.0.1",
+        "PORT": "0",
+    }
+
+
 def hopeless(folder: Path, taken: int) -> list[Hopeless]:
     (folder / "file").touch()
     (folder / "spoiled" / "@worker").mkdir(parents=True)
@@ -98,15 +109,7 @@ def hopeless(folder: Path, taken: int) -> list[Hopeless]:
 def test_what_keeps_it_from_starting_is_one_line_and_ends_with_1(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         for case in hopeless(tmp_path, busy.getsockname()[1]):
-            settings = {
-                "EDGE_BASE_URL": "http://127.0.0.1:1",
-                "WORKER_SECRET": "s",
-                "AUTH_DIR": str(tmp_path / "auth"),
-                "BIND_HOST": "127.0.0.1",
-                "PORT": "0",
-                "LOG_LEVEL": "error",
-                **case.settings,
-            }
+            settings = {**settings_in(tmp_path), "LOG_LEVEL": "error", **case.settings}
             done = subprocess.run(RUN, env=bare(**settings), capture_output=True, text=True, timeout=60, check=False)
             assert done.returncode == 1, case
             assert case.says in done.stderr, case
@@ -116,14 +119,7 @@ def test_what_keeps_it_from_starting_is_one_line_and_ends_with_1(tmp_path: Path)
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 def test_what_it_makes_is_for_its_user_only(tmp_path: Path) -> None:
     """whatsmeow makes the files of the sessions, with all that the process lets it."""
-    settings = {
-        "EDGE_BASE_URL": "http://127.0.0.1:1",
-        "WORKER_SECRET": "s",
-        "AUTH_DIR": str(tmp_path / "auth"),
-        "BIND_HOST": "127.0.0.1",
-        "PORT": "0",
-    }
-    process = subprocess.Popen(RUN, env=bare(**settings), stderr=subprocess.PIPE, text=True, umask=0o022)
+    process = subprocess.Popen(RUN, env=bare(**settings_in(tmp_path)), stderr=subprocess.PIPE, text=True, umask=0o022)
     assert process.stderr is not None
     try:
         for line in process.stderr:

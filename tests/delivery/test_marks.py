@@ -14,18 +14,18 @@ import attrs
 import trio
 from structlog.testing import capture_logs
 
+from tests.stage import SHOP, open_stage
 from wa_worker.delivery.batch import Sender
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.delivery.sending import MARKS_GRACE, MessageSender
-from wa_worker.dev.proxy import Fault, ReferenceProxy, open_proxy
-from wa_worker.edge.client import EdgeClient, open_edge_client
+from wa_worker.dev.proxy import Fault, ReferenceProxy
+from wa_worker.edge.client import EdgeClient
 from wa_worker.journal import Journal, Mark, SendState, Settled, open_journal
 from wa_worker.messages import Accepted, OutgoingMessage
 from wa_worker.metrics import Metrics
-from wa_worker.models import InstanceId, Jid, MessageId, Secret, WaMessageId
+from wa_worker.models import Jid, MessageId, WaMessageId
 
-SHOP = InstanceId("shop")
 ANA = Jid("5511988880001@s.whatsapp.net")
 
 
@@ -49,13 +49,9 @@ class ProxyFixture:
 
 @asynccontextmanager
 async def open_fixture(folder: Path) -> AsyncIterator[ProxyFixture]:
-    async with (
-        open_proxy(secret="s") as proxy,
-        open_edge_client(proxy.url, Secret("s"), longest_poll=1, metrics=Metrics()) as edge,
-    ):
-        proxy.store.add_instance(SHOP)
+    async with open_stage(SHOP) as on:
         with open_journal(folder / "journal.db") as journal:
-            yield ProxyFixture(proxy, edge, journal, MarkReporter(journal.ledger, edge))
+            yield ProxyFixture(on.proxy, on.edge, journal, MarkReporter(journal.ledger, on.edge))
 
 
 def marks_in_memory() -> int:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-import attrs
 import pytest
 import trio
 
-from wa_worker.dev.proxy import Fault, ReferenceProxy, open_proxy
-from wa_worker.edge.client import EdgeClient, open_edge_client
+from tests.stage import SHOP, open_stage
+from wa_worker.dev.proxy import Fault
 from wa_worker.instances.status import InstanceGone, StatusPublisher
-from wa_worker.metrics import Metrics
-from wa_worker.models import InstanceId, ProxyStatus, Secret, Status
+from wa_worker.models import ProxyStatus, Status
 
-SHOP = InstanceId("shop")
 CONNECTED = Status(ProxyStatus.CONNECTED)
 
 
@@ -23,24 +17,8 @@ def waiting(code: str) -> Status:
     return Status(ProxyStatus.CONNECTING, f"data:image/png;base64,{code}")
 
 
-@attrs.frozen
-class Stage:
-    proxy: ReferenceProxy
-    edge: EdgeClient
-
-
-@asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
-    async with (
-        open_proxy(secret="s") as proxy,
-        open_edge_client(proxy.url, Secret("s"), longest_poll=1, metrics=Metrics()) as edge,
-    ):
-        proxy.store.add_instance(SHOP)
-        yield Stage(proxy, edge)
-
-
 async def test_what_was_overtaken_is_never_posted() -> None:
-    async with stage() as on, trio.open_nursery() as nursery:
+    async with open_stage(SHOP) as on, trio.open_nursery() as nursery:
         publisher = StatusPublisher(SHOP, on.edge)
         on.proxy.faults.set("update-status", Fault(status=503))
         nursery.start_soon(publisher.run)
@@ -56,7 +34,7 @@ async def test_what_was_overtaken_is_never_posted() -> None:
 
 
 async def test_an_unchanged_status_is_posted_again_after_a_while() -> None:
-    async with stage() as on, trio.open_nursery() as nursery:
+    async with open_stage(SHOP) as on, trio.open_nursery() as nursery:
         publisher = StatusPublisher(SHOP, on.edge, heartbeat=0.1)
         nursery.start_soon(publisher.run)
         publisher.announce(CONNECTED)
@@ -68,7 +46,7 @@ async def test_an_unchanged_status_is_posted_again_after_a_while() -> None:
 @pytest.mark.parametrize("listed", [True, False])
 async def test_an_instance_deleted_while_connected_is_gone(listed: bool) -> None:
     """But not if the proxy does not even list instances: then it is not deployed, and its 404 says nothing."""
-    async with stage() as on:
+    async with open_stage(SHOP) as on:
         publisher = StatusPublisher(SHOP, on.edge, heartbeat=0.1)
         publisher.announce(CONNECTED)
         if listed:
@@ -82,7 +60,7 @@ async def test_an_instance_deleted_while_connected_is_gone(listed: bool) -> None
 
 async def test_an_answer_that_lies_does_not_leave_a_status_behind() -> None:
     """The proxy stored CONNECTED and answered 500: then CONNECTING is news to it, though it confirmed that before."""
-    async with stage() as on, trio.open_nursery() as nursery:
+    async with open_stage(SHOP) as on, trio.open_nursery() as nursery:
         publisher = StatusPublisher(SHOP, on.edge)
         nursery.start_soon(publisher.run)
         publisher.announce(Status(ProxyStatus.CONNECTING))
@@ -98,7 +76,7 @@ async def test_an_answer_that_lies_does_not_leave_a_status_behind() -> None:
 
 async def test_a_call_that_is_cancelled_does_not_leave_a_status_behind() -> None:
     """As when the instance crashes and starts again: its publisher goes on with what it knew."""
-    async with stage() as on:
+    async with open_stage(SHOP) as on:
         publisher = StatusPublisher(SHOP, on.edge)
         publisher.announce(Status(ProxyStatus.CONNECTING))
         with trio.fail_after(10):

@@ -82,9 +82,8 @@ class MessageSender:
             if result.sent:
                 timer.sent()
                 with trio.move_on_after(MARKS_GRACE):
-                    await self._marks.settled(
-                        instance, listed_at
-                    )  # not older ones, which the proxy may refuse for ever
+                    # not older ones, which the proxy may refuse for ever
+                    await self._marks.settled(instance, listed_at)
             else:
                 await timer.wait()
 

@@ -22,10 +22,6 @@ from wa_worker.errors import StartupError
 GOODBYE = 1.0
 """Seconds for the TLS goodbye of a call that is broken off, and for those of all idle connections at the end."""
 
-
-FIRST_ERROR = 400
-"""Statuses from here on are errors (RFC 9110)."""
-
 _Origin = tuple[bytes, bytes, int]
 _Stack = deque[httpcore.AsyncHTTPConnection]
 
@@ -64,7 +60,7 @@ class StackTransport(httpx.AsyncBaseTransport):
             raise
         # A server may answer an error before it has read the request's body, and lose its place on the connection by
         # that (hypercorn does): the next request on it would get no answer.
-        trusted = request.method == "GET" or response.status < FIRST_ERROR
+        trusted = request.method == "GET" or not httpx.codes.is_error(response.status)
         body = _Body(response, connection, stack if trusted else None)
         return httpx.Response(response.status, headers=response.headers, stream=body, request=request)
 

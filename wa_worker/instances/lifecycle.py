@@ -16,7 +16,7 @@ from wa_worker.instances.pairing import archive, run_pairing
 from wa_worker.instances.services import Services
 from wa_worker.instances.session import run_session
 from wa_worker.instances.state import InstanceState
-from wa_worker.states import Action, Event, Move, Report, State
+from wa_worker.states import Action, Event, Move, Report
 
 log = structlog.get_logger(__name__)
 
@@ -90,13 +90,8 @@ class Lifecycle:
 
     async def _sit_out_hold(self) -> None:
         """Waits for the end of a hold that a run before this one was told of."""
-        if self._state.current is not State.RETRYING:
-            return
         hold = await trio.to_thread.run_sync(self._services.holds.get, self._state.instance)
-        remaining = hold.until - time.time() if hold else 0
-        if hold is not None and hold.written_at is not None:  # a clock that was ahead then does not prolong it
-            remaining = min(remaining, hold.until - hold.written_at)
-        if hold is not None and remaining > 0:
+        if hold is not None and (remaining := hold.remaining(time.time())) > 0:
             self._state.apply(Event.STILL_HELD, hold.reason)
             self._log.info("held since before the start", because=hold.reason, seconds=round(remaining))
             await self._stay_away(remaining)

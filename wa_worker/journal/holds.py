@@ -23,6 +23,12 @@ class Hold:
     written_at: float | None
     """Unix seconds. None: a version before format 2 wrote it."""
 
+    def remaining(self, now: float) -> float:
+        """Returns the seconds that are left of it at `now`, not above 0 if it is over. A clock that was ahead when it
+        was written does not prolong it."""
+        left = self.until - now
+        return left if self.written_at is None else min(left, self.until - self.written_at)
+
 
 class Holds:
     """The table of holds. Any thread may call; every method raises JournalError."""

@@ -14,6 +14,8 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from wa_worker.instances.registry import InstanceSnapshot, Registry
 from wa_worker.jid import masked
 from wa_worker.journal import InstanceBacklog
@@ -43,11 +45,7 @@ def _instance(
         "number": masked(now.account.partition("@")[0]) if now.account else None,
         "last_in": _whole(activity.last_in),
         "last_out": _whole(activity.last_out),
-        "backlog": {
-            "to_deliver": backlog.to_deliver,
-            "to_send": backlog.to_send,
-            "to_report": backlog.to_report,
-        },
+        "backlog": attrs.asdict(backlog),
     }
 
 

@@ -87,7 +87,7 @@ def _stream_error(data: bytes) -> Report:
     return Report(Event.DISCONNECTED, f"stream error {pb.StreamError.FromString(data).Code or '?'}")
 
 
-HANDLERS: dict[Code, Handler] = {
+HANDLERS: dict[int, Handler] = {
     Code.CONNECTED: _reported(lambda _data: Report(Event.CONNECTED)),
     Code.KEEPALIVE_TIMEOUT: _reported(_keepalive),
     Code.LOGGED_OUT: _reported(_logged_out),
@@ -109,8 +109,7 @@ CODES = [int(code) for code in HANDLERS]
 def dispatch(listener: Listener, code: int, data: bytes) -> None:
     """Hands an event to `listener`. A code that is not in the table is nothing to us. Raises DecodeError on bad
     protobuf."""
-    handler = HANDLERS.get(code)  # type: ignore[call-overload]  # an IntEnum's members are found by their numbers
-    if handler is not None:
+    if handler := HANDLERS.get(code):
         handler(listener, data)
 
 
