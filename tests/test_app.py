@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import attrs
 import httpx
 import trio
 
+from tests.environment import bare
 from tests.stage import PATIENCE, SHOP, Stage, open_stage, until
 from wa_worker.dev.proxy import Fault
 
@@ -55,16 +55,15 @@ class Running:
 
 @asynccontextmanager
 async def run_worker(on: Stage, auth_dir: Path) -> AsyncIterator[Running]:
-    settings = {
-        "PATH": os.environ["PATH"],
-        "EDGE_BASE_URL": on.proxy.url,
-        "WORKER_SECRET": "s",
-        "AUTH_DIR": str(auth_dir),
-        "BIND_HOST": "127.0.0.1",
-        "PORT": "0",
-        "INSTANCE_POLL_MS": "100",
-        "HTTPS_PROXY": "http://127.0.0.1:1",  # nothing here may reach WhatsApp
-    }
+    settings = bare(
+        EDGE_BASE_URL=on.proxy.url,
+        WORKER_SECRET="s",
+        AUTH_DIR=str(auth_dir),
+        BIND_HOST="127.0.0.1",
+        PORT="0",
+        INSTANCE_POLL_MS="100",
+        HTTPS_PROXY="http://127.0.0.1:1",  # nothing here may reach WhatsApp
+    )
     command = [sys.executable, "-m", "wa_worker", "run"]
     async with trio.open_nursery() as nursery:
         process = await trio.lowlevel.open_process(command, env=settings, stderr=subprocess.PIPE)
