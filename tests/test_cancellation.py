@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import trio
 
-from tests.cancelling import Unchanged, at_each_wait
-from tests.stage import SHOP, open_stage, until
+import tests.whatsapp.conftest  # noqa: F401 - it imports neonize
+from tests.cancelling import Unchanged, at_each_wait, threads
+from tests.instances.bed import open_bed
+from tests.journal.rows import ANA, letter
+from tests.stage import PATIENCE, SHOP, open_stage, until
+from tests.whatsapp.scripted_host import script
+from wa_worker.delivery.group_commit import GroupCommit
+from wa_worker.delivery.inbound import InboundDelivery
+from wa_worker.delivery.marks import MarkReporter
+from wa_worker.delivery.poll_timer import PollTimer
+from wa_worker.delivery.sending import MessageSender
+from wa_worker.dev.proxy import Fault
 from wa_worker.edge.transport import open_transport
-from wa_worker.models import ProxyStatus, Status
+from wa_worker.instances.fleet import InstanceFleet
+from wa_worker.instances.registry import Registry
+from wa_worker.instances.status import StatusPublisher
+from wa_worker.journal import open_journal
+from wa_worker.messages import Accepted, OutgoingMessage
+from wa_worker.metrics import Metrics
+from wa_worker.models import InstanceId, ProxyStatus, Status, WaMessageId
+from wa_worker.monitoring.health import listen, run_health
+from wa_worker.monitoring.readiness import Readiness
 from wa_worker.ownership.volume import hold_volume
 from wa_worker.wakeup import Wakeup
+from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.pairing import PairingHosts
+from wa_worker.whatsapp.store import SessionStore
 
 
 async def test_hold_volume_leaves_the_volume_free(tmp_path: Path) -> None:
@@ -77,3 +99,148 @@ async def test_a_wakeup_that_nobody_waits_for_any_more_still_wakes_the_others() 
             await bell.wait()
         bell.ring()
     assert woken == 1
+
+
+async def test_a_start_or_stop_gives_its_turn_back() -> None:
+    gate = StartGate()
+
+    async def start() -> None:
+        gate.pass_through()  # so that it waits for this one to settle
+        async with gate.exclusive():
+            await trio.lowlevel.checkpoint()
+
+    async for _ in at_each_wait(start):
+        with trio.fail_after(5):
+            await trio.to_thread.run_sync(gate.pass_through, abandon_on_cancel=True)
+            async with gate.exclusive():
+                pass
+
+
+async def test_items_are_committed_once_whenever_who_adds_them_is_cancelled() -> None:
+    kept: list[int] = []
+    group, number = GroupCommit(kept.extend), 0
+
+    async def add() -> None:
+        nonlocal number
+        number += 1
+        await group.add(number)
+
+    async for _ in at_each_wait(add):
+        assert kept == list(range(1, number + 1))
+    assert kept == list(range(1, number + 1))
+
+
+async def test_a_status_is_posted_by_the_next_run() -> None:
+    async with open_stage(SHOP) as on:
+        publisher, codes = StatusPublisher(SHOP, on.edge), 0
+
+        async def post() -> None:
+            nonlocal codes
+            codes += 1
+            publisher.announce(Status(ProxyStatus.CONNECTING, f"data:image/png;base64,{codes:04}"))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(publisher.run)
+                await publisher.wait_settled()
+                nursery.cancel_scope.cancel()
+
+        async for _ in at_each_wait(post):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(publisher.run)
+                with trio.fail_after(PATIENCE):
+                    await publisher.wait_settled()
+                nursery.cancel_scope.cancel()
+            assert on.proxy.store.statuses(SHOP)[-1].qr_code == f"data:image/png;base64,{codes:04}"
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.01, 0.03, 0.06, 0.1, 0.2])
+async def test_a_queue_that_is_cancelled_leaves_its_rows_to_the_next(tmp_path: Path, moment: float) -> None:
+    """What the proxy took is recorded, or posted again: never lost, and in its order."""
+    async with open_stage(SHOP) as on:
+        on.proxy.faults.set("inbound", Fault(delay=0.01))
+        with open_journal(tmp_path / "journal.db") as journal:
+            for n in range(8):
+                journal.inbox.record(SHOP, letter(f"{n}", body=f"{n}"))
+            with trio.move_on_after(moment):
+                await InboundDelivery(journal.inbox, on.edge, on.metrics).run()
+            on.proxy.faults.clear()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(InboundDelivery(journal.inbox, on.edge, on.metrics).run)
+                await until(lambda: not journal.inbox.keys(0, 1))
+                nursery.cancel_scope.cancel()
+        assert [row.body for row in on.proxy.store.inbound()] == [str(n) for n in range(8)]
+        assert sum(row.times_posted for row in on.proxy.store.inbound()) <= 9
+
+
+async def test_a_send_is_made_once_whenever_the_sender_is_cancelled(tmp_path: Path) -> None:
+    """Each round is cut off after a while; what was queued goes out once, and is marked."""
+    texts: list[str] = []
+
+    class Session:
+        def send(self, message: OutgoingMessage) -> Accepted:
+            texts.append(message.content.body)
+            return Accepted(WaMessageId(f"W{len(texts)}"), 0)
+
+    async with open_stage(SHOP) as on, trio.open_nursery() as threads:
+        with open_journal(tmp_path / "journal.db") as journal:
+            marks = MarkReporter(journal.ledger, on.edge)
+            sender = MessageSender(on.edge, journal.ledger, marks, on.metrics, threads, resend_uncertain=True)
+            for cut in (0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12):
+                on.proxy.store.queue_many(SHOP, [(ANA, f"{cut} {n}") for n in range(5)])
+                with trio.move_on_after(cut):
+                    await sender.run(SHOP, Session(), PollTimer(0.01, 0.0), trio.lowlevel.checkpoint)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(sender.run, SHOP, Session(), PollTimer(0.01, 0.0), trio.lowlevel.checkpoint)
+                nursery.start_soon(marks.run)
+                await until(lambda: not on.proxy.store.queued(SHOP))
+                nursery.cancel_scope.cancel()
+        threads.cancel_scope.cancel()
+    assert len(texts) == len(set(texts)) == 35
+
+
+async def test_a_pairing_that_is_cancelled_is_none_to_its_host(tmp_path: Path) -> None:
+    """The host is shared: it shows the code of another instance, and goes with that."""
+    heard = tmp_path / "heard"
+    async with trio.open_nursery() as nursery:
+        hosts = PairingHosts(nursery, script(heard, {"is": "qr", "code": "2@"}))
+
+        async def pair() -> None:
+            async with hosts.pair(SHOP, SessionStore.of(tmp_path, SHOP), "n") as events:
+                await events.receive()
+
+        with Unchanged():
+            async with hosts.pair(InstanceId("other"), SessionStore.of(tmp_path, SHOP), "n") as other:
+                await other.receive()
+                async for _ in at_each_wait(pair):
+                    pass
+            await until(lambda: not nursery.child_tasks)
+        nursery.cancel_scope.cancel()
+    commands = [json.loads(line) for line in heard.read_text().splitlines()]
+    assert len({command["pid"] for command in commands}) == 1
+
+
+async def test_health_leaves_its_port(tmp_path: Path) -> None:
+    registry, listener = Registry(), listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    with Unchanged(), trio.move_on_after(0.5):
+        await run_health(registry, Readiness(registry, 10.0), Metrics(), listener)
+    listen("127.0.0.1", port).close()
+
+
+async def test_a_fleet_that_is_cancelled_has_let_go_of_everything(tmp_path: Path) -> None:
+    instances = [InstanceId(str(n)) for n in range(5)]
+    before = threads()
+    async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
+        for instance in instances:
+            bed.on.proxy.store.add_instance(instance)
+        for moment in (0.0, 0.02, 0.1, 0.3):
+            async with trio.open_nursery() as nursery:
+                fleet = InstanceFleet(bed.services, nursery, stopping=lambda: True)
+                for instance in instances:
+                    fleet.start(instance)
+                await trio.sleep(moment)
+                nursery.cancel_scope.cancel()
+            assert not fleet.running()
+            assert not bed.services.registry.all()
+            last = [bed.on.proxy.store.statuses(instance)[-1].status for instance in instances]
+            assert last == ["DISCONNECTED"] * len(instances)
+    assert threads() <= before

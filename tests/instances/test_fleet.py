@@ -44,7 +44,7 @@ async def test_released_it_ends_and_its_neighbour_does_not(tmp_path: Path) -> No
     async with open_fleet(tmp_path) as (fleet, bed):
         fleet.start(SHOP)
         fleet.start(OTHER)
-        await until(lambda: len(bed.services.registry.all()) == 2)
+        await until(lambda: len(bed.services.registry.all()) == 2 and bed.on.proxy.store.statuses(SHOP))
         fleet.release(SHOP)
         fleet.release(InstanceId("of nobody"))
         await until(lambda: list(fleet.running()) == [OTHER])
