@@ -67,8 +67,6 @@ async def test_open_transport_closes_what_it_has_opened() -> None:
             pass
 
 
-# httpcore does not close httpx's iterator over a request's body; nothing is open in it
-@pytest.mark.filterwarnings("ignore:Async generator 'httpx._content.ByteStream:ResourceWarning")
 async def test_a_call_leaves_no_connection_open_that_is_not_used_again() -> None:
     """Each call of the client, the first on a new connection and the second on one that is kept."""
     async with open_stage(SHOP) as on:
