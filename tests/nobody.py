@@ -26,6 +26,8 @@ def folder_of_nobody() -> Iterator[Path]:
             os.chown(folder, NOBODY, NOBODY)
         yield folder
     finally:
+        for each in [*folder.iterdir()]:
+            each.chmod(0o700)  # else a folder that its owner may not read stays
         shutil.rmtree(folder)
 
 

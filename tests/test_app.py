@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,7 +18,8 @@ import attrs
 import httpx
 import trio
 
-from tests.stage import PATIENCE, SHOP, Stage, open_stage, until
+from tests.environment import bare
+from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture, until
 from wa_worker.dev.proxy import Fault
 
 
@@ -54,17 +54,16 @@ class Running:
 
 
 @asynccontextmanager
-async def run_worker(on: Stage, auth_dir: Path) -> AsyncIterator[Running]:
-    settings = {
-        "PATH": os.environ["PATH"],
-        "EDGE_BASE_URL": on.proxy.url,
-        "WORKER_SECRET": "s",
-        "AUTH_DIR": str(auth_dir),
-        "BIND_HOST": "127.0.0.1",
-        "PORT": "0",
-        "INSTANCE_POLL_MS": "100",
-        "HTTPS_PROXY": "http://127.0.0.1:1",  # nothing here may reach WhatsApp
-    }
+async def run_worker(fixture: ProxyFixture, auth_dir: Path) -> AsyncIterator[Running]:
+    settings = bare(
+        EDGE_BASE_URL=fixture.proxy.url,
+        WORKER_SECRET="s",
+        AUTH_DIR=str(auth_dir),
+        BIND_HOST="127.0.0.1",
+        PORT="0",
+        INSTANCE_POLL_MS="100",
+        HTTPS_PROXY="http://127.0.0.1:1",  # nothing here may reach WhatsApp
+    )
     command = [sys.executable, "-m", "wa_worker", "run"]
     async with trio.open_nursery() as nursery:
         process = await trio.lowlevel.open_process(command, env=settings, stderr=subprocess.PIPE)
@@ -90,7 +89,7 @@ async def stop(running: Running) -> None:
 
 
 async def test_health_answers_first_and_it_says_stopped_last(tmp_path: Path) -> None:
-    async with open_stage() as on, run_worker(on, tmp_path / "auth") as running:
+    async with open_proxy_fixture() as fixture, run_worker(fixture, tmp_path / "auth") as running:
         assert (await running.get("/health")).json()["status"] == "ok"
         unready: set[str] = set()
         while "working" not in running.events:
@@ -103,14 +102,14 @@ async def test_health_answers_first_and_it_says_stopped_last(tmp_path: Path) -> 
 
 
 async def test_it_is_ready_once_the_proxy_has_answered(tmp_path: Path) -> None:
-    async with open_stage() as on:
-        on.proxy.faults.set("disconnected-instances", Fault(hang=True))
-        async with run_worker(on, tmp_path / "auth") as running:
+    async with open_proxy_fixture() as fixture:
+        fixture.proxy.faults.set("disconnected-instances", Fault(hang=True))
+        async with run_worker(fixture, tmp_path / "auth") as running:
             await running.logged("working")
             assert (await running.get("/ready")).json()["reasons"] == ["the proxy has not answered a poll yet"]
-            on.proxy.faults.clear()
-            await on.proxy.down()
-            await on.proxy.up()
+            fixture.proxy.faults.clear()
+            await fixture.proxy.down()
+            await fixture.proxy.up()
             ready = 0
             with trio.fail_after(PATIENCE):
                 while ready != 200:
@@ -120,9 +119,9 @@ async def test_it_is_ready_once_the_proxy_has_answered(tmp_path: Path) -> None:
 
 async def test_health_answers_while_the_workers_stop(tmp_path: Path) -> None:
     """The farewell of an instance waits for the proxy: until it is over, who asks is told that we stop."""
-    async with open_stage(SHOP) as on, run_worker(on, tmp_path / "auth") as running:
-        await until(lambda: on.proxy.store.statuses(SHOP))
-        on.proxy.faults.set("update-status", Fault(delay=1.5))
+    async with open_proxy_fixture(SHOP) as fixture, run_worker(fixture, tmp_path / "auth") as running:
+        await until(lambda: fixture.proxy.store.statuses(SHOP))
+        fixture.proxy.faults.set("update-status", Fault(delay=1.5))
         running.process.send_signal(signal.SIGTERM)
         reasons: list[str] = []
         with trio.fail_after(PATIENCE):
@@ -130,14 +129,14 @@ async def test_health_answers_while_the_workers_stop(tmp_path: Path) -> None:
                 reasons = (await running.get("/ready")).json()["reasons"]
             await running.process.wait()
         assert running.process.returncode == 0
-        assert [change.status for change in on.proxy.store.statuses(SHOP)][-1] == "DISCONNECTED"
+        assert [change.status for change in fixture.proxy.store.statuses(SHOP)][-1] == "DISCONNECTED"
 
 
 async def test_the_volume_is_free_once_it_has_ended(tmp_path: Path) -> None:
     auth_dir = tmp_path / "auth"
-    async with open_stage() as on, run_worker(on, auth_dir) as first:
+    async with open_proxy_fixture() as fixture, run_worker(fixture, auth_dir) as first:
         await first.logged("working")
-        async with run_worker(on, auth_dir) as second:
+        async with run_worker(fixture, auth_dir) as second:
             await second.logged("another worker holds the volume, waiting for it to end")
             assert (await second.get("/ready")).json()["reasons"] == ["waiting for the lock on the volume"]
             await stop(first)
@@ -149,9 +148,9 @@ async def test_the_volume_is_free_once_it_has_ended(tmp_path: Path) -> None:
 
 async def test_a_stop_while_it_waits_for_the_volume(tmp_path: Path) -> None:
     auth_dir = tmp_path / "auth"
-    async with open_stage() as on, run_worker(on, auth_dir) as first:
+    async with open_proxy_fixture() as fixture, run_worker(fixture, auth_dir) as first:
         await first.logged("working")
-        async with run_worker(on, auth_dir) as second:
+        async with run_worker(fixture, auth_dir) as second:
             await second.logged("another worker holds the volume, waiting for it to end")
             await stop(second)
             assert second.process.returncode == 0

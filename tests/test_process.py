@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import signal
 import socket
@@ -13,6 +12,8 @@ from pathlib import Path
 import attrs
 import pytest
 
+from tests.environment import bare
+
 RUN = [sys.executable, "-m", "wa_worker", "run"]
 LOOK = """
 import os, resource, signal, sys
@@ -20,11 +21,6 @@ from wa_worker.process import prepare_process
 prepare_process()
 print(os.environ.get("NEONIZE_BOT_TAG"), os.getpid(), *resource.getrlimit(resource.RLIMIT_NOFILE), *sys.argv[1:])
 """
-
-
-def bare(**more: str) -> dict[str, str]:
-    """An environment without a setting of the worker."""
-    return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | more
 
 
 def look(**more: str) -> list[str]:

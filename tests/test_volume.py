@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from trio.abc import Clock
 from trio.testing import MockClock
 
-from tests.stage import until
+from tests.proxy_fixture import until
 from wa_worker.models import RESERVED_FOLDER
 from wa_worker.volume import ENOUGH, LOOK, PLENTY, VolumeGuard
 

@@ -11,7 +11,7 @@ import attrs
 import trio
 from structlog.testing import capture_logs
 
-from tests.stage import SHOP, Stage, open_stage, until
+from tests.proxy_fixture import SHOP, ProxyFixture, open_proxy_fixture, until
 from tests.test_metrics import scrape
 from wa_worker.delivery.inbound import BATCH, CHATS_AT_ONCE, REJECTIONS, InboundDelivery
 from wa_worker.delivery.keyed_queue import OUTAGE
@@ -25,7 +25,7 @@ ME = Jid("5511999990001@s.whatsapp.net")
 
 @attrs.frozen
 class Delivering:
-    on: Stage
+    fixture: ProxyFixture
     journal: Journal
     delivery: InboundDelivery
     nursery: trio.Nursery
@@ -54,8 +54,8 @@ class Delivering:
 @asynccontextmanager
 async def open_delivery(folder: Path) -> AsyncIterator[Delivering]:
     with open_journal(folder / "journal.db") as journal:
-        async with open_stage(SHOP) as on, trio.open_nursery() as nursery:
-            yield Delivering(on, journal, InboundDelivery(journal.inbox, on.edge, on.metrics), nursery)
+        async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as nursery:
+            yield Delivering(fixture, journal, InboundDelivery(journal.inbox, fixture.edge, fixture.metrics), nursery)
             nursery.cancel_scope.cancel()
 
 
@@ -64,23 +64,23 @@ async def test_each_chat_arrives_in_its_order_whatever_fails(tmp_path: Path) -> 
         for number in range(BATCH + 8):
             for chat in range(5):
                 at.receive(chat, f"{chat}:{number}")
-        at.on.proxy.faults.set("inbound", Fault(status=500, probability=0.2, after_apply=True))
+        at.fixture.proxy.faults.set("inbound", Fault(status=500, probability=0.2, after_apply=True))
         at.nursery.start_soon(at.delivery.run)
         await trio.sleep(1)
-        at.on.proxy.faults.clear()
+        at.fixture.proxy.faults.clear()
         await at.all_delivered()
         order = defaultdict(list)
-        for row in at.on.proxy.store.inbound():
+        for row in at.fixture.proxy.store.inbound():
             name, _, place = row.body.partition(":")
             order[name].append(int(place))
         assert order == {str(chat): list(range(BATCH + 8)) for chat in range(5)}
-        assert scrape(at.on.metrics)["wa_worker_messages_delivered_total{outcome=accepted}"] == 5 * (BATCH + 8)
+        assert scrape(at.fixture.metrics)["wa_worker_messages_delivered_total{outcome=accepted}"] == 5 * (BATCH + 8)
 
 
 async def test_a_message_that_is_refused_is_set_aside_after_a_few_tries(tmp_path: Path) -> None:
     async with open_delivery(tmp_path) as at:
         at.receive(1, "refused", "behind it")
-        at.on.proxy.faults.set("inbound", Fault(status=422, times=REJECTIONS))
+        at.fixture.proxy.faults.set("inbound", Fault(status=422, times=REJECTIONS))
         with capture_logs() as lines:
             at.nursery.start_soon(at.delivery.run)
             await at.all_delivered()
@@ -88,8 +88,8 @@ async def test_a_message_that_is_refused_is_set_aside_after_a_few_tries(tmp_path
         assert dead[:2] == ("dead", REJECTIONS)
         assert "answered 422" in str(dead[2])
         assert behind == ("posted", 0, None)
-        assert [row.body for row in at.on.proxy.store.inbound()] == ["behind it"]
-        assert scrape(at.on.metrics)["wa_worker_messages_delivered_total{outcome=set_aside}"] == 1
+        assert [row.body for row in at.fixture.proxy.store.inbound()] == ["behind it"]
+        assert scrape(at.fixture.metrics)["wa_worker_messages_delivered_total{outcome=set_aside}"] == 1
         (said,) = [line for line in lines if line["event"] == "a message is set aside: the proxy refuses it"]
         assert (said["log_level"], said["instance"]) == ("error", SHOP)
 
@@ -97,10 +97,10 @@ async def test_a_message_that_is_refused_is_set_aside_after_a_few_tries(tmp_path
 async def test_refusals_are_counted_over_restarts(tmp_path: Path) -> None:
     async with open_delivery(tmp_path) as at:
         at.receive(1, "refused")
-        at.on.proxy.faults.set("inbound", Fault(status=400))
+        at.fixture.proxy.faults.set("inbound", Fault(status=400))
         for tries in range(1, REJECTIONS + 1):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(InboundDelivery(at.journal.inbox, at.on.edge, at.on.metrics).run)
+                nursery.start_soon(InboundDelivery(at.journal.inbox, at.fixture.edge, at.fixture.metrics).run)
                 await until(lambda: at.inbox()[0][1] >= tries)  # noqa: B023 - awaited in this turn
                 nursery.cancel_scope.cancel()
         assert at.inbox()[0][:2] == ("dead", REJECTIONS)
@@ -109,18 +109,18 @@ async def test_refusals_are_counted_over_restarts(tmp_path: Path) -> None:
 async def test_an_outage_is_no_refusal(tmp_path: Path) -> None:
     async with open_delivery(tmp_path) as at:
         at.receive(1, "patient")
-        at.on.proxy.faults.set("inbound", Fault(status=401))
+        at.fixture.proxy.faults.set("inbound", Fault(status=401))
         at.nursery.start_soon(at.delivery.run)
-        await until(lambda: at.on.proxy.store.requests["inbound"] >= 3)
+        await until(lambda: at.fixture.proxy.store.requests["inbound"] >= 3)
         assert at.inbox() == [("pending", 0, None)]
-        at.on.proxy.faults.clear()
+        at.fixture.proxy.faults.clear()
         await at.all_delivered()
 
 
 async def test_one_that_is_there_already_counts_as_accepted(tmp_path: Path) -> None:
     async with open_delivery(tmp_path) as at:
         at.receive(1, "known")
-        at.on.proxy.faults.set("inbound", Fault(status=409, times=1))
+        at.fixture.proxy.faults.set("inbound", Fault(status=409, times=1))
         at.nursery.start_soon(at.delivery.run)
         await at.all_delivered()
         assert [state for state, _, _ in at.inbox()] == ["posted"]
@@ -130,29 +130,31 @@ async def test_chats_with_a_backlog_do_not_hold_up_the_others(tmp_path: Path) ->
     async with open_delivery(tmp_path) as at:
         for chat in range(CHATS_AT_ONCE):
             at.receive(chat, *(f"{chat}-{n}" for n in range(80)))
-        at.on.proxy.faults.set("inbound", Fault(delay=0.02))
+        at.fixture.proxy.faults.set("inbound", Fault(delay=0.02))
         at.nursery.start_soon(at.delivery.run)
         with trio.fail_after(30):
-            await at.on.proxy.wait_for(lambda s: len(s.inbound()) >= CHATS_AT_ONCE)
+            await at.fixture.proxy.wait_for(lambda s: len(s.inbound()) >= CHATS_AT_ONCE)
             at.receive(99, "at last")
-            await at.on.proxy.wait_for(lambda s: any(row.body == "at last" for row in s.inbound()))
-        assert len(at.on.proxy.store.inbound()) < CHATS_AT_ONCE * 80 * 0.7, "it had its turn long before they were done"
-        at.on.proxy.faults.clear()
+            await at.fixture.proxy.wait_for(lambda s: any(row.body == "at last" for row in s.inbound()))
+        assert len(at.fixture.proxy.store.inbound()) < CHATS_AT_ONCE * 80 * 0.7, (
+            "it had its turn long before they were done"
+        )
+        at.fixture.proxy.faults.clear()
         await at.all_delivered()
 
 
 async def test_the_first_success_after_an_outage_sets_all_chats_free(tmp_path: Path) -> None:
     async with open_delivery(tmp_path) as at:
-        at.on.proxy.faults.set("inbound", Fault(status=503))
+        at.fixture.proxy.faults.set("inbound", Fault(status=503))
         for chat in range(OUTAGE + 4):
             at.receive(chat, *(f"{chat}-{n}" for n in range(60)))
         at.nursery.start_soon(at.delivery.run)
         await trio.sleep(1.5)
-        at.on.proxy.faults.set("inbound", Fault(delay=0.05))
+        at.fixture.proxy.faults.set("inbound", Fault(delay=0.05))
         with trio.fail_after(30):
-            await at.on.proxy.wait_for(lambda s: len(s.inbound()) >= 10)
+            await at.fixture.proxy.wait_for(lambda s: len(s.inbound()) >= 10)
             await trio.sleep(0.5)
-        chats = {row.payload["chat_id"] for row in at.on.proxy.store.inbound()}
+        chats = {row.payload["chat_id"] for row in at.fixture.proxy.store.inbound()}
         assert len(chats) > 1, "one chat's backlog does not keep the others waiting"
-        at.on.proxy.faults.clear()
+        at.fixture.proxy.faults.clear()
         await at.all_delivered()

@@ -14,7 +14,7 @@ import attrs
 import trio
 from structlog.testing import capture_logs
 
-from tests.stage import SHOP, open_stage
+from tests.proxy_fixture import SHOP, open_proxy_fixture
 from wa_worker.delivery.batch import Sender
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
@@ -30,7 +30,7 @@ ANA = Jid("5511988880001@s.whatsapp.net")
 
 
 @attrs.frozen
-class ProxyFixture:
+class Marking:
     proxy: ReferenceProxy
     edge: EdgeClient
     journal: Journal
@@ -48,10 +48,10 @@ class ProxyFixture:
 
 
 @asynccontextmanager
-async def open_fixture(folder: Path) -> AsyncIterator[ProxyFixture]:
-    async with open_stage(SHOP) as on:
+async def open_fixture(folder: Path) -> AsyncIterator[Marking]:
+    async with open_proxy_fixture(SHOP) as fixture:
         with open_journal(folder / "journal.db") as journal:
-            yield ProxyFixture(on.proxy, on.edge, journal, MarkReporter(journal.ledger, on.edge))
+            yield Marking(fixture.proxy, fixture.edge, journal, MarkReporter(journal.ledger, fixture.edge))
 
 
 def marks_in_memory() -> int:

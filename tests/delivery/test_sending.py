@@ -17,7 +17,7 @@ import trio
 from structlog.testing import capture_logs
 
 from tests.journal.rows import ANA, read_only, states
-from tests.stage import PATIENCE, SHOP, Stage, open_stage, until
+from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture, until
 from wa_worker.delivery.batch import Sender
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
@@ -53,7 +53,7 @@ class Delaying:
 
 @attrs.frozen
 class Sending:
-    on: Stage
+    fixture: ProxyFixture
     journal: Journal
     sender: MessageSender
     nursery: trio.Nursery
@@ -66,29 +66,29 @@ class Sending:
 
     @property
     def polls(self) -> int:
-        return self.on.proxy.store.requests["queued-messages"]
+        return self.fixture.proxy.store.requests["queued-messages"]
 
 
 @asynccontextmanager
 async def open_sending(folder: Path) -> AsyncIterator[Sending]:
     with open_journal(folder / "journal.db") as journal:
-        async with open_stage(SHOP) as on, trio.open_nursery() as threads, trio.open_nursery() as nursery:
-            marks = MarkReporter(journal.ledger, on.edge)
+        async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as threads, trio.open_nursery() as nursery:
+            marks = MarkReporter(journal.ledger, fixture.edge)
             threads.start_soon(marks.run)
-            sender = MessageSender(on.edge, journal.ledger, marks, on.metrics, threads, resend_uncertain=True)
-            yield Sending(on, journal, sender, nursery)
+            sender = MessageSender(fixture.edge, journal.ledger, marks, fixture.metrics, threads, resend_uncertain=True)
+            yield Sending(fixture, journal, sender, nursery)
             nursery.cancel_scope.cancel()
             threads.cancel_scope.cancel()
 
 
 async def test_what_is_queued_is_sent_in_order_and_marked(tmp_path: Path) -> None:
     async with open_sending(tmp_path) as at:
-        at.on.proxy.store.queue_many(SHOP, [(ANA, str(n)) for n in range(20)])
+        at.fixture.proxy.store.queue_many(SHOP, [(ANA, str(n)) for n in range(20)])
         session = Accepting()
         at.nursery.start_soon(at.run, session)
-        await until(lambda: not at.on.proxy.store.queued(SHOP))
+        await until(lambda: not at.fixture.proxy.store.queued(SHOP))
         assert session.texts == [str(n) for n in range(20)]
-        assert [row.wa_message_id for row in at.on.proxy.store.messages()] == [f"W{n}" for n in range(1, 21)]
+        assert [row.wa_message_id for row in at.fixture.proxy.store.messages()] == [f"W{n}" for n in range(1, 21)]
 
 
 async def test_it_polls_only_while_connected(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ async def test_it_polls_only_while_connected(tmp_path: Path) -> None:
 
 async def test_after_a_refusal_it_waits_for_as_long_as_the_proxy_says(tmp_path: Path) -> None:
     async with open_sending(tmp_path) as at:
-        at.on.proxy.faults.set("queued-messages", Fault(status=429, headers={"Retry-After": "2"}, times=1))
+        at.fixture.proxy.faults.set("queued-messages", Fault(status=429, headers={"Retry-After": "2"}, times=1))
         began = trio.current_time()
         at.nursery.start_soon(at.run, Accepting())
         await until(lambda: at.polls >= 2)
@@ -121,12 +121,12 @@ async def test_after_a_refusal_it_waits_for_as_long_as_the_proxy_says(tmp_path: 
 
 async def test_without_a_word_of_it_the_pauses_grow(tmp_path: Path) -> None:
     async with open_sending(tmp_path) as at:
-        at.on.proxy.faults.set("queued-messages", Fault(status=503))
+        at.fixture.proxy.faults.set("queued-messages", Fault(status=503))
         with capture_logs() as lines:
             at.nursery.start_soon(at.run, Accepting())
             await trio.sleep(2.4)
             assert 2 <= at.polls <= 4, "after 0, 1 and 2 s, or half of that"
-            at.on.proxy.faults.clear()
+            at.fixture.proxy.faults.clear()
             polls = at.polls
             await until(lambda: at.polls >= polls + 3)
         assert {line["event"] for line in lines} == {"queued messages not listed"}
@@ -135,18 +135,18 @@ async def test_without_a_word_of_it_the_pauses_grow(tmp_path: Path) -> None:
 async def test_after_a_batch_it_asks_again_at_once(tmp_path: Path) -> None:
     """The proxy lists a page at a time: what is behind it need not wait for an interval."""
     async with open_sending(tmp_path) as at:
-        at.on.proxy.store.page_size = 2
-        at.on.proxy.store.queue_many(SHOP, [(ANA, str(n)) for n in range(10)])
+        at.fixture.proxy.store.page_size = 2
+        at.fixture.proxy.store.queue_many(SHOP, [(ANA, str(n)) for n in range(10)])
         at.nursery.start_soon(lambda: at.run(Accepting(), every=1.3))
         await until(lambda: at.polls >= 1)
         began = trio.current_time()
-        await until(lambda: not at.on.proxy.store.queued(SHOP))
+        await until(lambda: not at.fixture.proxy.store.queued(SHOP))
         assert trio.current_time() - began < 2.5, "with an interval between the pages it would be four at the least"
 
 
 async def test_what_waits_for_another_try_is_not_asked_for_without_a_pause(tmp_path: Path) -> None:
     async with open_sending(tmp_path) as at:
-        at.on.proxy.store.queue(SHOP, ANA, "later")
+        at.fixture.proxy.store.queue(SHOP, ANA, "later")
         at.nursery.start_soon(lambda: at.run(Delaying(), every=0.2))
         await until(lambda: states(at.journal) == {"1": "waiting"})
         polls = at.polls
@@ -156,7 +156,7 @@ async def test_what_waits_for_another_try_is_not_asked_for_without_a_pause(tmp_p
 
 async def test_nothing_is_sent_while_the_journal_cannot_commit(tmp_path: Path) -> None:
     async with open_sending(tmp_path) as at:
-        at.on.proxy.store.queue(SHOP, ANA, "careful")
+        at.fixture.proxy.store.queue(SHOP, ANA, "careful")
         read_only(at.journal, True)
         session = Accepting()
         at.nursery.start_soon(at.run, session)
@@ -170,7 +170,7 @@ async def test_nothing_is_sent_while_the_journal_cannot_commit(tmp_path: Path) -
 async def test_a_send_under_way_is_finished_and_recorded_after_a_cancel(tmp_path: Path, delay: float) -> None:
     """Within the grace by who waits for it, beyond it by its thread alone. The next message is not begun."""
     async with open_sending(tmp_path) as at:
-        at.on.proxy.store.queue_many(SHOP, [(ANA, "under way"), (ANA, "behind it")])
+        at.fixture.proxy.store.queue_many(SHOP, [(ANA, "under way"), (ANA, "behind it")])
         session = Accepting(delay)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(at.run, session)

@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 import trio
 
-from tests.stage import SHOP, Stage, open_stage
+from tests.proxy_fixture import SHOP, ProxyFixture, open_proxy_fixture
 from wa_worker.config import Settings
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.sending import MessageSender
@@ -37,14 +37,14 @@ from wa_worker.whatsapp.session import SessionHost
 class Bed:
     """The services of a process, and what is behind them. Tasks in `nursery` end before what they use is closed."""
 
-    on: Stage
+    fixture: ProxyFixture
     journal: Journal
     services: Services
     nursery: trio.Nursery
 
     def state(self, instance: InstanceId = SHOP) -> InstanceState:
         """The state of an instance of its own, with a publisher that nobody runs."""
-        publisher = StatusPublisher(instance, self.on.edge)
+        publisher = StatusPublisher(instance, self.fixture.edge)
         return InstanceState(instance, publisher, self.services.registry, self.services.metrics)
 
 
@@ -54,20 +54,22 @@ async def open_bed(folder: Path, host: Sequence[str] = (), *, reachable: bool = 
     (folder / RESERVED_FOLDER).mkdir()
     journal_file = folder / RESERVED_FOLDER / "journal.db"
     with open_journal(journal_file) as journal:
-        async with open_stage(SHOP) as on, trio.open_nursery() as nursery:
+        async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as nursery:
             settings = Settings.from_environ(
-                {"EDGE_BASE_URL": on.proxy.url, "WORKER_SECRET": "s", "AUTH_DIR": str(folder), "MSG_POLL_MS": "50"}
+                {"EDGE_BASE_URL": fixture.proxy.url, "WORKER_SECRET": "s", "AUTH_DIR": str(folder), "MSG_POLL_MS": "50"}
             )
             registry, volume = Registry(), VolumeGuard(folder)
-            marks = MarkReporter(journal.ledger, on.edge)
-            sender = MessageSender(on.edge, journal.ledger, marks, on.metrics, nursery, resend_uncertain=True)
-            receiver = Receiver(journal.inbox, on.metrics, lambda: None)
+            marks = MarkReporter(journal.ledger, fixture.edge)
+            sender = MessageSender(fixture.edge, journal.ledger, marks, fixture.metrics, nursery, resend_uncertain=True)
+            receiver = Receiver(journal.inbox, fixture.metrics, lambda: None)
             sessions = SessionHost(receiver, StartGate(), nursery, settings.device_name)
             probe = ReachabilityProbe("127.0.0.1", await _listen(nursery) if reachable else 1)
             pairing = PairingHosts(nursery, host)
             whatsapp = WhatsApp(folder, sessions, pairing, probe, registry.anyone_connected)
-            services = Services(settings, on.edge, journal.holds, registry, on.metrics, sender, volume, whatsapp)
-            yield Bed(on, journal, services, nursery)
+            services = Services(
+                settings, fixture.edge, journal.holds, registry, fixture.metrics, sender, volume, whatsapp
+            )
+            yield Bed(fixture, journal, services, nursery)
             nursery.cancel_scope.cancel()
 
 

@@ -10,7 +10,7 @@ import trio
 from structlog.testing import capture_logs
 
 from tests.instances.bed import Bed, open_bed
-from tests.stage import SHOP, until
+from tests.proxy_fixture import SHOP, until
 from tests.whatsapp.scripted_host import script
 from wa_worker.instances.discovery import Running, run_discovery
 from wa_worker.instances.fleet import InstanceFleet
@@ -24,7 +24,7 @@ CODE = script(None, {"is": "qr", "code": "2@"})
 @asynccontextmanager
 async def open_fleet(folder: Path, *, stopping: bool = False) -> AsyncIterator[tuple[InstanceFleet, Bed]]:
     async with open_bed(folder, CODE) as bed, trio.open_nursery() as nursery:
-        bed.on.proxy.store.add_instance(OTHER)
+        bed.fixture.proxy.store.add_instance(OTHER)
         yield InstanceFleet(bed.services, nursery, stopping=lambda: stopping), bed
         nursery.cancel_scope.cancel()
 
@@ -45,14 +45,14 @@ async def test_released_it_ends_and_its_neighbour_does_not(tmp_path: Path) -> No
         fleet.start(SHOP)
         fleet.start(OTHER)
         await until(lambda: len(bed.services.registry.all()) == 2)
-        await until(lambda: bed.on.proxy.store.statuses(SHOP))
+        await until(lambda: bed.fixture.proxy.store.statuses(SHOP))
         fleet.release(SHOP)
         fleet.release(InstanceId("of nobody"))
         await until(lambda: list(fleet.running()) == [OTHER])
         assert list(bed.services.registry.all()) == [OTHER]
         await trio.sleep(0.2)
         assert list(fleet.running()) == [OTHER]
-        assert bed.on.proxy.store.statuses(SHOP)[-1].status != "DISCONNECTED", "who releases it knows"
+        assert bed.fixture.proxy.store.statuses(SHOP)[-1].status != "DISCONNECTED", "who releases it knows"
 
 
 async def test_one_that_has_ended_can_be_started_again(tmp_path: Path) -> None:
@@ -66,8 +66,8 @@ async def test_one_that_has_ended_can_be_started_again(tmp_path: Path) -> None:
 
 async def test_one_that_the_proxy_does_not_know_leaves_the_fleet(tmp_path: Path) -> None:
     async with open_fleet(tmp_path) as (fleet, bed):
-        await bed.on.edge.disconnected_instances()
-        bed.on.proxy.store.remove_instance(SHOP)
+        await bed.fixture.edge.disconnected_instances()
+        bed.fixture.proxy.store.remove_instance(SHOP)
         fleet.start(SHOP)
         await until(lambda: SHOP not in fleet.running())
 
@@ -87,17 +87,17 @@ async def test_a_status_that_the_proxy_lost_is_announced_again(tmp_path: Path) -
         fleet.start(SHOP)
         registry = bed.services.registry.all()
         await until(lambda: SHOP in registry and registry[SHOP].because is Event.QR and fleet.running()[SHOP].announced)
-        said = bed.on.proxy.store.statuses(SHOP)
+        said = bed.fixture.proxy.store.statuses(SHOP)
         fleet.announce_again(SHOP)
-        await until(lambda: len(bed.on.proxy.store.statuses(SHOP)) > len(said))
-        again = bed.on.proxy.store.statuses(SHOP)[-1]
+        await until(lambda: len(bed.fixture.proxy.store.statuses(SHOP)) > len(said))
+        again = bed.fixture.proxy.store.statuses(SHOP)[-1]
         assert (again.status, again.qr_code) == (said[-1].status, said[-1].qr_code)
 
 
 async def test_with_discovery_the_proxys_list_decides(tmp_path: Path) -> None:
     async with open_fleet(tmp_path) as (fleet, bed), trio.open_nursery() as nursery:
-        nursery.start_soon(run_discovery, bed.on.edge, fleet, 0.1)
+        nursery.start_soon(run_discovery, bed.fixture.edge, fleet, 0.1)
         await until(lambda: set(fleet.running()) == {SHOP, OTHER})
-        bed.on.proxy.store.remove_instance(OTHER)
+        bed.fixture.proxy.store.remove_instance(OTHER)
         await until(lambda: set(fleet.running()) == {SHOP})
         nursery.cancel_scope.cancel()

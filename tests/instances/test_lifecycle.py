@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from tests.instances.bed import Bed, open_bed
 from tests.journal.rows import read_only
-from tests.stage import SHOP, until
+from tests.proxy_fixture import SHOP, until
 from tests.whatsapp.scripted_host import script
 from tests.whatsapp.test_store import pair
 from wa_worker.instances.lifecycle import Lifecycle

@@ -17,7 +17,7 @@ from trio.testing import MockClock
 
 from tests.instances.bed import Bed, open_bed
 from tests.journal.rows import posted_bodies
-from tests.stage import PATIENCE, SHOP, until
+from tests.proxy_fixture import PATIENCE, SHOP, until
 from tests.whatsapp.message_events import event, jid
 from tests.whatsapp.scripted_host import script
 from wa_worker.dev.world.qr import read_png_data_url
@@ -56,7 +56,7 @@ async def test_each_code_is_shown_as_a_picture(tmp_path: Path, nursery: trio.Nur
         with trio.fail_after(PATIENCE):
             await run_pairing(bed.services, state, bed.services.whatsapp.store(SHOP))
         nursery.cancel_scope.cancel()
-        pictures = [change.qr_code for change in bed.on.proxy.store.statuses(SHOP) if change.qr_code]
+        pictures = [change.qr_code for change in bed.fixture.proxy.store.statuses(SHOP) if change.qr_code]
     assert [read_png_data_url(picture) for picture in pictures] == ["2@0", "2@1"]
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.stage import SHOP
+from tests.proxy_fixture import SHOP
 from wa_worker.instances.registry import Registry
 from wa_worker.models import InstanceId
 from wa_worker.states import Event, State

@@ -12,7 +12,7 @@ from pathlib import Path
 import trio
 
 from tests.instances.bed import Bed, open_bed
-from tests.stage import PATIENCE, SHOP
+from tests.proxy_fixture import PATIENCE, SHOP
 from wa_worker.instances.session import run_session
 from wa_worker.models import RESERVED_FOLDER, InstanceId
 from wa_worker.states import Action, Event, Move, Report, State

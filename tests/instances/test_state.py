@@ -10,7 +10,7 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
-from tests.stage import PATIENCE, SHOP, open_stage
+from tests.proxy_fixture import PATIENCE, SHOP, open_proxy_fixture
 from tests.test_metrics import scrape
 from wa_worker.edge.client import open_edge_client
 from wa_worker.instances.registry import Registry
@@ -103,14 +103,14 @@ STATUSES = [
 
 @pytest.mark.parametrize(("state", "status"), STATUSES, ids=named)
 async def test_the_status_that_the_proxy_hears(state: State, status: str, nursery: trio.Nursery) -> None:
-    async with open_stage(SHOP) as on:
-        publisher = StatusPublisher(SHOP, on.edge)
-        under = Under(InstanceState(SHOP, publisher, Registry(), on.metrics), Registry(), on.metrics)
+    async with open_proxy_fixture(SHOP) as fixture:
+        publisher = StatusPublisher(SHOP, fixture.edge)
+        under = Under(InstanceState(SHOP, publisher, Registry(), fixture.metrics), Registry(), fixture.metrics)
         under.go(*WAY[state])
         nursery.start_soon(publisher.run)
         with trio.fail_after(PATIENCE):
             await publisher.wait_settled()
-        assert [change.status for change in on.proxy.store.statuses(SHOP)] == [status]
+        assert [change.status for change in fixture.proxy.store.statuses(SHOP)] == [status]
         nursery.cancel_scope.cancel()
 
 

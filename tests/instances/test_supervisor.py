@@ -13,7 +13,7 @@ import trio
 from structlog.testing import capture_logs
 
 from tests.instances.bed import Bed, open_bed
-from tests.stage import PATIENCE, SHOP, until
+from tests.proxy_fixture import PATIENCE, SHOP, until
 from tests.test_metrics import scrape
 from tests.whatsapp.scripted_host import script
 from wa_worker.dev.proxy import Fault
@@ -27,7 +27,7 @@ NEVER: Callable[[], bool] = lambda: False  # noqa: E731 - a name for what it mea
 
 
 async def run(bed: Bed, instance: InstanceId = SHOP, *, stopping: Callable[[], bool] = NEVER) -> None:
-    await run_instance(instance, bed.services, StatusPublisher(instance, bed.on.edge), stopping=stopping)
+    await run_instance(instance, bed.services, StatusPublisher(instance, bed.fixture.edge), stopping=stopping)
 
 
 async def test_a_crash_is_followed_by_a_pause_and_another_start(tmp_path: Path) -> None:
@@ -39,12 +39,12 @@ async def test_a_crash_is_followed_by_a_pause_and_another_start(tmp_path: Path) 
         crashes = [line for line in lines if line["event"].startswith("instance crashed")]
         assert 2 <= len(crashes) <= 3, "after 0, 1 and 2 s, or half of that"
         assert all((line["log_level"], line["instance"]) == ("error", SHOP) for line in crashes)
-        assert scrape(bed.on.metrics)["wa_worker_instance_crashes_total"] == len(crashes)
+        assert scrape(bed.fixture.metrics)["wa_worker_instance_crashes_total"] == len(crashes)
 
 
 async def test_neighbours_go_on_while_one_crashes(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
-        bed.on.proxy.store.add_instance(OTHER)
+        bed.fixture.proxy.store.add_instance(OTHER)
         (tmp_path / SHOP).touch()
         bed.nursery.start_soon(run, bed, SHOP)
         bed.nursery.start_soon(run, bed, OTHER)
@@ -61,21 +61,21 @@ async def test_it_is_told_to_the_proxy_while_it_crashes(tmp_path: Path) -> None:
     (tmp_path / SHOP).touch()
     async with open_bed(tmp_path) as bed:
         bed.nursery.start_soon(run, bed)
-        await until(lambda: bed.on.proxy.store.statuses(SHOP))
-        assert bed.on.proxy.store.statuses(SHOP)[0].status == "CONNECTING"
+        await until(lambda: bed.fixture.proxy.store.statuses(SHOP))
+        assert bed.fixture.proxy.store.statuses(SHOP)[0].status == "CONNECTING"
 
 
 async def test_one_that_the_proxy_does_not_know_is_let_go(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
         bed.services.whatsapp.store(SHOP).prepare()
-        await bed.on.edge.disconnected_instances()
-        bed.on.proxy.store.remove_instance(SHOP)
+        await bed.fixture.edge.disconnected_instances()
+        bed.fixture.proxy.store.remove_instance(SHOP)
         with trio.fail_after(PATIENCE), capture_logs() as lines:
             await run(bed)
         assert SHOP not in bed.services.registry.all()
         assert bed.services.whatsapp.store(SHOP).folder.exists(), "its data is kept"
         assert "instance let go: the proxy does not know it" in [line["event"] for line in lines]
-        assert scrape(bed.on.metrics)["wa_worker_instance_crashes_total"] == 0
+        assert scrape(bed.fixture.metrics)["wa_worker_instance_crashes_total"] == 0
 
 
 @pytest.mark.parametrize("stopping", [True, False])
@@ -83,9 +83,9 @@ async def test_the_farewell_is_for_the_end_of_the_worker(tmp_path: Path, stoppin
     async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lambda: run(bed, stopping=lambda: stopping))
-            await until(lambda: bed.on.proxy.store.statuses(SHOP))
+            await until(lambda: bed.fixture.proxy.store.statuses(SHOP))
             nursery.cancel_scope.cancel()
-        said = [change.status for change in bed.on.proxy.store.statuses(SHOP)]
+        said = [change.status for change in bed.fixture.proxy.store.statuses(SHOP)]
         assert (said[-1] == "DISCONNECTED") == stopping
         assert SHOP not in bed.services.registry.all()
 
@@ -95,8 +95,8 @@ async def test_a_farewell_that_is_not_heard_takes_its_time_and_no_more(tmp_path:
     async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lambda: run(bed, stopping=lambda: True))
-            await until(lambda: bed.on.proxy.store.statuses(SHOP))
-            bed.on.proxy.faults.set("update-status", fault)
+            await until(lambda: bed.fixture.proxy.store.statuses(SHOP))
+            bed.fixture.proxy.faults.set("update-status", fault)
             told = trio.current_time()
             nursery.cancel_scope.cancel()
         assert trio.current_time() - told < FAREWELL + 1.5

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import trio
 
-from tests.stage import PATIENCE, SHOP, open_stage
+from tests.proxy_fixture import PATIENCE, SHOP, open_proxy_fixture
 from wa_worker.errors import StartupError
 from wa_worker.instances.registry import Registry
 from wa_worker.journal import open_journal
@@ -64,11 +64,11 @@ async def test_ready_says_why_not(tmp_path: Path) -> None:
         at.readiness.loading()
         loading = (await at.get("/ready")).json()["reasons"]
         assert loading == ["the journal and the WhatsApp library are loading"]
-        async with open_stage(SHOP) as on:
+        async with open_proxy_fixture(SHOP) as fixture:
             with open_journal(tmp_path / "journal.db") as journal:
-                at.readiness.working(journal, on.edge, VolumeGuard(tmp_path))
+                at.readiness.working(journal, fixture.edge, VolumeGuard(tmp_path))
                 assert (await at.get("/ready")).json()["reasons"] == ["the proxy has not answered a poll yet"]
-                await on.edge.disconnected_instances()
+                await fixture.edge.disconnected_instances()
                 ready = await at.get("/ready")
                 assert (ready.status_code, ready.json()) == (200, {"status": "ready", "reasons": []})
                 at.readiness.stopping()

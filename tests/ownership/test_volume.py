@@ -13,7 +13,7 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
-from tests.stage import PATIENCE
+from tests.proxy_fixture import PATIENCE
 from wa_worker.errors import StartupError
 from wa_worker.models import RESERVED_FOLDER
 from wa_worker.ownership.volume import hold_volume

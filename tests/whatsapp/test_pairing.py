@@ -12,7 +12,7 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
-from tests.stage import PATIENCE, SHOP, until
+from tests.proxy_fixture import PATIENCE, SHOP, until
 from tests.whatsapp.scripted_host import script
 from wa_worker.models import InstanceId
 from wa_worker.whatsapp.pairing import (

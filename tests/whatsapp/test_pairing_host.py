@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.stage import PATIENCE, SHOP, until
+from tests.proxy_fixture import PATIENCE, SHOP, until
 from wa_worker.dev.simulator import Simulator
 from wa_worker.dev.simulator.trust import command
 from wa_worker.models import InstanceId

@@ -19,14 +19,14 @@ PATIENCE = 20.0
 
 
 @attrs.frozen
-class Stage:
+class ProxyFixture:
     proxy: ReferenceProxy
     edge: EdgeClient
     metrics: Metrics
 
 
 @asynccontextmanager
-async def open_stage(*instances: InstanceId) -> AsyncIterator[Stage]:
+async def open_proxy_fixture(*instances: InstanceId) -> AsyncIterator[ProxyFixture]:
     """Opens a proxy that knows `instances` and a client of it."""
     metrics = Metrics()
     async with (
@@ -35,7 +35,7 @@ async def open_stage(*instances: InstanceId) -> AsyncIterator[Stage]:
     ):
         for instance in instances:
             proxy.store.add_instance(instance)
-        yield Stage(proxy, edge, metrics)
+        yield ProxyFixture(proxy, edge, metrics)
 
 
 async def until(holds: Callable[[], object]) -> None:

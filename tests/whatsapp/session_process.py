@@ -1,0 +1,114 @@
+"""A process with one session of a paired store, for a test that tells it what to do and hears what it reports.
+
+    python -m wa_worker.dev.simulator.trust tests.whatsapp.session_process AUTH_DIR [OBSTACLE]
+
+It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "give up"}`, `{"do": "close"}`,
+`{"do": "cancel"}`. Out: `{"is": "open"}`, `{"is": "report", "event"}`, `{"is": "message"}`, `{"is": "sent", "id"}`,
+`{"is": "error", "kind", "text"}`, and at the end `{"is": "closed", "seconds"}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+_OUT = os.fdopen(os.dup(1), "w", buffering=1)
+os.dup2(2, 1)  # the library prints there
+
+import wa_worker.whatsapp.libmagic  # noqa: E402,F401 - before neonize
+
+# isort: split
+import trio  # noqa: E402
+
+from wa_worker.errors import SendError, SessionError  # noqa: E402
+from wa_worker.journal import open_journal  # noqa: E402
+from wa_worker.messages import OutgoingMessage, Text  # noqa: E402
+from wa_worker.metrics import Metrics  # noqa: E402
+from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid  # noqa: E402
+from wa_worker.states import Event, Report  # noqa: E402
+from wa_worker.whatsapp.gate import StartGate  # noqa: E402
+from wa_worker.whatsapp.receiving import Receiver  # noqa: E402
+from wa_worker.whatsapp.session import Session, SessionHost, open_session  # noqa: E402
+from wa_worker.whatsapp.store import SessionStore  # noqa: E402
+
+SHOP = InstanceId("shop")
+
+
+def say(what: str, **fields: Any) -> None:
+    _OUT.write(json.dumps({"is": what, **fields}) + "\n")
+
+
+async def send(session: Session, to: str, text: str) -> None:
+    try:
+        accepted = await trio.to_thread.run_sync(session.send, OutgoingMessage(Jid(to), Text(text)))
+        say("sent", id=accepted.wa_id)
+    except SendError as error:
+        say("error", kind=type(error).__name__, text=str(error))
+
+
+async def tell_reports(session: Session) -> None:
+    while True:
+        report = await session.next_report()
+        say("report", event=report.event.name, detail=report.detail, synced=session.offline_synced)
+
+
+class Line:
+    """The commands of the test."""
+
+    def __init__(self, leave: trio.CancelScope, doing: trio.CancelScope) -> None:
+        self._leave = leave
+        self._doing = doing
+        self.session: Session | None = None
+
+    async def follow(self) -> None:
+        async with trio.lowlevel.FdStream(os.dup(0)) as stdin:
+            rest = b""
+            async for chunk in stdin:
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    await self._do(json.loads(line))
+
+    async def _do(self, command: dict[str, str]) -> None:
+        if command["do"] == "cancel":
+            self._doing.cancel()
+        elif command["do"] == "close":
+            self._leave.cancel()
+        elif self.session is not None and command["do"] == "send":
+            await send(self.session, command["to"], command["text"])
+        elif self.session is not None:
+            self.session.give_up(Report(Event.VOLUME_FAILED, "the test says so"))
+
+
+async def main(auth_dir: Path, obstacle: str | None) -> None:
+    with open_journal(auth_dir / RESERVED_FOLDER / "journal.db") as journal:
+        async with trio.open_nursery() as threads:
+            receiver = Receiver(journal.inbox, Metrics(), lambda: None)
+            host = SessionHost(receiver, StartGate(), threads, "wa-worker")
+            store, leave, left = SessionStore.of(auth_dir, SHOP), trio.CancelScope(), 0.0
+            with trio.CancelScope() as doing:
+                line = Line(leave, doing)
+                threads.start_soon(line.follow)
+                try:
+                    async with open_session(
+                        SHOP, store, host, on_message=lambda: say("message"), obstacle=lambda: obstacle
+                    ) as session:
+                        say("open")
+                        line.session = session
+                        with leave:
+                            await tell_reports(session)
+                        left = time.monotonic()
+                except SessionError as error:
+                    say("error", kind=type(error).__name__, text=str(error))
+            if line.session is not None:
+                await send(line.session, "5511988880005@s.whatsapp.net", "after the end")
+            say("closed", seconds=time.monotonic() - left if left else None)
+            threads.cancel_scope.cancel()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    trio.run(main, Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)

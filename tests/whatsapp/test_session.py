@@ -1,0 +1,207 @@
+"""The session of a paired store, with the real library against the simulated WhatsApp, in a process of its own.
+
+The library reads its environment and the root key that it trusts when a process starts; session_process.py is that
+process. How an instance goes on after what a session reports is in tests/e2e/.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+
+from tests.environment import bare
+from tests.proxy_fixture import PATIENCE, SHOP, until
+from wa_worker.dev.simulator import Simulator
+from wa_worker.dev.simulator.trust import command
+from wa_worker.journal import open_journal
+from wa_worker.models import RESERVED_FOLDER
+from wa_worker.whatsapp.native_session import HASTE
+from wa_worker.whatsapp.pairing import Paired, PairingHosts, QrCode
+from wa_worker.whatsapp.store import SessionStore
+
+PHONE, CONTACT = "5511999990001", "5511988880005"
+
+
+@attrs.define
+class Session:
+    """A session's process and what it has said."""
+
+    process: trio.Process
+    said: list[dict[str, Any]] = attrs.Factory(list)
+
+    async def read(self) -> None:
+        assert self.process.stdout is not None
+        rest = b""
+        async for chunk in self.process.stdout:
+            *lines, rest = (rest + chunk).split(b"\n")
+            self.said += [json.loads(line) for line in lines]
+
+    async def tell(self, do: str, **fields: str) -> None:
+        assert self.process.stdin is not None
+        await self.process.stdin.send_all(json.dumps({"do": do, **fields}).encode() + b"\n")
+
+    async def hears(self, what: str, **fields: Any) -> dict[str, Any]:
+        """Waits for such a line and returns it."""
+        wanted = {"is": what, **fields}
+        await until(lambda: any(wanted.items() <= line.items() for line in self.said))
+        return next(line for line in self.said if wanted.items() <= line.items())
+
+    async def close(self) -> float:
+        await self.tell("close")
+        return float((await self.hears("closed"))["seconds"])
+
+
+@attrs.frozen
+class World:
+    simulator: Simulator
+    auth_dir: Path
+    jid: str
+
+    @asynccontextmanager
+    async def session(self, *obstacle: str) -> AsyncIterator[Session]:
+        run = command("tests.whatsapp.session_process", str(self.auth_dir), *obstacle)
+        environment = bare(**self.simulator.environment(self.auth_dir))
+        log = (self.auth_dir / "log").open("ab")
+        with log:
+            process = await trio.lowlevel.open_process(
+                run, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+            )
+        async with trio.open_nursery() as nursery:
+            session = Session(process)
+            nursery.start_soon(session.read)
+            try:
+                yield session
+            finally:
+                process.kill()
+                with trio.CancelScope(shield=True):  # it was killed: this does not take long
+                    await process.wait()
+                    for pipe in (process.stdin, process.stdout):
+                        assert pipe is not None
+                        await trio.aclose_forcefully(pipe)
+                nursery.cancel_scope.cancel()
+
+    def inbox(self) -> list[str]:
+        with open_journal(self.auth_dir / RESERVED_FOLDER / "journal.db") as journal:
+            keys = journal.inbox.keys(0, 100)
+            return [row.message.body for key in keys for row in journal.inbox.pending(key, 100)]
+
+
+@pytest.fixture
+async def world(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A store that is paired."""
+    for name, value in simulator.environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            hosts = PairingHosts(nursery, command("wa_worker.whatsapp.pairing_host"))
+            async with hosts.pair(SHOP, SessionStore.of(tmp_path, SHOP), "wa-worker") as events:
+                shown = await events.receive()
+                assert isinstance(shown, QrCode)
+                jid = await simulator.scan(shown.code, PHONE)
+                assert await events.receive() == Paired()
+            nursery.cancel_scope.cancel()
+    return World(simulator, tmp_path, jid)
+
+
+async def test_it_logs_in_and_leaves_nothing_behind(world: World) -> None:
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        assert world.simulator.connected(world.jid)
+        assert await session.close() < HASTE
+        await until(lambda: not world.simulator.connected(world.jid))
+        with trio.fail_after(PATIENCE):
+            assert await session.process.wait() == 0
+    assert "its thread is abandoned" not in (world.auth_dir / "log").read_text()
+
+
+async def test_a_message_is_on_disk_before_it_is_told_of(world: World) -> None:
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        contact = world.simulator.contact(CONTACT)
+        await contact.send(world.jid, "Oi")
+        await session.hears("message")
+        assert world.inbox() == ["Oi"]
+        await until(lambda: world.simulator.pending(world.jid) == [])
+
+
+async def test_what_waited_comes_after_the_login(world: World) -> None:
+    for n in range(5):
+        await world.simulator.contact(CONTACT).send(world.jid, f"waiting {n}")
+    async with world.session() as session:
+        await until(lambda: [line["is"] for line in session.said].count("message") == 5)
+        assert world.inbox() == [f"waiting {n}" for n in range(5)]
+
+
+async def test_a_send_is_accepted_while_it_is_open_and_none_is_begun_after(world: World) -> None:
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await session.tell("send", to=f"{CONTACT}@s.whatsapp.net", text="Olá")
+        sent = await session.hears("sent")
+        (received,) = await world.simulator.contact(CONTACT).wait_received(1)
+        assert received.text == "Olá"
+        assert sent["id"]
+        await session.close()
+        await session.hears("error", kind="SessionNotOpen")
+        assert len(world.simulator.contact(CONTACT).received) == 1
+
+
+async def test_what_whatsapp_says_of_a_session_is_reported(world: World) -> None:
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await world.simulator.drop(world.jid)
+        await session.hears("report", event="DISCONNECTED")
+        await until(lambda: [line.get("event") for line in session.said].count("CONNECTED") == 2)
+        await world.simulator.replace(world.jid)
+        await session.hears("report", event="REPLACED")
+        assert await session.close() < HASTE
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await world.simulator.log_out(world.jid)
+        await session.hears("report", event="LOGGED_OUT", detail="logged_out while connected")
+
+
+async def test_what_ends_it_from_outside_is_a_report_like_any_other(world: World) -> None:
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await session.tell("give up")
+        await session.hears("report", event="VOLUME_FAILED", detail="the test says so")
+
+
+async def test_with_an_obstacle_none_is_opened(world: World) -> None:
+    before = world.simulator.attempts[world.jid]
+    async with world.session("not now") as session:
+        await session.hears("error", kind="SessionError", text="not now")
+        await session.hears("closed")
+    assert world.simulator.attempts[world.jid] == before
+
+
+async def test_cancelled_while_it_is_open_it_closes_in_haste(world: World) -> None:
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        began = trio.current_time()
+        await session.tell("cancel")
+        await session.hears("closed")
+        assert trio.current_time() - began < HASTE + 1
+        with trio.fail_after(PATIENCE):
+            assert await session.process.wait() == 0
+    assert "its thread is abandoned" not in (world.auth_dir / "log").read_text()
+
+
+async def test_cancelled_while_it_opens_it_does_not_wait_for_the_network(world: World) -> None:
+    world.simulator.stall_handshake = True
+    async with world.session() as session:
+        await until(lambda: world.simulator.connections)
+        began = trio.current_time()
+        await session.tell("cancel")
+        await session.hears("closed")
+        assert trio.current_time() - began < 2 * HASTE + 1
+        with trio.fail_after(PATIENCE):
+            assert await session.process.wait() == 0
