@@ -26,7 +26,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass
-class ProxyFixture:
+class Stage:
     name: str
     steps: list[tuple[str, str]] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=lambda: {"PATH": PATH})
@@ -38,8 +38,8 @@ class ProxyFixture:
     volumes: list[str] = field(default_factory=list)
 
 
-def parse(text: str) -> list[ProxyFixture]:
-    stages: list[ProxyFixture] = []
+def parse(text: str) -> list[Stage]:
+    stages: list[Stage] = []
     arguments: dict[str, str] = {}
     for line in text.replace("\\\n", " ").splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
@@ -51,7 +51,7 @@ def parse(text: str) -> list[ProxyFixture]:
         elif word == "FROM":
             image, *alias = Template(rest).substitute(arguments).split(" AS ")
             assert image == "python:3.11-slim-bookworm", f"a minimal Debian 12 does not stand for {image}"
-            stages.append(ProxyFixture(alias[0] if alias else "image"))
+            stages.append(Stage(alias[0] if alias else "image"))
         elif word in ("RUN", "COPY", "WORKDIR"):
             stages[-1].steps.append((word, rest))
             if word == "WORKDIR":
@@ -73,7 +73,7 @@ def parse(text: str) -> list[ProxyFixture]:
     return stages
 
 
-def build(stages: list[ProxyFixture], context: Path, base: Path, work: Path) -> None:
+def build(stages: list[Stage], context: Path, base: Path, work: Path) -> None:
     kept = {name: os.environ[name] for name in os.environ.get("KEEP", "").split() if name in os.environ}
     for stage in stages:
         root = work / stage.name
