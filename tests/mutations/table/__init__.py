@@ -1,0 +1,1 @@
+"""The mutations: a module for each part of the program, with its `MUTATIONS`."""
