@@ -34,6 +34,28 @@ class Backoff:
         return (rng or random.Random()).uniform(whole / 2, whole)  # noqa: S311
 
 
+@attrs.frozen
+class ProportionalBackoff:
+    """A retry policy for an outage: pauses are a share of how long it has lasted. Seconds everywhere.
+
+    Its end is then noticed within that share of its length, and within `longest` in any case; what trying costs stays
+    bounded. Each pause is shortened at random, by a quarter at most.
+    """
+
+    share: float
+    shortest: float
+    longest: float
+
+    def pause(self, age: float) -> float:
+        """The pause before another try of what has failed for `age` seconds."""
+        whole = min(max(age * self.share, self.shortest), self.longest)
+        return whole * random.uniform(0.75, 1.0)  # noqa: S311 - jitter
+
+
+PROXY_OUTAGE = ProportionalBackoff(share=0.02, shortest=0.5, longest=12.0)
+"""For whatever the worker-proxy does not take: after a minute a try each second or so, after hours one in twelve."""
+
+
 def jittered(interval: float, spread: float = 0.2) -> float:
     """`interval` seconds, give or take `spread` of it, so that instances do not march in step."""
     return interval * random.uniform(1 - spread, 1 + spread)  # noqa: S311

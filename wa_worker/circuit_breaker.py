@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import trio
 
-from wa_worker.backoff import Backoff
+from wa_worker.backoff import ProportionalBackoff
 
 K = TypeVar("K", bound=Hashable)
 
@@ -23,18 +23,20 @@ class CircuitBreaker(Generic[K]):
 
     threshold: how many different keys must have failed since the last success for it to open. One key with a trouble
     of its own holds up nobody.
-    pauses: seconds between trials while it is open.
+    pauses: the policy between trials while it is open.
     works: whether something works right now, whatever failed; then it counts as closed.
     """
 
-    def __init__(self, threshold: int, pauses: Backoff, *, works: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, threshold: int, pauses: ProportionalBackoff, *, works: Callable[[], bool] = lambda: False
+    ) -> None:
         self._threshold = threshold
-        self._policy = pauses
+        self._pauses = pauses
         self._works = works
         self._failed: set[K] = set()
         self._trial: K | None = None
         self._next_trial = 0.0
-        self._pauses = pauses.delays()
+        self._failing_since: float | None = None
 
     @property
     def is_open(self) -> bool:
@@ -58,12 +60,15 @@ class CircuitBreaker(Generic[K]):
             return True
         if trio.current_time() < self._next_trial:
             return False
-        self._trial, self._next_trial = key, trio.current_time() + next(self._pauses)
+        now = trio.current_time()
+        age = now - (self._failing_since or now)
+        self._trial, self._next_trial = key, now + self._pauses.pause(age)
         return True
 
     def record_failure(self, key: K, retry_after: float | None = None) -> None:
         """`key` has failed. `retry_after`: seconds that the far side asked for."""
         self._failed.add(key)
+        self._failing_since = self._failing_since or trio.current_time()
         if self._trial == key:
             self._trial = None
         if retry_after is not None and self.is_open:
@@ -72,8 +77,7 @@ class CircuitBreaker(Generic[K]):
     def record_success(self) -> None:
         """Something has worked: everyone may try again."""
         self._failed.clear()
-        self._trial, self._next_trial = None, 0.0
-        self._pauses = self._policy.delays()
+        self._trial, self._next_trial, self._failing_since = None, 0.0, None
 
     def forget(self, keys: Collection[K]) -> None:
         """These keys have nothing left that could fail or succeed."""

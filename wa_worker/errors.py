@@ -29,8 +29,6 @@ class EdgeError(Exception):
     status: int | None = None
     retry_after: float | None = None
     """Seconds the proxy asked us to wait (`Retry-After`), already bounded."""
-    is_outage: bool = True
-    """Whether it speaks of the proxy as a whole, not of this one call."""
 
     def __str__(self) -> str:
         return f"{self.endpoint}: {self.detail}"
@@ -40,8 +38,12 @@ class EdgeUnavailable(EdgeError):
     """No answer, or one that can change by itself (edge/answers.py says which). Do: try again later."""
 
 
+class EdgeForeign(EdgeUnavailable):
+    """Something else than the proxy answered, a router or a portal. Do: try again later, and believe no word of it."""
+
+
 class EdgeRejected(EdgeError):
-    """The proxy understood the call and refuses it. Do: a few tries at most, then set it aside."""
+    """Something refuses this call. Do: set it aside, but only when the proxy has accepted others meanwhile."""
 
 
 class SendError(Exception):

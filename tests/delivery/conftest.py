@@ -19,6 +19,12 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
+def jumping() -> Clock:
+    """A clock that jumps to the next deadline when nothing has happened for 30 ms: a thread takes less."""
+    return MockClock(autojump_threshold=0.03)
+
+
+@pytest.fixture
 def fast() -> Clock:
     """A second takes 5 ms on this clock. pytest-trio runs the test by the clock that is among its arguments."""
     return MockClock(rate=200.0)

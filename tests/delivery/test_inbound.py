@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import attrs
+import pytest
 import trio
 from structlog.testing import capture_logs
 
 from tests.proxy_fixture import SHOP, ProxyFixture, open_proxy_fixture, until
 from tests.test_metrics import scrape
-from wa_worker.delivery.inbound import BATCH, CHATS_AT_ONCE, REJECTIONS, InboundDelivery
+from wa_worker.delivery.inbound import BATCH, CHATS_AT_ONCE, InboundDelivery
 from wa_worker.delivery.keyed_queue import OUTAGE
+from wa_worker.delivery.refusals import REJECTIONS
 from wa_worker.dev.proxy import Fault
+from wa_worker.errors import EdgeUnavailable
 from wa_worker.journal import Journal, open_journal
 from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.models import InstanceId, Jid, WaMessageId
+
+PAUSE = 0.3
+"""Seconds between the refusals of a message, instead of a minute."""
 
 ME = Jid("5511999990001@s.whatsapp.net")
 
@@ -30,6 +37,7 @@ class Delivering:
     delivery: InboundDelivery
     nursery: trio.Nursery
     """Its tasks end before what they use is closed."""
+    began: float = attrs.field(factory=trio.current_time)
 
     def receive(self, chat: int, *bodies: str, instance: InstanceId = SHOP) -> None:
         jid = Jid(f"55119888{chat:05}@s.whatsapp.net")
@@ -55,7 +63,8 @@ class Delivering:
 async def open_delivery(folder: Path) -> AsyncIterator[Delivering]:
     with open_journal(folder / "journal.db") as journal:
         async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as nursery:
-            yield Delivering(fixture, journal, InboundDelivery(journal.inbox, fixture.edge, fixture.metrics), nursery)
+            delivery = InboundDelivery(journal.inbox, fixture.edge, fixture.metrics, refusal_pause=PAUSE)
+            yield Delivering(fixture, journal, delivery, nursery)
             nursery.cancel_scope.cancel()
 
 
@@ -77,33 +86,69 @@ async def test_each_chat_arrives_in_its_order_whatever_fails(tmp_path: Path) -> 
         assert scrape(at.fixture.metrics)["wa_worker_messages_delivered_total{outcome=accepted}"] == 5 * (BATCH + 8)
 
 
+async def others_write(at: Delivering) -> None:
+    """Other chats in which a message comes now and then: the proxy takes them."""
+    for number in itertools.count():
+        at.receive(900 + number % 5, f"other {number}")
+        await trio.sleep(PAUSE / 4)
+
+
 async def test_a_message_that_is_refused_is_set_aside_after_a_few_tries(tmp_path: Path) -> None:
     async with open_delivery(tmp_path) as at:
         at.receive(1, "refused", "behind it")
-        at.fixture.proxy.faults.set("inbound", Fault(status=422, times=REJECTIONS))
+        at.fixture.proxy.faults.set("inbound", Fault(status=422, only='"refused"'))
         with capture_logs() as lines:
             at.nursery.start_soon(at.delivery.run)
-            await at.all_delivered()
-        (dead, behind) = at.inbox()
-        assert dead[:2] == ("dead", REJECTIONS)
+            at.nursery.start_soon(others_write, at)
+            await until(lambda: at.inbox()[1][0] == "posted")
+        dead = at.inbox()[0]
+        assert dead[0] == "dead"
+        assert dead[1] >= REJECTIONS
         assert "answered 422" in str(dead[2])
-        assert behind == ("posted", 0, None)
-        assert [row.body for row in at.fixture.proxy.store.inbound()] == ["behind it"]
         assert scrape(at.fixture.metrics)["wa_worker_messages_delivered_total{outcome=set_aside}"] == 1
         (said,) = [line for line in lines if line["event"] == "a message is set aside: the proxy refuses it"]
         assert (said["log_level"], said["instance"]) == ("error", SHOP)
+        assert trio.current_time() - at.began >= (REJECTIONS - 1) * PAUSE / 2, "not all in one moment"
 
 
-async def test_refusals_are_counted_over_restarts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [400, 402, 405, 409, 410, 413, 418, 422, 451])
+async def test_what_refuses_everything_speaks_of_no_message(tmp_path: Path, status: int) -> None:
+    async with open_delivery(tmp_path) as at:
+        for chat in range(6):
+            at.receive(chat, *(f"{chat}-{n}" for n in range(3)))
+        at.fixture.proxy.faults.set("*", Fault(status=status))
+        at.nursery.start_soon(at.delivery.run)
+        await trio.sleep(6 * PAUSE)
+        assert at.fixture.proxy.store.requests["inbound"] > 6
+        assert {state for state, _, _ in at.inbox()} == {"pending"}
+        at.fixture.proxy.faults.clear()
+        await at.all_delivered()
+        assert {state for state, _, _ in at.inbox()} == {"posted"}
+        assert len(at.fixture.proxy.store.inbound()) == 18
+
+
+@pytest.mark.parametrize("status", [422, 409])
+async def test_a_lonely_chat_is_judged_beside_its_own_next_message(tmp_path: Path, status: int) -> None:
+    async with open_delivery(tmp_path) as at:
+        at.receive(1, "refused", "behind it", "and the next")
+        at.fixture.proxy.faults.set("inbound", Fault(status=status, only='"refused"'))
+        at.nursery.start_soon(at.delivery.run)
+        await at.all_delivered()
+        assert [state for state, _, _ in at.inbox()] == ["dead" if status == 422 else "posted", "posted", "posted"]
+        assert [row.body for row in at.fixture.proxy.store.inbound()] == ["behind it", "and the next"]
+
+
+async def test_a_message_that_is_alone_in_being_refused_waits_for_a_witness(tmp_path: Path) -> None:
     async with open_delivery(tmp_path) as at:
         at.receive(1, "refused")
-        at.fixture.proxy.faults.set("inbound", Fault(status=400))
-        for tries in range(1, REJECTIONS + 1):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(InboundDelivery(at.journal.inbox, at.fixture.edge, at.fixture.metrics).run)
-                await until(lambda: at.inbox()[0][1] >= tries)  # noqa: B023 - awaited in this turn
-                nursery.cancel_scope.cancel()
-        assert at.inbox()[0][:2] == ("dead", REJECTIONS)
+        at.fixture.proxy.faults.set("inbound", Fault(status=422, only='"refused"'))
+        at.nursery.start_soon(at.delivery.run)
+        await trio.sleep(8 * PAUSE)
+        assert at.inbox()[0][0] == "pending", "nobody has been accepted: it may be the proxy"
+        at.receive(2, "accepted")
+        await until(lambda: at.inbox()[1][0] == "posted")
+        at.fixture.proxy.faults.clear()
+        await at.all_delivered()
 
 
 async def test_an_outage_is_no_refusal(tmp_path: Path) -> None:
@@ -118,12 +163,116 @@ async def test_an_outage_is_no_refusal(tmp_path: Path) -> None:
 
 
 async def test_one_that_is_there_already_counts_as_accepted(tmp_path: Path) -> None:
+    """After a try that may have got through, and with a proxy that lists instances well."""
     async with open_delivery(tmp_path) as at:
         at.receive(1, "known")
-        at.fixture.proxy.faults.set("inbound", Fault(status=409, times=1))
+        at.fixture.proxy.faults.set("inbound", Fault(status=500, after_apply=True, times=1))
         at.nursery.start_soon(at.delivery.run)
+        await until(lambda: at.fixture.proxy.store.requests["inbound"])
+        at.fixture.proxy.faults.set("inbound", Fault(status=409))
+        await trio.sleep(2 * PAUSE)
+        assert at.inbox()[0][0] == "pending", "the proxy has said nothing else"
+        await at.fixture.edge.disconnected_instances()
         await at.all_delivered()
         assert [state for state, _, _ in at.inbox()] == ["posted"]
+
+
+async def test_one_that_cannot_be_there_is_not_believed_to_be(tmp_path: Path) -> None:
+    async with open_delivery(tmp_path) as at:
+        at.nursery.start_soon(at.delivery.run)
+        await until(lambda: at.delivery.wakeup)
+        at.receive(1, "new")
+        at.fixture.proxy.faults.set("inbound", Fault(status=409))
+        await until(lambda: at.fixture.proxy.store.requests["inbound"])
+        await at.fixture.edge.disconnected_instances()
+        await until(lambda: at.fixture.proxy.store.requests["inbound"] >= 2)
+        assert at.inbox()[0][0] == "pending"
+        at.fixture.proxy.faults.clear()
+        await at.all_delivered()
+        assert [row.body for row in at.fixture.proxy.store.inbound()] == ["new"]
+
+
+PORTAL = [
+    Fault(body=b"<!DOCTYPE html><title>Sign in</title>", content_type="text/html"),
+    Fault(status=404, body=b"<html>no such app</html>"),
+    Fault(body=b"please sign in", content_type="text/plain"),
+    Fault(body=b'{"message":"sign in"}'),
+    Fault(body=b""),
+    Fault(status=302, headers={"Location": "https://portal.example/"}),
+]
+
+
+@pytest.mark.parametrize("portal", PORTAL, ids=lambda fault: f"{fault.status} {fault.body}")
+async def test_what_a_portal_takes_is_not_delivered(tmp_path: Path, portal: Fault) -> None:
+    """It answers everything alike; the lists are asked for all the time."""
+    async with open_delivery(tmp_path) as at:
+        at.fixture.proxy.faults.set("*", portal)
+        with pytest.raises(EdgeUnavailable):
+            await at.fixture.edge.disconnected_instances()
+        at.receive(1, "dear")
+        at.nursery.start_soon(at.delivery.run)
+        await until(lambda: at.fixture.proxy.store.requests["inbound"] >= 2)
+        assert at.inbox()[0][0] == "pending"
+        at.fixture.proxy.faults.clear()
+        await at.fixture.edge.disconnected_instances()
+        await at.all_delivered()
+        assert [row.body for row in at.fixture.proxy.store.inbound()] == ["dear"]
+
+
+@pytest.mark.parametrize("portal", PORTAL[2:5], ids=lambda fault: f"{fault.status} {fault.body}")
+async def test_what_a_portal_took_before_a_poll_showed_it_is_posted_again(tmp_path: Path, portal: Fault) -> None:
+    async with open_delivery(tmp_path) as at:
+        at.nursery.start_soon(at.delivery.run)
+        await at.fixture.edge.disconnected_instances()
+        at.receive(1, "for the proxy")
+        await at.all_delivered()
+        at.fixture.proxy.faults.set("*", portal)
+        at.receive(1, "first", "second")
+        at.receive(2, "another chat's")
+        await until(lambda: {state for state, _, _ in at.inbox()} == {"posted"})
+        with pytest.raises(EdgeUnavailable):
+            await at.fixture.edge.disconnected_instances()
+        await until(lambda: [state for state, _, _ in at.inbox()] == ["posted"] + ["pending"] * 3)
+        at.fixture.proxy.faults.clear()
+        await at.fixture.edge.disconnected_instances()
+        await at.all_delivered()
+        said = [row.body for row in at.fixture.proxy.store.inbound()]
+        assert [body for body in said if not body.startswith("another")] == ["for the proxy", "first", "second"]
+        assert sorted(said) == sorted(set(said))
+        assert len(said) == 4
+
+
+async def test_what_was_accepted_before_a_good_poll_began_is_proven(tmp_path: Path) -> None:
+    async with open_delivery(tmp_path) as at:
+        at.nursery.start_soon(at.delivery.run)
+        at.receive(1, "proven")
+        await at.all_delivered()
+        answer = at.fixture.proxy.store.inbound()
+        await at.fixture.edge.disconnected_instances()
+        at.fixture.proxy.faults.set("*", Fault(body=b'{"ok":true,"duplicate":false}'))
+        with pytest.raises(EdgeUnavailable):
+            await at.fixture.edge.disconnected_instances()
+        await trio.sleep(0.2)
+        assert [state for state, _, _ in at.inbox()] == ["posted"]
+        assert at.fixture.proxy.store.inbound() == answer
+
+
+async def test_all_go_on_when_the_proxy_lists_instances_again(tmp_path: Path) -> None:
+    async with open_delivery(tmp_path) as at:
+        for chat in range(OUTAGE + 4):
+            at.receive(chat, "patient")
+        at.fixture.proxy.faults.set("*", Fault(status=503))
+        at.nursery.start_soon(at.delivery.run)
+        await until(lambda: at.fixture.proxy.store.requests["inbound"] >= OUTAGE + 4)
+        with pytest.raises(EdgeUnavailable):
+            await at.fixture.edge.disconnected_instances()
+        at.fixture.proxy.faults.set("inbound", Fault(status=503))
+        at.fixture.proxy.faults.clear("*")
+        calls = at.fixture.proxy.store.requests["inbound"]
+        await at.fixture.edge.disconnected_instances()
+        await until(lambda: at.fixture.proxy.store.requests["inbound"] >= calls + OUTAGE + 4)
+        at.fixture.proxy.faults.clear()
+        await at.all_delivered()
 
 
 async def test_chats_with_a_backlog_do_not_hold_up_the_others(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import trio
 from trio.abc import Clock
 
+from wa_worker.backoff import PROXY_OUTAGE, Backoff
 from wa_worker.delivery.keyed_queue import OUTAGE, RESCAN, RETRY, KeyedQueue
 from wa_worker.errors import EdgeUnavailable
 
@@ -60,7 +61,7 @@ async def test_rows_that_never_succeed_do_not_hold_up_one_that_would(
         if trio.current_time() < up_at:
             raise EdgeUnavailable("inbound", "answered 503", 503)
         if key != good:
-            raise EdgeUnavailable("inbound", f"answered {hopeless.later}", is_outage=hopeless.later >= 500)
+            raise EdgeUnavailable("inbound", f"answered {hopeless.later}", hopeless.later)
         rows.discard(good)
         done.set()
 
@@ -73,6 +74,106 @@ async def test_rows_that_never_succeed_do_not_hold_up_one_that_would(
         drained.wakeup.ring()
         with trio.fail_after(2 * RETRY.ceiling):
             await done.wait()
+    nursery.cancel_scope.cancel()
+
+
+class Proxy:
+    """Fails what is in `failing`, all if `down`; notes each try with its time."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.down = False
+        self.failing: dict[int, EdgeUnavailable] = {}
+        self.tries: list[tuple[int, float]] = []
+
+    async def work(self, key: int) -> None:
+        self.tries.append((key, trio.current_time()))
+        await trio.sleep(0.1)
+        if self.down:
+            raise EdgeUnavailable("inbound", "answered 503", 503)
+        if error := self.failing.get(key):
+            raise error
+        self.rows.keys.discard(key)
+
+    def of(self, key: int) -> list[float]:
+        return [at for tried, at in self.tries if tried == key]
+
+
+async def _until(holds: Callable[[], object]) -> None:
+    while not holds():  # noqa: ASYNC110 - nothing tells
+        await trio.sleep(0.5)
+
+
+async def test_after_an_outage_all_keys_go_on_at_the_first_success(nursery: trio.Nursery, jumping: Clock) -> None:
+    proxy, length = Proxy(Rows(*range(1, 41))), 300
+    proxy.down = True
+    await _run(nursery, proxy.rows, proxy.work)
+    await trio.sleep(length)
+    assert len(proxy.tries) < 16 + length, "one at a time tries"
+    proxy.down, tries, ended = False, len(proxy.tries), trio.current_time()
+    await _until(lambda: not proxy.rows.keys)
+    first = proxy.tries[tries][1]
+    assert first - ended <= 1.5 * length * PROXY_OUTAGE.share
+    assert max(at for _, at in proxy.tries) - first < length * PROXY_OUTAGE.share / 2
+    nursery.cancel_scope.cancel()
+
+
+async def test_all_go_on_when_somebody_else_has_seen_the_proxy_come_back(nursery: trio.Nursery, jumping: Clock) -> None:
+    proxy, back = Proxy(Rows(*range(1, 9))), trio.lowlevel.ParkingLot()
+    proxy.down = True
+    queue = KeyedQueue("test", proxy.rows.find, proxy.work, width=16, recovery=back.park)
+    nursery.start_soon(queue.run)
+    await trio.sleep(300)
+    tries = len(proxy.tries)
+    back.unpark_all()
+    await trio.sleep(3)
+    assert {key for key, _ in proxy.tries[tries:]} == proxy.rows.keys, "all, and not one every six seconds"
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_key_that_has_not_failed_waits_for_none_that_has(nursery: trio.Nursery, jumping: Clock) -> None:
+    """Four messages that the proxy answers with 500, and no other traffic: a good one must not wait for them."""
+    proxy = Proxy(Rows(*range(1, OUTAGE + 1)))
+    proxy.failing = {key: EdgeUnavailable("inbound", "answered 500", 500) for key in proxy.rows.keys}
+    queue = await _run(nursery, proxy.rows, proxy.work)
+    for quiet in (2, 20, 60, 90):
+        await trio.sleep(quiet)
+        proxy.rows.keys.add(99)
+        queue.wakeup.ring()
+        added = trio.current_time()
+        await _until(lambda: 99 not in proxy.rows.keys)
+        assert proxy.of(99)[-1] - added < 1
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_key_that_fails_alone_rests_longer_each_time(nursery: trio.Nursery, jumping: Clock) -> None:
+    proxy = Proxy(Rows(1))
+    proxy.failing[1] = EdgeUnavailable("inbound", "answered 500", 500)
+    queue = KeyedQueue("test", proxy.rows.find, proxy.work, width=4, stubborn=lambda _error: Backoff(10.0, 80.0))
+    nursery.start_soon(queue.run)
+    for key in range(2, 82):
+        proxy.rows.keys.add(key)
+        queue.wakeup.ring()
+        await trio.sleep(5)
+    tries = [at for at in proxy.of(1) if at > 10]  # before, nothing else has been tried
+    assert len(tries) < 14, "a share of 2 % would be more than 50"
+    assert tries[-1] - tries[-2] > 35
+    nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("status", "patient"), [(429, True), (503, False)])
+async def test_a_wait_that_is_asked_for(nursery: trio.Nursery, jumping: Clock, status: int, patient: bool) -> None:
+    """A rate limit is kept whatever becomes of others; the end of an outage is its end for all."""
+    proxy = Proxy(Rows(1))
+    proxy.failing[1] = EdgeUnavailable("inbound", "later", status, 50.0)
+    queue = await _run(nursery, proxy.rows, proxy.work)
+    await trio.sleep(5)
+    proxy.failing.clear()
+    proxy.rows.keys.add(2)
+    queue.wakeup.ring()
+    await _until(lambda: 1 not in proxy.rows.keys)
+    first, second = proxy.of(1)
+    assert (second - first >= 50) == patient
     nursery.cancel_scope.cancel()
 
 

@@ -14,7 +14,7 @@ import attrs
 import trio
 from structlog.testing import capture_logs
 
-from tests.proxy_fixture import SHOP, open_proxy_fixture
+from tests.proxy_fixture import PATIENCE, SHOP, open_proxy_fixture, until
 from wa_worker.delivery.batch import Sender
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
@@ -41,6 +41,16 @@ class Marking:
         self.journal.ledger.admit(SHOP, {message_id: ANA}, listed_at=time.time())
         self.journal.ledger.step(SHOP, [Settled(message_id, SendState.SENT, WaMessageId("W"))], None)
         self.marks.wakeup.ring()
+
+    def failed(self, message_id: MessageId) -> None:
+        """It will never be sent."""
+        self.journal.ledger.admit(SHOP, {message_id: ANA}, listed_at=time.time())
+        self.journal.ledger.step(SHOP, [Settled(message_id, SendState.FAILED, error="too long")], None)
+        self.marks.wakeup.ring()
+
+    @property
+    def told_of_failures(self) -> int:
+        return self.proxy.store.requests["mark-failed"]
 
     def polling(self, session: Sender, threads: trio.Nursery) -> Callable[[], Awaitable[None]]:
         sender = MessageSender(self.edge, self.journal.ledger, self.marks, Metrics(), threads, resend_uncertain=True)
@@ -123,4 +133,54 @@ async def test_many_rows_that_are_no_messages_beside_many_that_are(tmp_path: Pat
                         longest = max(longest, trio.current_time() - before)
                 sending.cancel_scope.cancel()
         assert longest < 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_proxy_without_the_call_is_asked_twice_and_a_poll_must_go_well_between(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    async with open_fixture(tmp_path) as fixture:
+        fixture.proxy.store.has_mark_failed = False
+        fixture.failed("a")
+        nursery.start_soon(fixture.marks.run)
+        await until(lambda: fixture.told_of_failures >= 2)
+        assert fixture.journal.ledger.has_unreported(SHOP, 0.0), "no poll has gone well: it may be a router's word"
+        await fixture.edge.queued_messages(SHOP)
+        with trio.fail_after(PATIENCE):
+            await fixture.marks.settled(SHOP)
+        nursery.cancel_scope.cancel()
+
+
+async def test_one_failure_that_the_proxy_does_not_know_silences_no_other(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    async with open_fixture(tmp_path) as fixture:
+        (known,) = fixture.proxy.store.queue_many(SHOP, [(ANA, "x")])
+        fixture.failed("deleted there")
+        nursery.start_soon(fixture.marks.run)
+        await until(lambda: fixture.told_of_failures >= 1)
+        await fixture.edge.queued_messages(SHOP)
+        with trio.fail_after(PATIENCE):
+            await fixture.marks.settled(SHOP)
+        fixture.failed(known)
+        await until(lambda: not fixture.proxy.store.queued(SHOP))
+        nursery.cancel_scope.cancel()
+
+
+async def test_one_that_goes_on_being_listed_is_not_told_each_time(tmp_path: Path, nursery: trio.Nursery) -> None:
+    async with open_fixture(tmp_path) as fixture:
+        fixture.proxy.store.has_mark_failed = False
+        fixture.failed("a")
+        nursery.start_soon(fixture.marks.run)
+        await until(lambda: fixture.told_of_failures >= 1)
+        await fixture.edge.queued_messages(SHOP)
+        with trio.fail_after(PATIENCE):
+            await fixture.marks.settled(SHOP)
+        told = fixture.told_of_failures
+        for _ in range(3):
+            fixture.journal.ledger.admit(SHOP, {"a": ANA}, listed_at=time.time())
+            fixture.marks.wakeup.ring()
+            with trio.fail_after(PATIENCE):
+                await fixture.marks.settled(SHOP)
+        assert fixture.told_of_failures == told
         nursery.cancel_scope.cancel()

@@ -119,13 +119,13 @@ async def test_after_a_refusal_it_waits_for_as_long_as_the_proxy_says(tmp_path: 
         assert 2 <= trio.current_time() - began < PATIENCE
 
 
-async def test_without_a_word_of_it_the_pauses_grow(tmp_path: Path) -> None:
+async def test_without_a_word_of_it_there_are_pauses(tmp_path: Path) -> None:
     async with open_sending(tmp_path) as at:
         at.fixture.proxy.faults.set("queued-messages", Fault(status=503))
         with capture_logs() as lines:
             at.nursery.start_soon(at.run, Accepting())
             await trio.sleep(2.4)
-            assert 2 <= at.polls <= 4, "after 0, 1 and 2 s, or half of that"
+            assert 2 <= at.polls <= 7, "about every half second at first"
             at.fixture.proxy.faults.clear()
             polls = at.polls
             await until(lambda: at.polls >= polls + 3)

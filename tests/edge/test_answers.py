@@ -1,11 +1,11 @@
-"""What a status means: of the proxy as a whole, of this call for now, or of this call for good."""
+"""What an answer means: whether it is the proxy's at all, and if so of the moment or of this call."""
 
 from __future__ import annotations
 
 import httpx
 import pytest
 
-from wa_worker.edge.answers import error_of
+from wa_worker.edge.answers import MAX_RETRY_AFTER, RETRY_AFTER_SPREAD, error_of, foreign
 from wa_worker.errors import EdgeError, EdgeRejected, EdgeUnavailable
 
 
@@ -13,26 +13,56 @@ def answered(status: int, **headers: str) -> EdgeError:
     return error_of("inbound", httpx.Response(status, headers=headers), "", [])
 
 
-@pytest.mark.parametrize("status", [401, 403, 408, 429, 500, 502, 503, 504, 599])
-def test_an_outage(status: int) -> None:
-    error = answered(status)
-    assert isinstance(error, EdgeUnavailable)
-    assert error.is_outage
+@pytest.mark.parametrize("status", [302, 401, 402, 403, 404, 407, 408, 425, 429, 500, 502, 503, 504, 599])
+def test_what_is_never_of_a_row(status: int) -> None:
+    assert isinstance(answered(status), EdgeUnavailable)
 
 
-@pytest.mark.parametrize("status", [302, 404, 409, 425])
-def test_a_trouble_of_this_call_that_may_pass(status: int) -> None:
-    error = answered(status)
-    assert isinstance(error, EdgeUnavailable)
-    assert not error.is_outage
-
-
-@pytest.mark.parametrize("status", [400, 405, 410, 422, 499])
-def test_a_refusal(status: int) -> None:
-    error = answered(status)
-    assert isinstance(error, EdgeRejected)
-    assert not error.is_outage
+@pytest.mark.parametrize("status", [400, 405, 406, 409, 410, 413, 418, 422, 423, 451, 499])
+def test_what_may_be_of_a_row(status: int) -> None:
+    assert isinstance(answered(status), EdgeRejected)
 
 
 def test_a_redirect_is_followed_by_a_person_only() -> None:
     assert "set EDGE_BASE_URL" in answered(301, location="https://elsewhere.test/").detail
+
+
+def test_not_all_come_back_in_the_instant_that_a_date_names() -> None:
+    date = "Fri, 31 Dec 9999 23:59:59 GMT"
+    waits = {answered(503, **{"retry-after": date}).retry_after for _ in range(20)}
+    assert len(waits) > 10
+    assert all(wait and MAX_RETRY_AFTER <= wait <= MAX_RETRY_AFTER * (1 + RETRY_AFTER_SPREAD) for wait in waits)
+
+
+PAGE = b"\xef\xbb\xbf \r\n<!DOCTYPE html><title>Sign in</title>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/html", PAGE),
+        ("application/json", PAGE),
+        ("", b"<?xml version='1.0'?><Error/>"),
+        ("image/png", b"\x89PNG"),
+        ("text/css; charset=utf-8", b"a {}"),
+        ("application/javascript", b"alert(1)"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 404, 422, 503])
+def test_what_no_proxy_answers(status: int, kind: str, body: bytes) -> None:
+    assert foreign(httpx.Response(status, headers={"content-type": kind}), body)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", b"{}"),
+        ("text/html; charset=utf-8", b"OK"),
+        ("text/plain", b""),
+        ("", b""),
+        ("image/png", b""),
+    ],
+)
+def test_what_a_proxy_may_answer(kind: str, body: bytes) -> None:
+    """Some frameworks call every text HTML, and a 204 may have any type."""
+    assert foreign(httpx.Response(200, headers={"content-type": kind}), body) is None

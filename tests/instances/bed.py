@@ -79,3 +79,10 @@ async def _listen(nursery: trio.Nursery) -> int:
 
     (listener,) = await nursery.start(partial(trio.serve_tcp, hold, 0, host="127.0.0.1"))
     return int(listener.socket.getsockname()[1])
+
+
+async def listing(bed: Bed) -> None:
+    """The polls that discovery makes."""
+    while True:
+        await bed.fixture.edge.disconnected_instances()
+        await trio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""What a successful poll for instances means: `plan()`, which is pure."""
+"""What a successful poll for instances means, and when the polls are made."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 import attrs
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_worker.instances.discovery import UNLISTED_POLLS, Running, plan
+from tests.proxy_fixture import open_proxy_fixture, until
+from wa_worker.dev.proxy import Fault
+from wa_worker.instances.discovery import UNLISTED_POLLS, Running, plan, run_discovery
 from wa_worker.models import InstanceId
 
 CONNECTED = Running(connected=True, announced=True)
@@ -104,3 +107,83 @@ def test_nothing_is_released_before_it_was_missed_in_a_row(
         missed = {instance: missed.get(instance, 0) + 1 for instance in missing}
         assert decided.release == {instance for instance, times in missed.items() if times >= UNLISTED_POLLS}
         missed = {instance: times for instance, times in missed.items() if instance not in decided.release}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "then"),
+    [
+        (CONNECTED, PAIRING, Running(connected=True, announced=True)),
+        (PAIRING, CONNECTED, Running(connected=True, announced=True)),
+        (PAIRING, PAIRING, PAIRING),
+        (PAIRING, PAIRING_UNTOLD, PAIRING_UNTOLD),
+        (PAIRING_UNTOLD, PAIRING, PAIRING_UNTOLD),
+        (PAIRING, Running(connected=False, announced=True, changes=2), attrs.evolve(PAIRING_UNTOLD, changes=2)),
+        (PAIRING, None, PAIRING),
+    ],
+)
+def test_what_was_so_throughout_a_poll(before: Running, after: Running | None, then: Running) -> None:
+    assert before.throughout(after) == then
+
+
+@attrs.define
+class Instances:
+    """Stands for the fleet: one instance whose line breaks at the start of each poll."""
+
+    released: list[InstanceId] = attrs.Factory(list)
+    back: list[float] = attrs.Factory(list)
+    looks: int = 0
+
+    def running(self) -> Mapping[InstanceId, Running]:
+        self.looks += 1
+        before_the_poll = self.looks % 2 == 1
+        return {InstanceId("a"): Running(connected=not before_the_poll, announced=True, changes=self.looks)}
+
+    def start(self, instance: InstanceId) -> None: ...
+
+    def release(self, instance: InstanceId) -> None:
+        self.released.append(instance)
+
+    def announce_again(self, instance: InstanceId) -> None: ...
+
+    def proxy_is_back(self, last_seen: float) -> None:
+        self.back.append(last_seen)
+
+
+async def test_a_line_that_breaks_for_a_moment_at_each_poll_lets_nothing_go() -> None:
+    async with open_proxy_fixture() as fixture, trio.open_nursery() as nursery:
+        instances = Instances()
+        nursery.start_soon(run_discovery, fixture.edge, instances, 0.02)
+        await until(lambda: instances.looks > 4 * UNLISTED_POLLS)
+        assert not instances.released
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_fleet_hears_of_the_end_of_an_outage() -> None:
+    async with open_proxy_fixture() as fixture, trio.open_nursery() as nursery:
+        instances = Instances()
+        began = trio.current_time()
+        nursery.start_soon(run_discovery, fixture.edge, instances, 0.02)
+        await until(lambda: fixture.proxy.store.requests["disconnected-instances"] >= 3)
+        assert not instances.back
+        fixture.proxy.faults.set("*", Fault(status=404))
+        calls = fixture.proxy.store.requests["disconnected-instances"]
+        await until(lambda: fixture.proxy.store.requests["disconnected-instances"] >= calls + 3)
+        assert not instances.back
+        outage = trio.current_time()
+        fixture.proxy.faults.clear()
+        await until(lambda: instances.back)
+        await until(lambda: fixture.proxy.store.requests["disconnected-instances"] >= calls + 6)
+        (last_seen,) = instances.back
+        assert began < last_seen < outage
+        nursery.cancel_scope.cancel()
+
+
+async def test_discovery_waits_as_long_as_it_is_asked_to() -> None:
+    async with open_proxy_fixture() as fixture, trio.open_nursery() as nursery:
+        fixture.proxy.faults.set("*", Fault(status=503, headers={"Retry-After": "2"}, times=1))
+        nursery.start_soon(run_discovery, fixture.edge, Instances(), 0.02)
+        await until(lambda: fixture.proxy.store.requests["disconnected-instances"])
+        await trio.sleep(1.5)
+        assert fixture.proxy.store.requests["disconnected-instances"] == 1
+        await until(lambda: fixture.proxy.store.requests["disconnected-instances"] >= 2)
+        nursery.cancel_scope.cancel()

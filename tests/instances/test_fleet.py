@@ -9,12 +9,13 @@ from pathlib import Path
 import trio
 from structlog.testing import capture_logs
 
-from tests.instances.bed import Bed, open_bed
+from tests.instances.bed import Bed, listing, open_bed
 from tests.proxy_fixture import SHOP, until
 from tests.whatsapp.scripted_host import script
+from wa_worker.dev.proxy import Fault
 from wa_worker.instances.discovery import Running, run_discovery
 from wa_worker.instances.fleet import InstanceFleet
-from wa_worker.models import InstanceId
+from wa_worker.models import InstanceId, ProxyStatus, Status
 from wa_worker.states import Event, State
 
 OTHER = InstanceId("other")
@@ -65,11 +66,45 @@ async def test_one_that_has_ended_can_be_started_again(tmp_path: Path) -> None:
 
 
 async def test_one_that_the_proxy_does_not_know_leaves_the_fleet(tmp_path: Path) -> None:
-    async with open_fleet(tmp_path) as (fleet, bed):
-        await bed.fixture.edge.disconnected_instances()
+    async with open_fleet(tmp_path) as (fleet, bed), trio.open_nursery() as nursery:
         bed.fixture.proxy.store.remove_instance(SHOP)
         fleet.start(SHOP)
+        fleet.start(OTHER)
+        nursery.start_soon(listing, bed)
         await until(lambda: SHOP not in fleet.running())
+        assert OTHER in fleet.running()
+        nursery.cancel_scope.cancel()
+
+
+async def test_one_that_the_proxy_takes_for_connected_is_reported_when_let_go(tmp_path: Path) -> None:
+    """It may have been let go of by mistake: the proxy lists again what is disconnected, and it starts anew."""
+    async with open_fleet(tmp_path) as (fleet, bed), trio.open_nursery() as nursery:
+        fleet.start(SHOP)
+        await until(lambda: fleet.running()[SHOP].announced)
+        fleet._members[SHOP].publisher.announce(Status(ProxyStatus.CONNECTED))  # as a session does
+        await until(lambda: bed.fixture.proxy.store.statuses(SHOP)[-1].status == "CONNECTED")
+        fleet.release(SHOP)
+        await until(lambda: bed.fixture.proxy.store.statuses(SHOP)[-1].status == "DISCONNECTED")
+        nursery.start_soon(run_discovery, bed.fixture.edge, fleet, 0.1)
+        await until(lambda: SHOP in fleet.running())
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_is_told_of_one_that_was_let_go_of_ends_when_it_starts_again(tmp_path: Path) -> None:
+    async with open_fleet(tmp_path) as (fleet, bed):
+        fleet.start(SHOP)
+        await until(lambda: fleet.running()[SHOP].announced)
+        fleet._members[SHOP].publisher.announce(Status(ProxyStatus.CONNECTED))
+        await until(lambda: bed.fixture.proxy.store.statuses(SHOP)[-1].status == "CONNECTED")
+        bed.fixture.proxy.faults.set("update-status", Fault(hang=True))
+        fleet.release(SHOP)
+        calls = bed.fixture.proxy.store.requests["update-status"]
+        await until(lambda: SHOP not in fleet.running() and bed.fixture.proxy.store.requests["update-status"] > calls)
+        bed.fixture.proxy.faults.clear()
+        fleet.start(SHOP)
+        await until(lambda: SHOP in fleet.running() and fleet.running()[SHOP].announced)
+        await trio.sleep(0.3)
+        assert bed.fixture.proxy.store.statuses(SHOP)[-1].status != "DISCONNECTED"
 
 
 async def test_what_discovery_is_told(tmp_path: Path) -> None:
@@ -78,7 +113,8 @@ async def test_what_discovery_is_told(tmp_path: Path) -> None:
         assert fleet.running() == {SHOP: Running(connected=False, announced=False)}, "before it has done anything"
         await until(lambda: fleet.running()[SHOP].announced)
         bed.services.registry.set(SHOP, State.CONNECTED, because=Event.CONNECTED)
-        assert fleet.running() == {SHOP: Running(connected=True, announced=True)}
+        assert fleet.running()[SHOP].connected
+        assert fleet.running()[SHOP].announced
 
 
 async def test_a_status_that_the_proxy_lost_is_announced_again(tmp_path: Path) -> None:

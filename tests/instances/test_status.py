@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 import trio
 
-from tests.proxy_fixture import SHOP, open_proxy_fixture
+from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture, until
 from wa_worker.dev.proxy import Fault
-from wa_worker.instances.status import InstanceGone, StatusPublisher
-from wa_worker.models import ProxyStatus, Status
+from wa_worker.instances.status import GONE_AFTER, InstanceGone, StatusPublisher
+from wa_worker.models import InstanceId, ProxyStatus, Status
 
 CONNECTED = Status(ProxyStatus.CONNECTED)
+OTHER = InstanceId("other")
 
 
 def waiting(code: str) -> Status:
@@ -43,19 +47,135 @@ async def test_an_unchanged_status_is_posted_again_after_a_while() -> None:
         nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("listed", [True, False])
-async def test_an_instance_deleted_while_connected_is_gone(listed: bool) -> None:
-    """But not if the proxy does not even list instances: then it is not deployed, and its 404 says nothing."""
-    async with open_proxy_fixture(SHOP) as fixture:
-        publisher = StatusPublisher(SHOP, fixture.edge, heartbeat=0.1)
+@asynccontextmanager
+async def unknown(*, others: bool = False) -> AsyncIterator[tuple[ProxyFixture, StatusPublisher, trio.Nursery]]:
+    """Gives the publisher of an instance that the proxy does not know."""
+    async with open_proxy_fixture(OTHER) as fixture, trio.open_nursery() as nursery:
+        publisher = StatusPublisher(SHOP, fixture.edge, ask_others=lambda _instance: others)
         publisher.announce(CONNECTED)
-        if listed:
-            await fixture.edge.disconnected_instances()
-        fixture.proxy.store.remove_instance(SHOP)
-        with trio.move_on_after(10 if listed else 3) as patience:
-            with pytest.raises(InstanceGone):
-                await publisher.run()
-        assert patience.cancelled_caught != listed
+        yield fixture, publisher, nursery
+        nursery.cancel_scope.cancel()
+
+
+async def listing(fixture: ProxyFixture) -> None:
+    while True:
+        await fixture.edge.disconnected_instances()
+        await trio.sleep(0.1)
+
+
+async def test_an_instance_that_the_proxy_does_not_know_is_gone() -> None:
+    async with unknown() as (fixture, publisher, nursery):
+        nursery.start_soon(listing, fixture)
+        with trio.fail_after(PATIENCE), pytest.raises(InstanceGone):
+            await publisher.run()
+        assert fixture.proxy.store.requests["update-status"] >= GONE_AFTER + 1
+
+
+async def stays(publisher: StatusPublisher, fixture: ProxyFixture, answers: int = GONE_AFTER + 3) -> None:
+    """Runs until there were more answers than one that is believed needs; raises InstanceGone if one was."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(publisher.run)
+        await until(lambda: fixture.proxy.store.requests["update-status"] >= answers)
+        nursery.cancel_scope.cancel()
+
+
+async def test_unless_the_proxy_has_listed_nothing_meanwhile() -> None:
+    """Then it may be away, and its place taken: a router answers 404 on every path."""
+    async with unknown() as (fixture, publisher, _):
+        await fixture.edge.disconnected_instances()
+        await stays(publisher, fixture)
+
+
+async def test_nor_if_a_page_says_so() -> None:
+    async with unknown() as (fixture, publisher, nursery):
+        nursery.start_soon(listing, fixture)
+        fixture.proxy.faults.set("update-status", Fault(status=404, body=b"<html>no such app</html>"))
+        await stays(publisher, fixture)
+
+
+async def test_nor_while_the_proxy_takes_the_status_of_nobody() -> None:
+    async with unknown(others=True) as (fixture, publisher, nursery):
+        nursery.start_soon(listing, fixture)
+        await stays(publisher, fixture)
+        await fixture.edge.update_status(OTHER, CONNECTED)
+        with trio.fail_after(PATIENCE), pytest.raises(InstanceGone):
+            await publisher.run()
+
+
+async def test_an_answer_between_that_it_is_known_starts_the_counting_anew() -> None:
+    async with unknown() as (fixture, publisher, nursery):
+        nursery.start_soon(listing, fixture)
+        async with trio.open_nursery() as running:
+            running.start_soon(publisher.run)
+            await until(lambda: fixture.proxy.store.requests["update-status"] >= GONE_AFTER)
+            fixture.proxy.store.add_instance(SHOP)
+            await until(lambda: publisher.settled)
+            fixture.proxy.store.remove_instance(SHOP)
+            calls = fixture.proxy.store.requests["update-status"]
+            publisher.announce_again()
+            await until(lambda: fixture.proxy.store.requests["update-status"] >= calls + GONE_AFTER)
+            running.cancel_scope.cancel()
+
+
+async def test_what_it_may_have_heard() -> None:
+    async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as nursery:
+        publisher = StatusPublisher(SHOP, fixture.edge)
+        assert not publisher.may_have_heard
+        fixture.proxy.faults.set("update-status", Fault(status=500, after_apply=True))
+        publisher.announce(CONNECTED)
+        nursery.start_soon(publisher.run)
+        await until(lambda: fixture.proxy.store.statuses(SHOP))
+        publisher.announce(Status(ProxyStatus.CONNECTING))
+        await until(lambda: fixture.proxy.store.statuses(SHOP)[-1].status == "CONNECTING")
+        assert publisher.may_have_heard == {ProxyStatus.CONNECTED, ProxyStatus.CONNECTING}
+        fixture.proxy.faults.clear()
+        await until(lambda: publisher.settled)
+        assert publisher.may_have_heard == {ProxyStatus.CONNECTING}
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_was_taken_in_the_proxys_place_is_posted_again() -> None:
+    async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as nursery:
+        publisher = StatusPublisher(SHOP, fixture.edge)
+        nursery.start_soon(publisher.run)
+        seen = trio.current_time()
+        publisher.announce(CONNECTED)
+        await until(lambda: publisher.settled)
+        publisher.try_again(doubt_since=trio.current_time())
+        await trio.sleep(0.1)
+        assert len(fixture.proxy.store.statuses(SHOP)) == 1, "it was taken before"
+        publisher.try_again(doubt_since=seen)
+        await until(lambda: len(fixture.proxy.store.statuses(SHOP)) == 2)
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_waits_is_posted_when_the_proxy_is_back() -> None:
+    async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as nursery:
+        publisher = StatusPublisher(SHOP, fixture.edge)
+        fixture.proxy.faults.set("update-status", Fault(status=503))
+        publisher.announce(CONNECTED)
+        nursery.start_soon(publisher.run)
+        await until(lambda: fixture.proxy.store.requests["update-status"])
+        fixture.proxy.faults.clear()
+        for _ in range(20):  # its pause has not begun with the call's arrival
+            publisher.try_again(doubt_since=0.0)
+            await trio.sleep(0.01)
+        assert publisher.settled, "a pause is 0.37 s at least"
+        nursery.cancel_scope.cancel()
+
+
+async def test_it_waits_as_long_as_it_is_asked_to() -> None:
+    async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as nursery:
+        publisher = StatusPublisher(SHOP, fixture.edge)
+        fixture.proxy.faults.set("update-status", Fault(status=429, headers={"Retry-After": "2"}, times=1))
+        publisher.announce(CONNECTED)
+        nursery.start_soon(publisher.run)
+        await until(lambda: fixture.proxy.store.requests["update-status"])
+        publisher.announce(Status(ProxyStatus.CONNECTING))
+        await trio.sleep(1.5)
+        assert fixture.proxy.store.requests["update-status"] == 1
+        await until(lambda: publisher.settled)
+        nursery.cancel_scope.cancel()
 
 
 async def test_an_answer_that_lies_does_not_leave_a_status_behind() -> None:

@@ -12,7 +12,7 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
-from tests.instances.bed import Bed, open_bed
+from tests.instances.bed import Bed, listing, open_bed
 from tests.proxy_fixture import PATIENCE, SHOP, until
 from tests.test_metrics import scrape
 from tests.whatsapp.scripted_host import script
@@ -68,10 +68,12 @@ async def test_it_is_told_to_the_proxy_while_it_crashes(tmp_path: Path) -> None:
 async def test_one_that_the_proxy_does_not_know_is_let_go(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
         bed.services.whatsapp.store(SHOP).prepare()
-        await bed.fixture.edge.disconnected_instances()
         bed.fixture.proxy.store.remove_instance(SHOP)
         with trio.fail_after(PATIENCE), capture_logs() as lines:
-            await run(bed)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(listing, bed)
+                await run(bed)
+                nursery.cancel_scope.cancel()
         assert SHOP not in bed.services.registry.all()
         assert bed.services.whatsapp.store(SHOP).folder.exists(), "its data is kept"
         assert "instance let go: the proxy does not know it" in [line["event"] for line in lines]

@@ -2,6 +2,8 @@
 
 keyed_queue.py   drains rows: in order within a key, several keys at once, pauses in an outage
 group_commit.py  commits what several tasks finished in one transaction
+refusals.py      whether a refusal of a received message may be acted on
+unproven.py      what was accepted, until a poll shows that it was the proxy that did
 inbound.py       journal to `/inbound`; a key is a chat
 marks.py         ledger to `/mark-sent` and `/mark-failed`; a key is a row
 poll_timer.py    when an instance asks for messages next

@@ -1,26 +1,31 @@
 """Drains durable rows to the worker-proxy: in order within a key, several keys at once, for ever.
 
 A key is what must stay in order: a chat, or a single row. What waits is on disk; memory holds only the keys at work and
-those that rest after a failure. When several keys fail in a row, nothing is wrong with them but with the proxy: then
-one at a time tries (circuit_breaker.py), those first that have not failed yet.
+those that rest after a failure.
+
+Whose fault is a failure? While other keys succeed it is the row's: its key rests, longer each time, and holds up none.
+While none succeeds it may be the proxy's: when several keys fail so, one at a time tries (circuit_breaker.py), and
+the first success sets them all free. A key that has not failed yet waits for none that has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import attrs
 import structlog
 import trio
 
-from wa_worker.backoff import Backoff
+from wa_worker.backoff import PROXY_OUTAGE, Backoff
 from wa_worker.circuit_breaker import CircuitBreaker
+from wa_worker.edge.answers import RATE_LIMITED
 from wa_worker.errors import EdgeError, JournalError
 from wa_worker.wakeup import Wakeup
 
 log = structlog.get_logger(__name__)
 
 RETRY = Backoff(first=0.5, ceiling=30.0)
-"""Pauses of a key that failed, and between trials in an outage."""
+"""Pauses of a key that fails while others succeed."""
 
 OUTAGE = 4
 """Keys that failed since the last success, after which the proxy itself is taken to be down."""
@@ -32,6 +37,20 @@ RESCAN = 30.0
 """Seconds after which rows are looked for though nothing rang: `wa-worker journal` changes them from another process,
 and cannot ring in this one."""
 
+JOURNAL_PAUSE = 1.0
+"""Seconds of rest for a key whose rows cannot be read."""
+
+
+@attrs.frozen
+class _Rest:
+    """A key that failed. `since`: its first failure; `until`: when it may try again; `alone`: how often in a row it has
+    failed while others succeeded; `bidden`: until when the proxy's rate limit keeps it back."""
+
+    since: float
+    until: float
+    alone: int = 0
+    bidden: float = 0.0
+
 
 class KeyedQueue:
     """Works on the keys that `find` names. One per kind of row.
@@ -39,7 +58,8 @@ class KeyedQueue:
     find(after, limit): keys with rows, ascending, above `after`. Blocking: it is called on a thread.
     work(key): does one key for a while, then it is the others' turn. Raises EdgeError when the proxy is to be tried
     again later.
-    stubborn: the pauses after refusals that are about the row and not about the proxy.
+    stubborn(error): the pauses of a key that fails while others succeed.
+    recovery: waits until something else has seen the proxy come back from an outage.
     """
 
     def __init__(
@@ -49,17 +69,23 @@ class KeyedQueue:
         work: Callable[[int], Awaitable[None]],
         *,
         width: int,
-        stubborn: Backoff = RETRY,
+        stubborn: Callable[[EdgeError], Backoff] = lambda _error: RETRY,
+        recovery: Callable[[], Awaitable[None]] = trio.sleep_forever,
     ) -> None:
         self._name = name
         self._find = find
         self._work = work
         self._width = width
         self._stubborn = stubborn
+        self._recovery = recovery
         self._busy: set[int] = set()
-        self._resting: dict[int, tuple[float, int]] = {}  # until when, how often in a row
+        self._resting: dict[int, _Rest] = {}
+        self._unwitnessed: set[int] = set()
+        """Keys that have failed since the last success: it may be the proxy's fault, not theirs."""
+        self._last_success = 0.0
         self._cursor = 0
-        self.breaker: CircuitBreaker[int] = CircuitBreaker(OUTAGE, RETRY)
+        self._newcomers = _Newcomers()
+        self.breaker: CircuitBreaker[int] = CircuitBreaker(OUTAGE, PROXY_OUTAGE)
         self.wakeup = Wakeup()
         """Ring it, from any thread, when rows were added."""
 
@@ -71,40 +97,62 @@ class KeyedQueue:
     async def run(self) -> None:
         """Runs until cancelled; then rows under way are tried again at the next start."""
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_recovery)
             while True:
                 self.wakeup.arm()
                 try:
                     await self._fill(nursery)
                 except JournalError as error:
                     log.error("the journal cannot be read", what=self._name, reason=str(error))
-                    await trio.sleep(1)
+                    await trio.sleep(JOURNAL_PAUSE)
                     continue
                 with trio.move_on_at(self._next_try()):
                     await self.wakeup.wait()
 
     def succeeded(self, key: int) -> None:
-        """The proxy took something of this key: its pauses start anew, though it may not be empty yet. After an outage
-        every key may try again."""
+        """Notes that the proxy took something of this key: its pauses start anew, though it may not be empty yet. Those
+        that failed since the last success may try again at once, for it was not their fault."""
         self._resting.pop(key, None)
-        self._answered()
+        self.try_again()
+        self._unwitnessed.clear()
+        self._last_success = trio.current_time()
+
+    def try_again(self) -> None:
+        """Lets all keys try that failed while none succeeded: the proxy is back."""
+        for key in self._unwitnessed & self._resting.keys():
+            rest = self._resting[key]
+            self._resting[key] = attrs.evolve(rest, until=rest.bidden)
+        self.breaker.record_success()
+        self._newcomers.reset()
+        if self._unwitnessed:
+            self.wakeup.ring()
+
+    async def _watch_recovery(self) -> None:
+        while True:
+            await self._recovery()
+            self.try_again()
 
     def _next_try(self) -> float:
-        latest = trio.current_time() + RESCAN
+        now = trio.current_time()
+        times = [now + RESCAN]
         if self.breaker.is_open:
-            return latest if self._busy else min(latest, self.breaker.next_trial)
-        if len(self._busy) >= self._width:
-            return latest  # a ring comes first
-        return min([latest, *(until for key, (until, _) in self._resting.items() if key not in self._busy)])
+            if not self._busy:
+                times.append(self.breaker.next_trial)
+            if self._newcomers.waits(now):
+                times.append(self._newcomers.until)
+        elif len(self._busy) < self._width:  # else a ring comes first
+            times += [rest.until for key, rest in self._resting.items() if key not in self._busy]
+        return max(min(times), now)
 
     async def _fill(self, nursery: trio.Nursery) -> None:
         """Starts keys in turn, from behind the last one started, until all places are taken or all are seen."""
         wrapped = self._cursor == 0
         unseen = self._resting.keys() | self.breaker.failed
-        while self._places() > 0:
+        while len(self._busy) < self._width:
             found = await trio.to_thread.run_sync(self._find, self._cursor, SCAN)
             unseen.difference_update(found)
             for key in found:
-                if self._places() <= 0:
+                if len(self._busy) >= self._width:
                     return
                 self._cursor = key
                 if key not in self._busy and self._may_try(key):
@@ -115,11 +163,17 @@ class KeyedQueue:
                     self._forget(unseen - self._busy)
                     break
                 wrapped = True
-        if self.breaker.is_open and self._places() > 0:  # all have failed: the one that has waited longest
-            self._start(min(self._resting, key=lambda key: self._resting[key][0]), nursery)
+        self._start_trial(nursery)
+
+    def _start_trial(self, nursery: trio.Nursery) -> None:
+        """In an outage, the key that has waited longest tries, if it is time and no other does."""
+        if not self.breaker.is_open or self._busy & self._resting.keys():
+            return
+        key = min(self._resting.keys() - self._busy, key=lambda key: self._resting[key].until, default=None)
+        if key is not None and self.breaker.allows(key):
+            self._start(key, nursery)
 
     def _start(self, key: int, nursery: trio.Nursery) -> None:
-        self.breaker.allows(key)
         self._busy.add(key)
         nursery.start_soon(self._do, key)
 
@@ -127,18 +181,16 @@ class KeyedQueue:
         """Another process took their rows (a person discarded them): nothing is left that could try or succeed."""
         for key in keys:
             self._resting.pop(key, None)
+        self._unwitnessed -= keys
         self.breaker.forget(keys)
 
-    def _places(self) -> int:
-        if not self.breaker.is_open:
-            return self._width - len(self._busy)
-        return 0 if self._busy or trio.current_time() < self.breaker.next_trial else 1
-
     def _may_try(self, key: int) -> bool:
-        if self.breaker.is_open:
-            return key not in self._resting  # one that fails whatever the others do must not stand in their way
-        until, _ = self._resting.get(key, (0.0, 0))
-        return until <= trio.current_time()
+        rest = self._resting.get(key)
+        now = trio.current_time()
+        if not self.breaker.is_open:
+            return rest is None or rest.until <= now
+        # in an outage those that have failed are tried by _start_trial(), and newcomers one at a time
+        return rest is None and not self._newcomers.waits(now) and not self._busy - self._resting.keys()
 
     async def _do(self, key: int) -> None:
         try:
@@ -147,7 +199,7 @@ class KeyedQueue:
             self._failed(key, error)
         except JournalError as error:
             log.error("the journal cannot be read", what=self._name, reason=str(error))
-            self._resting[key] = (trio.current_time() + 1, 0)
+            self._resting[key] = _Rest(trio.current_time(), trio.current_time() + JOURNAL_PAUSE)
         else:
             self.succeeded(key)
         finally:
@@ -158,16 +210,41 @@ class KeyedQueue:
         log.warning(
             "not handed to the proxy, will retry", what=self._name, endpoint=error.endpoint, reason=error.detail
         )
-        _, times = self._resting.get(key, (0.0, 0))
-        pause = error.retry_after or (RETRY if error.is_outage else self._stubborn).delay(times)
-        self._resting[key] = (trio.current_time() + pause, times + 1)
-        if error.is_outage:
-            self.breaker.record_failure(key, error.retry_after)
+        now = trio.current_time()
+        rest = self._resting.get(key)
+        if rest is None and self.breaker.is_open:
+            self._newcomers.failed(now)
+        since = now if rest is None else rest.since
+        alone = 0 if rest is None else rest.alone
+        if alone or self._last_success > since:
+            alone += 1
+            pause = self._stubborn(error).delay(alone - 1)
+            self.breaker.forget({key})
         else:
-            self._answered()
+            pause = PROXY_OUTAGE.pause(now - since)
+            self._unwitnessed.add(key)
+            self.breaker.record_failure(key, error.retry_after)
+        bidden = now + (error.retry_after or 0.0)
+        limited = error.status == RATE_LIMITED
+        self._resting[key] = _Rest(since, max(now + pause, bidden), alone, bidden if limited else 0.0)
 
-    def _answered(self) -> None:
-        """The proxy is there, whatever it said of this key."""
-        if self.breaker.is_open:
-            self.wakeup.ring()
-        self.breaker.record_success()
+
+@attrs.define
+class _Newcomers:
+    """Keys that have not failed yet, during an outage: one at a time may try, less often with each that fails."""
+
+    until: float = 0.0
+    _failures: int = 0
+
+    def waits(self, now: float) -> bool:
+        """Says whether none may try now."""
+        return now < self.until
+
+    def failed(self, now: float) -> None:
+        """One of them failed."""
+        self._failures += 1
+        self.until = now + min(PROXY_OUTAGE.shortest * 2 ** min(self._failures, 6), PROXY_OUTAGE.longest)
+
+    def reset(self) -> None:
+        """Something succeeded."""
+        self.until, self._failures = 0.0, 0

@@ -13,15 +13,29 @@ import trio
 from wa_worker.backoff import Backoff
 from wa_worker.delivery.group_commit import GroupCommit
 from wa_worker.delivery.keyed_queue import KeyedQueue
+from wa_worker.edge.answers import NO_SUCH_CALL
 from wa_worker.edge.client import EdgeClient
+from wa_worker.edge.evidence import LIST
+from wa_worker.errors import EdgeError
 from wa_worker.journal import Mark, SendLedger
-from wa_worker.models import InstanceId
+from wa_worker.models import InstanceId, MessageId
 from wa_worker.wakeup import Wakeup
+
+log = structlog.get_logger(__name__)
 
 CALLS_AT_ONCE = 16
 
 STUBBORN = Backoff(first=1.0, ceiling=600.0)
-"""For a mark that the proxy refuses as such (it deleted the message, say): kept, but not every 30 s."""
+"""For a mark that the proxy refuses while it takes others (it deleted the message, say): kept, but not every 30 s."""
+
+ASK_AGAIN = 2.0
+"""Seconds before a failure that the proxy has no call for is told once more, to make sure."""
+
+NO_CALL_MEMORY = 600.0
+"""Seconds for which such a failure is not told again, though the proxy goes on listing the message."""
+
+
+_Key = tuple[InstanceId, MessageId]
 
 
 class MarkReporter:
@@ -32,9 +46,22 @@ class MarkReporter:
         self._edge = edge
         self._found: dict[int, Mark] = {}
         """Rows to tell of, by key, from the looking up until their turn. Those that are settled are dropped."""
+        self._doubted: dict[_Key, float] = {}
+        """Failures that the proxy had no call for, and when it said so at first."""
+        self._silent_until: dict[_Key, float] = {}
+        """Those of which it said so again: they are not told before then."""
+        self._absent_since = -math.inf
+        """When the proxy was last found to have no /mark-failed (`trio.current_time()`)."""
         self._committed = Wakeup()
-        self._told = GroupCommit(self._commit)
-        self._queue = KeyedQueue("outcome", self._find, self._tell, width=CALLS_AT_ONCE, stubborn=STUBBORN)
+        self._reported = GroupCommit(self._commit)
+        self._queue = KeyedQueue(
+            "outcome",
+            self._find,
+            self._report,
+            width=CALLS_AT_ONCE,
+            stubborn=lambda _error: STUBBORN,
+            recovery=edge.evidence.recovery,
+        )
         self.wakeup = self._queue.wakeup
 
     async def run(self) -> None:
@@ -59,7 +86,7 @@ class MarkReporter:
         self._found.update(rows)
         return list(rows)
 
-    async def _tell(self, seq: int) -> None:
+    async def _report(self, seq: int) -> None:
         row = self._found.pop(seq, None)
         if row is None:
             return
@@ -67,8 +94,40 @@ class MarkReporter:
         if row.wa_id is not None:
             await self._edge.mark_sent(row.message_id, row.wa_id)
         else:
+            await self._report_failure(row)
+        await self._reported.add(row)
+
+    async def _report_failure(self, row: Mark) -> None:
+        """Tells of a failure. A proxy may have no call for it: then that counts as told, but of this message alone, and
+        only if the proxy has answered a poll well since. Should it go on listing the message, it is told again."""
+        key: _Key = (row.instance, row.message_id)
+        if trio.current_time() < self._silent_until.get(key, 0.0):
+            return
+        try:
             await self._edge.mark_failed(row.message_id, row.error or "failed")
-        await self._told.add(row)
+        except EdgeError as error:
+            if error.status not in NO_SUCH_CALL:
+                raise
+            if not self._is_believed(key):
+                error.retry_after = ASK_AGAIN
+                raise
+        else:
+            self._doubted.pop(key, None)
+
+    def _is_believed(self, key: _Key) -> bool:
+        """Says whether it counts that the proxy has no call for this failure."""
+        now, evidence = trio.current_time(), self._edge.evidence
+        first = self._doubted.setdefault(key, now)
+        has_none = now - self._absent_since < NO_CALL_MEMORY and not evidence.since("mark-failed", -math.inf)
+        if not has_none and not any(evidence.since(poll, first) for poll in (LIST, "queued-messages")):
+            return False
+        if not has_none:
+            log.info("the proxy has no /mark-failed", remembered_seconds=NO_CALL_MEMORY)
+        del self._doubted[key]
+        self._absent_since = now
+        self._silent_until = {known: until for known, until in self._silent_until.items() if until > now}
+        self._silent_until[key] = now + NO_CALL_MEMORY
+        return True
 
     def _commit(self, marks: list[Mark]) -> None:
         self._ledger.reported(marks)

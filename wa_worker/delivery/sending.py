@@ -5,13 +5,14 @@ Polls of an instance never overlap, and its sends run one after another: a batch
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Awaitable, Callable
 
 import structlog
 import trio
 
-from wa_worker.backoff import Backoff
+from wa_worker.backoff import PROXY_OUTAGE
 from wa_worker.delivery.batch import BatchResult, SendBatch, Sender, SendRecord
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
@@ -28,7 +29,8 @@ log = structlog.get_logger(__name__)
 SHUTDOWN_GRACE = 3.0
 """Seconds for a send under way when the worker stops or the instance goes; then its thread finishes alone."""
 
-POLL_RETRY = Backoff(first=1.0, ceiling=30.0)
+RECOVERY_SPREAD = 1.5
+"""Seconds over which the instances spread their polls when the proxy is back."""
 
 MARKS_GRACE = 5.0
 """Seconds to wait for a batch's marks before the next poll: the proxy would only list the same messages again."""
@@ -62,7 +64,7 @@ class MessageSender:
 
         Cancelled in the middle of a send: gives it SHUTDOWN_GRACE seconds, then leaves it to its thread.
         """
-        failures = POLL_RETRY.delays()
+        failing_since: float | None = None
         await timer.first()
         while True:
             await connected()
@@ -73,9 +75,15 @@ class MessageSender:
                 log.warning(
                     "queued messages not listed", instance=instance, endpoint=error.endpoint, reason=error.detail
                 )
-                await trio.sleep(error.retry_after or next(failures))
+                failing_since = failing_since or trio.current_time()
+                pause = PROXY_OUTAGE.pause(trio.current_time() - failing_since)
+                await trio.sleep(error.retry_after or 0.0)
+                with trio.move_on_after(max(pause - (error.retry_after or 0.0), 0.0)) as rest:
+                    await self._edge.evidence.recovery()
+                if not rest.cancelled_caught:
+                    await trio.sleep(random.uniform(0, RECOVERY_SPREAD))  # noqa: S311 - not all in one instant
                 continue
-            failures = POLL_RETRY.delays()
+            failing_since = None
             result = await self._send(instance, session, rows, listed_at)
             if result.tried:
                 timer.wake()

@@ -1,10 +1,13 @@
 """What an answer of the worker-proxy means: the one place that knows status codes.
 
-Also what of an answer may be quoted in a log (P8).
+An answer counts as the proxy's only if it can be: a page of HTML, a picture or a redirect comes from something in front
+of it, whatever its status. And what a single answer says of a row is not final: see evidence.py. Also here: what of an
+answer may be quoted in a log (P8).
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -17,17 +20,40 @@ from wa_worker.errors import EdgeRejected, EdgeUnavailable
 MAX_RETRY_AFTER = 60.0
 """Seconds; a longer `Retry-After` is cut to this, since recovery should be quick."""
 
-CHANGES_BY_ITSELF = frozenset({401, 403, 404, 408, 409, 425, 429})
-"""Client errors that are about the moment, not about the call: a redeploy, a rotated secret, a rate limit."""
+RETRY_AFTER_SPREAD = 0.2
+"""Share by which a wait that the proxy asks for is prolonged at random, so that not all come back in one instant."""
+
+NEVER_OF_A_ROW = frozenset({401, 402, 403, 404, 407, 408, 425, 429})
+"""Client errors that speak of the moment and not of the call, whoever gives them: a rotated secret, a quota, a
+redeploy, a rate limit. Any other may be a refusal of the row."""
 
 NO_SUCH_CALL = frozenset({404, 405, 501})
-"""How a proxy without `/mark-failed` answers it."""
+"""How a proxy without an optional call answers it."""
+
+UNKNOWN = HTTPStatus.NOT_FOUND
+"""How a proxy says that it does not know what a call is about; and anything in front of it, that there is no proxy."""
+
+RATE_LIMITED = HTTPStatus.TOO_MANY_REQUESTS
+
+ALREADY_THERE = HTTPStatus.CONFLICT
+"""How a proxy may answer a message that it has (contract v1)."""
 
 QUOTE = 8
 """Characters in a row that make an answer a quote of the request."""
 
-SPEAKS_OF_ALL = frozenset({401, 403, 408, 429})
-"""Client errors that are about the proxy as a whole, as those of the server (5xx) are: secrets, rate limits."""
+_NEVER_OURS = ("image/", "audio/", "video/", "font/", "text/css", "text/javascript", "application/javascript")
+"""Types of content that no worker-proxy answers."""
+
+
+def foreign(response: httpx.Response, body: bytes) -> str | None:
+    """Says why an answer cannot be the worker-proxy's, None if it can.
+
+    Some frameworks call every text HTML, so for that it is the body that counts.
+    """
+    kind = response.headers.get("content-type", "").lower()
+    if body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        return "HTML"
+    return kind.partition(";")[0] if body and kind.startswith(_NEVER_OURS) else None
 
 
 def quotable(answer: bytes, private: Iterable[str | None]) -> str:
@@ -52,24 +78,20 @@ def error_of(
     detail = f"answered {status}" + (f" ({said})" if said else "")
     if response.is_redirect:
         where = quotable(response.headers.get("location", "?").encode(errors="replace"), private)
-        return EdgeUnavailable(
-            endpoint, f"answered {status} to {where}: set EDGE_BASE_URL to where it leads", status, is_outage=False
-        )
+        return EdgeUnavailable(endpoint, f"answered {status} to {where}: set EDGE_BASE_URL to where it leads", status)
     if status == HTTPStatus.UNAUTHORIZED:
         detail += ": does WORKER_SECRET match the proxy's?"
-    server_error = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    if server_error or status < HTTPStatus.BAD_REQUEST or status in CHANGES_BY_ITSELF:
-        wait = _retry_after(response.headers.get("retry-after"))
-        return EdgeUnavailable(endpoint, detail, status, wait, is_outage=server_error or status in SPEAKS_OF_ALL)
-    return EdgeRejected(endpoint, detail, status, is_outage=False)
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in NEVER_OF_A_ROW:
+        return EdgeRejected(endpoint, detail, status)
+    return EdgeUnavailable(endpoint, detail, status, _retry_after(response.headers.get("retry-after")))
 
 
 def _retry_after(header: str | None) -> float | None:
-    """Returns seconds from a `Retry-After` (RFC 9110: seconds or an HTTP date), within [0, MAX_RETRY_AFTER]."""
+    """Returns seconds from a `Retry-After` (RFC 9110: seconds or a date), MAX_RETRY_AFTER and a little more at most."""
     if header is None:
         return None
     try:
         seconds = float(header) if header.strip().isdigit() else parsedate_to_datetime(header).timestamp() - time()
     except (ValueError, OverflowError):  # the latter from a year or zone of absurd size
         return None
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER) * random.uniform(1, 1 + RETRY_AFTER_SPREAD)  # noqa: S311 - jitter

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from typing import Any, TypeVar
 
 import httpx
@@ -19,9 +18,10 @@ import structlog
 import trio
 
 from wa_worker.edge import wire
-from wa_worker.edge.answers import NO_SUCH_CALL, error_of, quotable
+from wa_worker.edge.answers import error_of, foreign, quotable
+from wa_worker.edge.evidence import Evidence
 from wa_worker.edge.transport import open_transport
-from wa_worker.errors import EdgeError, EdgeRejected, EdgeUnavailable
+from wa_worker.errors import EdgeError, EdgeForeign, EdgeUnavailable
 from wa_worker.messages import InboundMessage, QueuedMessage
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId, MessageId, Secret, Status, WaMessageId
@@ -33,11 +33,17 @@ T = TypeVar("T")
 CALL_DEADLINE = 30.0
 """Seconds a call may take altogether, against an answer that trickles. Edge Functions stop at 30-150 s themselves."""
 
+WRITE_DEADLINE = 3.0
+"""Seconds for a piece of a body to leave: a server that has answered early may never read the rest."""
+
+PIECE = 64 * 1024
+"""Bytes of a body that are sent at once: 20 KB/s are enough for the deadline."""
+
 MAX_ANSWER = 32 * 1024 * 1024
 """Bytes of an answer that are read: 10,000 messages of 3 KB. More is not a queue, it is a mistake."""
 
-NO_CALL_MEMORY = 600.0
-"""Seconds to remember that it has none."""
+LARGE = 256 * 1024
+"""Bytes or characters of JSON above which it is made and read on a thread."""
 
 
 class EdgeClient:
@@ -53,90 +59,93 @@ class EdgeClient:
             "Accept": "application/json",
             "User-Agent": "wa-worker",
         }
+        host = httpx.URL(self._base_url).netloc.decode("ascii")
+        self._post_headers = {**self._headers, "Host": host, "Content-Type": "application/json"}
         self._polls: dict[str, httpx.Request] = {}
-        self._no_mark_failed_until = 0.0
-        self.lists_instances = False
-        """Whether the last poll for instances was answered as the contract says."""
+        self.evidence = Evidence()
+        """What the proxy has accepted: who would act on a refusal asks this first."""
         self.polled: dict[str, float] = {}
         """When each kind of poll was last answered as the contract says (`trio.current_time()`), by endpoint."""
 
     async def disconnected_instances(self) -> wire.Rows[InstanceId]:
-        """Instances to connect, and the rows that name none."""
-        try:
-            rows = await self._poll("disconnected-instances", "", wire.instances_from)
-        except EdgeError:
-            self.lists_instances = False
-            raise
-        self.lists_instances = True
-        return rows
+        """Lists the instances to connect, and the rows that name none."""
+        return await self._poll("disconnected-instances", "", wire.instances_from)
 
     async def queued_messages(self, instance: InstanceId) -> wire.Rows[QueuedMessage]:
-        """Messages to send, oldest first, and the rows that are none."""
+        """Lists the messages to send, oldest first, and the rows that are none."""
         query = f"?instanceId={instance}"  # an id needs no escaping
         return await self._poll("queued-messages", query, wire.messages_from)
 
     async def update_status(self, instance: InstanceId, status: Status) -> None:
-        await self._post("update-status", wire.status_body(instance, status), private=(status.qr_code,))
+        """Tells the status of an instance."""
+        await self._post("update-status", instance, wire.status_body(instance, status), private=(status.qr_code,))
 
     async def mark_sent(self, message_id: MessageId, wa_id: WaMessageId) -> None:
-        await self._post("mark-sent", wire.sent_body(message_id, wa_id))
+        """Tells that WhatsApp has accepted a message."""
+        await self._post("mark-sent", message_id, wire.sent_body(message_id, wa_id))
 
-    async def mark_failed(self, message_id: MessageId, error: str) -> bool:
-        """Returns False if the proxy has no such call, which is remembered for ten minutes."""
-        if trio.current_time() < self._no_mark_failed_until:
-            return False
-        try:
-            await self._post("mark-failed", wire.failed_body(message_id, error))
-        except (EdgeUnavailable, EdgeRejected) as error:
-            if error.status not in NO_SUCH_CALL:
-                raise
-            self._no_mark_failed_until = trio.current_time() + NO_CALL_MEMORY
-            log.info("the proxy has no /mark-failed", remembered_seconds=NO_CALL_MEMORY)
-            return False
-        return True
+    async def mark_failed(self, message_id: MessageId, error: str) -> None:
+        """Tells that a message will never be sent. The call is optional: NO_SUCH_CALL may be the answer."""
+        await self._post("mark-failed", message_id, wire.failed_body(message_id, error))
 
-    async def inbound(self, instance: InstanceId, message: InboundMessage) -> None:
-        """Hands a message over. 409 (it is there already) is as good as 2xx."""
-        try:
-            private = (message.body, message.push_name)
-            await self._post("inbound", wire.inbound_body(instance, message), private=private)
-        except EdgeUnavailable as error:
-            if error.status != HTTPStatus.CONFLICT:
-                raise
+    async def inbound(self, instance: InstanceId, message: InboundMessage) -> int:
+        """Hands a message over. ALREADY_THERE is an EdgeRejected like any other. Returns a hash of the answer."""
+        private = (message.body, message.push_name)
+        key = (instance, message.chat, message.wa_id)
+        return await self._post("inbound", key, wire.inbound_body(instance, message), private=private)
 
     async def _poll(self, endpoint: str, query: str, structure: Callable[[object], T]) -> T:
-        answer = await self._get(endpoint, query)
+        began = trio.current_time()
         try:
+            body = await self._call(endpoint, self._poll_request(endpoint, query))
+        except EdgeError:
+            self.evidence.failed(endpoint)
+            raise
+        try:
+            # parsing a large one takes milliseconds: not in the loop
+            answer = await trio.to_thread.run_sync(_parse, body) if len(body) > LARGE else _parse(body)
             models = structure(answer)
         except wire.NotTheContract as error:
+            self.evidence.poll_answered(endpoint, began, hash(body))
+            self.evidence.failed(endpoint)
             raise EdgeUnavailable(endpoint, str(error)) from None
+        self.evidence.poll_answered(endpoint, began, None)
         self.polled[endpoint] = trio.current_time()
+        self.evidence.accepted(endpoint, query)
         return models
 
-    async def _get(self, endpoint: str, query: str) -> object:
-        # a poll is made over and over: its request is built once
+    def _poll_request(self, endpoint: str, query: str) -> httpx.Request:
+        """Builds a poll's request once: it is made over and over."""
         request = self._polls.get(endpoint + query)
         if request is None:
             request = httpx.Request(
                 "GET", f"{self._base_url}/{endpoint}{query}", headers=self._headers, extensions=_TIMEOUTS
             )
             self._polls[endpoint + query] = request
-        body = await self._call(endpoint, request)
-        try:
-            if len(body) > 256 * 1024:  # parsing takes milliseconds: not in the loop
-                return await trio.to_thread.run_sync(_parse, body)
-            return _parse(body)
-        except (ValueError, RecursionError):
-            start = body[:40].decode("utf-8", "replace").split("\n")[0]
-            kind = "HTML" if start.lstrip().startswith("<") else "no JSON"
-            detail = f"the answer is {kind} ({len(body)} bytes): is this the worker-proxy?"
-            raise EdgeUnavailable(endpoint, detail) from None
+        return request
 
-    async def _post(self, endpoint: str, body: dict[str, Any], *, private: Iterable[str | None] = ()) -> None:
-        """`private`: what of the body no log may show, should the proxy quote it in an error."""
+    async def _post(
+        self, endpoint: str, key: Hashable, body: dict[str, Any], *, private: Iterable[str | None] = ()
+    ) -> int:
+        """`key`: whom it is about. `private`: what of the body no log may show, should the proxy quote it in an error.
+
+        Returns a hash of the answer.
+        """
         url = f"{self._base_url}/{endpoint}"
-        request = httpx.Request("POST", url, headers=self._headers, json=body, extensions=_TIMEOUTS)
-        await self._call(endpoint, request, private)
+        content = await self._encoded(body)
+        headers = {**self._post_headers, "Content-Length": str(len(content))}
+        request = httpx.Request("POST", url, headers=headers, stream=_Pieces(content), extensions=_TIMEOUTS)
+        answer = hash(await self._call(endpoint, request, private))
+        if self.evidence.is_strange(answer):
+            raise EdgeForeign(endpoint, "answered as polls are, which is not as the contract says")
+        self.evidence.accepted(endpoint, key)
+        return answer
+
+    async def _encoded(self, body: dict[str, Any]) -> bytes:
+        """JSON, on a thread if the body is large: it takes milliseconds, and is repeated with each try."""
+        if any(isinstance(value, str) and len(value) > LARGE for value in body.values()):
+            return await trio.to_thread.run_sync(_json, body)
+        return _json(body)
 
     async def _call(self, endpoint: str, request: httpx.Request, private: Iterable[str | None] = ()) -> bytes:
         started, result = trio.current_time(), "error"
@@ -156,28 +165,65 @@ class EdgeClient:
             result = "timeout" if isinstance(error, httpx.TimeoutException) else "error"
             said = str(error)
             if isinstance(error, httpx.ProtocolError):  # h11 shows what it cannot parse
-                said = quotable(said.encode(errors="replace"), private)
+                said = await _quotable(said.encode(errors="replace"), private)
             raise EdgeUnavailable(endpoint, f"{type(error).__name__}: {said or 'no answer'}") from error
         except trio.Cancelled:
             result = "cancelled"
             raise
         finally:
             self._metrics.edge_request(endpoint, result, trio.current_time() - started)
+        if kind := foreign(response, body):
+            detail = (
+                f"answered {response.status_code}, the answer is {kind} ({len(body)} bytes): is this the worker-proxy?"
+            )
+            raise EdgeForeign(endpoint, detail, response.status_code)
         if response.is_success:
             return body
-        raise error_of(endpoint, response, quotable(body, private), private)
+        raise error_of(endpoint, response, await _quotable(body, private), private)
 
     def forget(self, instance: InstanceId) -> None:
         """An instance has ended: drops what was kept for its polls."""
         self._polls.pop(f"queued-messages?instanceId={instance}", None)
 
 
-_TIMEOUTS = {"timeout": httpx.Timeout(CALL_DEADLINE, connect=10.0).as_dict()}
+_TIMEOUTS = {"timeout": httpx.Timeout(CALL_DEADLINE, connect=10.0, write=WRITE_DEADLINE).as_dict()}
+
+
+class _Pieces(httpx.AsyncByteStream):
+    """Gives a body piece by piece, once. No generator: one that is cancelled would have to be closed."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._start = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = self._content[self._start : self._start + PIECE]
+        self._start += PIECE
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+
+def _json(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _parse(body: bytes) -> object:
-    """JSON, in which a number of absurd size costs its row and not the whole answer."""
-    return json.loads(body, parse_int=lambda digits: int(digits) if len(digits) < 4000 else math.inf)
+    """Reads JSON, in which a number of absurd size costs its row and not the whole answer."""
+    try:
+        return json.loads(body, parse_int=lambda digits: int(digits) if len(digits) < 4000 else math.inf)
+    except (ValueError, RecursionError):
+        raise wire.NotTheContract(f"the answer is no JSON ({len(body)} bytes): is this the worker-proxy?") from None
+
+
+async def _quotable(answer: bytes, private: tuple[str | None, ...]) -> str:
+    """As `quotable()`; on a thread if what is private is large."""
+    if any(text is not None and len(text) > LARGE for text in private):
+        return await trio.to_thread.run_sync(quotable, answer, private)
+    return quotable(answer, private)
 
 
 async def _bounded(response: httpx.Response, endpoint: str) -> bytes:

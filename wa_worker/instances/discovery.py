@@ -12,7 +12,7 @@ import attrs
 import structlog
 import trio
 
-from wa_worker.backoff import jittered
+from wa_worker.backoff import PROXY_OUTAGE, jittered
 from wa_worker.edge.client import EdgeClient
 from wa_worker.errors import EdgeError
 from wa_worker.models import InstanceId
@@ -26,10 +26,19 @@ UNLISTED_POLLS = 2
 @attrs.frozen
 class Running:
     """Says what discovery needs to know of an instance that runs. `announced`: the proxy has acknowledged its current
-    status, so that a poll begun since must list it unless it is CONNECTED or gone."""
+    status, so that a poll begun since must list it unless it is CONNECTED or gone. `changes`: of its status so far."""
 
     connected: bool
     announced: bool
+    changes: int = 0
+
+    def throughout(self, later: Running | None) -> Running:
+        """What was true of it from this moment to a later one: a line that broke in between may have been reported
+        after the proxy looked."""
+        if later is None:
+            return self
+        steady = self.announced and later.announced and self.changes == later.changes
+        return Running(self.connected or later.connected, steady, later.changes)
 
 
 @attrs.frozen
@@ -47,7 +56,7 @@ class Plan:
 def plan(
     listed: Iterable[InstanceId], running: Mapping[InstanceId, Running], unlisted: Mapping[InstanceId, int]
 ) -> Plan:
-    """Says what a successful poll means. `running` is as it was when the poll began."""
+    """Says what a successful poll means. `running` is what was so from its beginning to its end."""
     wanted = frozenset(listed)
     missing = {
         instance: unlisted.get(instance, 0) + 1
@@ -70,22 +79,32 @@ class Fleet(Protocol):
     def start(self, instance: InstanceId) -> None: ...
     def release(self, instance: InstanceId) -> None: ...
     def announce_again(self, instance: InstanceId) -> None: ...
+    def proxy_is_back(self, last_seen: float) -> None: ...
 
 
 async def run_discovery(edge: EdgeClient, fleet: Fleet, interval: float) -> None:
     """Polls every `interval` seconds until cancelled. A failed poll changes nothing."""
     unlisted: Mapping[InstanceId, int] = {}
+    failing_since: float | None = None
+    last_answer = trio.current_time()
     while True:
         running = fleet.running()
         try:
             rows = await edge.disconnected_instances()
         except EdgeError as error:
             log.warning("instances not listed", endpoint=error.endpoint, reason=error.detail)
-            await trio.sleep(jittered(error.retry_after or interval))
+            failing_since = failing_since or trio.current_time()
+            pause = PROXY_OUTAGE.pause(trio.current_time() - failing_since)
+            await trio.sleep(max(error.retry_after or 0.0, min(pause, interval)))
             continue
+        if failing_since is not None:
+            failing_since = None
+            fleet.proxy_is_back(last_answer)
+        last_answer = trio.current_time()
         for bad in rows.bad:
             log.warning("a listed instance is refused", reason=bad.reason)
-        decided = plan(rows.good, running, unlisted)
+        now = fleet.running()
+        decided = plan(rows.good, {each: state.throughout(now.get(each)) for each, state in running.items()}, unlisted)
         unlisted = decided.unlisted
         for instance in sorted(decided.release):
             log.info("instance released: the proxy no longer lists it", instance=instance)

@@ -8,20 +8,25 @@ import attrs
 import structlog
 import trio
 
+from wa_worker.backoff import Backoff
+from wa_worker.errors import EdgeError
 from wa_worker.instances.discovery import Running
 from wa_worker.instances.services import Services
 from wa_worker.instances.status import StatusPublisher
 from wa_worker.instances.supervisor import run_instance
-from wa_worker.models import InstanceId
+from wa_worker.models import InstanceId, ProxyStatus, Status
 from wa_worker.states import State
 
 log = structlog.get_logger(__name__)
+
+LET_GO_RETRY = Backoff(first=10.0, ceiling=3600.0)
+"""Between tries to tell the proxy that an instance which was let go of is not connected."""
 
 
 @attrs.frozen
 class _Member:
     publisher: StatusPublisher
-    scope: trio.CancelScope
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
 
 
 class InstanceFleet:
@@ -33,36 +38,81 @@ class InstanceFleet:
         self._nursery = nursery
         self._stopping = stopping
         self._members: dict[InstanceId, _Member] = {}
+        self._let_go: dict[InstanceId, trio.CancelScope] = {}
+        """Instances that were let go of, of which the proxy may still think that they are connected."""
 
     def running(self) -> Mapping[InstanceId, Running]:
+        """Shows what discovery needs to know of each instance."""
         states = self._services.registry.all()
         return {
             instance: Running(
                 connected=instance in states and states[instance].state is State.CONNECTED,
                 announced=member.publisher.settled,
+                changes=member.publisher.changes,
             )
             for instance, member in self._members.items()
         }
 
     def start(self, instance: InstanceId) -> None:
-        if instance not in self._members:
-            member = _Member(StatusPublisher(instance, self._services.edge), trio.CancelScope())
-            self._members[instance] = member
-            self._nursery.start_soon(self._run, instance, member)
+        """Starts an instance, unless it runs."""
+        if instance in self._members:
+            return
+        if scope := self._let_go.pop(instance, None):
+            scope.cancel()
+        member = _Member(StatusPublisher(instance, self._services.edge, ask_others=self._ask_others))
+        self._members[instance] = member
+        self._nursery.start_soon(self._run, instance, member)
 
     def release(self, instance: InstanceId) -> None:
+        """Ends an instance that the proxy does not list any more; its data stays."""
         if member := self._members.get(instance):
             member.scope.cancel()
 
     def announce_again(self, instance: InstanceId) -> None:
+        """Posts the status of an instance once more."""
         if member := self._members.get(instance):
             log.info("the proxy lists a connected instance, announcing it again", instance=instance)
             member.publisher.announce_again()
 
+    def proxy_is_back(self, last_seen: float) -> None:
+        """Lets all post again what the proxy has not taken, or what was taken since `last_seen`: maybe not by it."""
+        for member in self._members.values():
+            member.publisher.try_again(doubt_since=last_seen)
+
+    def _ask_others(self, instance: InstanceId) -> bool:
+        """Asks one other instance to post its status again. False if no other runs."""
+        others = [member.publisher for other, member in self._members.items() if other != instance]
+        for publisher in others:
+            if publisher.settled:
+                publisher.announce_again()
+                break
+        return bool(others)
+
     async def _run(self, instance: InstanceId, member: _Member) -> None:
+        publisher = member.publisher
         try:
             with member.scope:
-                await run_instance(instance, self._services, member.publisher, stopping=self._stopping)
+                await run_instance(instance, self._services, publisher, stopping=self._stopping)
         finally:
             del self._members[instance]
             self._services.edge.forget(instance)
+            if ProxyStatus.CONNECTED in publisher.may_have_heard and not self._stopping():
+                self._nursery.start_soon(self._tell_let_go, instance)
+
+    async def _tell_let_go(self, instance: InstanceId) -> None:
+        """Tells the proxy that an instance is not connected until it has heard, or the instance is started again.
+
+        It may have been let go of by mistake, and the proxy lists again what it knows to be disconnected.
+        """
+        delays = LET_GO_RETRY.delays()
+        with trio.CancelScope() as scope:
+            self._let_go[instance] = scope
+            while True:
+                try:
+                    await self._services.edge.update_status(instance, Status(ProxyStatus.DISCONNECTED))
+                except EdgeError as error:
+                    log.info("the proxy was not told that an instance was let go", instance=instance, reason=str(error))
+                    await trio.sleep(next(delays))
+                else:
+                    del self._let_go[instance]
+                    return

@@ -5,25 +5,28 @@ The latest status wins; one that was overtaken while the proxy was away, such as
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 import trio
 
-from wa_worker.backoff import Backoff
+from wa_worker.backoff import PROXY_OUTAGE
+from wa_worker.edge.answers import UNKNOWN
 from wa_worker.edge.client import EdgeClient
-from wa_worker.errors import EdgeError
-from wa_worker.models import InstanceId, Status
+from wa_worker.edge.evidence import LIST
+from wa_worker.errors import EdgeError, EdgeForeign
+from wa_worker.models import InstanceId, ProxyStatus, Status
 from wa_worker.wakeup import Wakeup
 
 log = structlog.get_logger(__name__)
-
-RETRY = Backoff(first=0.5, ceiling=15.0)
 
 HEARTBEAT = 600.0
 """Seconds after which an unchanged status is posted again: an instance that was deleted at the proxy while connected is
 noticed by the 404, and a status that was lost there comes back."""
 
 GONE_AFTER = 3
-"""404 answers in a row before an instance counts as gone: one may be a proxy that is being redeployed."""
+"""Answers that it is unknown before an instance counts as gone, each followed by a list of instances that the proxy
+answered well."""
 
 
 class InstanceGone(Exception):
@@ -31,16 +34,35 @@ class InstanceGone(Exception):
 
 
 class StatusPublisher:
-    """Posts one instance's status. `heartbeat`: seconds after which an unchanged one is posted again."""
+    """Posts one instance's status.
 
-    def __init__(self, instance: InstanceId, edge: EdgeClient, *, heartbeat: float = HEARTBEAT) -> None:
+    heartbeat: seconds after which an unchanged one is posted again.
+    ask_others: asks another instance to post its status again, as a witness that the proxy takes any; False if there is
+    no other.
+    """
+
+    def __init__(
+        self,
+        instance: InstanceId,
+        edge: EdgeClient,
+        *,
+        heartbeat: float = HEARTBEAT,
+        ask_others: Callable[[InstanceId], bool] = lambda _instance: False,
+    ) -> None:
         self._instance = instance
         self._edge = edge
         self._heartbeat = heartbeat
+        self._ask_others = ask_others
         self._wanted: Status | None = None
         self._posted: Status | None = None
+        self._posted_at = 0.0
         self._changed = Wakeup()
         self._acknowledged = Wakeup()
+        self._unknown: list[float] = []
+        self.changes = 0
+        """How often the status to post has changed."""
+        self.may_have_heard: set[ProxyStatus] = set()
+        """What the proxy may take for the status: the one it acknowledged last, and those it was told since."""
 
     @property
     def settled(self) -> bool:
@@ -51,7 +73,18 @@ class StatusPublisher:
         """Makes `status` the one to post. Sync: it only fills the slot."""
         if status != self._wanted:
             self._wanted = status
+            self.changes += 1
             self._changed.ring()
+
+    def try_again(self, *, doubt_since: float) -> None:
+        """Posts what waits without a further pause, for the proxy is back from an outage.
+
+        doubt_since: what was acknowledged after it (`trio.current_time()`) is posted again. It may have been taken by
+        what stood in the proxy's place.
+        """
+        if self._posted is not None and self._posted_at > doubt_since:
+            self._posted = None
+        self._changed.ring()
 
     def announce_again(self) -> None:
         """The proxy seems to have lost the status: post it once more."""
@@ -68,10 +101,10 @@ class StatusPublisher:
     async def run(self) -> None:
         """Posts until cancelled; a status whose call was under way then is posted by the next run.
 
-        Raises InstanceGone when the proxy says 404 again and again.
+        Raises InstanceGone when the proxy says again and again that it does not know the instance, while it lists
+        instances well and takes the statuses of others.
         """
-        delays = RETRY.delays()
-        unknown = 0
+        failing_since: float | None = None
         while True:
             self._changed.arm()
             status = self._wanted
@@ -82,18 +115,33 @@ class StatusPublisher:
                     self._posted = None
                 continue
             self._posted = None  # a call that fails or is cancelled may have been carried out all the same
+            self.may_have_heard.add(status.status)
             try:
                 await self._edge.update_status(self._instance, status)
             except EdgeError as error:
-                # a proxy that does not even list instances is not deployed: then 404 says nothing of this one
-                unknown = unknown + 1 if error.status == 404 and self._edge.lists_instances else 0
-                if unknown >= GONE_AFTER:
+                if error.status == UNKNOWN and not isinstance(error, EdgeForeign) and self._is_gone():
                     raise InstanceGone(str(error)) from error
                 log.warning("status not announced", instance=self._instance, reason=str(error))
-                with trio.move_on_after(error.retry_after or next(delays)):
+                failing_since = failing_since or trio.current_time()
+                await trio.sleep(error.retry_after or 0)
+                with trio.move_on_after(PROXY_OUTAGE.pause(trio.current_time() - failing_since)):
                     await self._changed.wait()
             else:
-                self._posted = status
+                self._posted, self._posted_at = status, trio.current_time()
+                self.may_have_heard = {status.status}
                 self._acknowledged.ring()
-                unknown = 0
-                delays = RETRY.delays()
+                self._unknown.clear()
+                failing_since = None
+
+    def _is_gone(self) -> bool:
+        """Judges an answer that this instance is unknown, for its word may not be the proxy's."""
+        now, evidence = trio.current_time(), self._edge.evidence
+        if self._unknown and not evidence.since(LIST, self._unknown[-1]):
+            self._unknown[-1] = now  # the proxy has listed nothing since: it counts as one
+            return False
+        self._unknown.append(now)
+        if len(self._unknown) <= GONE_AFTER:
+            return False
+        if evidence.of_others_since("update-status", self._instance, self._unknown[0]):
+            return True
+        return not self._ask_others(self._instance)

@@ -68,7 +68,7 @@ class Inbox:
 
         False if it is already known in its kind: WhatsApp redelivers what it is not sure of.
         """
-        content = json.dumps(_models.unstructure(message), ensure_ascii=False, separators=(",", ":"))
+        content = _content(message)
         with self._database.transaction() as sql:
             key: Jid | None = message.chat
             if message.chat_type is ChatType.DIRECT and message.sender_lid not in (None, message.chat):
@@ -105,6 +105,11 @@ class Inbox:
             self.settle(spoiled)
         return messages
 
+    def next_seq(self) -> int:
+        """The number that the next row will have, or a lower one that none has."""
+        with self._database.reading() as sql:
+            return int(sql.execute("SELECT coalesce(max(seq), 0) + 1 FROM inbox").fetchone()[0])
+
     def settle(self, results: Iterable[InboxResult]) -> None:
         """Records results, all in one commit. What a person has discarded meanwhile stays discarded."""
         now = time.time()
@@ -114,6 +119,11 @@ class Inbox:
                     sql.execute(_ACCEPTED, (now, result.seq))
                 else:
                     sql.execute(_REFUSED, (result.error, result.dead, result.dead, now, result.seq))
+
+    def take_back(self, rows: Iterable[PendingInbound]) -> None:
+        """Makes messages pending again that were recorded as posted, all in one commit."""
+        with self._database.transaction() as sql:
+            sql.executemany(_TAKE_BACK, [(_content(row.message), row.seq) for row in rows])
 
     def purge(self, older_than: float, limit: int = 5000) -> int:
         """Forgets up to `limit` rows that were posted more than `older_than` seconds ago. Returns how many."""
@@ -136,6 +146,10 @@ def _by_lid(
         if has_pending:
             waiting.add(jid)
     return known, waiting == {message.sender_lid}
+
+
+def _content(message: InboundMessage) -> str:
+    return json.dumps(_models.unstructure(message), ensure_ascii=False, separators=(",", ":"))
 
 
 def message_of(content: str) -> InboundMessage:
@@ -171,6 +185,10 @@ _REFUSED = f"""
 UPDATE inbox SET rejections = rejections + 1, error = ?,
   state = iif(?, '{InboxState.DEAD}', state), settled_at = iif(?, ?, settled_at)
 WHERE seq = ? AND {PENDING}"""
+
+_TAKE_BACK = f"""
+UPDATE inbox SET state = '{InboxState.PENDING}', message = ?, settled_at = NULL
+WHERE seq = ? AND state = '{InboxState.POSTED}'"""
 
 _PURGE = f"""
 DELETE FROM inbox WHERE seq IN (

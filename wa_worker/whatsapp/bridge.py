@@ -10,7 +10,7 @@ import structlog
 import trio
 from neonize.proto import Neonize_pb2 as pb
 
-from wa_worker.backoff import Backoff, jittered
+from wa_worker.backoff import ProportionalBackoff, jittered
 from wa_worker.circuit_breaker import CircuitBreaker
 from wa_worker.errors import JournalError
 from wa_worker.models import InstanceId
@@ -27,8 +27,8 @@ CROWD = 2
 a firewall lets no WebSocket through. The probe cannot see that, and two hundred instances that all try leak a handle
 and some memory each time."""
 
-PAUSES = Backoff(first=3.0, ceiling=60.0, factor=1.3)
-"""Between trials then: about a quarter of how long it has lasted. The ceiling bounds what is leaked in hours of it."""
+PAUSES = ProportionalBackoff(share=0.25, shortest=3.0, longest=60.0)
+"""Between trials then. The longest bounds what is leaked in hours of it."""
 
 
 class WhatsApp:

@@ -50,6 +50,7 @@ class Fault:
     trickle: send the body one byte per this many seconds; on its own it is the true body.
     times: only the next so many requests; None is for ever.
     probability: of each request to meet the fault; one that does not is not counted in `times`.
+    only: meet requests alone whose path or body has this text.
     """
 
     status: int | None = attrs.field(default=None, validator=validators.optional(validators.in_(range(200, 600))))
@@ -63,6 +64,7 @@ class Fault:
     trickle: float | None = attrs.field(default=None, validator=validators.optional(_NOT_NEGATIVE))
     times: int | None = attrs.field(default=None, validator=validators.optional(validators.ge(1)))
     probability: float = attrs.field(default=1.0, validator=[_NOT_NEGATIVE, validators.le(1.0)])
+    only: str = ""
 
     @property
     def applies(self) -> bool:
@@ -100,11 +102,11 @@ class Faults:
         """Returns a copy, with what is left of each `times`."""
         return dict(self._faults)
 
-    def take(self, endpoint: str) -> Fault | None:
-        """Returns the fault that this request meets, counted."""
+    def take(self, endpoint: str, said: bytes = b"") -> Fault | None:
+        """Returns the fault that this request meets, counted. `said`: its path and body."""
         for key in (endpoint, EVERY):
             fault = self._faults.get(key)
-            if fault is None:
+            if fault is None or fault.only.encode() not in said:
                 continue
             if fault.probability < 1 and self.rng.random() >= fault.probability:
                 return None
@@ -170,13 +172,16 @@ class FaultLayer:
             await self._app(scope, receive, send)
             return
         self._on_request(endpoint)
-        fault = self._faults.take(endpoint)
-        if fault is None:
+        if not self._faults.in_force():
             await self._app(scope, receive, send)
             return
 
         body = await _read_body(receive)
         if body is None:
+            return
+        fault = self._faults.take(endpoint, scope["path"].encode() + scope["query_string"] + body)
+        if fault is None:
+            await self._app(scope, _receiving(body, receive), send)
             return
         # A fault may last for ever: it ends when the client has gone.
         async with trio.open_nursery() as nursery:
@@ -215,18 +220,11 @@ class FaultLayer:
     async def _apply(self, scope: Scope, body: bytes) -> _Answer:
         """Says what the application answers, kept from the client."""
         events: list[Event] = []
-        requests = iter([{"type": "http.request", "body": body, "more_body": False}])
-
-        async def receive() -> Event:
-            for request in requests:
-                return request
-            await trio.sleep_forever()
-            raise AssertionError
 
         async def keep(event: Event) -> None:
             events.append(event)
 
-        await self._app(scope, receive, keep)
+        await self._app(scope, _receiving(body, _nothing_more), keep)
         start, *parts = events
         return _Answer(
             start["status"],
@@ -265,6 +263,23 @@ async def _read_body(receive: Receive) -> bytes | None:
         body += event.get("body", b"")
         if not event.get("more_body", False):
             return bytes(body)
+
+
+def _receiving(body: bytes, then: Receive) -> Receive:
+    """Returns what gives an application a body that has been read already, and `then` whatever follows."""
+    requests = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def receive() -> Event:
+        for request in requests:
+            return request
+        return await then()
+
+    return receive
+
+
+async def _nothing_more() -> Event:
+    await trio.sleep_forever()
+    raise AssertionError
 
 
 async def _cancel_on_disconnect(receive: Receive, scope: trio.CancelScope) -> None:

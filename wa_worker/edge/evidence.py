@@ -1,0 +1,87 @@
+"""What the proxy itself has accepted, and when: the witness against an answer that may be somebody else's.
+
+A router, a gateway over its quota or a portal answers everything alike, with any status. So an answer that would be
+final (this message is refused, that instance is unknown) counts only beside others that were accepted meanwhile, at
+the same endpoint. Trio thread only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+import attrs
+import trio
+
+LIST = "disconnected-instances"
+"""The endpoint that is asked whatever happens, and whose answers are easily told from anything else's."""
+
+
+@attrs.frozen
+class _Accepted:
+    key: Hashable
+    at: float
+
+
+class Evidence:
+    """One per process. `key` names whom a call was about: an instance, a message."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, _Accepted] = {}
+        self._latest_of_another: dict[str, _Accepted] = {}
+        """By endpoint, the last call that was about another key than the latest."""
+        self._failing: set[str] = set()
+        self._strange: dict[str, int] = {}
+        self.on_poll: list[Callable[[float, int | None], None]] = []
+        """Called when a poll was answered with success: with when it was begun, and None, or the hash of a body that is
+        not as the contract says."""
+        self._recovered = trio.lowlevel.ParkingLot()
+
+    def accepted(self, endpoint: str, key: Hashable) -> None:
+        """Notes that the proxy took a call at this endpoint."""
+        latest = self._latest.get(endpoint)
+        if latest is not None and latest.key != key:
+            self._latest_of_another[endpoint] = latest
+        self._latest[endpoint] = _Accepted(key, trio.current_time())
+        if endpoint in self._failing:
+            self._failing.discard(endpoint)
+            if endpoint == LIST:
+                self._recovered.unpark_all()
+
+    def poll_answered(self, endpoint: str, began: float, strange: int | None) -> None:
+        """Notes a success of a poll. `strange`: the hash of a body that is not as the contract says."""
+        if strange is None:
+            self._strange.pop(endpoint, None)
+        else:
+            self._strange[endpoint] = strange
+        for listener in self.on_poll:
+            listener(began, strange)
+
+    def is_strange(self, answer: int) -> bool:
+        """Says whether a success with this body is what polls get, too, while that is no list of anything.
+
+        Then it is from something that answers everything alike, and not from the proxy.
+        """
+        return answer in self._strange.values()
+
+    def failed(self, endpoint: str) -> None:
+        """Notes that a call at this endpoint was not taken, whoever said so."""
+        self._failing.add(endpoint)
+
+    async def recovery(self) -> None:
+        """Waits until the proxy lists instances again after it did not: whoever rests need not wait any longer.
+
+        That list is asked for every few seconds whatever happens, so it tells of the end of an outage first.
+        """
+        await self._recovered.park()
+
+    def since(self, endpoint: str, moment: float) -> bool:
+        """Says whether the proxy took any call at this endpoint after `moment` (`trio.current_time()`)."""
+        latest = self._latest.get(endpoint)
+        return latest is not None and latest.at > moment
+
+    def of_others_since(self, endpoint: str, key: Hashable, moment: float) -> bool:
+        """Says whether the proxy took a call at this endpoint after `moment` that was about another key."""
+        for accepted in (self._latest.get(endpoint), self._latest_of_another.get(endpoint)):
+            if accepted is not None and accepted.key != key and accepted.at > moment:
+                return True
+        return False
