@@ -129,7 +129,7 @@ async def test_inbound_is_retried_whatever_the_passing_trouble(world: World) -> 
     contact = world.simulator.contact(CONTACT)
     troubles = (401, 403, 404, 408, 409, 425, 429, 500, 503)
     for n, status in enumerate(troubles):
-        # 409 means that it is there already: the proxy takes it and says so; but it cannot be there, so it is asked again
+        # 409 means that it is there already: the proxy takes it and says so. It cannot be there, so it is asked again
         world.proxy.faults.set("inbound", Fault(status=status, times=1, after_apply=status == 409))
         await contact.send(jid, f"through {status}")
         await world.until(lambda s, count=n + 1: s.count_inbound("shop") >= count)  # type: ignore[misc]
