@@ -119,3 +119,20 @@ async def test_of_a_server_that_then(
     url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
     await calls_go_on(url, trouble, status)
     nursery.cancel_scope.cancel()
+
+
+async def test_a_large_call_is_not_held_for_long(nursery: trio.Nursery) -> None:
+    """A server that has answered, and never reads the rest of the body."""
+
+    async def handle(stream: trio.SocketStream) -> None:
+        await stream.receive_some(16)
+        await stream.send_all(REFUSAL)
+        await trio.sleep_forever()
+
+    (listener,) = await nursery.start(partial(trio.serve_tcp, handle, 0, host="127.0.0.1"))
+    url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
+    async with open_edge_client(url, Secret("s"), longest_poll=30, metrics=Metrics()) as edge:
+        much = Status(ProxyStatus.CONNECTING, "data:image/png;base64," + "A" * 16_000_000)
+        with trio.fail_after(12), pytest.raises(EdgeUnavailable):
+            await edge.update_status(SHOP, much)
+    nursery.cancel_scope.cancel()

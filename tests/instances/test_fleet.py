@@ -96,14 +96,13 @@ async def test_what_is_told_of_one_that_was_let_go_of_ends_when_it_starts_again(
         await until(lambda: fleet.running()[SHOP].announced)
         fleet._members[SHOP].publisher.announce(Status(ProxyStatus.CONNECTED))
         await until(lambda: bed.fixture.proxy.store.statuses(SHOP)[-1].status == "CONNECTED")
-        bed.fixture.proxy.faults.set("update-status", Fault(hang=True))
+        bed.fixture.proxy.faults.set("update-status", Fault(delay=1.0, times=1))
         fleet.release(SHOP)
         calls = bed.fixture.proxy.store.requests["update-status"]
         await until(lambda: SHOP not in fleet.running() and bed.fixture.proxy.store.requests["update-status"] > calls)
-        bed.fixture.proxy.faults.clear()
         fleet.start(SHOP)
         await until(lambda: SHOP in fleet.running() and fleet.running()[SHOP].announced)
-        await trio.sleep(0.3)
+        await trio.sleep(1.3)
         assert bed.fixture.proxy.store.statuses(SHOP)[-1].status != "DISCONNECTED"
 
 
