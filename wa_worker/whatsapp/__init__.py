@@ -8,6 +8,7 @@ gate.py           the start gate: starts and stops of sessions are exclusive
 probe.py          whether WhatsApp can be reached at all: a TCP connection before each costly native connect
 client.py         neonize's client on one quiet thread; pinned to the version it was read from
 events.py         the library's events: code, name, handler
+loop_end.py       what it means that the library's loop ended by itself
 identity.py       whose session it is, and the addresses of the people in a message
 content.py        what a message is, and its words
 incoming.py       a message event as the model for `/inbound`

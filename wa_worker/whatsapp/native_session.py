@@ -49,7 +49,7 @@ class NativeSession:
         self.client = client
         self.alive = Wakeup()
         self.closing = False
-        """Whether its end has begun: nothing is sent any more."""
+        """Whether its end has begun, or the library gave up: nothing is sent any more."""
         self._gate = gate
         self._threads = threads
         self._log = log.bind(instance=instance)
@@ -111,6 +111,7 @@ class NativeSession:
             error = await trio.to_thread.run_sync(
                 self.client.run, callbacks, events.CODES, limiter=trio.CapacityLimiter(1), abandon_on_cancel=True
             )
+            self.closing = True
             if error:
                 failed(error)
         except RuntimeError as error:  # no thread to be had; here it would end the process
@@ -122,7 +123,7 @@ class NativeSession:
     async def _take_down(self) -> None:
         with trio.move_on_after(CLOSE_PATIENCE) as patience:
             if not self._ended.is_set():
-                await self._in_thread(self._disconnect)
+                await self._in_thread(self.client.disconnect)
         if patience.cancelled_caught:
             return
         await self._drain()
@@ -130,10 +131,6 @@ class NativeSession:
             async with self._gate.exclusive():
                 await self._in_thread(self.client.stop)
                 await self._ended.wait()
-
-    def _disconnect(self) -> None:
-        self._gate.pass_through()
-        self.client.disconnect()
 
     async def _in_thread(self, call: Callable[[], None]) -> None:
         await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1))

@@ -25,6 +25,7 @@ from typing import Any
 
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
 from wa_worker.whatsapp.events import Code
+from wa_worker.whatsapp.gate import StartGate
 
 START_PATIENCE = 25.0
 """Seconds a start may keep the others waiting: whatsmeow's handshake gives up after 20."""
@@ -66,7 +67,7 @@ class Pairing:
         self._parent = parent
         self._starts = starts
         self._token = token
-        self._client = QuietClient(dsn, token, device_name)
+        self._client = QuietClient(dsn, token, device_name, StartGate())  # `starts` is the gate here
         self._me = b""
         self._over = False
         self._running = False

@@ -1,0 +1,85 @@
+"""Mutations of the native sessions and of pairing."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+CUT = "what WhatsApp has yet to deliver when the library's loop ends is not acknowledged and lost (P3)"
+NO_NAME = "a ban or refusal without a name is what it is: no crash loop, no logout"
+GATE = "calls into the library pass the start gate: the process is not aborted"
+
+MUTATIONS = (
+    Mutation(
+        "loop-not-cut",
+        "whatsapp/client.py",
+        "        if not self._stopped:\n            self._cut()\n",
+        "",
+        CUT,
+        "whatsapp/test_session.py::test_a_loop_that_ends_by_itself_is_cut_at_once",
+    ),
+    Mutation(
+        "cut-waits-at-the-gate",
+        "whatsapp/client.py",
+        "        self._gate.pass_at_once()\n",
+        "        self._gate.pass_through()\n",
+        CUT,
+        "whatsapp/test_native_calls.py::test_the_cut_of_a_loop_that_has_ended_does_not_wait",
+    ),
+    Mutation(
+        "call-beside-the-gate",
+        "whatsapp/client.py",
+        "            self._gate.pass_through()\n",
+        "",
+        GATE,
+        "whatsapp/test_native_calls.py::test_a_call_waits_while_a_start_is_under_way",
+    ),
+    Mutation(
+        "stores-beside-the-gate",
+        "whatsapp/client.py",
+        "        for part in (self.contact, self.chat_settings):",
+        "        for part in (self.contact,):",
+        GATE,
+        "whatsapp/test_native_calls.py::test_a_client_has_no_way_around",
+    ),
+    Mutation(
+        "stop-outside-the-gate",
+        "whatsapp/native_session.py",
+        "            async with self._gate.exclusive():\n                await self._in_thread(self.client.stop)\n"
+        "                await self._ended.wait()",
+        "            await self._in_thread(self.client.stop)\n            await self._ended.wait()",
+        GATE,
+        "whatsapp/test_native_calls.py::test_starts_and_stops_are_alone",
+    ),
+    Mutation(
+        "unknown-ban-is-a-failed-opening",
+        "whatsapp/loop_end.py",
+        "    if _BAN in error:",
+        "    if not error:",
+        NO_NAME,
+        "whatsapp/test_session.py::test_a_ban_for_a_reason_without_a_name_is_a_ban",
+    ),
+    Mutation(
+        "unknown-ban-without-its-end",
+        "whatsapp/loop_end.py",
+        "ban_seconds(told.expire or 0)",
+        "None",
+        "a ban lasts until it expires",
+        "whatsapp/test_session.py::test_a_ban_for_a_reason_without_a_name_is_a_ban",
+    ),
+    Mutation(
+        "unknown-refusal-is-a-failed-opening",
+        "whatsapp/loop_end.py",
+        "    if _FAILURE in error:",
+        "    if not error:",
+        NO_NAME,
+        "whatsapp/test_session.py::test_a_refusal_for_a_reason_without_a_name_is_a_refusal",
+    ),
+    Mutation(
+        "ban-accuses",
+        "whatsapp/events.py",
+        ' if ban.HasField("Code") else UNKNOWN',
+        "",
+        "the log names a reason only where WhatsApp did",
+        "whatsapp/test_events.py::test_what_a_session_reports",
+    ),
+)
