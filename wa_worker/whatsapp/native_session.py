@@ -55,6 +55,8 @@ class NativeSession:
         self._log = log.bind(instance=instance)
         self._callback_done = Wakeup()
         self._busy = False
+        self._begun = False
+        """Whether its start has had its turn: before, the library does not know it and has nothing to take down."""
         self._ended = trio.Event()
 
     async def start(
@@ -67,8 +69,8 @@ class NativeSession:
         """
         async with self._gate.exclusive():
             if problem := obstacle():
-                self._ended.set()
                 raise SessionError(problem)
+            self._begun = True
             self._threads.start_soon(self._run, callbacks, failed)
             try:
                 with trio.move_on_after(START_PATIENCE):
@@ -85,6 +87,8 @@ class NativeSession:
     async def close(self) -> None:
         """Takes the session down; in haste if it is cancelled, before or meanwhile."""
         self.closing = True
+        if not self._begun:
+            return
         try:
             await self._take_down()
         finally:
@@ -115,6 +119,7 @@ class NativeSession:
             if error:
                 failed(error)
         except RuntimeError as error:  # no thread to be had; here it would end the process
+            self._begun = False
             failed(str(error))
         finally:
             self._ended.set()

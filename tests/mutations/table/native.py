@@ -6,6 +6,7 @@ from tests.mutations.mutation import Mutation
 
 CUT = "what WhatsApp has yet to deliver when the library's loop ends is not acknowledged and lost (P3)"
 NO_NAME = "a ban or refusal without a name is what it is: no crash loop, no logout"
+TURN = "a session that never had its turn ends at once and keeps nobody waiting (P4, P7)"
 GATE = "calls into the library pass the start gate: the process is not aborted"
 
 MUTATIONS = (
@@ -73,6 +74,22 @@ MUTATIONS = (
         "    if not error:",
         NO_NAME,
         "whatsapp/test_session.py::test_a_refusal_for_a_reason_without_a_name_is_a_refusal",
+    ),
+    Mutation(
+        "never-begun-is-taken-down",
+        "whatsapp/native_session.py",
+        "        if not self._begun:\n            return\n",
+        "",
+        TURN,
+        "whatsapp/test_native_session.py",
+    ),
+    Mutation(
+        "always-begun",
+        "whatsapp/native_session.py",
+        '        self._begun = False\n        """Whether',
+        '        self._begun = True\n        """Whether',
+        TURN,
+        "e2e/test_shutdown.py::test_at_boot_while_sessions_wait_for_their_turn",
     ),
     Mutation(
         "ban-accuses",
