@@ -129,7 +129,7 @@ class _Work:
 
         receiver = Receiver(journal.inbox, self.metrics, inbound.wakeup.ring)
         host = SessionHost(receiver, StartGate(), self.services, self.settings.device_name)
-        pairing = PairingHosts(self.services, pairing_command)
+        pairing = PairingHosts(self.services, pairing_command, at_once=self.settings.pairings_at_once)
         return WhatsApp(self.settings.auth_dir, host, pairing, probe, self.registry.anyone_connected)
 
 

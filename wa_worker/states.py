@@ -42,6 +42,7 @@ class State(enum.Enum):
 class Event(enum.Enum):
     UNPAIRED = "no device in the store"
     PAIRED = "a device is in the store"
+    QUEUED = "others show QR codes, as many as may at once: it waits its turn"
     QR = "a new QR code"
     PAIRING_ENDED = "the QR codes ran out or their host died"
     CONNECTED = "WhatsApp accepted the login"
@@ -146,7 +147,7 @@ TABLE: dict[tuple[State, Event], Move] = {
     **{(state, Event.UNPAIRED): _PAIR for state in _CLOSED},
     **{(state, Event.PAIRED): _OPEN for state in _CLOSED},
     **{(state, event): move for state in _LIVE for event, move in _ENDINGS.items()},
-    (State.PAIRING, Event.QR): Move(State.PAIRING, Action.STAY),
+    **{(State.PAIRING, event): Move(State.PAIRING, Action.STAY) for event in (Event.QR, Event.QUEUED)},
     (State.PAIRING, Event.PAIRING_ENDED): _PAIR,
     (State.PAIRING, Event.DEADLINE): _PAIR,
     (State.PAIRING, Event.OUTDATED): Move(State.HELD, Action.HOLD, SLOW),

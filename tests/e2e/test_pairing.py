@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 
@@ -36,3 +37,21 @@ async def test_what_is_no_store_is_set_aside_for_a_new_one(world: World, spoil: 
     await world.start_worker()
     await world.pair("shop", "5511999990001")
     assert [file.name for file in folder.glob("archive/*/*")] == ["session.db"]
+
+
+async def test_of_many_that_are_not_paired_as_many_show_codes_as_may_at_once(world: World) -> None:
+    worker = await world.start_worker(PAIRINGS_AT_ONCE="1", ADMIN_TOKEN="t")
+    world.proxy.store.add_instance("first")
+    code = await world.qr("first")
+    world.proxy.store.add_instance("second")
+    line = await worker.logged("waiting for its turn to show QR codes", instance="second")
+    assert line["ahead"] == 0
+    row = await world.status("second", "CONNECTING")
+    assert row.qr_code is None
+    async with httpx.AsyncClient() as http:
+        answer = await http.get(f"http://127.0.0.1:{worker.port}/instances", headers={"Authorization": "Bearer t"})
+    now = {each["id"]: (each["state"], each["because"]) for each in answer.json()["instances"]}
+    assert now == {"first": ("pairing", "qr"), "second": ("pairing", "queued")}
+    await world.simulator.scan(code, "5511999990001")
+    await world.status("first", "CONNECTED")
+    await world.pair("second", "5511999990002")

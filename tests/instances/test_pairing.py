@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import attrs
 import pytest
 import trio
 from neonize.proto import Neonize_pb2 as pb
+from structlog.testing import capture_logs
 from trio.abc import Clock
 from trio.testing import MockClock
 
@@ -21,9 +23,10 @@ from tests.proxy_fixture import PATIENCE, SHOP, until
 from tests.whatsapp.message_events import event, jid
 from tests.whatsapp.scripted_host import script
 from wa_worker.dev.world.qr import read_png_data_url
+from wa_worker.instances.lifecycle import Lifecycle
 from wa_worker.instances.pairing import SHORTEST_ROUND, archive, run_pairing
 from wa_worker.instances.state import InstanceState
-from wa_worker.models import RESERVED_FOLDER
+from wa_worker.models import RESERVED_FOLDER, InstanceId
 from wa_worker.states import Action, Event, Move, State
 from wa_worker.whatsapp.store import SessionStore
 
@@ -116,6 +119,62 @@ async def test_codes_that_run_out_are_followed_by_others_at_once(tmp_path: Path,
             move = await run_pairing(bed.services, state, bed.services.whatsapp.store(SHOP))
         assert move == Move(State.PAIRING, Action.PAIR)
         assert state.pause(failed) <= 1
+
+
+async def slowly_until(holds: Callable[[], object]) -> None:
+    """`until()` for the fast clock."""
+    with trio.fail_after(10 * PATIENCE):
+        while not holds():  # noqa: ASYNC110 - nothing tells
+            await trio.sleep(0.1)
+
+
+NAMES = [InstanceId(name) for name in ("a", "b", "c")]
+
+
+async def test_those_for_whom_there_is_no_place_take_turns(tmp_path: Path, fast: Clock) -> None:
+    """In the order in which they came; who has shown its codes goes to the end of the line."""
+    heard = tmp_path / "heard"
+    round_of_codes: list[dict[str, Any]] = [
+        {"is": "qr", "code": "2@"},
+        {"is": "ended", "reason": "timeout", "after": SHORTEST_ROUND / 10 + 0.1},
+    ]
+    async with open_bed(tmp_path, script(heard, *round_of_codes), pairings_at_once=1) as bed:
+        now = bed.services.registry.all
+        with capture_logs() as lines:
+            for name in NAMES:
+                bed.nursery.start_soon(Lifecycle(bed.services, bed.state(name)).run)
+                await until(lambda: name in now() and now()[name].because in (Event.QR, Event.QUEUED))  # noqa: B023
+        assert [now()[name].because for name in NAMES] == [Event.QR, Event.QUEUED, Event.QUEUED]
+        assert [now()[name].state for name in NAMES] == [State.PAIRING] * 3
+        waiting = [line for line in lines if line["event"] == "waiting for its turn to show QR codes"]
+        assert [(line["instance"], line["ahead"]) for line in waiting] == [("b", 0), ("c", 1)]
+
+        def shown() -> list[str]:
+            return [
+                pair["pairing"][0] for pair in map(json.loads, heard.read_text().splitlines()) if pair["do"] == "pair"
+            ]
+
+        for turn, name in enumerate([*NAMES, *NAMES[:2]], start=1):
+            await slowly_until(lambda: len(shown()) >= turn)  # noqa: B023
+            assert shown()[:turn] == list("abcab")[:turn]
+            await until(lambda: now()[name].because is Event.QR)  # noqa: B023
+            assert [each.because for each in now().values()].count(Event.QR) == 1
+
+
+async def test_one_that_is_let_go_of_while_it_waits_leaves_the_line(tmp_path: Path) -> None:
+    async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"}), pairings_at_once=1) as bed:
+        now, scopes = bed.services.registry.all, [trio.CancelScope() for _ in NAMES]
+
+        async def run(name: InstanceId, scope: trio.CancelScope) -> None:
+            with scope:
+                await Lifecycle(bed.services, bed.state(name)).run()
+
+        for name, scope in zip(NAMES, scopes, strict=True):
+            bed.nursery.start_soon(run, name, scope)
+            await until(lambda: name in now() and now()[name].because in (Event.QR, Event.QUEUED))  # noqa: B023
+        scopes[1].cancel()
+        scopes[0].cancel()
+        await until(lambda: now()[NAMES[2]].because is Event.QR)
 
 
 async def test_a_dead_host_ends_the_round(tmp_path: Path) -> None:

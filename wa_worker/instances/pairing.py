@@ -22,10 +22,27 @@ one is tried after a pause."""
 
 
 async def run_pairing(services: Services, state: InstanceState, store: SessionStore) -> Move | None:
-    """Shows QR codes. Returns the move that ended the round, None once a code was scanned: look at the store then.
+    """Shows QR codes, when its turn has come. Returns the move that ended the round, None once a code was scanned: look
+    at the store then.
 
+    A round ends when its codes have run out; then the place is given to the next in line, and this one goes to its end.
     Cancelled: the codes are taken away.
     """
+    waited = False
+
+    def wait(ahead: int) -> None:
+        nonlocal waited
+        waited = True
+        state.apply(Event.QUEUED, f"{ahead} more wait before it" if ahead else "it is the next")
+        log.info("waiting for its turn to show QR codes", instance=state.instance, ahead=ahead)
+
+    async with services.whatsapp.pairing.turn(wait):
+        if waited:
+            state.apply(Event.UNPAIRED)
+        return await _round(services, state, store)
+
+
+async def _round(services: Services, state: InstanceState, store: SessionStore) -> Move | None:
     if problem := await services.volume.problem() or await services.whatsapp.probe.problem():
         return state.apply(Event.OPEN_FAILED, problem)
     shown_at = math.inf

@@ -13,7 +13,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,6 +28,9 @@ from wa_worker.whatsapp.store import SessionStore
 log = structlog.get_logger(__name__)
 
 HOST_COMMAND = (sys.executable, "-m", "wa_worker.whatsapp.pairing_host")
+
+AT_ONCE = 64
+"""Pairings at the same time, unless a setting says otherwise: 255 MB of hosts (measured), and three new codes a second."""
 
 HOST_CAPACITY = 16
 """Pairings per host. A host costs about 43 MB, each lost pairing in it some threads."""
@@ -157,14 +160,32 @@ def _offer(channel: trio.MemorySendChannel[PairingEvent], event: PairingEvent) -
 
 
 class PairingHosts:
-    """Holds all hosts. One per process; their tasks live in `nursery`."""
+    """Holds all hosts. One per process; their tasks live in `nursery`. `at_once`: the places that `turn()` gives."""
 
-    def __init__(self, nursery: trio.Nursery, command: Sequence[str] = HOST_COMMAND) -> None:
+    def __init__(self, nursery: trio.Nursery, command: Sequence[str] = HOST_COMMAND, *, at_once: int = AT_ONCE) -> None:
         self._nursery = nursery
         self._command = command
         self._newest: _Host | None = None
         self._turn = trio.Lock()
         self._tokens = itertools.count(1)
+        self._places = trio.CapacityLimiter(at_once)
+
+    @asynccontextmanager
+    async def turn(self, on_wait: Callable[[int], None]) -> AsyncIterator[None]:
+        """Waits for a place among those that pair, first come, first served, and gives it up at the end of the block.
+
+        `on_wait(ahead)` is called if none is free, with how many wait already. Cancelled: it has no place.
+        """
+        holder = object()
+        try:
+            self._places.acquire_on_behalf_of_nowait(holder)
+        except trio.WouldBlock:
+            on_wait(self._places.statistics().tasks_waiting)
+            await self._places.acquire_on_behalf_of(holder)
+        try:
+            yield
+        finally:
+            self._places.release_on_behalf_of(holder)
 
     @asynccontextmanager
     async def pair(

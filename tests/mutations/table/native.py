@@ -7,6 +7,7 @@ from tests.mutations.mutation import Mutation
 CUT = "what WhatsApp has yet to deliver when the library's loop ends is not acknowledged and lost (P3)"
 NO_NAME = "a ban or refusal without a name is what it is: no crash loop, no logout"
 TURN = "a session that never had its turn ends at once and keeps nobody waiting (P4, P7)"
+CAP = "instances that are not paired take turns, and cost only so much memory at once (P4)"
 GATE = "calls into the library pass the start gate: the process is not aborted"
 
 MUTATIONS = (
@@ -90,6 +91,30 @@ MUTATIONS = (
         '        self._begun = True\n        """Whether',
         TURN,
         "e2e/test_shutdown.py::test_at_boot_while_sessions_wait_for_their_turn",
+    ),
+    Mutation(
+        "no-cap-on-pairings",
+        "app.py",
+        ", at_once=self.settings.pairings_at_once",
+        "",
+        CAP,
+        "e2e/test_pairing.py::test_of_many_that_are_not_paired_as_many_show_codes_as_may_at_once",
+    ),
+    Mutation(
+        "place-kept-over-rounds",
+        "whatsapp/pairing.py",
+        "            self._places.release_on_behalf_of(holder)",
+        "            pass",
+        CAP,
+        "instances/test_pairing.py::test_those_for_whom_there_is_no_place_take_turns",
+    ),
+    Mutation(
+        "queued-and-silent",
+        "instances/pairing.py",
+        '        state.apply(Event.QUEUED, f"{ahead} more wait before it" if ahead else "it is the next")\n',
+        "",
+        "GET /instances says what an instance waits for",
+        "instances/test_pairing.py::test_those_for_whom_there_is_no_place_take_turns",
     ),
     Mutation(
         "ban-accuses",
