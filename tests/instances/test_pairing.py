@@ -18,13 +18,13 @@ from trio.abc import Clock
 from trio.testing import MockClock
 
 from tests.instances.bed import Bed, open_bed
-from tests.journal.rows import posted_bodies
+from tests.journal.rows import posted_bodies, read_only
 from tests.proxy_fixture import PATIENCE, SHOP, until
 from tests.whatsapp.message_events import event, jid
 from tests.whatsapp.scripted_host import script
 from wa_worker.dev.world.qr import read_png_data_url
 from wa_worker.instances.lifecycle import Lifecycle
-from wa_worker.instances.pairing import SHORTEST_ROUND, archive, run_pairing
+from wa_worker.instances.pairing import PARTING, SHORTEST_ROUND, archive, run_pairing
 from wa_worker.instances.state import InstanceState
 from wa_worker.models import RESERVED_FOLDER, InstanceId
 from wa_worker.states import Action, Event, Move, State
@@ -192,6 +192,68 @@ async def test_a_message_of_the_first_login_is_in_the_journal(tmp_path: Path) ->
         assert list(posted_bodies(bed.journal).values()) == [["Oi"]]
 
 
+MESSAGE = {
+    "is": "message",
+    "me": base64.b64encode(ME).decode(),
+    "data": base64.b64encode(event().SerializePartialToString()).decode(),
+}
+
+
+async def stop_after_the_scan(bed: Bed, heard: Path, *, stopped: Callable[[], None] = lambda: None) -> float:
+    """Cancels a round when its host has been told of it; returns how long the end takes."""
+    state = bed.state()
+    state.apply(Event.UNPAIRED)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_pairing, bed.services, state, bed.services.whatsapp.store(SHOP))
+        await until(heard.exists)
+        nursery.cancel_scope.cancel()
+        stopped()
+        began = trio.current_time()
+    return trio.current_time() - began
+
+
+async def test_a_message_that_the_host_still_has_when_the_worker_stops_is_in_the_journal(tmp_path: Path) -> None:
+    """WhatsApp has been told that we have it."""
+    heard = tmp_path / "heard"
+    last: list[dict[str, Any]] = [{**MESSAGE, "after": 0.2}, {"is": "qr", "code": "2@"}, {"is": "paired", "after": 0.2}]
+    async with open_bed(tmp_path, script(heard, at_end=last)) as bed:
+        assert await stop_after_the_scan(bed, heard) < PARTING
+        assert list(posted_bodies(bed.journal).values()) == [["Oi"]]
+
+
+async def test_nor_is_one_lost_that_the_disk_does_not_take_at_that_moment(tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    async with open_bed(tmp_path, script(heard, MESSAGE, at_end=[{"is": "paired"}])) as bed:
+        read_only(bed.journal, True)
+        state = bed.state()
+        state.apply(Event.UNPAIRED)
+        async with trio.open_nursery() as nursery:
+            with capture_logs() as lines:
+                nursery.start_soon(run_pairing, bed.services, state, bed.services.whatsapp.store(SHOP))
+                await until(lambda: any("the journal cannot commit" in line["event"] for line in lines))
+            nursery.cancel_scope.cancel()
+            read_only(bed.journal, False)
+        assert list(posted_bodies(bed.journal).values()) == [["Oi"]]
+
+
+async def test_a_disk_that_never_takes_it_and_a_host_that_is_silent_end_with_a_word_in_the_log(tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    async with open_bed(tmp_path, script(heard, at_end=[MESSAGE])) as bed:
+        read_only(bed.journal, True)
+        with capture_logs() as lines:
+            assert PARTING <= await stop_after_the_scan(bed, heard) < PARTING + 2
+        read_only(bed.journal, False)
+    assert "a received message may be lost: the disk did not take it in time" in {line["event"] for line in lines}
+
+
+async def test_a_host_that_cannot_be_started_is_a_failed_opening(tmp_path: Path) -> None:
+    async with open_bed(tmp_path, ["no such command"]) as bed:
+        move, _, _ = await pair(bed)
+        assert move is not None
+        assert move.action is Action.REOPEN
+        assert "no pairing host can be started" in bed.services.registry.all()[SHOP].detail
+
+
 async def test_what_is_no_store_is_set_aside(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, {"is": "ended", "reason": "file is not a database"})) as bed:
         store = bed.services.whatsapp.store(SHOP)
@@ -241,5 +303,6 @@ async def test_cancelled_it_takes_the_codes_away(tmp_path: Path) -> None:
             await until(lambda: bed.services.registry.all()[SHOP].because is Event.QR)
             nursery.cancel_scope.cancel()
         with closing(heard.open()) as lines:
-            (command,) = map(json.loads, lines)
+            command, end = map(json.loads, lines)
+        assert (command["do"], end["do"]) == ("pair", "end")
         await until(lambda: not Path(f"/proc/{command['pid']}").exists())

@@ -6,6 +6,7 @@ The library's client is real and has nothing to do: what is tested is that it is
 from __future__ import annotations
 
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,9 @@ def untouched(folder: Path) -> bool:
 
 
 async def run(native: NativeSession, obstacle: str | None = None) -> None:
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(native.close)
         await native.start(SILENT, lambda error: None, lambda: obstacle)
-    finally:
-        await native.close()
 
 
 async def test_cancelled_before_its_turn_it_ends_at_once_and_leaves_the_gate_alone(
