@@ -8,6 +8,7 @@ CUT = "what WhatsApp has yet to deliver when the library's loop ends is not ackn
 NO_NAME = "a ban or refusal without a name is what it is: no crash loop, no logout"
 TURN = "a session that never had its turn ends at once and keeps nobody waiting (P4, P7)"
 CAP = "instances that are not paired take turns, and cost only so much memory at once (P4)"
+EARLY = "messages that came between a scan and the first session reach the journal (P3)"
 GATE = "calls into the library pass the start gate: the process is not aborted"
 
 MUTATIONS = (
@@ -115,6 +116,71 @@ MUTATIONS = (
         "",
         "GET /instances says what an instance waits for",
         "instances/test_pairing.py::test_those_for_whom_there_is_no_place_take_turns",
+    ),
+    Mutation(
+        "rest-of-a-pairing-dropped",
+        "instances/pairing.py",
+        "                    await early.take_rest(line)\n",
+        "                    pass\n",
+        EARLY,
+        "instances/test_pairing.py::test_a_message_that_the_host_still_has_when_the_worker_stops_is_in_the_journal",
+    ),
+    Mutation(
+        "message-in-hand-dropped",
+        "instances/pairing.py",
+        "                await self.take(self._in_hand)\n",
+        "                pass\n",
+        EARLY,
+        "instances/test_pairing.py::test_nor_is_one_lost_that_the_disk_does_not_take_at_that_moment",
+    ),
+    Mutation(
+        "scanned-and-ended-without-its-messages",
+        "whatsapp/pairing_host.py",
+        "            if scanned := self._scanned:\n                pass\n            elif not self._over:",
+        "            if not self._over:\n                scanned = False",
+        EARLY,
+        "whatsapp/test_pairing_host.py::"
+        "test_told_to_end_after_a_scan_it_hands_over_what_came_and_leaves_a_paired_store",
+    ),
+    Mutation(
+        "early-messages-dropped-when-many",
+        "whatsapp/host_process.py",
+        "                    await listener.deliver(EarlyMessage(data, me))",
+        "                    listener.offer(EarlyMessage(data, me))",
+        EARLY,
+        "whatsapp/test_pairing.py::test_messages_are_not_dropped_however_many_there_are",
+    ),
+    Mutation(
+        "host-inherits-everything",
+        "app.py",
+        "            environ=host_environment(environ),\n",
+        "",
+        "the process that pairs knows no secret (P8)",
+        "e2e/test_pairing.py::test_the_process_that_pairs_knows_no_secret",
+    ),
+    Mutation(
+        "socket-of-a-failed-start-kept",
+        "whatsapp/host_process.py",
+        "            ours.close()\n",
+        "",
+        "a host that cannot be started leaves nothing behind",
+        "whatsapp/test_pairing.py::test_one_that_cannot_be_started_leaves_no_descriptor",
+    ),
+    Mutation(
+        "last-words-cut-off",
+        "whatsapp/host_process.py",
+        "                    await printed.wait()\n",
+        "                    pass\n",
+        "what a host prints when it aborts is in the log",
+        "whatsapp/test_pairing.py::test_the_last_words_of_one_that_aborts_are_in_our_log",
+    ),
+    Mutation(
+        "last-line-cut-off",
+        "whatsapp/host_process.py",
+        "    if last and rest:\n        yield rest\n",
+        "",
+        "what a host prints when it aborts is in the log",
+        "whatsapp/test_pairing.py::test_the_last_words_of_one_that_aborts_are_in_our_log",
     ),
     Mutation(
         "ban-accuses",
