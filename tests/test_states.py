@@ -8,6 +8,7 @@ import pytest
 
 from wa_worker.models import ProxyStatus
 from wa_worker.states import (
+    AT_ONCE,
     CONDITIONS,
     QUICK,
     TABLE,
@@ -27,7 +28,7 @@ CLOSED = {State.RETRYING, State.LOGGED_OUT, State.HELD}
 FINAL = {Event.LOGGED_OUT, Event.REPLACED, Event.BANNED, Event.OUTDATED, Event.REFUSED}
 """whatsmeow does not recover from these: it disconnects, and does not reconnect by itself."""
 
-REPORTED = FINAL | {Event.CONNECTED, Event.DISCONNECTED, Event.OPEN_FAILED, Event.VOLUME_FAILED}
+REPORTED = FINAL | {Event.CONNECTED, Event.DISCONNECTED, Event.OPEN_FAILED, Event.LOOP_ENDED, Event.VOLUME_FAILED}
 """What a session may report at any moment."""
 
 PAIRS = list(itertools.product(State, Event))
@@ -53,7 +54,7 @@ def test_a_row(state: State, event: Event) -> None:
             assert move.pause is None
         case Action.REOPEN:
             assert move.to is State.RETRYING
-            assert move.pause is QUICK
+            assert move.pause is (AT_ONCE if event is Event.LOOP_ENDED else QUICK)
         case Action.REPAIR:
             assert (move.to, event) == (State.LOGGED_OUT, Event.LOGGED_OUT)
             assert move.pause is None

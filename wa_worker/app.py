@@ -39,6 +39,7 @@ from wa_worker.monitoring.loop_lag import watch_lag
 from wa_worker.monitoring.readiness import Readiness
 from wa_worker.ownership.volume import hold_volume
 from wa_worker.volume import VolumeGuard
+from wa_worker.whatsapp.host_environment import host_environment
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.probe import ReachabilityProbe, target
 from wa_worker.whatsapp.store import paired_instances
@@ -101,7 +102,7 @@ class _Work:
                 resend = settings.on_uncertain_send is OnUncertain.RESEND
                 sender = MessageSender(edge, journal.ledger, marks, metrics, self.services, resend_uncertain=resend)
                 await trio.to_thread.run_sync(whatsapp.load)
-                native = self._whatsapp(journal, inbound, ReachabilityProbe(*target(environ)), pairing_command)
+                native = self._whatsapp(journal, inbound, environ, pairing_command)
                 gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
                 paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
                 _recover(journal, resend=resend)
@@ -120,7 +121,7 @@ class _Work:
                     workers.start_soon(run_discovery, edge, fleet, settings.instance_poll)
 
     def _whatsapp(
-        self, journal: Journal, inbound: InboundDelivery, probe: ReachabilityProbe, pairing_command: Sequence[str]
+        self, journal: Journal, inbound: InboundDelivery, environ: Mapping[str, str], pairing_command: Sequence[str]
     ) -> WhatsApp:
         from wa_worker.whatsapp.bridge import WhatsApp  # what load() has imported
         from wa_worker.whatsapp.gate import StartGate
@@ -129,7 +130,13 @@ class _Work:
 
         receiver = Receiver(journal.inbox, self.metrics, inbound.wakeup.ring)
         host = SessionHost(receiver, StartGate(), self.services, self.settings.device_name)
-        pairing = PairingHosts(self.services, pairing_command)
+        pairing = PairingHosts(
+            self.services,
+            pairing_command,
+            at_once=self.settings.pairings_at_once,
+            environ=host_environment(environ),
+        )
+        probe = ReachabilityProbe(*target(environ))
         return WhatsApp(self.settings.auth_dir, host, pairing, probe, self.registry.anyone_connected)
 
 

@@ -123,6 +123,12 @@ class Settings:
     device_name: str = _setting(
         "DEVICE_NAME", _text, "name shown on the phone under linked devices", default="wa-worker"
     )
+    pairings_at_once: int = _setting(
+        "PAIRINGS_AT_ONCE",
+        _whole(1, 1000),
+        "how many instances show QR codes at the same time; the others wait their turn",
+        default=64,
+    )
     on_uncertain_send: OnUncertain = _setting(
         "ON_UNCERTAIN_SEND",
         _choice(OnUncertain),

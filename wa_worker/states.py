@@ -42,6 +42,7 @@ class State(enum.Enum):
 class Event(enum.Enum):
     UNPAIRED = "no device in the store"
     PAIRED = "a device is in the store"
+    QUEUED = "others show QR codes, as many as may at once: it waits its turn"
     QR = "a new QR code"
     PAIRING_ENDED = "the QR codes ran out or their host died"
     CONNECTED = "WhatsApp accepted the login"
@@ -52,6 +53,7 @@ class Event(enum.Enum):
     OUTDATED = "WhatsApp refuses this client version"
     REFUSED = "WhatsApp refused the login for another reason"
     OPEN_FAILED = "the session could not be opened"
+    LOOP_ENDED = "the library stopped handing over what comes"
     DEADLINE = "nothing happened in time"
     DEAF = "connected, but nothing is heard"
     VOLUME_FAILED = "the volume cannot be written or is full"
@@ -112,6 +114,8 @@ CONDITIONS = {
 
 QUICK = Backoff(first=1.0, ceiling=60.0)
 """Trouble that passes: networks, servers, ourselves."""
+AT_ONCE = Backoff(first=0.2, ceiling=60.0, factor=4.0)
+"""The session was healthy, and what WhatsApp has for it waits: unless it ends like that again and again."""
 POLITE = Backoff(first=180.0, ceiling=3600.0)
 """Someone else holds the session: no fight."""
 SLOW = Backoff(first=900.0, ceiling=6 * 3600.0)
@@ -135,6 +139,7 @@ _ENDINGS = {
     Event.OUTDATED: Move(State.HELD, Action.HOLD, SLOW),
     Event.REFUSED: Move(State.HELD, Action.HOLD, REFUSAL),
     Event.OPEN_FAILED: _REOPEN,
+    Event.LOOP_ENDED: Move(State.RETRYING, Action.REOPEN, AT_ONCE),
     Event.VOLUME_FAILED: _REOPEN,
 }
 
@@ -142,7 +147,7 @@ TABLE: dict[tuple[State, Event], Move] = {
     **{(state, Event.UNPAIRED): _PAIR for state in _CLOSED},
     **{(state, Event.PAIRED): _OPEN for state in _CLOSED},
     **{(state, event): move for state in _LIVE for event, move in _ENDINGS.items()},
-    (State.PAIRING, Event.QR): Move(State.PAIRING, Action.STAY),
+    **{(State.PAIRING, event): Move(State.PAIRING, Action.STAY) for event in (Event.QR, Event.QUEUED)},
     (State.PAIRING, Event.PAIRING_ENDED): _PAIR,
     (State.PAIRING, Event.DEADLINE): _PAIR,
     (State.PAIRING, Event.OUTDATED): Move(State.HELD, Action.HOLD, SLOW),

@@ -86,6 +86,55 @@ async def test_a_refused_login_is_held_and_says_why(world: World, code: int, eve
     await _held(world, worker)
 
 
+@pytest.mark.parametrize("expire", [2, None])
+async def test_a_ban_for_a_reason_without_a_name_is_a_hold_like_any_other(world: World, expire: int | None) -> None:
+    worker = await world.start_worker()
+    jid = await world.pair("shop", PHONE)
+    world.simulator.ban_code, world.simulator.bans[jid] = 999, expire
+    await world.simulator.drop(jid)
+    await worker.logged("WhatsApp has banned this account for a while", reason="reason 999")
+    line = await worker.logged("next try later", instance="shop")
+    low, high = (2, 9) if expire is not None else (30, 60)
+    assert low <= line["seconds"] <= high
+    attempts = world.simulator.attempts[jid]
+    await _held(world, worker)
+    assert world.simulator.attempts[jid] == attempts
+    assert not (world.auth_dir / "shop" / "archive").exists(), "a ban is no logout"
+    if expire is not None:
+        del world.simulator.bans[jid]
+        await world.status("shop", "CONNECTED")
+
+
+@pytest.mark.parametrize("code", [411, 418, 429, 499])
+async def test_a_refusal_for_a_reason_without_a_name_is_held_too(world: World, code: int) -> None:
+    worker = await world.start_worker()
+    jid = await world.pair("shop", PHONE)
+    world.simulator.login_failures[jid] = code
+    await world.simulator.drop(jid)
+    await worker.logged("WhatsApp refuses the login", reason=f"reason {code}")
+    await worker.logged("next try later", instance="shop")
+    attempts = world.simulator.attempts[jid]
+    await _held(world, worker)
+    assert world.simulator.attempts[jid] == attempts
+    assert not (world.auth_dir / "shop" / "archive").exists()
+
+
+@pytest.mark.parametrize("kind", [None, "read", "played-self", "server-error", "made-up"])
+async def test_a_receipt_of_any_type_costs_no_message(world: World, kind: str | None) -> None:
+    await world.start_worker()
+    jid = await world.pair("shop", PHONE)
+    contact = world.simulator.contact("5511988880002")
+    await contact.send(jid, "before")
+    await world.until(lambda s: s.inbound("shop"))
+    await contact.send_receipt(jid, "AAAA", kind)
+    await contact.send_receipt(jid, "BBBB", kind)
+    await world.simulator.drop(jid)
+    await contact.send(jid, "after")
+    rows = await world.until(lambda s: rows if len(rows := s.inbound("shop")) == 2 else [])
+    assert [row.body for row in rows] == ["before", "after"]
+    await world.status("shop", "CONNECTED")
+
+
 @pytest.mark.parametrize("code", [500, 503])
 async def test_server_trouble_at_login_passes(world: World, code: int) -> None:
     await world.start_worker()

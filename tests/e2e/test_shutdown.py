@@ -58,6 +58,20 @@ async def test_while_connected(world: World) -> None:
     assert not world.simulator.connected(jid)
 
 
+async def test_at_boot_while_sessions_wait_for_their_turn(world: World) -> None:
+    """The library knows nothing of those: what is connected closes as fast as at any other time."""
+    worker = await world.start_worker()
+    async with trio.open_nursery() as nursery:
+        for number in range(12):
+            nursery.start_soon(world.pair, f"s{number}", f"55119999900{number:02}")
+    await worker.stop()
+    worker = await world.start_worker()
+    await worker.logged("connected")
+    assert await worker.stop() < 2
+    assert worker.process.returncode == 0
+    assert not [line for line in worker.lines if "its thread is abandoned" in line["event"]]
+
+
 async def test_while_sending_finishes_or_records(world: World) -> None:
     worker = await world.start_worker()
     await world.pair("shop", "5511999990001")

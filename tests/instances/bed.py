@@ -27,7 +27,7 @@ from wa_worker.models import RESERVED_FOLDER, InstanceId
 from wa_worker.volume import VolumeGuard
 from wa_worker.whatsapp.bridge import WhatsApp
 from wa_worker.whatsapp.gate import StartGate
-from wa_worker.whatsapp.pairing import PairingHosts
+from wa_worker.whatsapp.pairing import AT_ONCE, PairingHosts
 from wa_worker.whatsapp.probe import ReachabilityProbe
 from wa_worker.whatsapp.receiving import Receiver
 from wa_worker.whatsapp.session import SessionHost
@@ -49,7 +49,9 @@ class Bed:
 
 
 @asynccontextmanager
-async def open_bed(folder: Path, host: Sequence[str] = (), *, reachable: bool = True) -> AsyncIterator[Bed]:
+async def open_bed(
+    folder: Path, host: Sequence[str] = (), *, reachable: bool = True, pairings_at_once: int = AT_ONCE
+) -> AsyncIterator[Bed]:
     """Opens it all. `host`: the command of the pairing hosts; `reachable`: whether the probe finds a server."""
     (folder / RESERVED_FOLDER).mkdir()
     journal_file = folder / RESERVED_FOLDER / "journal.db"
@@ -64,7 +66,7 @@ async def open_bed(folder: Path, host: Sequence[str] = (), *, reachable: bool = 
             receiver = Receiver(journal.inbox, fixture.metrics, lambda: None)
             sessions = SessionHost(receiver, StartGate(), nursery, settings.device_name)
             probe = ReachabilityProbe("127.0.0.1", await _listen(nursery) if reachable else 1)
-            pairing = PairingHosts(nursery, host)
+            pairing = PairingHosts(nursery, host, at_once=pairings_at_once)
             whatsapp = WhatsApp(folder, sessions, pairing, probe, registry.anyone_connected)
             services = Services(
                 settings, fixture.edge, journal.holds, registry, fixture.metrics, sender, volume, whatsapp

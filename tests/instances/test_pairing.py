@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,20 @@ import attrs
 import pytest
 import trio
 from neonize.proto import Neonize_pb2 as pb
+from structlog.testing import capture_logs
 from trio.abc import Clock
 from trio.testing import MockClock
 
 from tests.instances.bed import Bed, open_bed
-from tests.journal.rows import posted_bodies
+from tests.journal.rows import posted_bodies, read_only
 from tests.proxy_fixture import PATIENCE, SHOP, until
 from tests.whatsapp.message_events import event, jid
 from tests.whatsapp.scripted_host import script
 from wa_worker.dev.world.qr import read_png_data_url
-from wa_worker.instances.pairing import SHORTEST_ROUND, archive, run_pairing
+from wa_worker.instances.lifecycle import Lifecycle
+from wa_worker.instances.pairing import PARTING, SHORTEST_ROUND, archive, run_pairing
 from wa_worker.instances.state import InstanceState
-from wa_worker.models import RESERVED_FOLDER
+from wa_worker.models import RESERVED_FOLDER, InstanceId
 from wa_worker.states import Action, Event, Move, State
 from wa_worker.whatsapp.store import SessionStore
 
@@ -118,6 +121,62 @@ async def test_codes_that_run_out_are_followed_by_others_at_once(tmp_path: Path,
         assert state.pause(failed) <= 1
 
 
+async def slowly_until(holds: Callable[[], object]) -> None:
+    """`until()` for the fast clock."""
+    with trio.fail_after(10 * PATIENCE):
+        while not holds():  # noqa: ASYNC110 - nothing tells
+            await trio.sleep(0.1)
+
+
+NAMES = [InstanceId(name) for name in ("a", "b", "c")]
+
+
+async def test_those_for_whom_there_is_no_place_take_turns(tmp_path: Path, fast: Clock) -> None:
+    """In the order in which they came; who has shown its codes goes to the end of the line."""
+    heard = tmp_path / "heard"
+    round_of_codes: list[dict[str, Any]] = [
+        {"is": "qr", "code": "2@"},
+        {"is": "ended", "reason": "timeout", "after": SHORTEST_ROUND / 10 + 0.1},
+    ]
+    async with open_bed(tmp_path, script(heard, *round_of_codes), pairings_at_once=1) as bed:
+        now = bed.services.registry.all
+        with capture_logs() as lines:
+            for name in NAMES:
+                bed.nursery.start_soon(Lifecycle(bed.services, bed.state(name)).run)
+                await until(lambda: name in now() and now()[name].because in (Event.QR, Event.QUEUED))  # noqa: B023
+        assert [now()[name].because for name in NAMES] == [Event.QR, Event.QUEUED, Event.QUEUED]
+        assert [now()[name].state for name in NAMES] == [State.PAIRING] * 3
+        waiting = [line for line in lines if line["event"] == "waiting for its turn to show QR codes"]
+        assert [(line["instance"], line["ahead"]) for line in waiting] == [("b", 0), ("c", 1)]
+
+        def shown() -> list[str]:
+            return [
+                pair["pairing"][0] for pair in map(json.loads, heard.read_text().splitlines()) if pair["do"] == "pair"
+            ]
+
+        for turn, name in enumerate([*NAMES, *NAMES[:2]], start=1):
+            await slowly_until(lambda: len(shown()) >= turn)  # noqa: B023
+            assert shown()[:turn] == list("abcab")[:turn]
+            await until(lambda: now()[name].because is Event.QR)  # noqa: B023
+            assert [each.because for each in now().values()].count(Event.QR) == 1
+
+
+async def test_one_that_is_let_go_of_while_it_waits_leaves_the_line(tmp_path: Path) -> None:
+    async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"}), pairings_at_once=1) as bed:
+        now, scopes = bed.services.registry.all, [trio.CancelScope() for _ in NAMES]
+
+        async def run(name: InstanceId, scope: trio.CancelScope) -> None:
+            with scope:
+                await Lifecycle(bed.services, bed.state(name)).run()
+
+        for name, scope in zip(NAMES, scopes, strict=True):
+            bed.nursery.start_soon(run, name, scope)
+            await until(lambda: name in now() and now()[name].because in (Event.QR, Event.QUEUED))  # noqa: B023
+        scopes[1].cancel()
+        scopes[0].cancel()
+        await until(lambda: now()[NAMES[2]].because is Event.QR)
+
+
 async def test_a_dead_host_ends_the_round(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, dies_after=0.1)) as bed:
         move, _, _ = await pair(bed)
@@ -131,6 +190,68 @@ async def test_a_message_of_the_first_login_is_in_the_journal(tmp_path: Path) ->
     async with open_bed(tmp_path, script(None, message, {"is": "paired"})) as bed:
         assert (await pair(bed))[0] is None
         assert list(posted_bodies(bed.journal).values()) == [["Oi"]]
+
+
+MESSAGE = {
+    "is": "message",
+    "me": base64.b64encode(ME).decode(),
+    "data": base64.b64encode(event().SerializePartialToString()).decode(),
+}
+
+
+async def stop_after_the_scan(bed: Bed, heard: Path, *, stopped: Callable[[], None] = lambda: None) -> float:
+    """Cancels a round when its host has been told of it; returns how long the end takes."""
+    state = bed.state()
+    state.apply(Event.UNPAIRED)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_pairing, bed.services, state, bed.services.whatsapp.store(SHOP))
+        await until(heard.exists)
+        nursery.cancel_scope.cancel()
+        stopped()
+        began = trio.current_time()
+    return trio.current_time() - began
+
+
+async def test_a_message_that_the_host_still_has_when_the_worker_stops_is_in_the_journal(tmp_path: Path) -> None:
+    """WhatsApp has been told that we have it."""
+    heard = tmp_path / "heard"
+    last: list[dict[str, Any]] = [{**MESSAGE, "after": 0.2}, {"is": "qr", "code": "2@"}, {"is": "paired", "after": 0.2}]
+    async with open_bed(tmp_path, script(heard, at_end=last)) as bed:
+        assert await stop_after_the_scan(bed, heard) < PARTING
+        assert list(posted_bodies(bed.journal).values()) == [["Oi"]]
+
+
+async def test_nor_is_one_lost_that_the_disk_does_not_take_at_that_moment(tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    async with open_bed(tmp_path, script(heard, MESSAGE, at_end=[{"is": "paired"}])) as bed:
+        read_only(bed.journal, True)
+        state = bed.state()
+        state.apply(Event.UNPAIRED)
+        async with trio.open_nursery() as nursery:
+            with capture_logs() as lines:
+                nursery.start_soon(run_pairing, bed.services, state, bed.services.whatsapp.store(SHOP))
+                await until(lambda: any("the journal cannot commit" in line["event"] for line in lines))
+            nursery.cancel_scope.cancel()
+            read_only(bed.journal, False)
+        assert list(posted_bodies(bed.journal).values()) == [["Oi"]]
+
+
+async def test_a_disk_that_never_takes_it_and_a_host_that_is_silent_end_with_a_word_in_the_log(tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    async with open_bed(tmp_path, script(heard, at_end=[MESSAGE])) as bed:
+        read_only(bed.journal, True)
+        with capture_logs() as lines:
+            assert PARTING <= await stop_after_the_scan(bed, heard) < PARTING + 2
+        read_only(bed.journal, False)
+    assert "a received message may be lost: the disk did not take it in time" in {line["event"] for line in lines}
+
+
+async def test_a_host_that_cannot_be_started_is_a_failed_opening(tmp_path: Path) -> None:
+    async with open_bed(tmp_path, ["no such command"]) as bed:
+        move, _, _ = await pair(bed)
+        assert move is not None
+        assert move.action is Action.REOPEN
+        assert "no pairing host can be started" in bed.services.registry.all()[SHOP].detail
 
 
 async def test_what_is_no_store_is_set_aside(tmp_path: Path) -> None:
@@ -182,5 +303,6 @@ async def test_cancelled_it_takes_the_codes_away(tmp_path: Path) -> None:
             await until(lambda: bed.services.registry.all()[SHOP].because is Event.QR)
             nursery.cancel_scope.cancel()
         with closing(heard.open()) as lines:
-            (command,) = map(json.loads, lines)
+            command, end = map(json.loads, lines)
+        assert (command["do"], end["do"]) == ("pair", "end")
         await until(lambda: not Path(f"/proc/{command['pid']}").exists())

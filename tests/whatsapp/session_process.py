@@ -53,7 +53,13 @@ async def send(session: Session, to: str, text: str) -> None:
 async def tell_reports(session: Session) -> None:
     while True:
         report = await session.next_report()
-        say("report", event=report.event.name, detail=report.detail, synced=session.offline_synced)
+        say(
+            "report",
+            event=report.event.name,
+            detail=report.detail,
+            seconds=report.seconds,
+            synced=session.offline_synced,
+        )
 
 
 class Line:

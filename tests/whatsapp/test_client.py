@@ -19,8 +19,9 @@ PROGRAM = """
 import gc, json, os, sys, threading
 import wa_worker.whatsapp.libmagic
 from wa_worker.whatsapp.client import Callbacks, QuietClient
+from wa_worker.whatsapp.gate import StartGate
 callbacks = Callbacks(lambda code, data: None, lambda level, part, text: None)
-client = QuietClient(sys.argv[1], "the session", "the device")
+client = QuietClient(sys.argv[1], "the session", "the device", StartGate())
 before = threading.active_count()
 error = client.run(callbacks, [3, 17])
 threads = threading.active_count() - before

@@ -64,11 +64,13 @@ REPORTS = [
         pb.LoggedOut(OnConnect=True, Reason=OUT),
         Report(Event.LOGGED_OUT, "logged_out at login"),
     ),
-    (Code.LOGGED_OUT, pb.LoggedOut(OnConnect=False), Report(Event.LOGGED_OUT, "generic while connected")),
+    (Code.LOGGED_OUT, pb.LoggedOut(OnConnect=False), Report(Event.LOGGED_OUT, "unknown reason while connected")),
     (Code.TEMPORARY_BAN, pb.TemporaryBan(Code=BLOCKED, Expire=3600), Report(Event.BANNED, BAN, 3600.0)),
     (Code.TEMPORARY_BAN, pb.TemporaryBan(Code=BLOCKED, Expire=90 * 10**9), Report(Event.BANNED, BAN, 90.0)),
     (Code.TEMPORARY_BAN, pb.TemporaryBan(Code=BLOCKED), Report(Event.BANNED, BAN, None)),
-    (Code.CONNECT_FAILURE, pb.ConnectFailure(Message="why"), Report(Event.REFUSED, "generic why")),
+    (Code.TEMPORARY_BAN, pb.TemporaryBan(Expire=60), Report(Event.BANNED, "unknown reason", 60.0)),
+    (Code.TEMPORARY_BAN, pb.TemporaryBan(), Report(Event.BANNED, "unknown reason", None)),
+    (Code.CONNECT_FAILURE, pb.ConnectFailure(Message="why"), Report(Event.REFUSED, "unknown reason why")),
 ]
 
 
@@ -77,9 +79,10 @@ def test_what_a_session_reports(code: Code, message: Any, report: Report | None)
     assert heard(code, made(message)) == ([] if report is None else [report])
 
 
-def test_a_reason_that_has_no_name_is_a_number() -> None:
-    (report,) = heard(Code.CONNECT_FAILURE, bytes([8, 0x8F, 0x4E]))
-    assert report.event is Event.REFUSED
+@pytest.mark.parametrize("code", [Code.CONNECT_FAILURE, Code.TEMPORARY_BAN, Code.LOGGED_OUT])
+def test_a_reason_that_has_no_name_is_not_taken_for_the_first_one_that_has(code: Code) -> None:
+    (report,) = heard(code, bytes([16 if code is Code.LOGGED_OUT else 8, 0x8F, 0x4E]))
+    assert report.detail.startswith("unknown reason")
 
 
 def test_what_is_no_report() -> None:

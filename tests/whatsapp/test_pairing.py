@@ -14,7 +14,9 @@ from structlog.testing import capture_logs
 
 from tests.proxy_fixture import PATIENCE, SHOP, until
 from tests.whatsapp.scripted_host import script
+from wa_worker.errors import SessionError
 from wa_worker.models import InstanceId
+from wa_worker.whatsapp.host_process import HostProcess
 from wa_worker.whatsapp.pairing import (
     HOST_CAPACITY,
     EarlyMessage,
@@ -120,6 +122,82 @@ async def test_what_it_logs_and_prints_is_in_our_log(tmp_path: Path, nursery: tr
     assert [(line["event"], line["reason"]) for line in lines] == [
         ("the pairing host printed", "fatal error: last words")
     ]
+
+
+LAST_WORDS = [f"goroutine {n} [running]" for n in range(2000)]
+
+
+@pytest.mark.parametrize("newline", ["\n", ""])
+async def test_the_last_words_of_one_that_aborts_are_in_our_log(
+    tmp_path: Path, nursery: trio.Nursery, newline: str
+) -> None:
+    """All of them: it prints a lot, and is gone in the same moment."""
+    (tmp_path / "words").write_text("\n".join(LAST_WORDS) + newline)
+    with capture_logs() as lines:
+        await events(PairingHosts(nursery, ["sh", "-c", f"cat {tmp_path}/words; kill -ABRT $$"]), tmp_path, 1)
+    said = [line["reason"] for line in lines if line["event"] == "the pairing host printed"]
+    assert said == LAST_WORDS
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_one_that_cannot_be_started_leaves_no_descriptor(tmp_path: Path, nursery: trio.Nursery) -> None:
+    hosts, before = PairingHosts(nursery, ["no such command"]), descriptors()
+    for _ in range(3):
+        with pytest.raises(SessionError, match="no pairing host can be started"):
+            await events(hosts, tmp_path, 1)
+    assert descriptors() == before
+
+
+async def test_nor_does_one_whose_start_is_cancelled(tmp_path: Path, nursery: trio.Nursery) -> None:
+    hosts = PairingHosts(nursery, ["true"])
+    await events(hosts, tmp_path, 1)
+    await until(lambda: len(nursery.child_tasks) == 0)
+    before = descriptors()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await hosts._nursery.start(HostProcess().run, ["true"], None)
+    await until(lambda: len(nursery.child_tasks) == 0)
+    assert descriptors() == before
+
+
+async def test_its_environment_is_what_it_is_given(tmp_path: Path, nursery: trio.Nursery) -> None:
+    hosts = PairingHosts(nursery, ["sh", "-c", "env; exit"], environ={"LANG": "pt_BR.UTF-8"})
+    with capture_logs() as lines:
+        await events(hosts, tmp_path, 1)
+    said = {line["reason"].partition("=")[0] for line in lines if line["event"] == "the pairing host printed"}
+    assert "LANG" in said
+    assert said <= {"LANG", "PWD", "OLDPWD", "SHLVL", "_"}, "which a shell adds"
+
+
+async def test_what_it_still_has_comes_before_the_end_of_a_pairing_that_is_ended(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    heard = tmp_path / "heard"
+    last: list[dict[str, Any]] = [{"is": "message", "me": "bWU=", "data": "ZGF0YQ=="}, {"is": "paired", "after": 0.1}]
+    with trio.fail_after(PATIENCE):
+        async with PairingHosts(nursery, script(heard, at_end=last)).pair(
+            SHOP, SessionStore.of(tmp_path, SHOP), "n"
+        ) as line:
+            await line.end()
+            await line.end()
+            assert [await line.receive(), await line.receive()] == [EarlyMessage(b"data", b"me"), Paired()]
+            assert line.over
+            await line.end()
+    assert [command["do"] for command in commands(heard)] == ["pair", "end"]
+
+
+async def test_messages_are_not_dropped_however_many_there_are(tmp_path: Path, nursery: trio.Nursery) -> None:
+    """Unlike codes, of which only the newest counts: the host waits until there is room."""
+    says: list[dict[str, Any]] = [{"is": "message", "me": "bWU=", "data": "ZGF0YQ=="}] * 600
+    hosts = PairingHosts(nursery, script(None, *says, {"is": "paired"}))
+    with trio.fail_after(PATIENCE):
+        async with hosts.pair(SHOP, SessionStore.of(tmp_path, SHOP), "n") as line:
+            await until(lambda: line._events.statistics().tasks_waiting_send)
+            got = [await line.receive() for _ in range(601)]
+    assert got == [*[EarlyMessage(b"data", b"me")] * 600, Paired()]
 
 
 async def test_an_instance_that_does_not_keep_up_loses_events_and_not_the_host(

@@ -11,12 +11,21 @@ from pathlib import Path
 
 import pytest
 import trio
+from neonize.proto import Neonize_pb2 as pb
 
 from tests.proxy_fixture import PATIENCE, SHOP, until
 from wa_worker.dev.simulator import Simulator
 from wa_worker.dev.simulator.trust import command
 from wa_worker.models import InstanceId
-from wa_worker.whatsapp.pairing import Paired, PairingEnded, PairingEvent, PairingHosts, QrCode
+from wa_worker.whatsapp.pairing import (
+    EarlyMessage,
+    Paired,
+    PairingEnded,
+    PairingEvent,
+    PairingHosts,
+    PairingLine,
+    QrCode,
+)
 from wa_worker.whatsapp.store import SessionStore
 
 PHONE = "5511999990001"
@@ -33,12 +42,12 @@ async def hosts(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.Monkey
         nursery.cancel_scope.cancel()
 
 
-async def next_event(channel: trio.MemoryReceiveChannel[PairingEvent]) -> PairingEvent:
+async def next_event(channel: PairingLine) -> PairingEvent:
     with trio.fail_after(PATIENCE):
         return await channel.receive()
 
 
-async def code(channel: trio.MemoryReceiveChannel[PairingEvent]) -> str:
+async def code(channel: PairingLine) -> str:
     event = await next_event(channel)
     assert isinstance(event, QrCode)
     return event.code
@@ -113,6 +122,36 @@ async def test_a_store_that_is_none_is_an_end_that_says_so(hosts: PairingHosts, 
         ended = await next_event(channel)
     assert isinstance(ended, PairingEnded)
     assert ended.no_store, ended.reason
+
+
+async def test_told_to_end_before_a_scan_it_says_so_at_once(hosts: PairingHosts, tmp_path: Path) -> None:
+    async with hosts.pair(SHOP, SessionStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
+        await code(channel)
+        await channel.end()
+        assert await next_event(channel) == PairingEnded("told to end")
+
+
+async def test_told_to_end_after_a_scan_it_hands_over_what_came_and_leaves_a_paired_store(
+    hosts: PairingHosts, simulator: Simulator, tmp_path: Path
+) -> None:
+    """WhatsApp has been told that we have those messages. It does not wait for the end of the login."""
+    store = SessionStore.of(tmp_path / "auth", SHOP)
+    async with hosts.pair(SHOP, store, "wa-worker") as channel:
+        shown = await code(channel)
+        simulator.answer_delay = 2.0
+        jid = await simulator.scan(shown, PHONE)
+        sent = [await simulator.contact("5511988880002").send(jid, f"early {n}") for n in range(3)]
+        await simulator.wait_connected(jid)
+        with trio.fail_after(PATIENCE):
+            await simulator.wait_for(lambda: simulator.pending(jid) == [])
+        await channel.end()
+        came = []
+        while isinstance(event := await next_event(channel), EarlyMessage):
+            came.append(pb.Message.FromString(event.data).Info.ID)
+        assert event == Paired()
+        assert came == sent
+        assert store.is_paired()
+        await until(lambda: not simulator.connected(jid))
 
 
 async def test_it_ends_when_the_line_to_its_parent_does(simulator: Simulator, tmp_path: Path) -> None:

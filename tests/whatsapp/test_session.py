@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from wa_worker.dev.simulator import Simulator
 from wa_worker.dev.simulator.trust import command
 from wa_worker.journal import open_journal
 from wa_worker.models import RESERVED_FOLDER
+from wa_worker.whatsapp.events import Code
 from wa_worker.whatsapp.native_session import HASTE
 from wa_worker.whatsapp.pairing import Paired, PairingHosts, QrCode
 from wa_worker.whatsapp.store import SessionStore
@@ -65,9 +66,17 @@ class World:
     auth_dir: Path
     jid: str
 
+    def session(self, *obstacle: str) -> AbstractAsyncContextManager[Session]:
+        return self.process("tests.whatsapp.session_process", str(self.auth_dir), *obstacle)
+
+    def client(self, *codes: int) -> AbstractAsyncContextManager[Session]:
+        """The library's client alone."""
+        dsn = SessionStore.of(self.auth_dir, SHOP).dsn
+        return self.process("tests.whatsapp.client_process", dsn, *map(str, codes))
+
     @asynccontextmanager
-    async def session(self, *obstacle: str) -> AsyncIterator[Session]:
-        run = command("tests.whatsapp.session_process", str(self.auth_dir), *obstacle)
+    async def process(self, *arguments: str) -> AsyncIterator[Session]:
+        run = command(*arguments)
         environment = bare(**self.simulator.environment(self.auth_dir))
         log = (self.auth_dir / "log").open("ab")
         with log:
@@ -205,3 +214,44 @@ async def test_cancelled_while_it_opens_it_does_not_wait_for_the_network(world: 
         assert trio.current_time() - began < 2 * HASTE + 1
         with trio.fail_after(PATIENCE):
             assert await session.process.wait() == 0
+
+
+RECEIPT = 18
+
+
+@pytest.mark.parametrize("kind", ["server-error", "made-up"])
+async def test_a_loop_that_ends_by_itself_is_cut_at_once(world: World, kind: str) -> None:
+    """WhatsApp is not told that we have what nobody hears of: what is sent from then on waits, and comes."""
+    contact = world.simulator.contact(CONTACT)
+    async with world.client(Code.CONNECTED, Code.MESSAGE, RECEIPT) as client:
+        await client.hears("event", code=Code.CONNECTED)
+        await contact.send_receipt(world.jid, "AAAA", "read")
+        await client.hears("event", code=RECEIPT)
+        await contact.send_receipt(world.jid, "AAAA", kind)
+        assert "Receipt.Type not set" in (await client.hears("ended"))["text"]
+        await until(lambda: not world.simulator.connected(world.jid))
+        sent = [await contact.send(world.jid, f"later {n}") for n in range(3)]
+        assert world.simulator.logins[world.jid] == 2, "the pairing host's and this one"
+        assert world.simulator.pending(world.jid) == sent
+    async with world.session():
+        await until(lambda: world.simulator.pending(world.jid) == [])
+        assert world.inbox() == [f"later {n}" for n in range(3)]
+
+
+UNKNOWN_BANS = [(999, 60, "reason 999", 60.0), (999, None, "reason 999", None), (None, 60, "unknown reason", 60.0)]
+
+
+@pytest.mark.parametrize(("code", "expire", "detail", "seconds"), UNKNOWN_BANS)
+async def test_a_ban_for_a_reason_without_a_name_is_a_ban(
+    world: World, code: int | None, expire: int | None, detail: str, seconds: float | None
+) -> None:
+    world.simulator.ban_code, world.simulator.bans[world.jid] = code, expire
+    async with world.session() as session:
+        await session.hears("report", event="BANNED", detail=detail, seconds=seconds)
+
+
+@pytest.mark.parametrize("reason", [411, 418, 429, 499, 599])
+async def test_a_refusal_for_a_reason_without_a_name_is_a_refusal(world: World, reason: int) -> None:
+    world.simulator.login_failures[world.jid] = reason
+    async with world.session() as session:
+        await session.hears("report", event="REFUSED", detail=f"reason {reason}")

@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 BAN_MARGIN = 5.0
 """Seconds, about, that are waited beyond the end of a ban."""
 
+LONGEST_BAN = 7 * 86_400.0
+"""Seconds after which WhatsApp is asked whether a ban still holds: how long it lasts is one number in one answer."""
+
 DISCONNECTED_FIRST = 3.0
 """Seconds in which the proxy may hear DISCONNECTED of a phone that logged out, before a QR code overtakes it."""
 
@@ -79,7 +82,7 @@ class Lifecycle:
             times = await trio.to_thread.run_sync(holds.times, state.instance, reason.name)
             pause = move.pause.delay(0 if state.proven else times)
             if report is not None and report.seconds is not None:
-                pause = report.seconds + jittered(BAN_MARGIN)
+                pause = min(report.seconds, LONGEST_BAN) + jittered(BAN_MARGIN)
             await trio.to_thread.run_sync(holds.put, state.instance, reason.name, pause, state.proven)
         except JournalError as error:
             self._log.error("the journal cannot commit", reason=str(error))

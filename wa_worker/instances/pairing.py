@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
 
 from wa_worker.edge.qr import png_data_url
+from wa_worker.errors import SessionError
 from wa_worker.instances.services import Services
 from wa_worker.instances.state import InstanceState
+from wa_worker.models import InstanceId
 from wa_worker.states import CONDITIONS, Event, Move, State
-from wa_worker.whatsapp.pairing import EarlyMessage, Paired, PairingEnded, QrCode
+from wa_worker.whatsapp.pairing import EarlyMessage, Paired, PairingEnded, PairingLine, QrCode
 from wa_worker.whatsapp.store import SessionStore
 
+if TYPE_CHECKING:
+    from wa_worker.whatsapp.bridge import WhatsApp
+
 log = structlog.get_logger(__name__)
+
+PARTING = 2.0
+"""Seconds for the last words of a pairing that is ended: it says at once that nobody scanned, or closes its session."""
 
 SHORTEST_ROUND = 15.0
 """Seconds: a code is shown for 20 at the least. A pairing that ends sooner did not end for want of a scan, and the next
@@ -22,31 +31,93 @@ one is tried after a pause."""
 
 
 async def run_pairing(services: Services, state: InstanceState, store: SessionStore) -> Move | None:
-    """Shows QR codes. Returns the move that ended the round, None once a code was scanned: look at the store then.
+    """Shows QR codes, when its turn has come. Returns the move that ended the round, None once a code was scanned: look
+    at the store then.
 
+    A round ends when its codes have run out; then the place is given to the next in line, and this one goes to its end.
     Cancelled: the codes are taken away.
     """
+    waited = False
+
+    def wait(ahead: int) -> None:
+        nonlocal waited
+        waited = True
+        state.apply(Event.QUEUED, f"{ahead} more wait before it" if ahead else "it is the next")
+        log.info("waiting for its turn to show QR codes", instance=state.instance, ahead=ahead)
+
+    async with services.whatsapp.pairing.turn(wait):
+        if waited:
+            state.apply(Event.UNPAIRED)
+        return await _round(services, state, store)
+
+
+async def _round(services: Services, state: InstanceState, store: SessionStore) -> Move | None:
     if problem := await services.volume.problem() or await services.whatsapp.probe.problem():
         return state.apply(Event.OPEN_FAILED, problem)
+    early = _EarlyMessages(services.whatsapp, state.instance)
+    try:
+        async with services.whatsapp.pairing.pair(state.instance, store, services.settings.device_name) as line:
+            try:
+                return await _follow(line, early, state, store)
+            finally:
+                with trio.move_on_after(PARTING, shield=True):
+                    await early.take_rest(line)
+    except SessionError as error:
+        return state.apply(Event.OPEN_FAILED, str(error))
+
+
+async def _follow(line: PairingLine, early: _EarlyMessages, state: InstanceState, store: SessionStore) -> Move | None:
     shown_at = math.inf
-    async with services.whatsapp.pairing.pair(state.instance, store, services.settings.device_name) as events:
-        while True:
-            with trio.move_on_after(CONDITIONS[State.PAIRING].deadline or 0) as waiting:
-                event = await events.receive()
-            if waiting.cancelled_caught:
-                return state.apply(Event.DEADLINE)
-            match event:
-                case QrCode(code):
-                    picture = await trio.to_thread.run_sync(png_data_url, code)
-                    state.apply(Event.QR, qr_code=picture)
-                    shown_at = min(shown_at, trio.current_time())
-                case EarlyMessage(data, me):
-                    await services.whatsapp.record(state.instance, data, me)
-                case Paired():
-                    log.info("paired", instance=state.instance)
-                    return None
-                case PairingEnded() as ended:
-                    return await _ended(ended, trio.current_time() - shown_at, state, store)
+    while True:
+        with trio.move_on_after(CONDITIONS[State.PAIRING].deadline or 0) as waiting:
+            event = await line.receive()
+        if waiting.cancelled_caught:
+            return state.apply(Event.DEADLINE)
+        match event:
+            case QrCode(code):
+                picture = await trio.to_thread.run_sync(png_data_url, code)
+                state.apply(Event.QR, qr_code=picture)
+                shown_at = min(shown_at, trio.current_time())
+            case EarlyMessage():
+                await early.take(event)
+            case Paired():
+                log.info("paired", instance=state.instance)
+                return None
+            case PairingEnded() as ended:
+                return await _ended(ended, trio.current_time() - shown_at, state, store)
+
+
+class _EarlyMessages:
+    """Commits the messages of a first login. WhatsApp has been told that we have them, so the end of the round waits
+    for those that the host still has."""
+
+    def __init__(self, whatsapp: WhatsApp, instance: InstanceId) -> None:
+        self._whatsapp = whatsapp
+        self._instance = instance
+        self._in_hand: EarlyMessage | None = None
+
+    async def take(self, message: EarlyMessage) -> None:
+        """Commits a message. Cancelled: `take_rest()` begins with it."""
+        self._in_hand = message
+        await self._whatsapp.record(self._instance, message.data, message.me)
+        self._in_hand = None
+
+    async def take_rest(self, line: PairingLine) -> None:
+        """Ends the pairing, unless it is over, and commits what comes until the host has nothing more to say.
+
+        Cancelled: what is left is lost, and the log says so.
+        """
+        try:
+            if self._in_hand is not None:
+                await self.take(self._in_hand)
+            await line.end()
+            while not line.over:
+                event = await line.receive()
+                if isinstance(event, EarlyMessage):
+                    await self.take(event)
+        finally:
+            if self._in_hand is not None:
+                log.error("a received message may be lost: the disk did not take it in time", instance=self._instance)
 
 
 async def _ended(ended: PairingEnded, shown: float, state: InstanceState, store: SessionStore) -> Move:

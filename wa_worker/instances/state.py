@@ -27,6 +27,7 @@ _WARNINGS = {
     Event.BANNED: "WhatsApp has banned this account for a while",
     Event.OUTDATED: "WhatsApp refuses this client version: upgrade wa-worker (neonize)",
     Event.REFUSED: "WhatsApp refuses the login",
+    Event.LOOP_ENDED: "the library stopped in the middle: the messages that it had taken may be lost",
 }
 """What the log says of an event that a person should know of."""
 

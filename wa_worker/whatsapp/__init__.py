@@ -8,6 +8,7 @@ gate.py           the start gate: starts and stops of sessions are exclusive
 probe.py          whether WhatsApp can be reached at all: a TCP connection before each costly native connect
 client.py         neonize's client on one quiet thread; pinned to the version it was read from
 events.py         the library's events: code, name, handler
+loop_end.py       what it means that the library's loop ended by itself
 identity.py       whose session it is, and the addresses of the people in a message
 content.py        what a message is, and its words
 incoming.py       a message event as the model for `/inbound`
@@ -17,8 +18,11 @@ store.py          an instance's folder: paths, is it paired, archive
 receiving.py      a received message, from its bytes to the journal
 native_session.py a session's native thread: how it starts and is taken down
 session.py        the bridge between a session's threads and Trio
-pairing.py        pairing, the parent's side
-pairing_host.py   pairing, the child process
+pairing_events.py what a pairing says to its instance
+pairing_host.py   the child process that pairs
+host_environment.py what such a process gets of the environment
+host_process.py   the parent's side of one such process
+pairing.py        all such processes, and whose turn it is
 bridge.py         all of it as one object for the instances
 """
 

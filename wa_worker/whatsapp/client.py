@@ -3,12 +3,20 @@
 `NewClient.connect()` parks two Python threads and wakes them five times a second per session. This subclass calls
 the same library function with the same arguments straight on the calling thread: no wake-ups, half the threads.
 Read from neonize 0.5.2 and pinned to it: a test fails when the version moves, then compare `connect_with_proxy`.
+
+Nothing else touches the library's functions, and here each of them passes the start gate (gate.py), whatever method of
+neonize calls it; those that change the native maps are for who holds the gate.
+
+The library's loop can end by itself: it hands over each event as a protobuf, and gives up at the first that it cannot
+write, such as a receipt whose type it has no name for. whatsmeow stays connected then, and acknowledges messages that
+nobody hears of. So the thread that comes back from an end that nobody asked for cuts the connection before all else.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 from neonize._binder import func_callback_bytes, func_callback_bytes2, func_string, gocode
@@ -16,10 +24,17 @@ from neonize.client import NewClient
 from neonize.proto.Neonize_pb2 import LogEntry
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
 
+from wa_worker.whatsapp.gate import StartGate
+
 NEONIZE_VERSION = "0.5.2"
 
 ME = 0
 """Code of the first callback of a session: its own Device, when connect() got through the handshake."""
+
+NEEDS_GATE = frozenset({"Neonize", "Stop"})
+"""The functions that change the native maps. Their caller is alone: he holds the gate, and must not wait at it."""
+
+ENDED_SILENTLY = "the library's loop ended and did not say why"
 
 LOG_LEVEL = b"WARN"
 """What the Go core reports. Never DEBUG: it prints QR codes and whole stanzas."""
@@ -39,10 +54,31 @@ class Callbacks:
     on_login: Callable[[str], None] = lambda _status: None
 
 
-class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
-    """Runs a session of the library. Not thread-safe by itself: see gate.py for who may call what when."""
+class GatedLibrary:
+    """Stands for the library's functions: each passes the gate right before it reads the native maps.
 
-    def __init__(self, dsn: str, uuid: str, device_name: str) -> None:
+    Any thread but Trio's; it blocks while a start or stop is under way.
+    """
+
+    def __init__(self, gate: StartGate) -> None:
+        self._gate = gate
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(gocode, name)
+        if name in NEEDS_GATE:
+            return function
+
+        def gated(*arguments: Any) -> Any:
+            self._gate.pass_through()
+            return function(*arguments)
+
+        return gated
+
+
+class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
+    """Runs a session of the library. `run()` and `stop()` are for who holds the gate, the rest waits at it."""
+
+    def __init__(self, dsn: str, uuid: str, device_name: str, gate: StartGate) -> None:
         super().__init__(
             dsn,
             uuid=uuid,
@@ -50,11 +86,19 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
         )
         # it would call Stop() whenever this object is collected: outside the gate, perhaps on a successor's id
         self._stop_finalizer.detach()
+        self._gate = gate
+        self._stopped = False
+        library = GatedLibrary(gate)
+        self._NewClient__client = library
+        for part in (self.contact, self.chat_settings):
+            setattr(part, f"_{type(part).__name__}__client", library)
 
     def run(self, callbacks: Callbacks, codes: list[int]) -> str:
         """Connects and blocks until `stop()`; callbacks of `codes` come on this thread.
 
-        Returns the library's error, '' if there was none. Never returns if it is stopped while a QR code waits.
+        Returns the library's error, '' after `stop()`. If nobody has stopped it, the connection is cut by then: what
+        WhatsApp has yet to deliver stays there, what the library had taken and not handed over is lost. Never returns
+        if it is stopped while a QR code waits.
         """
         subscribed = bytearray(codes)
         buffer = (ctypes.c_char * len(subscribed)).from_buffer(subscribed)
@@ -85,8 +129,23 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
             0,
             None,
         )
+        if not self._stopped:
+            self._cut()
         _LEFT_OVER.append((on_qr, on_login, on_event, on_log, buffer))
-        return error.decode() if error else ""
+        return error.decode() if error else "" if self._stopped else ENDED_SILENTLY
+
+    def stop(self) -> None:
+        """Stops the session: `run()` returns. For who holds the gate."""
+        self._stopped = True
+        super().stop()
+
+    def _cut(self) -> None:
+        """Disconnects without waiting at the gate. A start holds that for up to 2 s, at boot for one session after the
+        other, and each message that comes meanwhile is lost. What is risked instead: this reads a native map once,
+        some 100 ns, and a start writes to it once.
+        """
+        self._gate.pass_at_once()
+        gocode.Disconnect(self.uuid)
 
 
 _LEFT_OVER: list[object] = []

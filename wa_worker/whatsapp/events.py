@@ -18,6 +18,11 @@ DEAF_AFTER = 2
 answer, so this is 60-80 s; by itself it would reconnect after 3 minutes (keepalive.go)."""
 
 
+UNKNOWN = "unknown reason"
+"""What the log says of a reason that WhatsApp did not give, or that the library has no name for. The default of its
+protobufs is a name like any other, and would be an accusation."""
+
+
 class Code(enum.IntEnum):
     """Says what a session subscribes to (numbers: EVENT_TO_INT in neonize/events.py)."""
 
@@ -69,18 +74,18 @@ def _keepalive(data: bytes) -> Report | None:
 
 def _logged_out(data: bytes) -> Report:
     out = pb.LoggedOut.FromString(data)
-    return Report(Event.LOGGED_OUT, f"{_reason(out.Reason)} {'at login' if out.OnConnect else 'while connected'}")
+    return Report(Event.LOGGED_OUT, f"{_reason(out)} {'at login' if out.OnConnect else 'while connected'}")
 
 
 def _ban(data: bytes) -> Report:
     ban = pb.TemporaryBan.FromString(data)
-    name = pb.TemporaryBan.TempBanReason.Name(ban.Code).lower() if ban.Code else "no reason given"
-    return Report(Event.BANNED, name, _ban_seconds(ban.Expire))
+    name = pb.TemporaryBan.TempBanReason.Name(ban.Code).lower() if ban.HasField("Code") else UNKNOWN
+    return Report(Event.BANNED, name, ban_seconds(ban.Expire))
 
 
 def _connect_failure(data: bytes) -> Report:
     failure = pb.ConnectFailure.FromString(data)
-    return Report(Event.REFUSED, f"{_reason(failure.Reason)} {failure.Message}".strip())
+    return Report(Event.REFUSED, f"{_reason(failure)} {failure.Message}".strip())
 
 
 def _stream_error(data: bytes) -> Report:
@@ -113,14 +118,11 @@ def dispatch(listener: Listener, code: int, data: bytes) -> None:
         handler(listener, data)
 
 
-def _reason(number: int) -> str:
-    try:
-        return str(pb.ConnectFailureReason.Name(number)).lower()
-    except ValueError:
-        return f"reason {number}"
+def _reason(event: pb.LoggedOut | pb.ConnectFailure) -> str:
+    return str(pb.ConnectFailureReason.Name(event.Reason)).lower() if event.HasField("Reason") else UNKNOWN
 
 
-def _ban_seconds(expire: int) -> float | None:
+def ban_seconds(expire: int) -> float | None:
     """Returns how long a ban lasts, None where WhatsApp names no end. 0.5.2 hands a Go duration over; what is larger
     than a century of seconds is in nanoseconds."""
     if expire <= 0:

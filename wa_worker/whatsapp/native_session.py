@@ -49,12 +49,14 @@ class NativeSession:
         self.client = client
         self.alive = Wakeup()
         self.closing = False
-        """Whether its end has begun: nothing is sent any more."""
+        """Whether its end has begun, or the library gave up: nothing is sent any more."""
         self._gate = gate
         self._threads = threads
         self._log = log.bind(instance=instance)
         self._callback_done = Wakeup()
         self._busy = False
+        self._begun = False
+        """Whether its start has had its turn: before, the library does not know it and has nothing to take down."""
         self._ended = trio.Event()
 
     async def start(
@@ -67,8 +69,8 @@ class NativeSession:
         """
         async with self._gate.exclusive():
             if problem := obstacle():
-                self._ended.set()
                 raise SessionError(problem)
+            self._begun = True
             self._threads.start_soon(self._run, callbacks, failed)
             try:
                 with trio.move_on_after(START_PATIENCE):
@@ -85,6 +87,8 @@ class NativeSession:
     async def close(self) -> None:
         """Takes the session down; in haste if it is cancelled, before or meanwhile."""
         self.closing = True
+        if not self._begun:
+            return
         try:
             await self._take_down()
         finally:
@@ -111,9 +115,11 @@ class NativeSession:
             error = await trio.to_thread.run_sync(
                 self.client.run, callbacks, events.CODES, limiter=trio.CapacityLimiter(1), abandon_on_cancel=True
             )
+            self.closing = True
             if error:
                 failed(error)
         except RuntimeError as error:  # no thread to be had; here it would end the process
+            self._begun = False
             failed(str(error))
         finally:
             self._ended.set()
@@ -122,7 +128,7 @@ class NativeSession:
     async def _take_down(self) -> None:
         with trio.move_on_after(CLOSE_PATIENCE) as patience:
             if not self._ended.is_set():
-                await self._in_thread(self._disconnect)
+                await self._in_thread(self.client.disconnect)
         if patience.cancelled_caught:
             return
         await self._drain()
@@ -130,10 +136,6 @@ class NativeSession:
             async with self._gate.exclusive():
                 await self._in_thread(self.client.stop)
                 await self._ended.wait()
-
-    def _disconnect(self) -> None:
-        self._gate.pass_through()
-        self.client.disconnect()
 
     async def _in_thread(self, call: Callable[[], None]) -> None:
         await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1))

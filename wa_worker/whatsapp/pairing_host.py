@@ -9,7 +9,8 @@ lost. So unpaired sessions live here, in a process that can be killed. It speaks
             {..., "is": "message", "me": base64, "data": base64} | {..., "is": "log", "level", "part", "text"}
 
 After a scan whatsmeow logs in here once, for a moment, before this closes the session and says "paired"; a message
-that arrives in that moment is handed to the parent for its journal.
+that arrives in that moment is handed to the parent for its journal. So one that is told to end after its scan closes
+the session and says "paired" all the same; otherwise it says "ended" at once.
 """
 
 from __future__ import annotations
@@ -25,12 +26,16 @@ from typing import Any
 
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
 from wa_worker.whatsapp.events import Code
+from wa_worker.whatsapp.gate import StartGate
 
 START_PATIENCE = 25.0
 """Seconds a start may keep the others waiting: whatsmeow's handshake gives up after 20."""
 
 LOGIN_PATIENCE = 30.0
 """Seconds for the first login after a scan; the device is in the store by then, so the parent can go on anyway."""
+
+LOOP_PATIENCE = 1.0
+"""Seconds from a scan to the library's event loop, which it enters at once: before that it must not be stopped."""
 
 DRAINED = 0.05
 """Seconds without a callback after which nothing is left in neonize's channel."""
@@ -66,7 +71,7 @@ class Pairing:
         self._parent = parent
         self._starts = starts
         self._token = token
-        self._client = QuietClient(dsn, token, device_name)
+        self._client = QuietClient(dsn, token, device_name, StartGate())  # `starts` is the gate here
         self._me = b""
         self._over = False
         self._running = False
@@ -74,15 +79,25 @@ class Pairing:
         self._last_callback = 0.0
         self._turn_taken = False
         self._turn = threading.Lock()
+        self._deciding = threading.Lock()
+        self._loop_begun = threading.Event()
         threading.Thread(target=self._run, daemon=True).start()
 
     def end(self) -> None:
-        """Ends it without a word. Its thread may stay behind: that is why this is a process of its own.
+        """Ends it. Its thread may stay behind: that is why this is a process of its own.
 
-        Not by `stop()`: when the codes run out, the library goes on to look its client up (`FetchMe` in neonize's
-        main.go), and one that was stopped meanwhile is not there, which takes the process down.
+        One that nobody has scanned not by `stop()`: when the codes run out, the library goes on to look its client up
+        (`FetchMe` in neonize's main.go), and one that was stopped meanwhile is not there, which takes the process down.
         """
-        self._over = True
+        with self._deciding:
+            if scanned := self._scanned:
+                pass
+            elif not self._over:
+                self._end("told to end")
+        if scanned:
+            if self._loop_begun.wait(LOOP_PATIENCE):
+                self._finish()
+            return
         with self._starts:
             if self._running:
                 self._client.disconnect()
@@ -101,8 +116,11 @@ class Pairing:
         self._running = False
         patience.cancel()
         self._give_turn_back()
+        self._loop_begun.set()
         if not self._scanned:
             self._end(error or "the session ended")
+        else:  # stopped by _finish(), or its loop ended by itself: then the parent need not wait for the login
+            self._finish()
 
     def _give_turn_back(self) -> None:
         with self._turn:
@@ -126,10 +144,11 @@ class Pairing:
 
     def _on_login(self, status: str) -> None:
         self._give_turn_back()
-        if status != "success":
-            self._end(status)
-            return
-        self._scanned = True
+        with self._deciding:
+            if status != "success" or self._over:
+                self._end(status)
+                return
+            self._scanned = True
         late = threading.Timer(LOGIN_PATIENCE, self._finish)
         late.daemon = True
         late.start()
@@ -138,6 +157,7 @@ class Pairing:
         self._last_callback = time.monotonic()
         if code == ME:
             self._me = data
+            self._loop_begun.set()
         elif code == Code.CONNECTED:
             threading.Thread(target=self._finish, daemon=True).start()
         else:
@@ -150,9 +170,9 @@ class Pairing:
     def _finish(self) -> None:
         """Closes the paired session, so that the parent can open it."""
         with self._starts:
-            if self._over:
-                return
             self._client.disconnect()
+            if self._over:  # scanned in the moment in which it was ended: nobody takes what would come
+                return
             while (rest := self._last_callback + DRAINED - time.monotonic()) > 0:
                 time.sleep(rest)
             self._client.stop()

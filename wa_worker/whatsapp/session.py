@@ -27,6 +27,7 @@ from wa_worker.whatsapp import events, outgoing
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.identity import Identity, identity
+from wa_worker.whatsapp.loop_end import Refusal, loop_ended, refusal
 from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.receiving import Receiver
 from wa_worker.whatsapp.send_errors import NOT_CONNECTED_PAUSE, send_error
@@ -65,7 +66,7 @@ class Session:
         self.offline_synced = False
         """Whether WhatsApp has said that what waited for us is all sent; a session that never hears it is deaf."""
         self.last_heard = time.monotonic()
-        client = QuietClient(store.dsn, f"{instance}/{next(_numbers)}", host.device_name)
+        client = QuietClient(store.dsn, f"{instance}/{next(_numbers)}", host.device_name, host.gate)
         self._native = NativeSession(instance, client, host.gate, host.threads)
         self._store = store
         self._receiver = host.receiver
@@ -76,6 +77,8 @@ class Session:
         self._reported = Wakeup()
         self._in_hand = False
         """Whether a message is on its way to the disk."""
+        self._refusal: Refusal | None = None
+        """The last one that the library has logged."""
 
     async def next_report(self) -> Report:
         """Returns the next lifecycle event, in the order they came. Cancelling loses none."""
@@ -107,7 +110,7 @@ class Session:
     async def _start(self, obstacle: Callable[[], str | None]) -> None:
         await self._native.start(
             Callbacks(self._on_event, self._on_log),
-            lambda error: self.on_report(Report(Event.OPEN_FAILED, error)),
+            lambda error: self.on_report(loop_ended(error, self._refusal, logged_in=self.me is not None)),
             obstacle,
         )
 
@@ -124,6 +127,7 @@ class Session:
         # its errors are mostly cut connections, which our own lines speak of when they matter
         method = self._log.warning if level == "ERROR" and "Socket" not in part else self._log.info
         method("whatsmeow", part=part, reason=message)
+        self._refusal = refusal(message) or self._refusal
         if any(sign in message for sign in DISK_TROUBLE):
             self.on_report(Report(Event.VOLUME_FAILED, "the session store cannot be written"))
 

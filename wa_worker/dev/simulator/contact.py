@@ -2,7 +2,7 @@
 
 Owns what the contact received and how it writes. Its phone JID and its LID share one identity key, since whatsmeow
 addresses people by LID wherever it knows one. Asks for what it cannot decrypt with retry receipts, as phones do.
-Plays device 0 only; sends no delivery and no read receipts.
+Plays device 0 only; sends no receipts by itself.
 `send` encrypts and queues in one step, so the messages of any number of tasks go out in the order of their sessions.
 """
 
@@ -114,6 +114,15 @@ class Contact:
         header = self._header(wa_id, None, use_lid=False)
         device.mailbox.put(Letter(wa_id, header, enc))
         return wa_id
+
+    async def send_receipt(self, device_jid: str, wa_id: str, kind: str | None = None) -> None:
+        """Send a receipt for a message of a linked device, if that is connected: 'read', or any other word; None means
+        delivered. It is sent once."""
+        await trio.lowlevel.checkpoint()
+        connection = self._device(device_jid).connection
+        if connection is not None:
+            header = {"from": self.jid, "id": wa_id, "t": str(int(time.time()))}
+            connection.send(Node("receipt", header if kind is None else {**header, "type": kind}))
 
     def _encrypt_again(self, device: Device, plaintext: bytes, letter: Letter, receipt: Node) -> None:
         """Encrypt and send a letter anew: the device could not decrypt it and sent this retry receipt.

@@ -21,7 +21,6 @@ from wa_worker.dev.simulator.world import REPLACED, Simulator
 _LOGGED_OUT = 401
 _BANNED = 402
 _OUTDATED = 405
-_BAN_CODE = 101  # `TempBanSentToTooManyPeople`, ibid.
 
 
 async def serve_client(simulator: Simulator, connection: Connection) -> None:
@@ -89,7 +88,7 @@ def _refusal(simulator: Simulator, jid: str, device: Device | None, noise_key: b
     if simulator.client_outdated:
         return _failure(_OUTDATED)
     if jid in simulator.bans:
-        return _failure(_BANNED, code=_BAN_CODE, expire=simulator.bans[jid])
+        return _failure(_BANNED, code=simulator.ban_code, expire=simulator.bans[jid])
     if jid in simulator.login_failures:
         return _failure(simulator.login_failures[jid])
     if device is None or device.noise_key != noise_key:
@@ -97,11 +96,9 @@ def _refusal(simulator: Simulator, jid: str, device: Device | None, noise_key: b
     return None
 
 
-def _failure(reason: int, **more: int) -> Node:
-    return Node(
-        "failure",
-        {"reason": str(reason), "location": "sim", **{name: str(value) for name, value in more.items()}},
-    )
+def _failure(reason: int, **more: int | None) -> Node:
+    named = {name: str(value) for name, value in more.items() if value is not None}
+    return Node("failure", {"reason": str(reason), "location": "sim", **named})
 
 
 def _take(simulator: Simulator, device: Device, connection: Connection, node: Node) -> None:

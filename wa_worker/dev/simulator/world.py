@@ -49,7 +49,8 @@ class Simulator:
         self.answer_delay = 0.0  # seconds before each iq answer and message ack
         self.qr_refs = 6  # whatsmeow shows the first of six codes 60 s, any other 20 s
         self.client_outdated = False  # refuse every login and every pairing with 405
-        self.bans: dict[str, int] = {}  # device JID -> seconds the ban lasts
+        self.bans: dict[str, int | None] = {}  # device JID -> seconds the ban lasts, None: no word of it
+        self.ban_code: int | None = 101  # of all bans, None for none: `TempBanReason` in whatsmeow events.go
         self.login_failures: dict[str, int] = {}  # device JID -> reason code of a <failure>
         self.silent: set[str] = set()  # device JIDs whose iqs, keepalives included, get no answer
         self.skip_offline: set[str] = set()  # device JIDs that get no <offline/> after their backlog

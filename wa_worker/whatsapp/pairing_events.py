@@ -1,0 +1,46 @@
+"""What a pairing says to its instance."""
+
+from __future__ import annotations
+
+import attrs
+
+NO_STORE = ("file is not a database", "is a directory")
+"""What SQLite says, through the library, of a store that cannot hold a device."""
+
+
+@attrs.frozen
+class QrCode:
+    code: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Paired:
+    """The device is in the store and the host has closed it."""
+
+
+@attrs.frozen
+class PairingEnded:
+    """The codes ran out, WhatsApp refused, or the host died. `reason` is in the library's words."""
+
+    reason: str
+
+    @property
+    def outdated(self) -> bool:
+        """Says whether WhatsApp refuses this client version."""
+        return "outdated" in self.reason
+
+    @property
+    def no_store(self) -> bool:
+        """Says whether the session store cannot hold a device, however often it is tried."""
+        return any(sign in self.reason for sign in NO_STORE)
+
+
+@attrs.frozen
+class EarlyMessage:
+    """Describes a message that came during the first login: the event and the session's own Device, both serialised."""
+
+    data: bytes = attrs.field(repr=False)
+    me: bytes = attrs.field(repr=False)
+
+
+PairingEvent = QrCode | Paired | PairingEnded | EarlyMessage
