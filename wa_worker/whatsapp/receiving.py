@@ -12,6 +12,7 @@ from wa_worker.metrics import Metrics, Received
 from wa_worker.models import InstanceId
 from wa_worker.whatsapp.identity import Identity
 from wa_worker.whatsapp.incoming import inbound
+from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)
@@ -36,7 +37,7 @@ class Receiver:
         not, and the caller tries again.
         """
         try:
-            message = inbound(pb.Message.FromString(data), me, store.phone_of, store.lid_of)
+            message = inbound(parsed(pb.Message, data), me, store.phone_of, store.lid_of)
         except Exception:  # whatever is in it, it ends neither a session nor a pairing
             log.exception("a message was not understood", instance=instance)
             self._metrics.received(Received.NOT_UNDERSTOOD)

@@ -28,6 +28,7 @@ from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.identity import Identity, identity
 from wa_worker.whatsapp.native_session import NativeSession
+from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.receiving import Receiver
 from wa_worker.whatsapp.send_errors import NOT_CONNECTED_PAUSE, send_error
 from wa_worker.whatsapp.store import SessionStore
@@ -132,7 +133,7 @@ class Session:
             self.last_heard = time.monotonic()
             try:
                 if code == ME:
-                    self.me = identity(pb.Device.FromString(data))
+                    self.me = identity(parsed(pb.Device, data))
                     self._native.alive.ring()
                 else:
                     events.dispatch(self, code, data)
