@@ -24,6 +24,21 @@ Content = Text
 
 
 @attrs.frozen
+class ChatTimer:
+    """Describes the timer of a chat with disappearing messages, as it is since `set_at` (unix seconds).
+
+    `expiration`: seconds, 0 if it is off. `changed`: somebody changed the setting then; else a message told of it.
+    `initiator` and `trigger` are WhatsApp's numbers (DisappearingMode), as messages of ours have them.
+    """
+
+    expiration: int
+    set_at: int
+    changed: bool = False
+    initiator: int = 0
+    trigger: int = 0
+
+
+@attrs.frozen
 class QueuedMessage:
     """A message the proxy wants sent. `to` is as the proxy wrote it; `jid.destination()` makes it an address."""
 

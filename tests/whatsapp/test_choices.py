@@ -167,7 +167,7 @@ def test_an_answer(case: Answer) -> None:
         '{"id": {}}',
         '{"id": ""}',
         '{"id": true}',
-        "[" * 100_000,
+        "[" * 60_000,
         "\x00",
     ],
     ids=lambda params: params[:10] or "empty",

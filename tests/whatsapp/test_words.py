@@ -237,7 +237,7 @@ def test_they_are_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{" * 100_000, "[" * 100_000, '{"a":' * 5_000 + "1" + "}" * 5_000, "é", '{"title": "\\ud83d"}']
+    "text", ["{" * 100_000, "[" * 60_000, '{"a":' * 5_000 + "1" + "}" * 5_000, "é", '{"title": "\\ud83d"}']
 )
 def test_json_of_a_sender_breaks_nothing(text: str) -> None:
     flow = made(interactiveMessage={"nativeFlowMessage": {"buttons": [{"name": "x", "buttonParamsJSON": text}]}})

@@ -15,6 +15,7 @@ choices.py        an answer to a choice: a tap on a button or on the row of a li
 words.py          the words in content of any kind
 vcard.py          a contact card in words
 incoming.py       a message event as the model for `/inbound`
+timers.py         what a message says of its chat's timer
 outgoing.py       a message to send as protobuf
 send_errors.py    what the library's error texts mean for a send
 store.py          an instance's folder: paths, is it paired, archive

@@ -5,7 +5,7 @@ A table for the kinds that are known, a general rule for all others: words.py. W
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import attrs
 from google.protobuf.message import DecodeError
@@ -37,13 +37,10 @@ def content(message: Message) -> Content:
 
     An unknown kind of content is `other`: better a message without words than a lost one.
     """
-    for _ in range(DEEPEST_WRAPPER):
-        if _belongs_to_another(message):
-            return Content(None)
-        inner = _unwrapped(message)
-        if inner is None:
-            break
-        message = inner
+    levels = list(_levels(message))
+    if any(map(_belongs_to_another, levels)):
+        return Content(None)
+    message = levels[-1]
     for name, answer in ANSWERS.items():
         if message.HasField(name):
             choice = answer(message)
@@ -57,7 +54,22 @@ def content(message: Message) -> Content:
     return Content("other", "\n".join(filter(None, map(words, shown))))
 
 
-def _unwrapped(message: Message) -> Message | None:
+def unwrapped(message: Message) -> Message:
+    """Returns what is in the wrappers of a message, which may be in one another; itself if it has none."""
+    return list(_levels(message))[-1]
+
+
+def _levels(message: Message) -> Iterator[Message]:
+    yield message
+    for _ in range(DEEPEST_WRAPPER):
+        inner = _inner(message)
+        if inner is None:
+            return
+        message = inner
+        yield message
+
+
+def _inner(message: Message) -> Message | None:
     """Returns what is in the wrapper that the message is; None if it is none."""
     name = next((name for name in _WRAPPERS if message.HasField(name)), None)
     if name is not None:

@@ -44,11 +44,15 @@ def inbound(event: pb.Message, me: Identity, phone_of: Lookup, lid_of: Lookup) -
         push_name=info.Pushname or None,
         body=what.body,
         message_type=what.kind,
-        # milliseconds in 0.5.2; seconds would be below this until the year 5138
-        timestamp=info.Timestamp // 1000 if info.Timestamp > 100_000_000_000 else info.Timestamp,
+        timestamp=seconds(info.Timestamp),
         interactive=what.interactive,
         button=what.button,
     )
 
 
 _NOT_CHATS = frozenset({"newsletter", "hosted.newsletter"})
+
+
+def seconds(timestamp: int) -> int:
+    """Returns unix seconds. 0.5.2 has milliseconds in messages; seconds would be below this until the year 5138."""
+    return timestamp // 1000 if timestamp > 100_000_000_000 else timestamp
