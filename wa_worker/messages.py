@@ -115,8 +115,8 @@ class InboundMessage:
     body: str = attrs.field(repr=False)
     message_type: str
     timestamp: int
-    interactive: Interactive | None = None
-    button: Button | None = None
+    interactive: Interactive | None = attrs.field(default=None, repr=False)
+    button: Button | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen

@@ -41,14 +41,15 @@ def content(message: Message) -> Content:
     if any(map(_belongs_to_another, levels)):
         return Content(None)
     message = levels[-1]
+    fields = {field.name: value for field, value in message.ListFields()}
     for name, answer in ANSWERS.items():
-        if message.HasField(name):
+        if name in fields:
             choice = answer(message)
             return Content("text", choice.words, choice.interactive, choice.button)
     for name, (kind, body) in _KINDS.items():
-        if message.HasField(name):
+        if name in fields:
             return Content(kind, body(message))
-    shown = [value for field, value in message.ListFields() if field.name not in _NOT_SHOWN]
+    shown = [value for name, value in fields.items() if name not in _NOT_SHOWN]
     if not shown and not len(UnknownFieldSet(message)):
         return Content(None)
     return Content("other", "\n".join(filter(None, map(words, shown))))
@@ -71,11 +72,13 @@ def _levels(message: Message) -> Iterator[Message]:
 
 def _inner(message: Message) -> Message | None:
     """Returns what is in the wrapper that the message is; None if it is none."""
-    name = next((name for name in _WRAPPERS if message.HasField(name)), None)
-    if name is not None:
-        inner: Message = getattr(message, name).message
-        return inner
-    if any(field.name not in _NOT_SHOWN for field, _ in message.ListFields()):
+    fields = message.ListFields()
+    inner: Message
+    for field, value in fields:
+        if field.name in _WRAPPERS:
+            inner = value.message
+            return inner
+    if any(field.name not in _NOT_SHOWN for field, _ in fields):
         return None
     for field in UnknownFieldSet(message):  # a wrapper of tomorrow, perhaps
         if field.wire_type == _LENGTH_DELIMITED:
@@ -90,10 +93,12 @@ def _inner(message: Message) -> Message | None:
 
 def _belongs_to_another(message: Message) -> bool:
     """Says whether a phone shows it in the bubble of another message: the better copy of a picture, for one."""
-    if message.messageContextInfo.messageAssociation.associationType in _PARTS:
-        return True
-    media = (message.imageMessage, message.videoMessage)
-    return any(each.contextInfo.pairedMediaType in _BETTER_COPIES for each in media)
+    for field, value in message.ListFields():
+        if field.name == "messageContextInfo" and value.messageAssociation.associationType in _PARTS:
+            return True
+        if field.name in ("imageMessage", "videoMessage") and value.contextInfo.pairedMediaType in _BETTER_COPIES:
+            return True
+    return False
 
 
 def _place(message: Message) -> str:
@@ -143,7 +148,7 @@ _KINDS: dict[str, tuple[str, Callable[[Message], str]]] = {
     "eventMessage": ("event", _words_of("eventMessage")),
 }
 
-_WRAPPERS = tuple(
+_WRAPPERS = frozenset(
     field.name for field in Message.DESCRIPTOR.fields if field.message_type is FutureProofMessage.DESCRIPTOR
 )
 """Fields that hold a whole message in them: ephemeral, view once, edited, and whatever the protobuf has next."""

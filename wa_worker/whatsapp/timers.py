@@ -38,8 +38,8 @@ def timer_note(event: pb.Message, me: Identity, phone_of: Lookup, lid_of: Lookup
 
 
 def _timer(message: Message, sent_at: int, *, own: bool) -> ChatTimer | None:
-    protocol = message.protocolMessage
-    if protocol.type in _SETTINGS and message.HasField("protocolMessage"):
+    protocol = message.protocolMessage if message.HasField("protocolMessage") else None
+    if protocol is not None and protocol.type in _SETTINGS:
         # by the server's clock: the phone that changes a setting may have a clock that is behind
         changed_at = sent_at or seconds(protocol.ephemeralSettingTimestamp)
         return _chat_timer(protocol.ephemeralExpiration, changed_at, protocol.disappearingMode, own=own, changed=True)

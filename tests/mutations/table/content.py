@@ -160,8 +160,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "timer-quoted",
         "whatsapp/timers.py",
-        "            context = value.contextInfo\n",
-        "            context = value.contextInfo.quotedMessage.extendedTextMessage.contextInfo\n",
+        "        context = value.contextInfo\n",
+        "        context = value.contextInfo.quotedMessage.extendedTextMessage.contextInfo\n",
         "the timer is that of the message, not of the quoted one",
         "whatsapp/test_timers.py::test_a_message_says",
     ),
