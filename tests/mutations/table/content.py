@@ -203,6 +203,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         '{"Cc", "Cf", "Cs", "Zl", "Zp"}',
         '{"Cc", "Cf", "Cs", "Zl"}',
         "no text turns around or ends a line of the log",
-        "test_logs.py::test_nothing_is_lost_of_what_is_escaped",
+        "test_logs.py::test_what_a_terminal_obeys_is_spelt",
     ),
 )
