@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+import unicodedata
 from typing import Any
 
 import attrs
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_worker.jid import masked
-from wa_worker.logs import REPEAT_WINDOW, RepeatFilter, mask
+from wa_worker.logs import REPEAT_WINDOW, RepeatFilter, escaped, mask
 
 
 @attrs.frozen
@@ -171,3 +172,50 @@ def test_a_process_logs_json_lines_to_stderr_and_neonize_adds_no_handler() -> No
     assert first["timestamp"].endswith("Z")
     assert all("ValueError: ***0005@s.whatsapp.net" in line["exception"] for line in lines[-2:])
     assert "98888" not in program.stderr
+
+
+OBEYED = "\u202e\u2066\u200b\u200f\ufeff\u2028\u2029\x1b[31m\x07\x7f\x85\x9b\u00ad\U000e0041\ud83d"
+"""What turns the line around, ends it, colours it or hides in it."""
+
+HOSTILE = """
+import logging, sys
+from wa_worker.config import LogFormat
+from wa_worker.logs import set_up_logs
+import structlog
+text = sys.argv[2].encode().decode("unicode_escape")
+set_up_logs("info", LogFormat(sys.argv[1]))
+structlog.get_logger(text).info(text, instance="shop", field=text, **{"key" + text: 1})
+logging.getLogger("other" + text).warning("foreign %s", text)
+try:
+    raise ValueError(text)
+except ValueError:
+    structlog.get_logger("wa_worker.test").exception("crashed")
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_a_terminal_obeys_is_spelt(form: str) -> None:
+    spelt = OBEYED.encode("unicode_escape").decode()
+    run = [sys.executable, "-c", HOSTILE, form, spelt]
+    program = subprocess.run(run, capture_output=True, timeout=60, check=True)
+    shown = program.stderr.decode()  # UTF-8 it is, whatever was logged
+    assert shown.count("u202e") >= 4
+    assert not [char for char in shown if char not in "\n\t" and not char.isprintable()]
+    if form == "json":
+        lines = [json.loads(line) for line in shown.split("\n")[:-1]]
+        assert (lines[0]["event"], lines[0]["field"]) == (OBEYED, OBEYED), "and nothing is lost"
+        assert len(lines) == 3
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_nothing_is_lost_of_what_is_escaped(text: str) -> None:
+    shown = escaped(json.dumps(text, ensure_ascii=False))
+    assert json.loads(shown) == text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    assert shown.encode()
+    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def test_what_is_read_stays_as_it_is() -> None:
+    for text in ("ação 😀 日本", "a b", "x\u3000y", "\ue000"):
+        assert escaped(text) == text
+    assert escaped("a\nb\tc\r", spare="\n\t") == "a\nb\tc\\r"

@@ -11,10 +11,12 @@ touched, because a Go runtime that aborts must get its last words out.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import threading
 import time
+import unicodedata
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -59,16 +61,16 @@ def set_up_logs(level: str, form: LogFormat) -> None:
         mask,
     ]
     console = form is LogFormat.CONSOLE or (form is LogFormat.AUTO and sys.stderr.isatty())
-    renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    renderers: list[Processor] = (
+        [escape_texts, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
         if console
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
+        else [structlog.processors.JSONRenderer(serializer=_json_line)]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
@@ -109,6 +111,37 @@ def mask(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         if key not in _UNMASKED and not isinstance(value, bool | int | float | None):
             event[key] = masked(value if isinstance(value, str) else str(value))
     return event
+
+
+def escape_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Returns a structlog processor for the console, which shows many texts as they are. Only tracebacks have lines."""
+    for key in tuple(event):
+        value = event.pop(key)
+        if isinstance(value, str):
+            value = escaped(value, spare="\n\t" if key in ("exception", "stack") else "")
+        event[escaped(key)] = value
+    return event
+
+
+def escaped(text: str, spare: str = "") -> str:
+    """Spells, as JSON does, what a terminal or an editor would obey and not show: control characters, marks of the
+    direction of writing, separators of lines and paragraphs, half of a surrogate pair. Those in `spare` stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        _spelt(char) if unicodedata.category(char) in _OBEYED and char not in spare else char for char in text
+    )
+
+
+_OBEYED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def _spelt(char: str) -> str:
+    return json.dumps(char)[1:-1] if ord(char) != 0x7F else "\\u007f"
+
+
+def _json_line(event: EventDict, **options: Any) -> str:
+    return escaped(json.dumps(event, ensure_ascii=False, **options))
 
 
 class RepeatFilter:

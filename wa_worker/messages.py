@@ -24,6 +24,21 @@ Content = Text
 
 
 @attrs.frozen
+class ChatTimer:
+    """Describes the timer of a chat with disappearing messages, as it is since `set_at` (unix seconds).
+
+    `expiration`: seconds, 0 if it is off. `changed`: somebody changed the setting then; else a message told of it.
+    `initiator` and `trigger` are WhatsApp's numbers (DisappearingMode), as messages of ours have them.
+    """
+
+    expiration: int
+    set_at: int
+    changed: bool = False
+    initiator: int = 0
+    trigger: int = 0
+
+
+@attrs.frozen
 class QueuedMessage:
     """A message the proxy wants sent. `to` is as the proxy wrote it; `jid.destination()` makes it an address."""
 
@@ -46,11 +61,48 @@ class ChatType(enum.Enum):
 
 
 @attrs.frozen
+class OptionReply:
+    """Describes the button or the row of a list that was tapped; `title` is what the person saw of it."""
+
+    id: str
+    title: str = attrs.field(repr=False)
+    description: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class FlowReply:
+    """Describes the end of a form, or of whatever else a native flow is. `response_json` None: it is no JSON object."""
+
+    name: str
+    body: str = attrs.field(repr=False)
+    response_json: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class Interactive:
+    """Describes an answer to a choice, as Meta's Cloud API does: `type` names the one field that is set."""
+
+    type: str
+    button_reply: OptionReply | None = None
+    list_reply: OptionReply | None = None
+    nfm_reply: FlowReply | None = None
+
+
+@attrs.frozen
+class Button:
+    """Describes a tap on a button of a template, as Meta's Cloud API does. `payload` is the button's id."""
+
+    payload: str
+    text: str = attrs.field(repr=False)
+
+
+@attrs.frozen
 class InboundMessage:
     """Describes a message that WhatsApp delivered, as `/inbound` wants to hear of it.
 
     `chat` is the chat's JID (`from` in contract v1); `to` is the participant's JID in a group, else our own.
-    `timestamp` is in unix seconds. `body` is empty where the type has no text.
+    `timestamp` is in unix seconds. `body` is empty where the type has no text. `interactive` and `button` are for
+    answers to a choice whose option has an id.
     """
 
     wa_id: WaMessageId
@@ -63,6 +115,8 @@ class InboundMessage:
     body: str = attrs.field(repr=False)
     message_type: str
     timestamp: int
+    interactive: Interactive | None = attrs.field(default=None, repr=False)
+    button: Button | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen

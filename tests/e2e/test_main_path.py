@@ -6,6 +6,7 @@ import resource
 
 from tests.e2e.world import World
 from wa_worker.dev.proxy import Fault, MessageRow
+from wa_worker.dev.simulator.protobufs import Message
 
 
 async def test_pair_send_receive_and_health(world: World) -> None:
@@ -68,6 +69,23 @@ async def test_two_instances_do_not_mix(world: World) -> None:
     for instance, phone in (("one", "5511999990001"), ("two", "5511999990002")):
         (row,) = await world.until(lambda s, i=instance: s.inbound(i))  # type: ignore[misc]
         assert (row.body, row.payload["to"]) == (f"to {instance}", f"{phone}@s.whatsapp.net")
+
+
+async def test_a_tap_on_an_option_reaches_the_proxy_with_its_words_and_its_id(world: World) -> None:
+    await world.start_worker()
+    jid = await world.pair("shop", "5511999990001")
+    contact = world.simulator.contact("5511988880002")
+    tap = {"body": {"text": "Sim"}, "nativeFlowResponseMessage": {"name": "quick_reply", "paramsJSON": '{"id": "yes"}'}}
+    await contact.send(jid, Message(interactiveResponseMessage=tap))
+    await contact.send(jid, Message(listResponseMessage={"singleSelectReply": {"selectedRowID": "blue"}}))
+    await contact.send(jid, Message(albumMessage={"expectedImageCount": 1}))
+    await contact.send(jid, "the last")
+    first, second, last = await world.until(lambda s: rows if len(rows := s.inbound("shop")) == 3 else [])
+    assert (first.body, first.payload["message_type"]) == ("Sim", "text")
+    assert first.payload["interactive"] == {"type": "button_reply", "button_reply": {"id": "yes", "title": "Sim"}}
+    assert second.payload["interactive"] == {"type": "list_reply", "list_reply": {"id": "blue", "title": ""}}
+    assert last.body == "the last"
+    assert not {"interactive", "button"} & set(last.payload)
 
 
 async def test_an_unsafe_instance_id_touches_nothing(world: World) -> None:

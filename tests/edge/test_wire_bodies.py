@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import attrs
 import pytest
 
 from wa_worker.edge import wire
-from wa_worker.messages import ChatType, InboundMessage
+from wa_worker.messages import Button, ChatType, FlowReply, InboundMessage, Interactive, OptionReply
 from wa_worker.models import InstanceId, Jid, ProxyStatus, Status, WaMessageId
 
 
@@ -98,3 +99,31 @@ INBOUND = [
 @pytest.mark.parametrize("case", INBOUND, ids=lambda case: case.name)
 def test_inbound_bodies(case: Inbound) -> None:
     assert json.loads(json.dumps(wire.inbound_body(InstanceId("shop"), case.message))) == case.body
+
+
+@pytest.mark.parametrize(
+    ("answer", "field"),
+    [
+        (
+            {"interactive": Interactive("button_reply", button_reply=OptionReply("y", "Sim"))},
+            {"interactive": {"type": "button_reply", "button_reply": {"id": "y", "title": "Sim"}}},
+        ),
+        (
+            {"interactive": Interactive("list_reply", list_reply=OptionReply("1", "Azul", "Hoje"))},
+            {"interactive": {"type": "list_reply", "list_reply": {"id": "1", "title": "Azul", "description": "Hoje"}}},
+        ),
+        (
+            {"interactive": Interactive("nfm_reply", nfm_reply=FlowReply("flow", "Enviado", "{}"))},
+            {
+                "interactive": {
+                    "type": "nfm_reply",
+                    "nfm_reply": {"name": "flow", "body": "Enviado", "response_json": "{}"},
+                }
+            },
+        ),
+        ({"button": Button("stop", "Parar")}, {"button": {"payload": "stop", "text": "Parar"}}),
+    ],
+)
+def test_an_answer_to_a_choice_has_one_field_more(answer: dict[str, Any], field: dict[str, object]) -> None:
+    body = wire.inbound_body(InstanceId("shop"), attrs.evolve(DIRECT, **answer))
+    assert body == wire.inbound_body(InstanceId("shop"), DIRECT) | field

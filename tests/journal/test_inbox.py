@@ -14,7 +14,7 @@ from tests.journal.rows import ANA, BIA, ME, OTHER, SHOP, inbound_message, poste
 from wa_worker.journal import EventKind, InboxResult, InboxState, Journal, open_journal
 from wa_worker.journal.items import InboundItem
 from wa_worker.journal.review import open_review
-from wa_worker.messages import ChatType, InboundMessage
+from wa_worker.messages import Button, ChatType, FlowReply, InboundMessage, Interactive, OptionReply
 from wa_worker.models import Jid, WaMessageId
 
 
@@ -128,6 +128,14 @@ LETTERS = st.builds(
     body=st.text(st.characters(codec="utf-8")),
     message_type=st.sampled_from(["text", "other"]),
     timestamp=st.integers(0, 10**12),
+    interactive=st.none()
+    | st.sampled_from(
+        [
+            Interactive("list_reply", list_reply=OptionReply("1", "Azul", "Hoje")),
+            Interactive("nfm_reply", nfm_reply=FlowReply("flow", "", "{}")),
+        ]
+    ),
+    button=st.none() | st.just(Button("stop", "Parar")),
 )
 
 

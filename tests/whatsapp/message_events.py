@@ -12,6 +12,7 @@ from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.models import Jid, WaMessageId
 from wa_worker.whatsapp.identity import Identity
 from wa_worker.whatsapp.incoming import inbound
+from wa_worker.whatsapp.parsing import parsed
 
 ME = Identity(Jid("5511999990001@s.whatsapp.net"), Jid("11111111111111@lid"))
 PHONE, LID = "5511988880005@s.whatsapp.net", "98765432109876@lid"
@@ -55,7 +56,7 @@ def event(
     )
     info = pb.MessageInfo(MessageSource=source, ID=wa_id, Pushname=push_name, Timestamp=timestamp)
     whole = pb.Message(Info=info, Message=message or Message(conversation="Oi"))
-    made: pb.Message = pb.Message.FromString(whole.SerializePartialToString())  # as the library hands it over
+    made: pb.Message = parsed(pb.Message, whole.SerializePartialToString())  # as the library hands it over
     return made
 
 

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import FutureProofMessage, Message
 
 from tests.whatsapp.message_events import DIRECT, event, made, read
-from wa_worker.whatsapp.content import content
+from wa_worker.messages import Interactive, OptionReply
+from wa_worker.whatsapp.content import DEEPEST_WRAPPER, content
 
 TEXT = {"conversation": "Oi"}
+PLACE = {"degreesLatitude": -23.5, "name": "Loja Centro", "address": "Rua Exemplo, 100", "URL": "https://x"}
+POLL = {"name": "Quando?", "options": [{"optionName": "Sexta", "optionHash": "c2V4dGE="}, {"optionName": "Sábado"}]}
+PART_OF_ALBUM = {"messageAssociation": {"associationType": "MEDIA_ALBUM"}}
+BETTER_VIDEO = {"messageAssociation": {"associationType": "HD_VIDEO_DUAL_UPLOAD"}}
+PICTURE_OF_EVENT = {"messageAssociation": {"associationType": "EVENT_COVER_IMAGE"}}
+CARD = (
+    "BEGIN:VCARD\r\nVERSION:3.0\r\nN:;Beatriz;;;\r\nFN:Beatriz\r\n"
+    "item1.TEL;waid=5511988880005:+55 11\r\n  98888-0005\r\nitem1.X-ABLabel:Celular\r\nEND:VCARD"
+)
 
 
 @attrs.frozen
-class Content:
+class Case:
     name: str
     message: Message
     kind: str | None
@@ -21,62 +31,120 @@ class Content:
 
 
 CONTENTS = [
-    Content("text", made(conversation="Oi"), "text", "Oi"),
-    Content("empty text", made(conversation=""), "text"),
-    Content("text with a preview", made(extendedTextMessage={"text": "Oi https://x"}), "text", "Oi https://x"),
-    Content("text and keys for the group", made(conversation="Oi", senderKeyDistributionMessage={}), "text", "Oi"),
-    Content("button", made(buttonsResponseMessage={"selectedDisplayText": "Sim"}), "text", "Sim"),
-    Content("list choice", made(listResponseMessage={"title": "Azul"}), "text", "Azul"),
-    Content("template button", made(templateButtonReplyMessage={"selectedDisplayText": "Sim"}), "text", "Sim"),
-    Content("image", made(imageMessage={}), "image"),
-    Content("image, caption", made(imageMessage={"caption": "Oi"}), "image", "Oi"),
-    Content("video, caption", made(videoMessage={"caption": "Oi"}), "video", "Oi"),
-    Content("round video", made(ptvMessage={}), "video"),
-    Content("audio", made(audioMessage={"PTT": True}), "audio"),
-    Content("document, caption", made(documentMessage={"fileName": "a.pdf", "caption": "Oi"}), "document", "Oi"),
-    Content(
+    Case("text", made(conversation="Oi"), "text", "Oi"),
+    Case("empty text", made(conversation=""), "text"),
+    Case("text with a preview", made(extendedTextMessage={"text": "Oi https://x"}), "text", "Oi https://x"),
+    Case("text and keys for the group", made(conversation="Oi", senderKeyDistributionMessage={}), "text", "Oi"),
+    Case("button", made(buttonsResponseMessage={"selectedDisplayText": "Sim"}), "text", "Sim"),
+    Case("list choice", made(listResponseMessage={"title": "Azul"}), "text", "Azul"),
+    Case("template button", made(templateButtonReplyMessage={"selectedDisplayText": "Sim"}), "text", "Sim"),
+    Case("image", made(imageMessage={}), "image"),
+    Case("image, caption", made(imageMessage={"caption": "Oi"}), "image", "Oi"),
+    Case("video, caption", made(videoMessage={"caption": "Oi"}), "video", "Oi"),
+    Case("round video", made(ptvMessage={}), "video"),
+    Case("audio", made(audioMessage={"PTT": True}), "audio"),
+    Case("document, caption", made(documentMessage={"fileName": "a.pdf", "caption": "Oi"}), "document", "Oi"),
+    Case(
         "document, caption, wrapped",
         made(documentWithCaptionMessage={"message": {"documentMessage": {"caption": "Oi"}}}),
         "document",
         "Oi",
     ),
-    Content("sticker", made(stickerMessage={}), "sticker"),
-    Content("moving sticker", made(lottieStickerMessage={"message": {"stickerMessage": {}}}), "sticker"),
-    Content("location", made(locationMessage={"degreesLatitude": 1, "comment": "Aqui"}), "location", "Aqui"),
-    Content("live location", made(liveLocationMessage={"caption": "Aqui"}), "location", "Aqui"),
-    Content("contact", made(contactMessage={"displayName": "Bia"}), "contact"),
-    Content("contacts", made(contactsArrayMessage={}), "contact"),
-    Content("poll", made(pollCreationMessageV3={"name": "Quando?"}), "poll", "Quando?"),
-    Content("event", made(eventMessage={"name": "Festa"}), "event", "Festa"),
-    Content("ephemeral", made(ephemeralMessage={"message": TEXT}), "text", "Oi"),
-    Content("view once", made(viewOnceMessage={"message": {"imageMessage": {"caption": "Oi"}}}), "image", "Oi"),
-    Content("view once 2", made(viewOnceMessageV2={"message": {"videoMessage": {}}}), "video"),
-    Content("view once 2, audio", made(viewOnceMessageV2Extension={"message": {"audioMessage": {}}}), "audio"),
-    Content(
+    Case("sticker", made(stickerMessage={}), "sticker"),
+    Case("moving sticker", made(lottieStickerMessage={"message": {"stickerMessage": {}}}), "sticker"),
+    Case("location", made(locationMessage={"degreesLatitude": 1, "comment": "Aqui"}), "location", "Aqui"),
+    Case("live location", made(liveLocationMessage={"caption": "Aqui"}), "location", "Aqui"),
+    Case("place", made(locationMessage=PLACE), "location", "Loja Centro, Rua Exemplo, 100"),
+    Case("place, name only", made(locationMessage={"name": "Loja Centro"}), "location", "Loja Centro"),
+    Case("place, address only", made(locationMessage={"address": "Rua Exemplo, 100"}), "location", "Rua Exemplo, 100"),
+    Case(
+        "place, address with the name in it, comment",
+        made(locationMessage={"name": "Loja", "address": "Loja, Rua Exemplo", "comment": "Aqui"}),
+        "location",
+        "Loja, Rua Exemplo\nAqui",
+    ),
+    Case("contact", made(contactMessage={"displayName": "Bia"}), "contact", "Bia"),
+    Case(
+        "contact, card", made(contactMessage={"displayName": "Bia", "vcard": CARD}), "contact", "Bia, +55 11 98888-0005"
+    ),
+    Case("contacts", made(contactsArrayMessage={}), "contact"),
+    Case("contacts, a name for all", made(contactsArrayMessage={"displayName": "2 contatos"}), "contact", "2 contatos"),
+    Case(
+        "contacts, two",
+        made(contactsArrayMessage={"displayName": "2 contatos", "contacts": [{"displayName": "Bia"}, {"vcard": CARD}]}),
+        "contact",
+        "Bia\nBeatriz, +55 11 98888-0005",
+    ),
+    Case("poll", made(pollCreationMessageV3={"name": "Quando?"}), "poll", "Quando?"),
+    Case("poll, options", made(pollCreationMessageV6=POLL), "poll", "Quando?\nSexta\nSábado"),
+    Case(
+        "poll, wrapped",
+        made(pollCreationMessageV4={"message": {"pollCreationMessage": POLL}}),
+        "poll",
+        "Quando?\nSexta\nSábado",
+    ),
+    Case("event", made(eventMessage={"name": "Festa"}), "event", "Festa"),
+    Case(
+        "event, place",
+        made(eventMessage={"name": "Festa", "description": "Traga gelo", "location": PLACE, "joinLink": "https://x"}),
+        "event",
+        "Festa\nTraga gelo\nLoja Centro\nRua Exemplo, 100",
+    ),
+    Case("ephemeral", made(ephemeralMessage={"message": TEXT}), "text", "Oi"),
+    Case("view once", made(viewOnceMessage={"message": {"imageMessage": {"caption": "Oi"}}}), "image", "Oi"),
+    Case("view once 2", made(viewOnceMessageV2={"message": {"videoMessage": {}}}), "video"),
+    Case("view once 2, audio", made(viewOnceMessageV2Extension={"message": {"audioMessage": {}}}), "audio"),
+    Case(
         "view once in an ephemeral chat",
         made(ephemeralMessage={"message": {"viewOnceMessageV2": {"message": {"imageMessage": {}}}}}),
         "image",
     ),
-    Content("unknown to us", made(orderMessage={}), "other"),
-    Content("a call", made(call={}), "other"),
-    Content("unknown to us, wrapped", made(ephemeralMessage={"message": {"productMessage": {}}}), "other"),
-    Content("nothing", made(), None),
-    Content("nothing, wrapped", made(ephemeralMessage={"message": {}}), None),
-    Content("only context", made(messageContextInfo={}), None),
-    Content("reaction", made(reactionMessage={"text": "+"}), None),
-    Content("sealed reaction", made(encReactionMessage={}), None),
-    Content("protocol", made(protocolMessage={"type": 0}, messageContextInfo={}), None),
-    Content("deletion, wrapped", made(ephemeralMessage={"message": {"protocolMessage": {"type": 0}}}), None),
-    Content("edit", made(editedMessage={"message": {"protocolMessage": {"type": 14, "editedMessage": TEXT}}}), None),
-    Content("poll vote", made(pollUpdateMessage={}), None),
-    Content("pin", made(pinInChatMessage={}), None),
-    Content("keys for the group", made(senderKeyDistributionMessage={}), None),
+    Case("unknown to us", made(orderMessage={}), "other"),
+    Case("a call", made(call={}), "other"),
+    Case("unknown to us, wrapped", made(ephemeralMessage={"message": {"productMessage": {}}}), "other"),
+    Case("nothing", made(), None),
+    Case("nothing, wrapped", made(ephemeralMessage={"message": {}}), None),
+    Case("only context", made(messageContextInfo={}), None),
+    Case("header of an album", made(albumMessage={"expectedImageCount": 2}, messageContextInfo={}), None),
+    Case(
+        "picture of an album",
+        made(associatedChildMessage={"message": {"imageMessage": {"caption": "Oi"}}}, messageContextInfo=PART_OF_ALBUM),
+        "image",
+        "Oi",
+    ),
+    Case("better copy of a picture", made(imageMessage={"caption": "Oi", "contextInfo": {"pairedMediaType": 4}}), None),
+    Case(
+        "better copy of a video, wrapped",
+        made(associatedChildMessage={"message": {"videoMessage": {}, "messageContextInfo": BETTER_VIDEO}}),
+        None,
+    ),
+    Case(
+        "picture of an event",
+        made(eventCoverImage={"message": {"imageMessage": {}}}, messageContextInfo=PICTURE_OF_EVENT),
+        None,
+    ),
+    Case("keys and context", made(senderKeyDistributionMessage={}, messageContextInfo={}), None),
+    Case("keys of the group's root", made(groupRootKeyShare={}), None),
+    Case("history for one who was added", made(messageHistoryBundle={}), None),
+    Case("mention in a status", made(statusMentionMessage={"message": {"protocolMessage": {"type": 25}}}), None),
+    Case("limits of sharing", made(limitSharingMessage={"message": {"protocolMessage": {"type": 27}}}), None),
+    Case("timer", made(protocolMessage={"type": 3, "ephemeralExpiration": 86400}), None),
+    Case("edit, sealed", made(secretEncryptedMessage={"encPayload": b"x"}), None),
+    Case("reaction", made(reactionMessage={"text": "+"}), None),
+    Case("sealed reaction", made(encReactionMessage={}), None),
+    Case("protocol", made(protocolMessage={"type": 0}, messageContextInfo={}), None),
+    Case("deletion, wrapped", made(ephemeralMessage={"message": {"protocolMessage": {"type": 0}}}), None),
+    Case("edit", made(editedMessage={"message": {"protocolMessage": {"type": 14, "editedMessage": TEXT}}}), None),
+    Case("poll vote", made(pollUpdateMessage={}), None),
+    Case("pin", made(pinInChatMessage={}), None),
+    Case("keys for the group", made(senderKeyDistributionMessage={}), None),
 ]
 
 
 @pytest.mark.parametrize("case", CONTENTS, ids=lambda case: case.name)
-def test_content(case: Content) -> None:
-    assert content(case.message) == (case.kind, case.text)
+def test_content(case: Case) -> None:
+    found = content(case.message)
+    assert (found.kind, found.body) == (case.kind, case.text)
     message = read(event(message=case.message))
     if case.kind is None:
         assert message is None
@@ -84,8 +152,39 @@ def test_content(case: Content) -> None:
         assert message == attrs.evolve(DIRECT, message_type=case.kind, body=case.text)
 
 
-def test_wrappers_without_end_are_not_followed() -> None:
-    message = made(conversation="Oi")
-    for _ in range(50):
+def test_the_option_of_an_answer_goes_along() -> None:
+    answer = made(listResponseMessage={"title": "Azul", "singleSelectReply": {"selectedRowID": "blue"}})
+    option = Interactive("list_reply", list_reply=OptionReply("blue", "Azul"))
+    assert read(event(message=answer)) == attrs.evolve(DIRECT, body="Azul", interactive=option)
+
+
+def wrapped(message: Message, times: int) -> Message:
+    for _ in range(times):
         message = made(ephemeralMessage={"message": message})
-    assert content(message) == ("other", "")
+    return message
+
+
+def test_wrappers_without_end_are_not_followed() -> None:
+    assert content(wrapped(made(conversation="Oi"), DEEPEST_WRAPPER)).body == "Oi"
+    found = content(wrapped(made(conversation="Oi"), 45))
+    assert (found.kind, found.body) == ("other", "")
+
+
+def tomorrow(number: int, content: bytes) -> Message:
+    """A message with a field that no protobuf has yet."""
+    tag = number << 3 | 2
+    message: Message = Message.FromString(bytes((tag & 127 | 128, tag >> 7, len(content))) + content)
+    assert not message.ListFields()
+    return message
+
+
+def test_a_wrapper_that_nobody_knows_yet_is_opened() -> None:
+    inner = made(ephemeralMessage={"message": {"templateMessage": {"hydratedTemplate": {"hydratedContentText": "Oi"}}}})
+    found = content(tomorrow(900, FutureProofMessage(message=inner).SerializeToString()))
+    assert (found.kind, found.body) == ("other", "Oi")
+
+
+@pytest.mark.parametrize("inside", [b"", b"\x0a\x02Oi", b"\xff\xff\xff", b"\x12\x01x"])
+def test_content_that_nobody_knows_yet_is_a_message_all_the_same(inside: bytes) -> None:
+    found = content(tomorrow(901, inside))
+    assert (found.kind, found.body) == ("other", "")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import DisappearingMode
 
-from wa_worker.messages import Text
+from wa_worker.messages import ChatTimer, Text
 from wa_worker.models import Jid
 from wa_worker.whatsapp.outgoing import address, protobuf
 
@@ -29,3 +30,21 @@ def test_a_text_goes_out_as_it_is(body: str) -> None:
     made = protobuf(Text(body))
     assert made.conversation == body
     assert [field.name for field, _ in made.ListFields()] == ["conversation"]
+
+
+def test_in_a_chat_with_a_timer_a_text_carries_it() -> None:
+    made = protobuf(
+        Text("Oi"), ChatTimer(604_800, 1_700_000_000, initiator=DisappearingMode.INITIATED_BY_ME, trigger=2)
+    )
+    assert [field.name for field, _ in made.ListFields()] == ["extendedTextMessage"]
+    assert made.extendedTextMessage.text == "Oi"
+    context = made.extendedTextMessage.contextInfo
+    assert (context.expiration, context.ephemeralSettingTimestamp) == (604_800, 1_700_000_000)
+    assert context.disappearingMode.initiator == DisappearingMode.INITIATED_BY_ME
+    assert context.disappearingMode.trigger == DisappearingMode.ACCOUNT_SETTING
+    assert context.disappearingMode.initiatedByMe
+
+
+@pytest.mark.parametrize("timer", [None, ChatTimer(0, 1_700_000_000, changed=True)])
+def test_without_one_it_says_nothing_of_timers(timer: ChatTimer | None) -> None:
+    assert protobuf(Text("Oi"), timer) == protobuf(Text("Oi"))

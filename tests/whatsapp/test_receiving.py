@@ -18,6 +18,7 @@ from tests.whatsapp.test_store import pair
 from wa_worker.errors import JournalError
 from wa_worker.journal import Journal, open_journal
 from wa_worker.metrics import Metrics
+from wa_worker.models import Jid
 from wa_worker.whatsapp.receiving import Receiver
 from wa_worker.whatsapp.store import SessionStore
 
@@ -91,6 +92,44 @@ def test_the_numbers_that_the_store_knows_are_used(at: At) -> None:
     assert at.receive(data(chat=LID, sender=LID))
     (row,) = at.journal.inbox.pending(1, 10)
     assert (row.message.chat, row.message.sender_lid) == ("5511977770007@s.whatsapp.net", LID)
+
+
+TIMED = made(extendedTextMessage={"text": "Oi", "contextInfo": {"expiration": 86_400}})
+OFF = made(protocolMessage={"type": "EPHEMERAL_SETTING", "ephemeralExpiration": 0})
+
+
+def seconds(at: At, chat: str = LID) -> int | None:
+    timer = at.receiver.timer(SHOP, ME, Jid(chat))
+    return None if timer is None else timer.expiration
+
+
+def test_a_chat_s_timer_is_known_from_its_messages(at: At) -> None:
+    assert seconds(at) is None
+    assert at.receive(data(chat=LID, sender=LID, message=TIMED))
+    assert seconds(at) == 86_400
+    assert not at.receive(data(chat=LID, sender=LID, message=TIMED)), "it is known"
+    assert not at.receive(data(chat=LID, sender=LID, message=OFF, timestamp=1_700_000_001_000)), "it is no message"
+    assert seconds(at) == 0
+
+
+def test_what_the_own_phone_sets_counts(at: At) -> None:
+    assert not at.receive(data(chat=LID, sender=ME.jid, own=True, message=TIMED))
+    assert (seconds(at), posted_bodies(at.journal)) == (86_400, {})
+
+
+def test_a_timer_that_the_disk_does_not_take_is_the_callers_to_wait_for(at: At) -> None:
+    read_only(at.journal, True)
+    with pytest.raises(JournalError):
+        at.receive(data(chat=LID, sender=ME.jid, own=True, message=TIMED))
+    read_only(at.journal, False)
+
+
+def test_a_timer_that_is_not_understood_costs_no_message(at: At) -> None:
+    own = event(chat="@lid", sender=ME.jid, own=True, message=TIMED)
+    with capture_logs() as lines:
+        assert not at.receive(own.SerializePartialToString())
+    assert [line["event"] for line in lines] == ["what a message says of its chat's timer was not understood"]
+    assert at.counted("not_understood") == 0
 
 
 def test_a_disk_that_takes_nothing_is_the_callers_to_wait_for(at: At) -> None:

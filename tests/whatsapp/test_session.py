@@ -7,15 +7,18 @@ process. How an instance goes on after what a session reports is in tests/e2e/.
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
+import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 import trio
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import FutureProofMessage, Message
 
 from tests.environment import bare
 from tests.proxy_fixture import PATIENCE, SHOP, until
@@ -160,6 +163,72 @@ async def test_a_send_is_accepted_while_it_is_open_and_none_is_begun_after(world
         await session.close()
         await session.hears("error", kind="SessionNotOpen")
         assert len(world.simulator.contact(CONTACT).received) == 1
+
+
+async def expiration(world: World, session: Session) -> int:
+    """Sends a text, and returns the timer that the contact's phone finds in it, in seconds."""
+    contact = world.simulator.contact(CONTACT)
+    await session.tell("send", to=f"{CONTACT}@s.whatsapp.net", text="Olá")
+    received = (await contact.wait_received(len(contact.received) + 1))[-1]
+    assert received.text == "Olá"
+    return int(received.message.extendedTextMessage.contextInfo.expiration)
+
+
+async def noted(world: World, count: int) -> None:
+    """Waits until the device has acknowledged all, and so many chats have a timer."""
+
+    def all_noted() -> bool:
+        with closing(sqlite3.connect(world.auth_dir / RESERVED_FOLDER / "journal.db")) as sql:
+            found = sql.execute("SELECT count(*) FROM chat_timers WHERE expiration > 0").fetchone()
+        return not world.simulator.pending(world.jid) and found == (count,)
+
+    await until(all_noted)
+
+
+async def test_what_is_sent_to_a_chat_carries_its_timer(world: World) -> None:
+    contact = world.simulator.contact(CONTACT)
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        assert await expiration(world, session) == 0
+        await contact.set_timer(world.jid, 86_400)
+        await noted(world, 2)
+        assert await expiration(world, session) == 86_400
+        await session.close()
+    async with world.session() as session:  # over a restart
+        await session.hears("report", event="CONNECTED")
+        assert await expiration(world, session) == 86_400
+        await contact.set_timer(world.jid, 0)
+        await noted(world, 0)
+        assert await expiration(world, session) == 0
+        context = {"expiration": 86_400, "ephemeralSettingTimestamp": 1_700_000_000}
+        late = Message(extendedTextMessage={"text": "late", "contextInfo": context})
+        await contact.send(world.jid, late, timestamp=1_700_000_001)
+        await session.hears("message")
+        assert await expiration(world, session) == 0
+        own = Message(extendedTextMessage={"text": "mine", "contextInfo": {"expiration": 604_800}})
+        copy = Message(deviceSentMessage={"destinationJID": contact.jid, "message": own})
+        await world.simulator.contact(PHONE).send(
+            world.jid, copy, recipient=contact.jid, timestamp=int(time.time()) + 1
+        )
+        await noted(world, 2)
+        assert await expiration(world, session) == 604_800
+
+
+async def test_the_words_of_any_content_come_through_the_library(world: World) -> None:
+    template = Message(templateMessage={"hydratedTemplate": {"hydratedContentText": "Seu pedido saiu"}})
+    wrapper = FutureProofMessage(message=template).SerializeToString()
+    tomorrow = Message.FromString(bytes((900 << 3 & 127 | 2 | 128, 900 << 3 >> 7, len(wrapper))) + wrapper)
+    broken = Message(listResponseMessage={"title": "Azul ??"}).SerializeToString().replace(b"??", b"\xff\xfe")
+    contact = world.simulator.contact(CONTACT)
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await contact.send(world.jid, template)
+        await contact.send(world.jid, Message(albumMessage={"expectedImageCount": 2}))
+        await contact.send(world.jid, tomorrow)
+        await contact.send(world.jid, Message.FromString(broken))
+        await contact.send(world.jid, "the last")
+        await until(lambda: len(world.inbox()) == 4)
+    assert world.inbox() == ["Seu pedido saiu", "Seu pedido saiu", "Azul \ufffd\ufffd", "the last"]
 
 
 async def test_what_whatsapp_says_of_a_session_is_reported(world: World) -> None:

@@ -13,7 +13,7 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_unstructure_fn, override
 
-from wa_worker.messages import InboundMessage, QueuedMessage, Text
+from wa_worker.messages import Button, FlowReply, InboundMessage, Interactive, OptionReply, QueuedMessage, Text
 from wa_worker.models import InstanceId, MessageId, Status, WaMessageId, instance_id
 
 T = TypeVar("T")
@@ -136,6 +136,10 @@ def _encodable(name: str, text: str) -> None:
 
 
 _converter = cattrs.Converter(unstruct_collection_overrides={})
+for _kind in (OptionReply, FlowReply, Interactive, Button):
+    _converter.register_unstructure_hook(
+        _kind, make_dict_unstructure_fn(_kind, _converter, _cattrs_omit_if_default=True)
+    )
 _converter.register_unstructure_hook(
     InboundMessage,
     make_dict_unstructure_fn(
@@ -144,6 +148,8 @@ _converter.register_unstructure_hook(
         wa_id=override(rename="wa_message_id"),
         chat=override(rename="from"),
         sender=override(rename="sender_id"),
+        interactive=override(omit_if_default=True),
+        button=override(omit_if_default=True),
     ),
 )
 

@@ -7,6 +7,7 @@ migrations/      the numbered SQL steps that make and upgrade the tables
 database.py      the worker's own connection, with its lock
 inbox.py         received messages that `/inbound` has yet to accept (P3)
 ledger.py        what was to be sent, and what became of it (P1, P2)
+timers.py        the timers of chats with disappearing messages
 holds.py         until when an instance keeps away from WhatsApp
 backlog.py       counts of what waits, for monitoring
 per_instance.py  the same for each instance
@@ -35,6 +36,7 @@ from wa_worker.journal.inbox import EventKind, Inbox, InboxResult, PendingInboun
 from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled
 from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
 from wa_worker.journal.states import InboxState, SendState
+from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.models import InstanceId
 
 __all__ = [
@@ -53,6 +55,8 @@ __all__ = [
     "SendLedger",
     "SendState",
     "Settled",
+    "TimerNote",
+    "Timers",
     "open_journal",
 ]
 

@@ -19,6 +19,8 @@ import structlog
 
 from wa_worker.journal.database import Database
 from wa_worker.journal.states import DECIDED, PENDING, InboxState
+from wa_worker.journal.timers import TimerNote, Timers
+from wa_worker.journal.timers import write as write_timer
 from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.models import InstanceId, Jid
 
@@ -62,14 +64,25 @@ class Inbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.timers = Timers(database)
+        """What received messages told of their chats' timers."""
 
-    def record(self, instance: InstanceId, message: InboundMessage, *, kind: EventKind = EventKind.MESSAGE) -> bool:
-        """Commits a message, or an event about the message that has its id.
+    def record(
+        self,
+        instance: InstanceId,
+        message: InboundMessage,
+        *,
+        kind: EventKind = EventKind.MESSAGE,
+        note: TimerNote | None = None,
+    ) -> bool:
+        """Commits a message, or an event about the message that has its id; and what it says of its chat's timer.
 
         False if it is already known in its kind: WhatsApp redelivers what it is not sure of.
         """
         content = _content(message)
         with self._database.transaction() as sql:
+            if note is not None:
+                write_timer(sql, instance, note)
             key: Jid | None = message.chat
             if message.chat_type is ChatType.DIRECT and message.sender_lid not in (None, message.chat):
                 known, waiting = _by_lid(sql, instance, message, kind)

@@ -7,11 +7,16 @@ native_output.py  what the native library prints, as lines of the log
 gate.py           the start gate: starts and stops of sessions are exclusive
 probe.py          whether WhatsApp can be reached at all: a TCP connection before each costly native connect
 client.py         neonize's client on one quiet thread; pinned to the version it was read from
+parsing.py        the library's protobufs from their bytes, with every text in them a text
 events.py         the library's events: code, name, handler
 loop_end.py       what it means that the library's loop ended by itself
 identity.py       whose session it is, and the addresses of the people in a message
 content.py        what a message is, and its words
+choices.py        an answer to a choice: a tap on a button or on the row of a list
+words.py          the words in content of any kind
+vcard.py          a contact card in words
 incoming.py       a message event as the model for `/inbound`
+timers.py         what a message says of its chat's timer
 outgoing.py       a message to send as protobuf
 send_errors.py    what the library's error texts mean for a send
 store.py          an instance's folder: paths, is it paired, archive

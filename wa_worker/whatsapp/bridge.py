@@ -16,6 +16,7 @@ from wa_worker.errors import JournalError
 from wa_worker.models import InstanceId
 from wa_worker.whatsapp.identity import identity
 from wa_worker.whatsapp.pairing import PairingHosts
+from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.probe import FRESH, ReachabilityProbe
 from wa_worker.whatsapp.session import JOURNAL_RETRY, Session, SessionHost, open_session
 from wa_worker.whatsapp.store import SessionStore
@@ -76,7 +77,7 @@ class WhatsApp:
     async def record(self, instance: InstanceId, data: bytes, me: bytes) -> None:
         """Commits a message that came while the pairing host was logged in. WhatsApp believes that we have it, so this
         does not return before the disk does too; cancelled while the disk does not take it, it is lost."""
-        account = identity(pb.Device.FromString(me))
+        account = identity(parsed(pb.Device, me))
         if account is None:
             return
         store = self.store(instance)

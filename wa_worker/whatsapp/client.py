@@ -25,6 +25,7 @@ from neonize.proto.Neonize_pb2 import LogEntry
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
 
 from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.parsing import parsed, readable
 
 NEONIZE_VERSION = "0.5.2"
 
@@ -104,8 +105,8 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
         buffer = (ctypes.c_char * len(subscribed)).from_buffer(subscribed)
         props = self.device_props.SerializeToString()
         # local names keep the ctypes thunks alive for as long as Go may call them: until Neonize() returns
-        on_qr = func_string(lambda _uuid, text: callbacks.on_qr(ctypes.string_at(text).decode()))
-        on_login = func_string(lambda _uuid, text: callbacks.on_login(ctypes.string_at(text).decode()))
+        on_qr = func_string(lambda _uuid, text: callbacks.on_qr(readable(ctypes.string_at(text))))
+        on_login = func_string(lambda _uuid, text: callbacks.on_login(readable(ctypes.string_at(text))))
         on_event = func_callback_bytes(
             lambda _uuid, data, size, code: callbacks.on_event(code, ctypes.string_at(data, size))
         )
@@ -132,7 +133,7 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
         if not self._stopped:
             self._cut()
         _LEFT_OVER.append((on_qr, on_login, on_event, on_log, buffer))
-        return error.decode() if error else "" if self._stopped else ENDED_SILENTLY
+        return readable(error) if error else "" if self._stopped else ENDED_SILENTLY
 
     def stop(self) -> None:
         """Stops the session: `run()` returns. For who holds the gate."""
@@ -154,5 +155,5 @@ Some hundred bytes for each session that was ever opened."""
 
 
 def _log_line(callbacks: Callbacks, data: int, size: int) -> None:
-    entry = LogEntry.FromString(ctypes.string_at(data, size))
+    entry = parsed(LogEntry, ctypes.string_at(data, size))
     callbacks.on_log(entry.Level, entry.Name, entry.Message)

@@ -12,6 +12,7 @@ from typing import Protocol
 from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker.states import Event, Report
+from wa_worker.whatsapp.parsing import parsed
 
 DEAF_AFTER = 2
 """Unanswered keepalives in a row that make a session deaf. whatsmeow sends one every 20-30 s and waits 10 s for the
@@ -68,28 +69,28 @@ def _reported(read: Callable[[bytes], Report | None]) -> Handler:
 
 
 def _keepalive(data: bytes) -> Report | None:
-    missed = pb.KeepAliveTimeout.FromString(data).ErrorCount
+    missed = parsed(pb.KeepAliveTimeout, data).ErrorCount
     return Report(Event.DEAF, f"{missed} keepalives without an answer") if missed >= DEAF_AFTER else None
 
 
 def _logged_out(data: bytes) -> Report:
-    out = pb.LoggedOut.FromString(data)
+    out = parsed(pb.LoggedOut, data)
     return Report(Event.LOGGED_OUT, f"{_reason(out)} {'at login' if out.OnConnect else 'while connected'}")
 
 
 def _ban(data: bytes) -> Report:
-    ban = pb.TemporaryBan.FromString(data)
+    ban = parsed(pb.TemporaryBan, data)
     name = pb.TemporaryBan.TempBanReason.Name(ban.Code).lower() if ban.HasField("Code") else UNKNOWN
     return Report(Event.BANNED, name, ban_seconds(ban.Expire))
 
 
 def _connect_failure(data: bytes) -> Report:
-    failure = pb.ConnectFailure.FromString(data)
+    failure = parsed(pb.ConnectFailure, data)
     return Report(Event.REFUSED, f"{_reason(failure)} {failure.Message}".strip())
 
 
 def _stream_error(data: bytes) -> Report:
-    return Report(Event.DISCONNECTED, f"stream error {pb.StreamError.FromString(data).Code or '?'}")
+    return Report(Event.DISCONNECTED, f"stream error {parsed(pb.StreamError, data).Code or '?'}")
 
 
 HANDLERS: dict[int, Handler] = {

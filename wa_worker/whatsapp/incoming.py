@@ -1,4 +1,4 @@
-"""A message event of the library as the model that goes to `/inbound`. Pure.
+"""A message event of the library, as `parsing.parsed()` gives it, as the model that goes to `/inbound`. Pure.
 
 WhatsApp's data is untrusted: what does not translate raises ValueError and is the caller's to log.
 """
@@ -25,8 +25,8 @@ def inbound(event: pb.Message, me: Identity, phone_of: Lookup, lid_of: Lookup) -
     source = info.MessageSource
     if source.IsFromMe or source.Chat.Server in _NOT_CHATS or source.Chat.User == "status":
         return None
-    message_type, body = content(event.Message)
-    if message_type is None:
+    what = content(event.Message)
+    if what.kind is None:
         return None
     if not info.ID:
         raise ValueError("a message without an id")
@@ -35,27 +35,24 @@ def inbound(event: pb.Message, me: Identity, phone_of: Lookup, lid_of: Lookup) -
     sender = phone_number(sender_raw, alternative, phone_of)
     group = source.Chat.Server == jid.GROUP
     return InboundMessage(
-        wa_id=WaMessageId(_storable(info.ID)),
+        wa_id=WaMessageId(info.ID),
         chat=bare(source.Chat) if group else sender,
         chat_type=ChatType.GROUP if group else ChatType.DIRECT,
         to=sender if group else me.jid,
         sender=sender,
         sender_lid=next((j for j in (sender_raw, alternative) if j and jid.is_lid(j)), None) or lid_of(sender),
-        push_name=_storable(info.Pushname) or None,
-        body=_storable(body),
-        message_type=message_type,
-        # milliseconds in 0.5.2; seconds would be below this until the year 5138
-        timestamp=info.Timestamp // 1000 if info.Timestamp > 100_000_000_000 else info.Timestamp,
+        push_name=info.Pushname or None,
+        body=what.body,
+        message_type=what.kind,
+        timestamp=seconds(info.Timestamp),
+        interactive=what.interactive,
+        button=what.button,
     )
 
 
 _NOT_CHATS = frozenset({"newsletter", "hosted.newsletter"})
 
 
-def _storable(text: str | bytes) -> str:
-    """Replaces what a sender may put into a text and nobody can store. Bytes that are not UTF-8: protobuf hands such a
-    text over as bytes. The character 0: PostgreSQL has none, so a proxy in front of it would answer 500 for ever, and
-    the chat would wait behind that message."""
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "replace")
-    return text.replace("\0", "\ufffd")
+def seconds(timestamp: int) -> int:
+    """Returns unix seconds. 0.5.2 has milliseconds in messages; seconds would be below this until the year 5138."""
+    return timestamp // 1000 if timestamp > 100_000_000_000 else timestamp

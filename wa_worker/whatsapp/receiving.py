@@ -7,12 +7,15 @@ from collections.abc import Callable
 import structlog
 from neonize.proto import Neonize_pb2 as pb
 
-from wa_worker.journal import Inbox
+from wa_worker.journal import Inbox, TimerNote
+from wa_worker.messages import ChatTimer
 from wa_worker.metrics import Metrics, Received
-from wa_worker.models import InstanceId
+from wa_worker.models import InstanceId, Jid
 from wa_worker.whatsapp.identity import Identity
 from wa_worker.whatsapp.incoming import inbound
+from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.store import SessionStore
+from wa_worker.whatsapp.timers import timer_note
 
 log = structlog.get_logger(__name__)
 
@@ -29,25 +32,42 @@ class Receiver:
         self._recorded = recorded
 
     def receive(self, instance: InstanceId, store: SessionStore, me: Identity, data: bytes) -> bool:
-        """Commits the message of a serialised event. False if it is known already, one that nobody asked for, or cannot
-        be understood, which is logged and counted.
+        """Commits the message of a serialised event, and what it says of its chat's timer. False if it is known
+        already, one that nobody asked for, or cannot be understood, which is logged and counted.
 
         Blocking. Raises JournalError when the disk does not take it: then WhatsApp believes that we have what we have
         not, and the caller tries again.
         """
         try:
-            message = inbound(pb.Message.FromString(data), me, store.phone_of, store.lid_of)
+            event = parsed(pb.Message, data)
+            message = inbound(event, me, store.phone_of, store.lid_of)
         except Exception:  # whatever is in it, it ends neither a session nor a pairing
             log.exception("a message was not understood", instance=instance)
             self._metrics.received(Received.NOT_UNDERSTOOD)
             return False
+        note = self._timer_note(instance, store, me, event)
         if message is None:
+            if note is not None:
+                self._inbox.timers.note(instance, note)
             return False
-        new = self._inbox.record(instance, message)
+        new = self._inbox.record(instance, message, note=note)
         self._metrics.received(Received.NEW if new else Received.REPEATED)
         if new:
             self._recorded()
         return new
+
+    def timer(self, instance: InstanceId, me: Identity, chat: Jid) -> ChatTimer | None:
+        """Returns the timer of a chat, as far as received messages told of one. Blocking. Raises JournalError."""
+        return self._inbox.timers.get(instance, me.jid, chat)
+
+    def _timer_note(
+        self, instance: InstanceId, store: SessionStore, me: Identity, event: pb.Message
+    ) -> TimerNote | None:
+        try:
+            return timer_note(event, me, store.phone_of, store.lid_of)
+        except Exception:  # it must not cost the message
+            log.exception("what a message says of its chat's timer was not understood", instance=instance)
+            return None
 
     def undecryptable(self) -> None:
         """Counts a message that the library could not decrypt: WhatsApp is asked for it again."""

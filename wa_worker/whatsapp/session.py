@@ -18,7 +18,7 @@ import trio
 from neonize.exc import NeonizeError
 from neonize.proto import Neonize_pb2 as pb
 
-from wa_worker.errors import JournalError, SessionNotOpen
+from wa_worker.errors import JournalError, SendDelayed, SessionNotOpen
 from wa_worker.messages import Accepted, OutgoingMessage
 from wa_worker.models import InstanceId, WaMessageId
 from wa_worker.states import Event, Report
@@ -29,8 +29,9 @@ from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.identity import Identity, identity
 from wa_worker.whatsapp.loop_end import Refusal, loop_ended, refusal
 from wa_worker.whatsapp.native_session import NativeSession
+from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.receiving import Receiver
-from wa_worker.whatsapp.send_errors import NOT_CONNECTED_PAUSE, send_error
+from wa_worker.whatsapp.send_errors import NOT_CONNECTED_PAUSE, TROUBLE_PAUSE, send_error
 from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)
@@ -93,9 +94,16 @@ class Session:
 
         Raises SendRefused, SendDelayed, SessionNotOpen or SendUncertain.
         """
-        to, content = outgoing.address(message.to), outgoing.protobuf(message.content)
+        me = self.me
+        if self._native.closing or me is None:
+            raise SessionNotOpen("the session is not open", pause=NOT_CONNECTED_PAUSE)
+        try:  # before the gate: what has passed it must call the library at once
+            timer = self._receiver.timer(self.instance, me, message.to)
+        except JournalError as error:
+            raise SendDelayed("the chat's timer cannot be read now", pause=TROUBLE_PAUSE) from error
+        to, content = outgoing.address(message.to), outgoing.protobuf(message.content, timer)
         self._gate.pass_through()
-        if self._native.closing or self.me is None:
+        if self._native.closing:
             raise SessionNotOpen("the session is not open", pause=NOT_CONNECTED_PAUSE)
         try:
             response = self._native.client.send_message(to, content)
@@ -136,7 +144,7 @@ class Session:
             self.last_heard = time.monotonic()
             try:
                 if code == ME:
-                    self.me = identity(pb.Device.FromString(data))
+                    self.me = identity(parsed(pb.Device, data))
                     self._native.alive.ring()
                 else:
                     events.dispatch(self, code, data)

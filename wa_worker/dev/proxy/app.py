@@ -185,6 +185,29 @@ def _check_additive(body: dict[str, Any]) -> None:
     member(body, "chat_type", (None, "direct", "group"))
     if body.get("timestamp") is not None and not _is_whole(body["timestamp"]):
         raise BadRequestError("timestamp must be a whole number of unix seconds or null")
+    _check_texts("button", body.get("button"), required=("payload", "text"))
+    interactive = body.get("interactive")
+    _check_texts("interactive", interactive, required=("type",))
+    for key, required, optional in (
+        ("button_reply", ("id", "title"), ("description",)),
+        ("list_reply", ("id", "title"), ("description",)),
+        ("nfm_reply", ("name", "body"), ("response_json",)),
+    ):
+        if interactive is not None:
+            _check_texts(f"interactive.{key}", interactive.get(key), required, optional)
+
+
+def _check_texts(name: str, value: Any, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
+    """Raises BadRequestError unless it is null, or an object with these texts; the optional ones may be null."""
+    if value is None:
+        return
+    if not isinstance(value, dict):
+        raise BadRequestError(f"{name} must be an object or null")
+    for key in required:
+        text(value, key, empty=True)
+    for key in optional:
+        if value.get(key) is not None:
+            text(value, key, empty=True)
 
 
 def _is_whole(value: object) -> bool:

@@ -59,6 +59,7 @@ class Contact:
         self._device = device
         self._arrivals = trio.lowlevel.ParkingLot()
         self._retries: Counter[tuple[str, str]] = Counter()  # asked for again, by device and message
+        self._timers: dict[str, tuple[int, int]] = {}  # of chats, by device: seconds, and since when
         self._sessions: dict[Address, int] = {}  # how many this contact has started, by device
 
     async def wait_received(self, count: int) -> list[Received]:
@@ -77,8 +78,9 @@ class Contact:
         push_name: str | None = None,
         use_lid: bool = False,
         recipient: str | None = None,
+        timestamp: int | None = None,
     ) -> str:
-        """Send a text, or a Message, to a linked device; return the message's id.
+        """Send a text, or a Message, to a linked device; return the message's id. `timestamp` None is now.
 
         It stays pending, through reconnects, until the device's receipt. `use_lid` sends from the contact's LID.
         `recipient` is the chat of a message that the device's own phone has sent (its content is then a Message
@@ -87,7 +89,7 @@ class Contact:
         """
         await trio.lowlevel.checkpoint()
         device = self._device(device_jid)
-        message = Message(conversation=content) if isinstance(content, str) else content
+        message = self._text(device_jid, content) if isinstance(content, str) else content
         plaintext = message.SerializeToString()
         if not self.party.has_session(device.address):
             self._start_session(device, device.take_bundle())
@@ -95,6 +97,8 @@ class Contact:
         header = self._header(wa_id, push_name, use_lid=use_lid)
         if recipient is not None:
             header["recipient"] = recipient
+        if timestamp is not None:
+            header["t"] = str(timestamp)
         letter = Letter(
             wa_id=wa_id,
             header=header,
@@ -104,6 +108,14 @@ class Contact:
         )
         device.mailbox.put(letter)
         return wa_id
+
+    async def set_timer(self, device_jid: str, seconds: int, *, timestamp: int | None = None) -> str:
+        """Make the messages of the chat with this device's account disappear after so many seconds, 0 for never; tell
+        the device so. The texts that are sent to it from now on carry the timer."""
+        now = int(time.time()) if timestamp is None else timestamp
+        self._timers[device_jid] = (seconds, now)
+        setting = {"type": "EPHEMERAL_SETTING", "ephemeralExpiration": seconds, "ephemeralSettingTimestamp": now}
+        return await self.send(device_jid, Message(protocolMessage=setting), timestamp=timestamp)
 
     async def send_garbage(self, device_jid: str) -> str:
         """Send what no session can decrypt, and never send it better; the device's ack takes it off."""
@@ -123,6 +135,14 @@ class Contact:
         if connection is not None:
             header = {"from": self.jid, "id": wa_id, "t": str(int(time.time()))}
             connection.send(Node("receipt", header if kind is None else {**header, "type": kind}))
+
+    def _text(self, device_jid: str, text: str) -> Any:
+        """As phones write it: with the chat's timer, if it has one."""
+        seconds, since = self._timers.get(device_jid, (0, 0))
+        if not seconds:
+            return Message(conversation=text)
+        context = {"expiration": seconds, "ephemeralSettingTimestamp": since}
+        return Message(extendedTextMessage={"text": text, "contextInfo": context})
 
     def _encrypt_again(self, device: Device, plaintext: bytes, letter: Letter, receipt: Node) -> None:
         """Encrypt and send a letter anew: the device could not decrypt it and sent this retry receipt.
