@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, NoReturn
 
 import attrs
 import pytest
 import trio
 
+from tests.descriptors import leave_none
 from tests.proxy_fixture import PATIENCE
 from wa_worker.monitoring.connections import Times, serve_connections
 from wa_worker.monitoring.http_server import HttpServer
@@ -174,3 +178,37 @@ async def test_cancelled_it_waits_for_no_client_that_does_not_read() -> None:
     async with open_port() as port:
         await port.connect(20 * GET.replace(b"/ ", b"/large "))
         await trio.sleep(0.2)
+
+
+SERVER = """
+import sys, trio
+from tests.monitoring.test_connections import MOST, HttpServer, Times, app, serve_connections
+async def main():
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        server = HttpServer(app, keep_alive=60, max_body=0)
+        await nursery.start(serve_connections, listener, server.serve, Times(), MOST)
+        print(listener.socket.getsockname()[1], flush=True)
+        await trio.to_thread.run_sync(sys.stdin.read)
+        nursery.cancel_scope.cancel()
+trio.run(main)
+"""
+
+
+async def test_without_a_descriptor_the_newest_gets_in_all_the_same() -> None:
+    """A process of its own, which has one in reserve, and lets the first client go for the second."""
+    async with trio.open_nursery() as nursery, AsyncExitStack() as clients:
+        run = partial(trio.run_process, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        server: trio.Process = await nursery.start(partial(run, [sys.executable, "-c", SERVER], check=False))
+        assert server.stdin is not None
+        assert server.stdout is not None
+        with trio.fail_after(PATIENCE):
+            port = Port(int(await server.stdout.receive_some()), clients)
+        assert await answers(await port.connect(source="127.0.0.2"))
+        leave_none(server.pid)
+        for _ in range(5):
+            assert await answers(await port.connect())
+        await server.stdin.aclose()
+        with trio.fail_after(PATIENCE):
+            said = await server.stdout.receive_some()
+        assert b"Too many open files" in said

@@ -178,6 +178,8 @@ async def _accept(
     listener: trio.SocketListener, connections: Connections, reserve: _Reserve
 ) -> trio.SocketStream | None:
     """Returns None when there was no descriptor for the connection, and has made room for the next try then."""
+    # Linux takes the descriptor before it looks for a connection: without one, accept() fails though nobody has come
+    await trio.lowlevel.wait_readable(listener.socket)
     try:
         stream = await listener.accept()
     except OSError as error:
