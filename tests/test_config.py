@@ -57,6 +57,7 @@ GOOD = [
     Good("MSG_POLL_MS", "", "message_poll", 2.0),
     Good("DEVICE_NAME", "Loja São Paulo", "device_name", "Loja São Paulo"),
     Good("ON_UNCERTAIN_SEND", "HOLD", "on_uncertain_send", OnUncertain.HOLD),
+    Good("DEAD_MESSAGE_DAYS", "7", "dead_kept", 604_800.0),
     Good("LOG_LEVEL", "Debug", "log_level", "debug"),
     Good("LOG_FORMAT", "json", "log_format", LogFormat.JSON),
 ]
@@ -107,6 +108,7 @@ BAD = [
     Bad("PORT", "\u0663\u0660\u0660\u0660", "whole number"),
     Bad("PORT", "9" * 5000, "PORT"),
     Bad("INSTANCE_POLL_MS", "99", "from 100"),
+    Bad("DEAD_MESSAGE_DAYS", "0", "from 1"),
     Bad("INSTANCE_POLL_MS", "10s", "whole number"),
     Bad("MSG_POLL_MS", "49", "from 50"),
     Bad("MSG_POLL_MS", "0", "from 50"),

@@ -112,7 +112,7 @@ class _Work:
                     workers.start_soon(volume.run)
                     workers.start_soon(inbound.run)
                     workers.start_soon(marks.run)
-                    workers.start_soon(run_retention, journal)
+                    workers.start_soon(run_retention, journal, settings.dead_kept)
                     for instance in paired:  # P6: whatever the proxy lists
                         fleet.start(instance)
                     self.readiness.working(journal, edge, volume)

@@ -76,6 +76,11 @@ def _seconds(low_ms: int, high_ms: int) -> Callable[[str], float]:
     return lambda value: whole(value) / 1000
 
 
+def _days(low: int, high: int) -> Callable[[str], float]:
+    whole = _whole(low, high)
+    return lambda value: whole(value) * 86_400.0
+
+
 def _choice(kind: type[enum.Enum]) -> Callable[[str], enum.Enum]:
     def convert(value: str) -> enum.Enum:
         try:
@@ -130,6 +135,12 @@ class Settings:
         _choice(OnUncertain),
         "a message that may have left when the worker died: resend it, or hold it for a person",
         default=OnUncertain.RESEND,
+    )
+    dead_kept: float = _setting(
+        "DEAD_MESSAGE_DAYS",
+        _days(1, 3650),
+        "how long a received message that the proxy refuses can be retried; then its content is discarded",
+        default=30 * 86_400.0,
     )
     admin_token: Secret | None = _setting(
         "ADMIN_TOKEN", _secret, "bearer token of GET /instances on the health port", default=None
