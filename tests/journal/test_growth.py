@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.journal.rows import SHOP, inbound_message
+from tests.journal.rows import SHOP, YEAR, inbound_message
 from wa_worker.journal import InboxResult, Journal
 from wa_worker.journal.connection import wal_of
 
@@ -33,3 +33,12 @@ def test_room_that_became_free_is_used_again(journal: Journal, path: Path) -> No
 
     first = a_week()
     assert max(a_week() for _ in range(3)) <= first * 1.05
+
+
+def test_a_long_hold_is_kept_to_its_end(journal: Journal) -> None:
+    """Written long ago, it lasts for a year."""
+    journal.holds.put(SHOP, "BANNED", YEAR)
+    with journal.database.transaction() as sql:
+        sql.execute("UPDATE holds SET written_at = written_at - ?", (YEAR / 2,))
+    assert journal.holds.purge(7 * 86_400.0) == 0
+    assert journal.holds.get(SHOP) is not None

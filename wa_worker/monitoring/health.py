@@ -15,8 +15,9 @@ from wa_worker.errors import StartupError
 from wa_worker.instances.registry import Registry
 from wa_worker.metrics import CONTENT_TYPE, Metrics
 from wa_worker.models import Secret
+from wa_worker.monitoring.bearer import is_allowed
 from wa_worker.monitoring.connections import Times, serve_connections
-from wa_worker.monitoring.instances import describe, is_allowed
+from wa_worker.monitoring.instances import describe
 from wa_worker.monitoring.readiness import Readiness
 
 if TYPE_CHECKING:
