@@ -112,7 +112,7 @@ async def test_a_prober_keeps_its_connection_among_many_of_another_address() -> 
         assert await answers(prober)
         for _ in range(3):
             for _ in range(MOST):
-                await port.connect(GET)
+                assert await answers(await port.connect())
             assert await answers(prober)
 
 
