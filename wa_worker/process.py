@@ -43,11 +43,10 @@ def allow_descriptors() -> None:
 
 def run_worker(pairing_command: Sequence[str]) -> NoReturn:
     """`wa-worker run`, with a choice of what hosts the pairings. Ends the process."""
-    import structlog
     import trio
 
     from wa_worker.app import main
-    from wa_worker.config import Settings, advice_on
+    from wa_worker.config import Settings
     from wa_worker.errors import ConfigError, StartupError
     from wa_worker.logs import log_crash, set_up_logs
     from wa_worker.whatsapp.native_output import standard_output_logged
@@ -60,8 +59,6 @@ def run_worker(pairing_command: Sequence[str]) -> NoReturn:
         sys.exit(2)
     os.umask(0o077)
     set_up_logs(settings.log_level, settings.log_format)
-    for advice in advice_on(os.environ, settings.edge_base_url, settings.worker_secret):
-        structlog.get_logger(__name__).warning("a setting is unwise", reason=advice.found, remedy=advice.remedy)
     code = 0
     try:
         with standard_output_logged():

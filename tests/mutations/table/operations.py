@@ -143,8 +143,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "run-says-nothing-of-settings",
-        "process.py",
-        "for advice in advice_on(os.environ, settings.edge_base_url, settings.worker_secret):",
+        "app.py",
+        "for advice in advice_on(environ, settings.edge_base_url, settings.worker_secret):",
         "for advice in ():",
         "run warns as check does.",
         "e2e/test_check.py::test_run_warns_of_the_same_settings_as_check",
