@@ -137,7 +137,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "bearer-another-check",
         "dev/proxy/app.py",
         'if is_allowed(request.headers.get("Authorization"), Secret(secret)):',
-        'if secret in request.headers.get("Authorization", ""):',
+        'if is_allowed(request.headers.get("Authorization", "").title(), Secret(secret)):',
         "The reference proxy checks as the worker does.",
         "dev/proxy/test_endpoints.py::test_401_without_the_secret",
     ),
