@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_worker.jid import masked
-from wa_worker.logs import REPEAT_WINDOW, RepeatFilter, escaped, mask
+from wa_worker.logs import MOST_OF_A_KIND, REPEAT_WINDOW, RepeatFilter, escaped, mask
 
 
 @attrs.frozen
@@ -120,9 +120,21 @@ def test_what_is_told_once_is_never_dropped() -> None:
 def test_it_remembers_a_bounded_number_of_kinds() -> None:
     repeats = RepeatFilter()
     for number in range(RepeatFilter.MOST + 1):
-        assert warn(repeats, reason=str(number))
-    assert warn(repeats, reason=str(RepeatFilter.MOST)) is None
-    assert warn(repeats, reason="0"), "the oldest kind was forgotten"
+        assert warn(repeats, instance=str(number))
+    assert warn(repeats, instance=str(RepeatFilter.MOST)) is None
+    assert warn(repeats, instance="0"), "the oldest kind was forgotten"
+
+
+def test_reasons_that_differ_each_time_are_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    repeats = RepeatFilter()
+    through = [warn(repeats, instance="a", reason=f"request {number}") for number in range(MOST_OF_A_KIND + 50)]
+    assert sum(line is not None for line in through) == MOST_OF_A_KIND
+    assert warn(repeats, instance="b", reason="request 0"), "each instance has its own"
+    now += REPEAT_WINDOW
+    assert (warn(repeats, instance="a", reason="another") or {})["held_back"] == 50
+    assert "held_back" not in (warn(repeats, instance="a", reason="one more") or {"held_back": 0})
 
 
 PROGRAM = """
@@ -219,3 +231,50 @@ def test_what_is_read_stays_as_it_is() -> None:
     for text in ("ação 😀 日本", "a b", "x\u3000y", "\ue000"):
         assert escaped(text) == text
     assert escaped("a\nb\tc\r", spare="\n\t") == "a\nb\tc\\r"
+
+
+FLOOD = """
+import logging, sys
+from wa_worker import logs
+from wa_worker.config import LogFormat
+logs.REPEAT_WINDOW = 0.5
+logs.set_up_logs(sys.argv[1], LogFormat.JSON)
+same, varied = logging.getLogger("trio.serve_listeners"), logging.getLogger("another.library")
+def flood():
+    for number in range(200):
+        try:
+            raise OSError(24, "Too many open files")
+        except OSError:
+            same.error("accept returned %s; retrying in %s seconds", "EMFILE", 0.1, exc_info=True)
+        varied.info("request %d of +55 (11) 98888-0005", number)
+flood()
+import time
+time.sleep(0.6)
+same.error("accept returned %s; retrying in %s seconds", "EMFILE", 0.1)
+varied.info("request again")
+logging.getLogger("careless").error("%d of %d for 5511988880005", 1)
+"""
+
+
+def flood(level: str) -> list[dict[str, Any]]:
+    program = subprocess.run([sys.executable, "-c", FLOOD, level], capture_output=True, text=True, timeout=60)
+    assert program.returncode == 0, program.stderr
+    assert "98888" not in program.stderr
+    return [json.loads(line) for line in program.stderr.splitlines()]
+
+
+def test_no_library_floods_the_log() -> None:
+    lines = flood("info")
+    same = [line for line in lines if line["logger"] == "trio.serve_listeners"]
+    assert [line.get("repeated") for line in same] == [None, 199]
+    assert "Too many open files" in same[0]["exception"]
+    varied = [line for line in lines if line["logger"] == "another.library"]
+    assert len(varied) == MOST_OF_A_KIND + 1
+    assert varied[-1]["held_back"] == 200 - MOST_OF_A_KIND
+    assert lines[-1]["event"] == "%d of %d for ***0005 % (1,)", (
+        "a line that cannot be put together is a line all the same"
+    )
+
+
+def test_who_debugs_sees_every_line() -> None:
+    assert len(flood("debug")) == 200 + 200 + 3

@@ -19,7 +19,7 @@ import structlog
 import trio
 
 from wa_worker import __version__, whatsapp
-from wa_worker.config import OnUncertain, Settings
+from wa_worker.config import OnUncertain, Settings, advice_on
 from wa_worker.delivery.batch import MAX_TRIES
 from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.marks import MarkReporter
@@ -61,6 +61,8 @@ async def main(settings: Settings, environ: Mapping[str, str], pairing_command: 
     listener = listen(settings.bind_host, settings.port)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         log.info("health answers", port=listener.getsockname()[1], version=__version__)
+        for advice in advice_on(environ, settings.edge_base_url, settings.worker_secret):
+            log.warning("a setting is unwise", reason=advice.found, remedy=advice.remedy)
         async with trio.open_nursery() as services:
             # before other imports slow it down
             await services.start(run_health, registry, readiness, metrics, listener, settings.admin_token)
@@ -113,7 +115,7 @@ class _Work:
                     workers.start_soon(volume.run)
                     workers.start_soon(inbound.run)
                     workers.start_soon(marks.run)
-                    workers.start_soon(run_retention, journal)
+                    workers.start_soon(run_retention, journal, settings.dead_kept)
                     for instance in paired:  # P6: whatever the proxy lists
                         fleet.start(instance)
                     self.readiness.working(journal, edge, volume)

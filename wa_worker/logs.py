@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 REPEAT_WINDOW = 60.0
 """Seconds in which the same warning of the same instance is logged once; the next one carries the count."""
 
+MOST_OF_A_KIND = 30
+"""Lines that differ only in their reason, or that come from the same library, in a REPEAT_WINDOW: the first dozen tells
+what goes on, and a line every two seconds is some 20 MB a day."""
+
 _UNMASKED = frozenset({"instance", "timestamp", "level", "logger"})
 _QUIET = {
     "httpx": logging.WARNING,  # one INFO line per request
@@ -69,10 +73,12 @@ def set_up_logs(level: str, form: LogFormat) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, _add_held_back, *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
+    repeats = None if level == "debug" else RepeatFilter()  # who debugs wants every line
+    handler.addFilter(_ForeignLines(repeats))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name, at_least in _QUIET.items():
         logging.getLogger(name).setLevel(max(at_least, logging.getLevelName(level.upper())))
@@ -80,7 +86,7 @@ def set_up_logs(level: str, form: LogFormat) -> None:
         processors=[
             structlog.stdlib.filter_by_level,
             *shared[:-1],
-            *([RepeatFilter()] if level != "debug" else []),  # who debugs wants every line
+            *([repeats] if repeats else []),
             mask,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -144,32 +150,90 @@ def _json_line(event: EventDict, **options: Any) -> str:
     return escaped(json.dumps(event, ensure_ascii=False, **options))
 
 
-class RepeatFilter:
-    """Lets the same warning or error of an instance through once a minute, with a count: a structlog processor."""
+class _Counts:
+    """Lets so many through for each key in a REPEAT_WINDOW, and counts the others. For one thread at a time."""
 
-    MOST = 1024  # kinds remembered at once
+    MOST = 1024  # keys remembered at once
+
+    def __init__(self, allowed: int) -> None:
+        self._allowed = allowed
+        self._seen: OrderedDict[tuple[Any, ...], tuple[float, int]] = OrderedDict()
+
+    def held_back(self, key: tuple[Any, ...]) -> int | None:
+        """Returns how many were held back since the last one that went through, or None: this one is, too."""
+        now = time.monotonic()
+        since, count = self._seen.get(key, (None, 0))
+        if since is not None and now - since < REPEAT_WINDOW:
+            self._seen[key] = (since, count + 1)
+            return None if count >= self._allowed else 0
+        self._seen[key] = (now, 1)
+        self._seen.move_to_end(key)
+        while len(self._seen) > self.MOST:
+            self._seen.popitem(last=False)
+        return max(count - self._allowed, 0)
+
+
+class RepeatFilter:
+    """Holds back what a log need not say again: a structlog processor for our lines; `allow()` is for any.
+
+    The same warning or error of an instance goes through once a minute, with a count; of those that differ only in
+    their reason, MOST_OF_A_KIND do.
+    """
+
+    MOST = _Counts.MOST
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[tuple[Any, ...], tuple[float, int]] = OrderedDict()
+        self._same = _Counts(1)
+        self._kinds = _Counts(MOST_OF_A_KIND)
         self._lock = threading.Lock()
 
     def __call__(self, _logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         if method not in ("warning", "error", "exception"):
             return event
-        with self._lock:  # native threads log too
-            return self._once(event)
-
-    def _once(self, event: EventDict) -> EventDict:
-        key = (event.get("event"), event.get("instance"), event.get("endpoint"), event.get("reason"))
-        now = time.monotonic()
-        since, dropped = self._seen.get(key, (0.0, 0))
-        if since and now - since < REPEAT_WINDOW:
-            self._seen[key] = (since, dropped + 1)
+        kind = (event.get("event"), event.get("instance"))
+        counts = self.allow((*kind, event.get("endpoint"), event.get("reason")), kind)
+        if counts is None:
             raise structlog.DropEvent
-        self._seen[key] = (now, 0)
-        self._seen.move_to_end(key)
-        while len(self._seen) > self.MOST:
-            self._seen.popitem(last=False)
-        if dropped:
-            event["repeated"] = dropped
+        event.update(counts)
         return event
+
+    def allow(self, line: tuple[Any, ...], kind: tuple[Any, ...]) -> dict[str, int] | None:
+        """Decides on a line by what makes it the same and what makes it one of a kind. Any thread.
+
+        Returns the fields that say how many were held back before it, or None: it is held back.
+        """
+        with self._lock:  # native threads log too
+            if (repeated := self._same.held_back(line)) is None or (more := self._kinds.held_back(kind)) is None:
+                return None
+        counts = {"repeated": repeated, "held_back": more}
+        return {name: count for name, count in counts.items() if count}
+
+
+class _ForeignLines(logging.Filter):
+    """Puts the libraries' lines through the repeat filter, whatever their level; ours have passed it.
+
+    They are prose, with whatever varies in the middle: all of a logger are one kind.
+    """
+
+    def __init__(self, repeats: RepeatFilter | None) -> None:
+        super().__init__()
+        self._repeats = repeats
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.msg, dict):
+            return True
+        try:
+            text = record.getMessage()
+        except Exception:  # noqa: BLE001 - else logging prints a traceback of its own, past all of this
+            record.msg, record.args = f"{record.msg} % {record.args}", ()
+            text = record.msg
+        if self._repeats is None:
+            return True
+        counts = self._repeats.allow((record.name, text), (record.name,))
+        record.held_back = counts or {}
+        return counts is not None
+
+
+def _add_held_back(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event.update(getattr(event.get("_record"), "held_back", {}))
+    return event

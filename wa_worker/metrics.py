@@ -4,7 +4,7 @@ Counters are incremented where something happens, from any thread (about a micro
 worker's state is read at a scrape (`Snapshot`). No metric is labelled with an instance or a number: a scrape has as
 many lines with one instance as with hundreds, and tells nobody who they are.
 
-docs/grafana-dashboard.json and docs/alerts.yaml use these names; tests/test_dashboards.py compares.
+docs/grafana-dashboard.json and docs/alerts.yaml use these names; tests/docs/test_dashboards.py compares.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from prometheus_client import (
 from wa_worker import __version__
 from wa_worker.journal import SendState, Settled
 from wa_worker.journal.backlog import Backlog
-from wa_worker.states import TABLE, Action, Event, Move, State
+from wa_worker.states import TABLE, TROUBLE, Action, Event, Move, State
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -56,6 +56,9 @@ class Delivered(enum.Enum):
     SET_ASIDE = "set_aside"
 
 
+ATTENTION = (*TROUBLE, Event.STILL_HELD, Event.UNPAIRED)
+"""Why an instance may need a person: all there is."""
+
 _SENT = {SendState.SENT: "sent", SendState.FAILED: "failed", SendState.WAITING: "delayed"}
 _UNCERTAIN = "uncertain"
 
@@ -72,6 +75,8 @@ class Snapshot:
     poll_ages: Mapping[str, float]
     """By endpoint, since its last answer as the contract says."""
     threads: int
+    attention: Mapping[Event, int] = attrs.Factory(dict)
+    """Instances that a person may have to help, by why: those of ATTENTION."""
 
 
 class Metrics:
@@ -116,6 +121,12 @@ class Metrics:
             registry=registry,
         )
         self._instances = Gauge("wa_worker_instances", "Instances by state", ["state"], registry=registry)
+        self._attention = Gauge(
+            "wa_worker_instances_attention",
+            "Instances that a person may have to help, by what happened since they were last connected",
+            ["because"],
+            registry=registry,
+        )
         self._waiting = Gauge("wa_worker_backlog_messages", "Messages that wait", ["queue"], registry=registry)
         self._oldest = Gauge(
             "wa_worker_backlog_oldest_seconds", "Age of the oldest message that waits", ["queue"], registry=registry
@@ -185,6 +196,8 @@ class Metrics:
         """Returns the text of a scrape. Takes milliseconds: for a thread."""
         for state in State:
             self._instances.labels(_label(state)).set(now.states.get(state, 0))
+        for event in ATTENTION:
+            self._attention.labels(_label(event)).set(now.attention.get(event, 0))
         if now.backlog is not None:
             for name in ("to_deliver", "to_send", "to_tell"):
                 queue = getattr(now.backlog, name)

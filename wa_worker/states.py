@@ -126,6 +126,9 @@ REFUSAL = Backoff(first=60.0, ceiling=3600.0)
 PROVEN = 60.0
 """Seconds CONNECTED after which backoff starts anew: success resets it, an attempt never does."""
 
+TROUBLE = (Event.LOGGED_OUT, Event.REPLACED, Event.BANNED, Event.OUTDATED, Event.REFUSED)
+"""Events after which an instance stays away until a person has helped or a long time has passed."""
+
 _PAIR = Move(State.PAIRING, Action.PAIR)
 _OPEN = Move(State.OPENING, Action.OPEN)
 _REOPEN = Move(State.RETRYING, Action.REOPEN, QUICK)

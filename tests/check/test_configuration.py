@@ -16,6 +16,7 @@ GOOD = {"EDGE_BASE_URL": "https://proxy.example/worker-proxy", "WORKER_SECRET": 
         ({"EDGE_BASE_URL": "http://proxy.example"}, "plain http to proxy.example"),
         ({"WORKER_SECRET": '"a-secret-of-the-tests"'}, "quotation marks"),
         ({"WORKER_SECRET": "short"}, "fewer than 16"),
+        ({"MSG_POL_MS": "500"}, "MSG_POL_MS is no setting; MSG_POLL_MS is one"),
     ],
 )
 def test_unwise_settings_are_warned_of(settings: dict[str, str], says: str) -> None:

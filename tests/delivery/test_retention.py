@@ -1,6 +1,8 @@
-"""What the journal forgets after a week, and what it keeps for as long as it takes."""
+"""What the journal forgets after a week or a month, and what it keeps for as long as it takes."""
 
 from __future__ import annotations
+
+import time
 
 import pytest
 import trio
@@ -8,11 +10,15 @@ from structlog.testing import capture_logs
 from trio.abc import Clock
 from trio.testing import MockClock
 
-from tests.journal.rows import SHOP, admit, inbound_message, read_only, send, states
+from tests.journal.rows import OTHER, SHOP, YEAR, admit, inbound_message, posted_bodies, read_only, send, states
 from wa_worker.delivery.retention import CHUNK, INTERVAL, REMEMBERED, run_retention
 from wa_worker.journal import InboxResult, Journal, SendState
+from wa_worker.journal.items import ItemId
+from wa_worker.journal.review import open_review
+from wa_worker.models import Jid
 
 OLD = REMEMBERED + 60
+MONTH = 30 * 86_400.0
 
 
 @pytest.fixture
@@ -26,6 +32,7 @@ def age(journal: Journal, seconds: float) -> None:
     with journal.database.transaction() as sql:
         sql.execute("UPDATE inbox SET settled_at = settled_at - ?", (seconds,))
         sql.execute("UPDATE ledger SET changed_at = changed_at - ?", (seconds,))
+        sql.execute("UPDATE holds SET until = until - ?, written_at = written_at - ?", (seconds, seconds))
 
 
 def inbox(journal: Journal) -> list[str]:
@@ -48,7 +55,7 @@ async def test_what_is_over_for_a_week_is_forgotten_and_nothing_else(
     journal: Journal, nursery: trio.Nursery, hours: Clock
 ) -> None:
     fill(journal)
-    nursery.start_soon(run_retention, journal)
+    nursery.start_soon(run_retention, journal, MONTH)
     await trio.sleep(INTERVAL + 600)
     assert inbox(journal) == ["posted", "pending", "dead"], "it is not old"
     assert set(states(journal)) == {'"told"', '"untold"', '"waiting"'}
@@ -63,7 +70,7 @@ async def test_not_at_once(journal: Journal, nursery: trio.Nursery, hours: Clock
     """After a long standstill the proxy may first list what it never heard the outcome of."""
     fill(journal)
     age(journal, OLD)
-    nursery.start_soon(run_retention, journal)
+    nursery.start_soon(run_retention, journal, MONTH)
     await trio.sleep(INTERVAL * 0.5)
     assert "posted" in inbox(journal)
     nursery.cancel_scope.cancel()
@@ -78,7 +85,7 @@ async def test_more_than_one_transaction_takes_goes_in_one_round(
             "INSERT INTO inbox (chat, wa_id, received_at, state, settled_at) VALUES (1, ?, 0, 'posted', 0)",
             [(str(n),) for n in range(CHUNK + 10)],
         )
-    nursery.start_soon(run_retention, journal)
+    nursery.start_soon(run_retention, journal, MONTH)
     await trio.sleep(INTERVAL * 1.9)
     assert inbox(journal) == []
     nursery.cancel_scope.cancel()
@@ -91,10 +98,127 @@ async def test_a_journal_that_cannot_commit_is_tidied_an_hour_later(
     age(journal, OLD)
     read_only(journal, True)
     with capture_logs() as lines:
-        nursery.start_soon(run_retention, journal)
+        nursery.start_soon(run_retention, journal, MONTH)
         await trio.sleep(INTERVAL + 600)
         read_only(journal, False)
         await trio.sleep(INTERVAL)
         nursery.cancel_scope.cancel()
     assert [line["event"] for line in lines] == ["the journal cannot be tidied"]
     assert "posted" not in inbox(journal)
+
+
+MANY = 2000
+
+
+def chats(journal: Journal) -> int:
+    with journal.database.reading() as sql:
+        return int(sql.execute("SELECT count(*) FROM chats").fetchone()[0])
+
+
+def jid(number: int) -> Jid:
+    return Jid(f"{5511900000000 + number}@s.whatsapp.net")
+
+
+async def test_chats_of_which_nothing_is_left_are_forgotten(
+    journal: Journal, nursery: trio.Nursery, hours: Clock
+) -> None:
+    """2000 people who wrote once, one who waits for the proxy, and one whom it refuses."""
+    with journal.database.transaction() as sql:  # one commit: it is the rows that are looked at
+        sql.executemany("INSERT INTO chats (instance, jid) VALUES ('shop', ?)", [(jid(n),) for n in range(MANY)])
+        sql.execute(
+            "INSERT INTO inbox (chat, wa_id, received_at, state, settled_at) SELECT id, '1', 0, 'posted', ? FROM chats",
+            (time.time(),),
+        )
+    journal.inbox.record(SHOP, inbound_message("pending", jid(MANY)))
+    journal.inbox.record(SHOP, inbound_message("dead", jid(MANY + 1)))
+    journal.inbox.settle([InboxResult(MANY + 2, "no", dead=True)])
+    nursery.start_soon(run_retention, journal, MONTH)
+    await trio.sleep(INTERVAL + 600)
+    assert chats(journal) == MANY + 2, "their messages are not a week old"
+    age(journal, OLD)
+    await trio.sleep(INTERVAL + 600)
+    assert chats(journal) == 2
+    nursery.cancel_scope.cancel()
+    assert journal.inbox.record(SHOP, inbound_message("again", jid(7)))
+    assert sorted(posted_bodies(journal).values()) == [["Oi"], ["Oi"]]
+
+
+def test_chats_are_looked_at_in_pieces(journal: Journal) -> None:
+    """None is left out, and none of them is the whole."""
+    with journal.database.transaction() as sql:
+        sql.executemany("INSERT INTO chats (instance, jid) VALUES ('shop', ?)", [(str(n),) for n in range(10)])
+        sql.execute("INSERT INTO inbox (chat, wa_id, received_at) VALUES (5, '1', 0)")
+    seen: list[tuple[int | None, int]] = []
+    last: int | None = 0
+    while last is not None:
+        last = journal.inbox.purge_chats(last, 4)
+        seen.append((last, chats(journal)))
+    assert seen == [(4, 6), (8, 3), (10, 1), (None, 1)]
+
+
+async def test_what_the_proxy_refuses_can_be_retried_for_a_month_then_its_content_goes(
+    journal: Journal, nursery: trio.Nursery, hours: Clock
+) -> None:
+    journal.inbox.record(SHOP, inbound_message("refused", body="do not keep me for ever"))
+    journal.inbox.record(OTHER, inbound_message("refused later", body="keep me"))
+    journal.inbox.settle([InboxResult(1, "no", dead=True)])
+    age(journal, MONTH - 7200)
+    with capture_logs() as lines:
+        nursery.start_soon(run_retention, journal, MONTH)
+        await trio.sleep(INTERVAL + 600)
+        assert content(journal, 1) == ("dead", True)
+        age(journal, 7200)
+        journal.inbox.settle([InboxResult(2, "no", dead=True)])
+        await trio.sleep(INTERVAL)
+        assert content(journal, 1) == ("posted", False)
+        assert content(journal, 2) == ("dead", True)
+        nursery.cancel_scope.cancel()
+    (line,) = lines
+    assert (line["log_level"], line["messages"], line["days"]) == ("warning", 1, 30)
+    assert not journal.inbox.record(SHOP, inbound_message("refused")), "a second copy is still known"
+    with open_review(journal.database.path, write=True) as review:
+        (outcome,) = review.retry([ItemId("in", 1)])
+    assert "discarded" in (outcome.refused or "")
+    age(journal, OLD)
+    assert (journal.inbox.purge(REMEMBERED), journal.inbox.purge_chats(0), chats(journal)) == (1, 2, 1)
+
+
+def content(journal: Journal, seq: int) -> tuple[str, bool]:
+    """The state of a received message, and whether its content is there."""
+    with journal.database.reading() as sql:
+        state, has = sql.execute("SELECT state, message IS NOT NULL FROM inbox WHERE seq = ?", (seq,)).fetchone()
+    return state, bool(has)
+
+
+async def test_holds_that_do_not_count_any_more_are_forgotten(
+    journal: Journal, nursery: trio.Nursery, hours: Clock
+) -> None:
+    journal.holds.put(SHOP, "BANNED", 60.0)
+    age(journal, OLD + 60)
+    journal.holds.put(OTHER, "BANNED", 60.0)
+    nursery.start_soon(run_retention, journal, MONTH)
+    await trio.sleep(INTERVAL + 600)
+    assert journal.holds.get(SHOP) is None
+    assert journal.holds.get(OTHER) is not None
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_clock_that_leaps_ahead_is_given_a_round_to_be_set_right(
+    journal: Journal, nursery: trio.Nursery, hours: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(journal)
+    real = time.time
+    with capture_logs() as lines:
+        nursery.start_soon(run_retention, journal, MONTH)
+        await trio.sleep(INTERVAL / 2)
+        monkeypatch.setattr(time, "time", lambda: real() + 5 * YEAR)
+        await trio.sleep(INTERVAL / 2 + 600)
+        assert inbox(journal) == ["posted", "pending", "dead"]
+        monkeypatch.setattr(time, "time", real)
+        await trio.sleep(INTERVAL)
+        assert inbox(journal) == ["posted", "pending", "dead"]
+        monkeypatch.setattr(time, "time", lambda: real() + 5 * YEAR)
+        await trio.sleep(2 * INTERVAL)
+        assert "posted" not in inbox(journal), "one that stays ahead is believed"
+        nursery.cancel_scope.cancel()
+    assert lines[0]["event"] == "the clock was set ahead: nothing is forgotten this time"

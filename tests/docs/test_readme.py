@@ -37,6 +37,9 @@ def _as_text(field: attrs.Attribute[object]) -> str | None:
     if field.metadata["name"].endswith("_MS"):
         assert isinstance(value, float)
         return f"{value * 1000:.0f}"
+    if field.metadata["name"].endswith("_DAYS"):
+        assert isinstance(value, float)
+        return f"{value / 86_400:.0f}"
     return str(value)
 
 

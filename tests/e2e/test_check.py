@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,13 +16,25 @@ import attrs
 import pytest
 import trio
 
-from tests.e2e.world import SECRET, World
+from tests.e2e.world import PATIENCE, SECRET, World
 from wa_worker.dev.proxy import Fault
 from wa_worker.ownership.volume import hold_volume
 
 NAMES = [
-    *("configuration", "volume", "free space", "permissions", "file system", "lock", "neonize", "libmagic"),
-    *("whatsapp", "proxy", "secret", "wrong secret", "disconnected-instances", "queued-messages", "clock"),
+    *("configuration", "volume", "free space", "permissions", "file system", "lock"),
+    *(
+        "journal",
+        "port",
+        "neonize",
+        "libmagic",
+        "whatsapp",
+        "proxy",
+        "secret",
+        "wrong secret",
+        "disconnected-instances",
+        "queued-messages",
+        "clock",
+    ),
 ]
 
 
@@ -59,7 +74,11 @@ async def test_a_good_set_up(world: World) -> None:
     world.proxy.store.add_instance("shop")
     ran = await check(world)
     assert (ran.code, ran.failed()) == (0, [])
-    assert [line[6:28].rstrip() for line in ran.out.splitlines() if line[:4].strip()] == NAMES
+    *shown, last = ran.out.splitlines()
+    assert [line[6:28].rstrip() for line in shown if line[:4].strip()] == NAMES
+    passed, warnings = (sum(line.startswith(grade) for line in shown) for grade in ("ok ", "warn"))
+    assert last == f"{passed} passed, {warnings} warning{'' if warnings == 1 else 's'}, 0 failed"
+    assert "\x1b" not in ran.out
     assert "EDGE_BASE_URL, WORKER_SECRET, PORT" in ran.line("configuration")
     assert "web.whatsapp.com:443 answers through the proxy 127.0.0.1" in ran.line("whatsapp")
     assert "1 instance to connect" in ran.line("disconnected-instances")
@@ -142,6 +161,72 @@ async def test_unusable_settings_are_lines_and_the_rest_is_checked(world: World)
     assert "not checked: EDGE_BASE_URL" in ran.line("proxy")
     assert ran.line("volume").startswith("ok")
     assert ran.line("whatsapp").startswith("ok")
+
+
+async def test_what_keeps_run_from_starting_fails(world: World) -> None:
+    """And `run` does end with 1 for each of them."""
+    journal = world.auth_dir / "@worker" / "journal.db"
+    journal.parent.mkdir(parents=True, mode=0o700)
+    journal.write_bytes(b"no database at all. " * 1000)
+    ran = await check(world)
+    assert (ran.code, ran.failed()) == (1, ["journal"])
+    assert "-> restore a backup" in ran.line("journal")
+    assert await run_ends(world) == 1
+
+    journal.unlink()
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        taken = str(busy.getsockname()[1])
+        ran = await check(world, PORT=taken)
+        assert (ran.code, ran.failed()) == (1, ["port"])
+        assert await run_ends(world, PORT=taken) == 1
+
+
+async def run_ends(world: World, **settings: str) -> int:
+    """The exit code of `wa-worker run` that cannot start."""
+    command = [sys.executable, "-m", "wa_worker", "run"]
+    with trio.fail_after(PATIENCE):
+        done = await trio.run_process(
+            command, env=world.environment(**settings), stdin=subprocess.DEVNULL, capture_stderr=True, check=False
+        )
+    return done.returncode
+
+
+async def test_run_warns_of_the_same_settings_as_check(world: World) -> None:
+    unwise = {"MSG_POL_MS": "500", "EDGE_BASE_URL": "http://proxy.invalid/worker-proxy"}
+    ran = await check(world, **unwise)
+    assert "warn  configuration" in ran.out
+    worker = await world.start_worker(**unwise)
+    lines = [await worker.logged("a setting is unwise", reason=reason) for reason in UNWISE]
+    assert [line["remedy"] for line in lines] == ["call it MSG_POLL_MS, or take it out", "use https"]
+    assert all(reason in ran.out for reason in UNWISE)
+
+
+UNWISE = [
+    "MSG_POL_MS is no setting; MSG_POLL_MS is one",
+    "EDGE_BASE_URL is plain http to proxy.invalid: the secret and all messages can be read on the way",
+]
+
+
+async def on_a_terminal(world: World, **settings: str) -> str:
+    """What it writes to a terminal."""
+    ours, its = pty.openpty()
+    try:
+        command = [sys.executable, "-m", "wa_worker", "check"]
+        environment = world.environment(AUTH_DIR="", EDGE_BASE_URL="", HTTPS_PROXY="http://127.0.0.1:1", **settings)
+        await trio.run_process(command, env=environment, stdin=subprocess.DEVNULL, stdout=its, check=False)
+        return os.read(ours, 100_000).decode()
+    finally:
+        os.close(ours)
+        os.close(its)
+
+
+async def test_colours_are_for_a_terminal_that_wants_them(world: World) -> None:
+    coloured = await on_a_terminal(world, TERM="xterm")
+    assert "\x1b[31mfail\x1b[0m  configuration" in coloured
+    for refused in ({"NO_COLOR": "1", "TERM": "xterm"}, {"TERM": "dumb"}):
+        plain = await on_a_terminal(world, **refused)
+        assert "fail  configuration" in plain
+        assert "\x1b" not in plain
 
 
 async def test_json_beside_a_running_worker(world: World) -> None:

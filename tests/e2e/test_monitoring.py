@@ -94,6 +94,8 @@ async def test_the_counters_say_what_happened(world: World) -> None:
         "wa_worker_state_changes_total replaced held": 1,
         "wa_worker_instances held": 1,
         "wa_worker_instances connected": 0,
+        "wa_worker_instances_attention replaced": 1,
+        "wa_worker_instances_attention banned": 0,
         "wa_worker_backlog_messages to_deliver": 0,
         "wa_worker_backlog_messages to_send": 0,
         "wa_worker_backlog_messages to_tell": 0,
@@ -113,6 +115,35 @@ async def test_the_counters_say_what_happened(world: World) -> None:
         assert private not in text
     assert await worker.health("/metrics/") == await worker.health("/ready/") == 404
     assert await _unready(worker) == []
+
+
+async def test_a_phone_that_logged_out_and_one_that_never_scanned_are_counted(world: World) -> None:
+    worker = await world.start_worker()
+    jid = await world.pair("shop", "5511999990001")
+    world.proxy.store.add_instance("new")
+    await world.qr("new")
+    assert (await _scrape(worker))["wa_worker_instances_attention logged_out"] == 0
+    await world.simulator.log_out(jid)
+    await worker.logged("the phone removed this device: pairing anew")
+    await world.qr("shop")
+    said = await _scrape(worker)
+    assert said["wa_worker_instances_attention logged_out"] == 1
+    assert said["wa_worker_instances_attention unpaired"] == 1
+    await world.pair("shop", "5511999990001")
+    assert (await _scrape(worker))["wa_worker_instances_attention logged_out"] == 0
+
+
+async def test_a_ban_is_counted_by_the_next_run_too(world: World) -> None:
+    worker = await world.start_worker()
+    jid = await world.pair("shop", "5511999990001")
+    world.simulator.bans[jid] = 3600
+    await world.simulator.drop(jid)
+    await worker.logged("next try later", instance="shop")
+    assert (await _scrape(worker))["wa_worker_instances_attention banned"] == 1
+    await worker.stop()
+    again = await world.start_worker()
+    await again.logged("held since before the start", instance="shop")
+    assert (await _scrape(again))["wa_worker_instances_attention banned"] == 1
 
 
 async def test_a_backlog_is_seen_with_its_age(world: World) -> None:

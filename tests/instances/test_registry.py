@@ -9,7 +9,7 @@ import pytest
 from tests.proxy_fixture import SHOP
 from wa_worker.instances.registry import Registry
 from wa_worker.models import InstanceId
-from wa_worker.states import Event, State
+from wa_worker.states import TROUBLE, Event, State
 
 OTHER = InstanceId("other")
 
@@ -79,3 +79,36 @@ def test_whether_anyone_is_connected() -> None:
     assert registry.anyone_connected()
     registry.remove(OTHER)
     assert not registry.anyone_connected()
+
+
+def test_trouble_lasts_through_tries_that_fail_until_it_is_connected() -> None:
+    registry = Registry()
+    for event in TROUBLE:
+        registry.set(SHOP, State.CONNECTED, because=Event.CONNECTED)
+        assert registry.attention() == {}
+        for state, because in (
+            (State.HELD, event),
+            (State.OPENING, Event.PAIRED),
+            (State.RECONNECTING, Event.DISCONNECTED),
+            (State.RETRYING, Event.DEADLINE),
+            (State.PAIRING, Event.UNPAIRED),
+            (State.PAIRING, Event.QR),
+        ):
+            registry.set(SHOP, state, because=because)
+            assert registry.attention() == {event: 1}, state
+    registry.remove(SHOP)
+    assert registry.attention() == {}
+
+
+def test_a_hold_from_before_the_start_has_the_reason_it_had() -> None:
+    registry = Registry()
+    registry.set(SHOP, State.HELD, because=Event.STILL_HELD, detail="BANNED")
+    registry.set(OTHER, State.HELD, because=Event.STILL_HELD, detail="a reason of a later version")
+    assert registry.attention() == {Event.BANNED: 1, Event.STILL_HELD: 1}
+
+
+def test_who_never_scanned_waits_for_a_scan_and_who_reconnects_for_nobody() -> None:
+    registry = Registry()
+    registry.set(SHOP, State.PAIRING, because=Event.QR)
+    registry.set(OTHER, State.RETRYING, because=Event.DEADLINE)
+    assert registry.attention() == {Event.UNPAIRED: 1}

@@ -4,6 +4,8 @@ runner.py         the list of checks, their deadlines and the exit code
 result.py         what a check found, with its remedy
 configuration.py  the settings
 volume.py         AUTH_DIR: its permissions, its room, its lock
+journal.py        the journal: that it is one, and whole
+port.py           the port of the health endpoint
 libraries.py      neonize, loaded in a process of its own
 loading.py        that process
 route.py          the way to WhatsApp

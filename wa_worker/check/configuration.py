@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import attrs
 
 from wa_worker.check.result import Result, fail, ok, warn
-from wa_worker.config import Settings
+from wa_worker.config import Settings, advice_on
 from wa_worker.errors import ConfigError
 from wa_worker.models import Secret
 
 NAME = "configuration"
-
-SHORT_SECRET = 16
-"""Characters: a random one of fewer can be guessed by whoever may ask the proxy as often as they like."""
-
-_INNER = (".local", ".internal", ".localhost", ".lan")
 
 
 @attrs.frozen
@@ -31,11 +24,16 @@ class Configuration:
     base_url: str | None
     secret: Secret | None
     auth_dir: Path | None
+    bind_host: str | None
+    port: int | None
 
 
 def read_configuration(environ: Mapping[str, str]) -> Configuration:
     """Never raises for what is in the environment: each fault is a result."""
-    url, secret, auth_dir = (_alone(environ, name) for name in ("EDGE_BASE_URL", "WORKER_SECRET", "AUTH_DIR"))
+    names = ("EDGE_BASE_URL", "WORKER_SECRET", "AUTH_DIR", "BIND_HOST", "PORT")
+    url, secret, auth_dir, bind_host, port = (_alone(environ, name) for name in names)
+    base_url = url.edge_base_url if url else None
+    worker_secret = secret.worker_secret if secret else None
     try:
         Settings.from_environ(environ)
     except ConfigError as error:
@@ -44,16 +42,15 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
     else:
         results = [ok(NAME, _given(environ))]
         usable = True
-    if url is not None:
-        results += _unwise_url(url.edge_base_url)
-    if secret is not None:
-        results += _unwise_secret(secret.worker_secret)
+    results += [warn(NAME, advice.found, advice.remedy) for advice in advice_on(environ, base_url, worker_secret)]
     return Configuration(
         tuple(results),
         usable,
-        url.edge_base_url if url else None,
-        secret.worker_secret if secret else None,
+        base_url,
+        worker_secret,
         auth_dir.auth_dir if auth_dir else None,
+        bind_host.bind_host if bind_host else None,
+        port.port if port else None,
     )
 
 
@@ -80,28 +77,3 @@ def _fault(text: str) -> Result:
     if remedy:
         return fail(NAME, found, f"set {remedy.rstrip('.')}")
     return fail(NAME, text.rstrip("."), f"correct {text.split()[0]}")
-
-
-def _unwise_url(url: str) -> Iterator[Result]:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "http" and not _is_inner(host):
-        found = f"EDGE_BASE_URL is plain http to {host}: the secret and all messages can be read on the way"
-        yield warn(NAME, found, "use https")
-
-
-def _is_inner(host: str) -> bool:
-    """On this machine or a private network, as a container's name is."""
-    try:
-        return ip_address(host).is_private
-    except ValueError:
-        return "." not in host or host.endswith(_INNER)
-
-
-def _unwise_secret(secret: Secret) -> Iterator[Result]:
-    text = secret.reveal()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
-        yield warn(NAME, "WORKER_SECRET stands in quotation marks, and they count", "give it without them")
-    if len(text) < SHORT_SECRET:
-        found = f"WORKER_SECRET has fewer than {SHORT_SECRET} characters"
-        yield warn(NAME, found, "make a long one (openssl rand -hex 32), here and at the proxy")

@@ -6,10 +6,12 @@ import enum
 import os
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
+import click
 
 from wa_worker.jid import masked
 from wa_worker.models import Secret
@@ -82,13 +84,28 @@ def _words(error: BaseException) -> str:
     return error.strerror or str(error)
 
 
-def lines(results: Sequence[Result]) -> Iterator[str]:
-    """Returns a line for each result, and one with the remedy below it."""
+_COLOURS = {Grade.OK: "green", Grade.WARN: "yellow", Grade.FAIL: "red"}
+
+
+def lines(results: Sequence[Result], *, colour: bool = False) -> Iterator[str]:
+    """Returns a line for each result, and one with the remedy below it; the last one counts them."""
     width = max((len(result.name) for result in results), default=0)
     for result in results:
-        yield f"{result.grade.value:<4}  {result.name:<{width}}  {result.found}"
+        grade = f"{result.grade.value:<4}"
+        if colour:
+            grade = click.style(grade, fg=_COLOURS[result.grade])
+        yield f"{grade}  {result.name:<{width}}  {result.found}"
         if result.remedy is not None:
             yield f"{'':<4}  {'':<{width}}  -> {result.remedy}"
+    yield _summary(results)
+
+
+def _summary(results: Sequence[Result]) -> str:
+    grades = Counter(result.grade for result in results)
+    open_ones = sum(result.grade is Grade.WARN and result.remedy is None for result in results)  # not_checked()
+    warnings = grades[Grade.WARN] - open_ones
+    text = f"{grades[Grade.OK]} passed, {warnings} warning{'' if warnings == 1 else 's'}, {grades[Grade.FAIL]} failed"
+    return f"{text}, {open_ones} not checked" if open_ones else text
 
 
 def as_dict(result: Result) -> dict[str, Any]:

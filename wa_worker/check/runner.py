@@ -7,6 +7,7 @@ whatever it meets. Nothing is changed anywhere unless an instance is named (writ
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
@@ -14,7 +15,7 @@ import attrs
 import click
 import trio
 
-from wa_worker.check import libraries, proxy, route, volume, writing
+from wa_worker.check import journal, libraries, port, proxy, route, volume, writing
 from wa_worker.check.clock import Clock
 from wa_worker.check.configuration import Configuration, read_configuration
 from wa_worker.check.result import Grade, Result, as_dict, fail, lines, not_checked
@@ -40,8 +41,9 @@ async def main(environ: Mapping[str, str], instance: InstanceId | None, *, as_js
     if as_json:
         click.echo("[" + ",".join("\n" + json.dumps(as_dict(result)) for result in results) + "\n]")
     else:
-        for line in lines(results):
-            click.echo(line)
+        colour = sys.stdout.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+        for line in lines(results, colour=colour):
+            click.echo(line, color=colour)
     if not configuration.usable:
         return 2
     return 1 if any(result.grade is Grade.FAIL for result in results) else 0
@@ -71,6 +73,19 @@ def _checks(
             return [not_checked(name, "AUTH_DIR is not usable") for name in volume.NAMES]
         return await trio.to_thread.run_sync(volume.look_at_volume, settings.auth_dir, abandon_on_cancel=True)
 
+    async def look_at_journal() -> list[Result]:
+        if settings.auth_dir is None:
+            return [not_checked(journal.NAME, "AUTH_DIR is not usable")]
+        return [await trio.to_thread.run_sync(journal.look_at_journal, settings.auth_dir, abandon_on_cancel=True)]
+
+    async def check_port() -> list[Result]:
+        if settings.bind_host is None or settings.port is None:
+            return [not_checked(port.NAME, "BIND_HOST or PORT is not usable")]
+        running = None
+        if settings.auth_dir is not None:
+            running = await trio.to_thread.run_sync(volume.worker_is_running, settings.auth_dir, abandon_on_cancel=True)
+        return [await port.check_port(settings.bind_host, settings.port, worker_is_running=running is True)]
+
     async def check_route() -> list[Result]:
         return [await route.check_route(environ, clock)]
 
@@ -89,6 +104,8 @@ def _checks(
 
     checks = [
         _Check(volume.NAMES, 30.0, look_at_volume),
+        _Check((journal.NAME,), 60.0, look_at_journal),
+        _Check((port.NAME,), 30.0, check_port),
         _Check(libraries.NAMES, 60.0, libraries.check_libraries),
         _Check((route.NAME,), 60.0, check_route),
         _Check(proxy.NAMES, 60.0, check_proxy),

@@ -140,9 +140,13 @@ def _permissions(auth_dir: Path, *, writable: bool) -> Result:
         text = f"{len(found.locked)} of the worker's files cannot be used by uid {os.geteuid()}: {found.locked[0]}"
         return fail("permissions", text, _hand_over(auth_dir))
     if found.open and auth_dir.stat().st_mode & 0o077:
-        text = f"other users of this machine can look into {len(found.open)} folders with session keys"
+        text = f"other users of this machine can look into {_folders_of(len(found.open))} with session keys"
         return warn("permissions", text, f"chmod -R go= {auth_dir}")
     return ok("permissions", "nobody else can read what is there")
+
+
+def _folders_of(count: int) -> str:
+    return f"{count} folder{'' if count == 1 else 's'}"
 
 
 def _folders(auth_dir: Path) -> Iterator[Path]:

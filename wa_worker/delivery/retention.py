@@ -1,6 +1,13 @@
-"""Housekeeping of the journal: rows that only serve to recognise a repeat are forgotten after a week."""
+"""Housekeeping of the journal: what is only there to recognise a repeat is forgotten after a week, and what waits for a
+person loses its content after a month.
+
+By the clock, whose word is checked: what goes cannot be had back.
+"""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Callable
 
 import structlog
 import trio
@@ -21,14 +28,43 @@ CHUNK = 5000
 """Rows a transaction, so that a callback's commit never waits long."""
 
 
-async def run_retention(journal: Journal) -> None:
-    """Runs until cancelled."""
+JUMP = 600.0
+"""Seconds by which the wall clock may run ahead of the steady one in a round; adjusting it takes far fewer."""
+
+
+async def run_retention(journal: Journal, dead_kept: float) -> None:
+    """Runs until cancelled. `dead_kept`: seconds for which a person can retry what the proxy refuses."""
     while True:
+        wall, steady = time.time(), trio.current_time()
         # not at once: after a long standstill the proxy may first list what it never heard the outcome of
         await trio.sleep(INTERVAL)
+        ahead = (time.time() - wall) - (trio.current_time() - steady)
+        if ahead > JUMP:  # until the next round somebody may set it right
+            log.warning("the clock was set ahead: nothing is forgotten this time", seconds=round(ahead))
+            continue
         try:
-            for purge in (journal.inbox.purge, journal.ledger.purge, journal.inbox.timers.purge):
-                while await trio.to_thread.run_sync(purge, REMEMBERED, CHUNK) == CHUNK:
-                    await trio.lowlevel.checkpoint()
+            await _tidy(journal, dead_kept)
         except JournalError as error:
             log.error("the journal cannot be tidied", reason=str(error))
+
+
+async def _tidy(journal: Journal, dead_kept: float) -> None:
+    if discarded := await _all_of(journal.inbox.discard_dead, dead_kept):
+        log.warning(
+            "messages that the proxy refuses are discarded: nobody decided in time",
+            messages=discarded,
+            days=round(dead_kept / 86_400),
+        )
+    for purge in (journal.inbox.purge, journal.ledger.purge, journal.holds.purge, journal.inbox.timers.purge):
+        await _all_of(purge, REMEMBERED)
+    last: int | None = 0
+    while last is not None:
+        last = await trio.to_thread.run_sync(journal.inbox.purge_chats, last, CHUNK)
+
+
+async def _all_of(purge: Callable[[float, int], int], older_than: float) -> int:
+    """Purges in chunks until nothing is left to purge; returns how many rows that were."""
+    rows = 0
+    while found := await trio.to_thread.run_sync(purge, older_than, CHUNK):
+        rows += found
+    return rows

@@ -96,6 +96,7 @@ class InstanceFleet:
         finally:
             del self._members[instance]
             self._services.edge.forget(instance)
+            self._services.whatsapp.breaker.forget({instance})
             if ProxyStatus.CONNECTED in publisher.may_have_heard and not self._stopping():
                 self._nursery.start_soon(self._tell_let_go, instance)
 

@@ -11,7 +11,7 @@ import attrs
 
 from wa_worker.delivery.poll_timer import Activity
 from wa_worker.models import InstanceId, Jid
-from wa_worker.states import CONDITIONS, Event, Health, State
+from wa_worker.states import CONDITIONS, TROUBLE, Event, Health, State
 
 
 @attrs.frozen
@@ -22,6 +22,7 @@ class InstanceSnapshot:
     since: when this state began; until: when it ends by itself, if that is known.
     account: its own phone number JID, once it was connected.
     logged_out: its phone has logged it out, and has not linked it again yet.
+    trouble: which of TROUBLE happened to it since it was last connected; STILL_HELD if it is held and nobody knows why.
     """
 
     state: State
@@ -31,6 +32,7 @@ class InstanceSnapshot:
     until: float | None = None
     account: Jid | None = attrs.field(default=None, repr=False)
     logged_out: bool = False
+    trouble: Event | None = None
 
 
 class Registry:
@@ -53,6 +55,7 @@ class Registry:
             until=known.until if known is not None and stays else None,
             account=known.account if known is not None and not out else None,
             logged_out=out or (state is State.PAIRING and known is not None and known.logged_out),
+            trouble=_trouble(known, state, because, detail),
         )
 
     def set_until(self, instance: InstanceId, until: float) -> None:
@@ -82,7 +85,27 @@ class Registry:
         """Says whether any instance is CONNECTED."""
         return any(snapshot.state is State.CONNECTED for snapshot in self._instances.values())
 
+    def attention(self) -> Mapping[Event, int]:
+        """Counts the instances that a person may have to help, by why: one of TROUBLE, STILL_HELD, or UNPAIRED for
+        those that wait for their first scan."""
+        found = (
+            snapshot.trouble or (Event.UNPAIRED if snapshot.state is State.PAIRING else None)
+            for snapshot in self._instances.values()
+        )
+        return Counter(event for event in found if event is not None)
+
     def counts(self) -> dict[str, int]:
         """Counts the instances that are connected, connecting and reconnecting (contract v1, `GET /health`)."""
         counted = Counter(CONDITIONS[snapshot.state].health for snapshot in self._instances.values())
         return {health.value: counted[health] for health in Health}
+
+
+def _trouble(known: InstanceSnapshot | None, state: State, because: Event, detail: str) -> Event | None:
+    """Returns what an event leaves of an instance's trouble. A try in between that fails does not end it."""
+    if state is State.CONNECTED:
+        return None
+    if because is Event.STILL_HELD:  # the reason, as the run before this one wrote it
+        return next((event for event in TROUBLE if event.name == detail), because)
+    if because in TROUBLE:
+        return because
+    return known.trouble if known is not None else None

@@ -60,3 +60,17 @@ class Holds:
                 "INSERT OR REPLACE INTO holds (instance, reason, until, count, written_at) VALUES (?, ?, ?, ?, ?)",
                 (instance, reason, now + delay, count, now),
             )
+
+    def purge(self, older_than: float, limit: int = 5000) -> int:
+        """Forgets up to `limit` holds that ended and were written more than `older_than` seconds ago. Returns how many.
+
+        They would not count any more, and some are of instances that are no more.
+        """
+        before = time.time() - max(older_than, FORGOTTEN)
+        with self._database.transaction() as sql:
+            return sql.execute(_PURGE, (before, before, limit)).rowcount
+
+
+_PURGE = """
+DELETE FROM holds WHERE instance IN (
+  SELECT instance FROM holds WHERE until < ? AND coalesce(written_at, until) < ? LIMIT ?)"""

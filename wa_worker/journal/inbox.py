@@ -1,7 +1,8 @@
 """Keeps what WhatsApp delivered until `/inbound` accepts it, in order within a chat (P3).
 
 States: pending -> posted (a 2xx, or 409: it was there), or pending -> dead (refused for good). A posted row loses
-its content and stays for a week, to recognise a second copy.
+its content and stays for a week, to recognise a second copy; its chat stays for as long as it has a row. A dead row
+waits for a person, but not for ever (retention.py).
 """
 
 from __future__ import annotations
@@ -143,6 +144,25 @@ class Inbox:
         with self._database.transaction() as sql:
             return sql.execute(_PURGE, (time.time() - older_than, limit)).rowcount
 
+    def discard_dead(self, older_than: float, limit: int = 5000) -> int:
+        """Discards up to `limit` messages that have been dead for `older_than` seconds, as a person would: the content
+        goes, the row stays for as long as a posted one. Returns how many."""
+        now = time.time()
+        error = f"discarded: nobody decided within {older_than / 86_400:.0f} days"
+        with self._database.transaction() as sql:
+            return sql.execute(_DISCARD_DEAD, (error, now, now - older_than, limit)).rowcount
+
+    def purge_chats(self, after: int, limit: int = 5000) -> int | None:
+        """Forgets those of the next `limit` chats, with ids above `after`, of which no message is left.
+
+        Returns the last id that was looked at, None if there was none.
+        """
+        with self._database.transaction() as sql:
+            (last,) = sql.execute(_LAST_CHAT, (after, limit)).fetchone()
+            if last is not None:
+                sql.execute(_PURGE_CHATS, (after, last))
+        return int(last) if last is not None else None
+
 
 def _by_lid(
     sql: sqlite3.Connection, instance: InstanceId, message: InboundMessage, kind: EventKind
@@ -206,3 +226,12 @@ WHERE seq = ? AND state = '{InboxState.POSTED}'"""
 _PURGE = f"""
 DELETE FROM inbox WHERE seq IN (
   SELECT seq FROM inbox WHERE {DECIDED} AND settled_at < ? AND state = '{InboxState.POSTED}' LIMIT ?)"""
+
+_DISCARD_DEAD = f"""
+UPDATE inbox SET state = '{InboxState.POSTED}', message = NULL, error = ?, settled_at = ? WHERE seq IN (
+  SELECT seq FROM inbox WHERE {DECIDED} AND settled_at < ? AND state = '{InboxState.DEAD}' LIMIT ?)"""
+
+_LAST_CHAT = "SELECT max(id) FROM (SELECT id FROM chats WHERE id > ? ORDER BY id LIMIT ?)"
+
+_PURGE_CHATS = """
+DELETE FROM chats WHERE id > ? AND id <= ? AND NOT EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id)"""

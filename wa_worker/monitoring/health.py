@@ -15,7 +15,9 @@ from wa_worker.errors import StartupError
 from wa_worker.instances.registry import Registry
 from wa_worker.metrics import CONTENT_TYPE, Metrics
 from wa_worker.models import Secret
-from wa_worker.monitoring.instances import describe, is_allowed
+from wa_worker.monitoring.bearer import is_allowed
+from wa_worker.monitoring.connections import Times, serve_connections
+from wa_worker.monitoring.instances import describe
 from wa_worker.monitoring.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE = 75.0
 """Seconds an idle prober's connection is kept: longer than the intervals they use."""
+
+TIMES = Times(request=10.0, answer=30.0, idle=KEEP_ALIVE)
+"""Seconds for a request of a few hundred bytes, and for an answer of some 20 KB, over the slowest line there is."""
+
+MOST_CONNECTIONS = 100
+"""Connections at once: a prober, Prometheus and a person need five. A silent one costs 19 KB and a descriptor."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -52,15 +60,15 @@ async def run_health(
     listener: socket.socket,
     admin_token: Secret | None = None,
     *,
-    task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves on `listener` until cancelled; open requests are cut then. Has started when it answers.
 
     `admin_token`: who carries it may ask for `/instances`. None: there is no such page.
     """
     server = await trio.to_thread.run_sync(_server, registry, readiness, metrics, admin_token)
-    listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(listener))]
-    await trio.serve_listeners(server.serve_connection, listeners, task_status=task_status)
+    accepting = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
+    await serve_connections(accepting, server.serve, TIMES, MOST_CONNECTIONS, task_status=task_status)
 
 
 def _server(registry: Registry, readiness: Readiness, metrics: Metrics, admin_token: Secret | None) -> HttpServer:

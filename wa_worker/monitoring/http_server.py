@@ -18,7 +18,8 @@ still on its way closes the connection.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any, TypeAlias, cast
 
 import h11
@@ -26,9 +27,12 @@ import structlog
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.events import Closed, RawData
+from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState, LifespanState
+
+from wa_worker.monitoring.connections import Connection, Times
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +50,8 @@ class HttpServer:
     """
 
     def __init__(self, app: Any, *, keep_alive: float, max_body: int) -> None:
-        self._app = ASGIWrapper(cast(ASGIFramework, _WholeRequests(app, keep_alive, max_body)))
+        self._app = app
+        self._max_body = max_body
         self._config = Config()
         self._config.accesslog = self._config.errorlog = None
         self._config.include_server_header = False
@@ -55,29 +60,54 @@ class HttpServer:
 
     async def serve_connection(self, stream: trio.SocketStream) -> None:
         """Serves until the client has gone or was idle for `keep_alive` seconds. Cancelled: closes the connection."""
-        connection = _Connection(
-            self._app,
+        await self.serve(Connection(stream, Times()))
+
+    async def serve(self, connection: Connection) -> None:
+        """Does the same, and tells the connection what it is doing: it has deadlines of its own."""
+        whole = _WholeRequests(self._app, self._config.keep_alive_timeout, self._max_body, connection)
+        server = _Server(
+            ASGIWrapper(cast(ASGIFramework, whole)),
             self._config,
             WorkerContext(None),
             ConnectionState(LifespanState({})),
-            cast(Any, stream),
+            cast(Any, connection.stream),
         )
+        server.connection = connection
         try:
-            await connection.run()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(connection.close_when_late)
+                await server.run()
+                nursery.cancel_scope.cancel()
         except* (h11.LocalProtocolError, trio.BusyResourceError, trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # a malformed request, or a client that left in the middle
         except* Exception as errors:  # noqa: BLE001 - whatever a client's bytes do to hypercorn, the worker goes on
-            log.warning("a connection broke", reason=", ".join(type(error).__name__ for error in errors.exceptions))
+            log.warning("a connection broke", reason=", ".join(_kinds(errors)))
         finally:
-            await trio.aclose_forcefully(stream)
+            await trio.aclose_forcefully(connection.stream)
 
 
-class _Connection(TCPServer):
+def _kinds(group: BaseExceptionGroup[BaseException]) -> Iterator[str]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _kinds(error)
+        else:
+            yield type(error).__name__
+
+
+class _Server(TCPServer):
+    connection: Connection
+
     async def _read_data(self) -> None:
         """Reads until the client has gone: hypercorn would keep the socket until the keep-alive time has passed."""
         # Nobody needs HTTP/2 here, and a single request for it with malformed settings would be an error of ours.
         cast(Any, self.protocol.protocol)._check_protocol = _stay_with_http_1
-        await super()._read_data()
+        with suppress(trio.ClosedResourceError, trio.BrokenResourceError):
+            data = b"-"
+            while data:
+                data = bytes(await self.stream.receive_some(MAX_RECV))
+                self.connection.bytes_came()
+                await self.protocol.handle(RawData(data))
+        await self.protocol.handle(Closed())
         await self.idle_task.stop()
 
 
@@ -88,10 +118,11 @@ async def _stay_with_http_1(request: h11.Request) -> None:
 class _WholeRequests:
     """ASGI in front of the app, which sees a request when all of it is there, or never."""
 
-    def __init__(self, app: Any, patience: float, max_body: int) -> None:
+    def __init__(self, app: Any, patience: float, max_body: int, connection: Connection) -> None:
         self._app = app
         self._patience = patience
         self._max_body = max_body
+        self._connection = connection
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -117,7 +148,9 @@ class _WholeRequests:
         async def receive_whole() -> Event:
             return next(whole, None) or await receive()
 
+        self._connection.request_is_whole()
         await self._app(scope, receive_whole, send)
+        self._connection.answered()
 
 
 async def _refuse(status: int, receive: Receive, send: Send) -> None:

@@ -10,7 +10,6 @@ Times are whole unix seconds. No body, no QR code, no whole number.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +18,7 @@ import attrs
 from wa_worker.instances.registry import InstanceSnapshot, Registry
 from wa_worker.jid import masked
 from wa_worker.journal import InstanceBacklog
-from wa_worker.models import InstanceId, Secret
+from wa_worker.models import InstanceId
 
 NOTHING_WAITS = InstanceBacklog()
 
@@ -51,8 +50,3 @@ def _instance(
 
 def _whole(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds)
-
-
-def is_allowed(authorization: str | None, token: Secret) -> bool:
-    """Says whether an `Authorization` header carries the token. Takes the same time whatever is wrong with it."""
-    return hmac.compare_digest((authorization or "").encode(), f"Bearer {token.reveal()}".encode())

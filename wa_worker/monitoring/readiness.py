@@ -120,6 +120,7 @@ class Readiness:
             ready=not reasons_not_ready(self._facts(backlog, trouble)),
             poll_ages={name: now - at for name, at in self._edge.polled.items()} if self._edge else {},
             threads=_threads(),
+            attention=self._registry.attention(),
         )
 
     async def backlogs(self) -> Mapping[InstanceId, InstanceBacklog]:

@@ -271,6 +271,9 @@ def _ascii_json(body: object) -> bytes:
         "Basic czNjcsOpdA==",
         f"Token {SECRET}",
         "Bearer \xff",
+        f"bearer {SECRET}",
+        f"Bearer  {SECRET}",
+        f"Bearer {SECRET} x",
     ],
 )
 @pytest.mark.parametrize("path", ["GET /disconnected-instances", "POST /inbound", "GET /admin/instances"])

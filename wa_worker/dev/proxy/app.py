@@ -6,13 +6,15 @@ laxer proxy; one that does not has broken the contract, and the `error` of the 4
 
 from __future__ import annotations
 
-import hmac
 import json
 from typing import Any, NoReturn, TypeVar, cast
 
 from quart import Quart, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
+
+from wa_worker.models import Secret
+from wa_worker.monitoring.bearer import is_allowed
 
 from .rows import STATUSES
 from .store import Store
@@ -96,11 +98,8 @@ def create_app(store: Store, *, secret: str) -> Quart:
 
 
 def unauthorized(secret: str) -> Response | None:
-    """Returns the 401 for a request without this bearer token, compared in constant time."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    # Header bytes were decoded as latin-1; a secret that is not ASCII is sent as UTF-8.
-    same = hmac.compare_digest(token.strip().encode("latin-1"), secret.encode())
-    if same and scheme.lower() == "bearer":
+    """Returns the 401 for a request without this bearer token. None: it has it."""
+    if is_allowed(request.headers.get("Authorization"), Secret(secret)):
         return None
     return error(401, "missing or wrong bearer token", {"WWW-Authenticate": "Bearer"})
 
