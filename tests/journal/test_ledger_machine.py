@@ -65,6 +65,8 @@ class Row:
 class LedgerMachine(Machine):
     """It is the proxy and WhatsApp at once, and the `Sender` that a batch is given."""
 
+    store_mark: str | None = None
+
     def __init__(self) -> None:
         super().__init__()
         self.resend = True
@@ -86,7 +88,7 @@ class LedgerMachine(Machine):
             self.rows.append(Row(len(self.rows), chat))
         self.fates = list(fates)
         listed = tuple(QueuedMessage(row.id, row.chat, Text(str(row.id))) for row in self.rows if row.listed)
-        record = SendRecord(self.journal.ledger, self.resend, lambda _outcome: None, self.recorded_one)
+        record = SendRecord(self.journal.ledger, self.resend, lambda _instance, _outcome: None, self.recorded_one)
         batch = SendBatch(SHOP, self, record, Rows(listed, ()), time.time())
         try:
             batch.run()

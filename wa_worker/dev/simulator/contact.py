@@ -2,7 +2,8 @@
 
 Owns what the contact received and how it writes. Its phone JID and its LID share one identity key, since whatsmeow
 addresses people by LID wherever it knows one. Asks for what it cannot decrypt with retry receipts, as phones do.
-Plays device 0 only; sends no receipts by itself.
+Sends a delivery receipt for what it could decrypt, when messages.py says so, and others when a test does. Plays device
+0 only.
 `send` encrypts and queues in one step, so the messages of any number of tasks go out in the order of their sessions.
 """
 
@@ -116,13 +117,15 @@ class Contact:
         return wa_id
 
     async def send_receipt(self, device_jid: str, wa_id: str, kind: str | None = None) -> None:
-        """Send a receipt for a message of a linked device, if that is connected: 'read', or any other word; None means
-        delivered. It is sent once."""
+        """Send a receipt for a device's message. `kind` is its type on the wire, whatever that is: None says that the
+        message was delivered. Raises UnknownDevice."""
         await trio.lowlevel.checkpoint()
-        connection = self._device(device_jid).connection
-        if connection is not None:
-            header = {"from": self.jid, "id": wa_id, "t": str(int(time.time()))}
-            connection.send(Node("receipt", header if kind is None else {**header, "type": kind}))
+        self.receipt(self._device(device_jid), self.jid, wa_id, kind)
+
+    def receipt(self, device: Device, sender: str, wa_id: str, kind: str | None = None) -> None:
+        """The same at once; `sender` is which of its addresses the contact sends it from."""
+        header = {"from": sender, "id": wa_id, "t": str(int(time.time()))}
+        device.mailbox.tell(Node("receipt", header if kind is None else {**header, "type": kind}))
 
     def _encrypt_again(self, device: Device, plaintext: bytes, letter: Letter, receipt: Node) -> None:
         """Encrypt and send a letter anew: the device could not decrypt it and sent this retry receipt.
@@ -183,7 +186,7 @@ class Contact:
             parts += [bundle.registration, bundle.as_keys()]
         device.accepted.discard(wa_id)
         header = {"from": stanza.attrs["to"], "type": "retry", "id": wa_id, "t": now}
-        device.mailbox.ask(wa_id, Node("receipt", header, parts))
+        device.mailbox.tell(Node("receipt", header, parts))
 
     def _start_session(self, device: Device, bundle: Bundle) -> None:
         self.party.start_session(device.address, bundle)
