@@ -1,9 +1,9 @@
 """What whatsmeow's session store knows of a send: the id under which it left, if it did.
 
-`send_message` of the library takes no id and, when it fails, tells none. But before a message with a `messageSecret` has
-left, whatsmeow writes its id beside that secret (`PutMessageSecret` in its SendMessage, send.go). So no row means that
-it never left. A row gives the id and does not say that it left: it is there, too, when the keys of the receiver could
-not be fetched after that.
+`send_message` of the library takes no id and, when it fails, tells none. But before a message with a `messageSecret`
+leaves, whatsmeow writes its id beside that secret (`PutMessageSecret`, called in its send.go). So no row means that it
+never left. A row gives the id and does not say that it left: it is there, too, when the keys of the receiver could not
+be fetched after that.
 
 What is read here is whatsmeow's file, which it has open: read-only, in WAL mode only, in which readers and writers do
 not wait for each other, and for LONGEST seconds at the most.
