@@ -151,7 +151,7 @@ class UncertainSends:
             at = self._of(instance)
             if outcome.wa_id is not None:
                 at.drop(outcome.wa_id)
-            if outcome.state in (SendState.SENT, SendState.FAILED):
+            if outcome.state is SendState.SENT:
                 at.forget(outcome.message_id)
             if outcome.maybe_id is not None:
                 at.ids[outcome.maybe_id] = outcome.message_id

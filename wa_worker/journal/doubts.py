@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from wa_worker.journal.database import Database
+from wa_worker.journal.items import BY_A_PERSON
 from wa_worker.journal.ledger import key_of
 from wa_worker.journal.states import SendState
 from wa_worker.models import InstanceId, MessageId, WaMessageId
@@ -82,7 +83,8 @@ class Doubts:
 
     def prove(self, instance: InstanceId, sent: Mapping[MessageId, WaMessageId]) -> list[MessageId]:
         """Records messages as sent under these ids, because receipts say so. Returns those that are being sent once
-        more right now, which it leaves alone. One that a person has discarded meanwhile stays so."""
+        more right now, which it leaves alone. One that a later try took for failed is sent; one that a person has
+        discarded stays so."""
         now = time.time()
         busy: list[MessageId] = []
         with self._database.transaction() as sql:
@@ -120,13 +122,15 @@ WHERE seq = :seq AND state = '{SendState.INTENT}'"""
 _HOLD = f"""
 UPDATE ledger SET state = '{SendState.UNCERTAIN}', unproven = 0 WHERE state = '{SendState.WAITING}' AND unproven"""
 
+_OPEN = f"""
+state IN ('{SendState.WAITING}', '{SendState.UNCERTAIN}', '{SendState.FAILED}') AND error IS NOT '{BY_A_PERSON}'"""
+
 _FIND_MAYBE_SENT = f"""
-SELECT instance, message_id, maybe_ids, unproven FROM ledger
-WHERE state IN ('{SendState.WAITING}', '{SendState.UNCERTAIN}') AND maybe_ids IS NOT NULL"""
+SELECT instance, message_id, maybe_ids, unproven FROM ledger WHERE {_OPEN} AND maybe_ids IS NOT NULL"""
 
 _PROVE = f"""
 UPDATE ledger SET state = '{SendState.SENT}', wa_id = ?, error = NULL, reported = 0, unproven = 0, changed_at = ?
-WHERE instance = ? AND message_id = ? AND state IN ('{SendState.WAITING}', '{SendState.UNCERTAIN}')"""
+WHERE instance = ? AND message_id = ? AND {_OPEN}"""
 
 _IS_INTENT = f"SELECT 1 FROM ledger WHERE instance = ? AND message_id = ? AND state = '{SendState.INTENT}'"
 
