@@ -117,15 +117,16 @@ class Contact:
         return wa_id
 
     async def send_receipt(self, device_jid: str, wa_id: str, kind: str | None = None) -> None:
-        """Send a receipt for a device's message. `kind` is its type on the wire, whatever that is: None says that the
-        message was delivered. Raises UnknownDevice."""
+        """Send a receipt for a message of a linked device, if that is connected: 'read', or any other word; None means
+        delivered. It is sent once. Raises UnknownDevice."""
         await trio.lowlevel.checkpoint()
-        self.receipt(self._device(device_jid), self.jid, wa_id, kind)
+        connection = self._device(device_jid).connection
+        if connection is not None:
+            connection.send(_receipt(self.jid, wa_id, kind))
 
-    def receipt(self, device: Device, sender: str, wa_id: str, kind: str | None = None) -> None:
-        """The same at once; `sender` is which of its addresses the contact sends it from."""
-        header = {"from": sender, "id": wa_id, "t": str(int(time.time()))}
-        device.mailbox.tell(Node("receipt", header if kind is None else {**header, "type": kind}))
+    def confirm(self, device: Device, stanza: Node) -> None:
+        """Tell the device that its message has arrived: now, or after its next login, until it has acknowledged that."""
+        device.mailbox.tell(_receipt(stanza.attrs["to"], stanza.attrs["id"], None))
 
     def _encrypt_again(self, device: Device, plaintext: bytes, letter: Letter, receipt: Node) -> None:
         """Encrypt and send a letter anew: the device could not decrypt it and sent this retry receipt.
@@ -206,3 +207,8 @@ class Contact:
             "t": str(int(time.time())),
             "notify": f"Contact {self.phone}" if push_name is None else push_name,
         }
+
+
+def _receipt(sender: str, wa_id: str, kind: str | None) -> Node:
+    header = {"from": sender, "id": wa_id, "t": str(int(time.time()))}
+    return Node("receipt", header if kind is None else {**header, "type": kind})

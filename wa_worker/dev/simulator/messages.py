@@ -105,7 +105,7 @@ def _deliver(simulator: Simulator, device: Device, stanza: Node) -> None:
 async def _send_receipt(simulator: Simulator, contact: Contact, device: Device, stanza: Node) -> None:
     """The contact's phone says that it has the message."""
     await trio.sleep(simulator.receipt_delay)
-    contact.receipt(device, stanza.attrs["to"], stanza.attrs["id"])
+    contact.confirm(device, stanza)
 
 
 def _relay(simulator: Simulator, device: Device, jid: str, stanza: Node, enc: Node) -> None:
