@@ -81,8 +81,9 @@ class Run:
     def __init__(self, world: World, seed: int) -> None:
         self._world = world
         self._rng = random.Random(seed)
-        self._account = Account(seed, schedule(seed, LENGTH, INSTANCES))
+        self._incidents = schedule(seed, LENGTH, INSTANCES)
         self._receipts = unknown_receipts(seed, LENGTH, INSTANCES)
+        self._account = Account(seed, [*self._incidents, *self._receipts])
         self._names = [f"i{n}" for n in range(INSTANCES)]
         self._jids: dict[str, str] = {}
         self._worker: Worker
@@ -133,7 +134,7 @@ class Run:
 
     async def _go_wrong(self) -> None:
         started = trio.current_time()
-        for incident in list(self._account.incidents):
+        for incident in self._incidents:
             await trio.sleep_until(started + incident.at)
             await self._do(incident)
         self._world.proxy.faults.clear()
@@ -141,7 +142,6 @@ class Run:
 
     async def _send_receipts(self) -> None:
         started = trio.current_time()
-        self._account.incidents += self._receipts
         for incident in self._receipts:
             await trio.sleep_until(started + incident.at)
             name = self._names[incident.pick]

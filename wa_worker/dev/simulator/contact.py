@@ -125,7 +125,7 @@ class Contact:
             connection.send(_receipt(self.jid, wa_id, kind))
 
     def confirm(self, device: Device, stanza: Node) -> None:
-        """Tell the device that its message has arrived: now, or after its next login, until it has acknowledged that."""
+        """Tell the device that its message has arrived: now, or after its next login, until it acknowledges that."""
         device.mailbox.tell(_receipt(stanza.attrs["to"], stanza.attrs["id"], None))
 
     def _encrypt_again(self, device: Device, plaintext: bytes, letter: Letter, receipt: Node) -> None:
