@@ -2,9 +2,10 @@
 
     python -m wa_worker.dev.simulator.trust tests.whatsapp.session_process AUTH_DIR [OBSTACLE]
 
-It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "give up"}`, `{"do": "close"}`,
-`{"do": "cancel"}`. Out: `{"is": "open"}`, `{"is": "report", "event"}`, `{"is": "message"}`, `{"is": "sent", "id"}`,
-`{"is": "error", "kind", "text"}`, and at the end `{"is": "closed", "seconds"}`.
+It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "steady"}`, `{"do": "give up"}`,
+`{"do": "close"}`, `{"do": "cancel"}`. Out: `{"is": "open"}`, `{"is": "report", "event"}`, `{"is": "message"}`,
+`{"is": "sent", "id"}`, `{"is": "error", "kind", "text", "wa_id"}`, `{"is": "steady", "seconds"}`, what receipts.py tells
+(`{"is": "expect" or "heard" or "distrust", "ids"}`), and at the end `{"is": "closed", "seconds"}`.
 """
 
 from __future__ import annotations
@@ -87,6 +88,8 @@ class Line:
             self._leave.cancel()
         elif self.session is not None and command["do"] == "send":
             await send(self.session, command["to"], command["text"])
+        elif self.session is not None and command["do"] == "steady":
+            say("steady", seconds=self.session.steady, synced=self.session.offline_synced)
         elif self.session is not None:
             self.session.give_up(Report(Event.VOLUME_FAILED, "the test says so"))
 

@@ -11,12 +11,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import trio
 
 from tests.proxy_fixture import SHOP, until
 from tests.whatsapp import test_session
 from tests.whatsapp.test_session import CONTACT, Session, World
 from wa_worker.dev.simulator import Received
 from wa_worker.whatsapp.message_secrets import sent_id
+from wa_worker.whatsapp.session import UNSYNCED
 from wa_worker.whatsapp.store import SessionStore
 
 world = test_session.world
@@ -157,3 +159,25 @@ async def test_what_could_not_be_written_down_is_no_proof_that_it_stayed(world: 
         error = await session.hears("error", kind="SendUncertain")
         assert error["wa_id"] is None
         assert [received.text for received in contact.received] == ["maybe"]
+
+
+async def test_the_line_is_steady_once_what_waited_has_come(world: World) -> None:
+    """Receipts are among what waits: before they have come, or while the line is down, no time passes."""
+
+    async def steady() -> float:
+        session.said = [line for line in session.said if line["is"] != "steady"]
+        await session.tell("steady")
+        return float((await session.hears("steady"))["seconds"])
+
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await trio.sleep(1.0)
+        assert 0.5 < await steady() < 5
+        world.simulator.refusing = True
+        await world.simulator.drop(world.jid)
+        await session.hears("report", event="DISCONNECTED")
+        assert await steady() <= 0
+        world.simulator.skip_offline.add(world.jid)
+        world.simulator.refusing = False
+        await until(lambda: [line.get("event") for line in session.said].count("CONNECTED") == 2)
+        assert -UNSYNCED <= await steady() < -UNSYNCED + 10, "it is not known what may still come"
