@@ -2,10 +2,11 @@
 
     python -m wa_worker.dev.simulator.trust tests.whatsapp.session_process AUTH_DIR [OBSTACLE]
 
-It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "steady"}`, `{"do": "give up"}`,
-`{"do": "close"}`, `{"do": "cancel"}`. Out: `{"is": "open"}`, `{"is": "report", "event"}`, `{"is": "message"}`,
-`{"is": "sent", "id"}`, `{"is": "error", "kind", "text", "wa_id"}`, `{"is": "steady", "seconds"}`, what receipts.py tells
-(`{"is": "expect" or "heard" or "distrust", "ids"}`), and at the end `{"is": "closed", "seconds"}`.
+It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "steady"}`,
+`{"do": "give up"}`, `{"do": "close"}`, `{"do": "cancel"}`. Out: `{"is": "open"}`, `{"is": "report", "event"}`,
+`{"is": "message"}`, `{"is": "sent", "id"}`, `{"is": "error", "kind", "text", "wa_id"}`, `{"is": "steady", "seconds"}`,
+what receipts.py tells (`{"is": "expect" | "heard" | "distrust", "ids"}`), and at the end
+`{"is": "closed", "seconds"}`.
 """
 
 from __future__ import annotations
