@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from wa_worker.errors import SessionError
+from tests.proxy_fixture import SHOP
+from tests.whatsapp.receipts import Receipts
+from wa_worker.errors import SendDelayed, SendError, SendUncertain, SessionError
 from wa_worker.whatsapp import message_secrets
 from wa_worker.whatsapp.message_secrets import sent_id, store_mark
+from wa_worker.whatsapp.send_tracking import SendTracking
 from wa_worker.whatsapp.store import SessionStore
 
 SECRET, OTHER = b"s" * 32, b"o" * 32
@@ -113,6 +116,39 @@ def test_a_store_that_cannot_be_read_is_no_witness(store: SessionStore, what: st
         sent_id(store, SECRET, mark)
     if what != "no table":
         assert store_mark(store) is None
+
+
+def failed_send(store: SessionStore, secret: bytes, *, stored: bool = True) -> tuple[SendError, list[str]]:
+    """What a session makes of a send that was cut, and whose receipt it waits for."""
+    waits_for: list[str] = []
+    tracking = SendTracking(SHOP, store, Receipts(lambda what, ids: waits_for.extend(ids if what == "expect" else ())))
+    tracking.begin()
+    if not stored:
+        tracking.on_log("Failed to store message secret key for outgoing message 3EB1: disk I/O error")
+    with pytest.raises(SendError) as raised:
+        tracking.find_out(SendUncertain("timed out"), secret)
+    return raised.value, waits_for
+
+
+def test_what_never_left_is_only_delayed(store: SessionStore) -> None:
+    error, waits_for = failed_send(store, SECRET)
+    assert isinstance(error, SendDelayed)
+    assert (str(error), waits_for) == ("it never left: timed out", [])
+
+
+def test_what_may_have_left_is_uncertain_under_its_id(store: SessionStore) -> None:
+    error, waits_for = failed_send(store, OTHER)
+    assert isinstance(error, SendUncertain)
+    assert (error.wa_id, waits_for) == ("3EB0", ["3EB0"])
+
+
+@pytest.mark.parametrize("why", ["unreadable", "not written down"])
+def test_what_nobody_knows_is_uncertain_as_ever(store: SessionStore, why: str) -> None:
+    if why == "unreadable":
+        change(store, "DROP TABLE whatsmeow_message_secrets")
+    error, waits_for = failed_send(store, SECRET, stored=why == "unreadable")
+    assert isinstance(error, SendUncertain)
+    assert (error.wa_id, waits_for) == (None, [])
 
 
 def test_a_look_never_takes_long(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,14 @@ MUTATIONS = (
         "whatsapp/test_send_tracking.py::test_what_could_not_be_written_down_is_no_proof_that_it_stayed",
     ),
     Mutation(
+        "certain-taken-for-uncertain",
+        "whatsapp/send_tracking.py",
+        '            raise SendDelayed(f"it never left: {failure}", pause=NOT_CONNECTED_PAUSE) from failure\n',
+        "            raise failure\n",
+        "what never left is no doubt",
+        "whatsapp/test_message_secrets.py::test_what_never_left_is_only_delayed",
+    ),
+    Mutation(
         "mark-not-compared",
         "whatsapp/message_secrets.py",
         "    if mark is None or found != mark:\n",
