@@ -241,6 +241,23 @@ async def test_while_the_journal_cannot_commit_a_proof_is_kept_and_nothing_sent_
         await until(lambda: states(world.journal) == {"1": "sent"})
 
 
+async def test_what_is_proved_is_never_released_though_the_proof_is_not_on_disk_yet(path: Path) -> None:
+    async with open_world(path) as world:
+        world.follow()
+        world.doubtful(1, A)
+        with world.journal.database.transaction() as sql:
+            sql.execute(
+                "CREATE TRIGGER refused BEFORE UPDATE ON ledger WHEN NEW.state = 'sent'"
+                " BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+        world.uncertain.heard(SHOP, [A])
+        await trio.sleep(WAIT * 4)
+        assert not world.due()
+        with world.journal.database.transaction() as sql:
+            sql.execute("DROP TRIGGER refused")
+        await until(lambda: states(world.journal) == {"1": "sent"})
+
+
 # --- at the start
 
 

@@ -142,7 +142,7 @@ MUTATIONS = (
         "                if message_id not in proven\n",
         "",
         NO_COPY,
-        "delivery/test_uncertain.py::test_while_the_journal_cannot_commit_a_proof_is_kept_and_nothing_sent_again",
+        "delivery/test_uncertain.py::test_what_is_proved_is_never_released_though_the_proof_is_not_on_disk_yet",
     ),
     Mutation(
         "early-receipt-lost",
