@@ -93,6 +93,7 @@ async def test_what_is_held_is_settled_by_a_receipt_that_comes_late(world: World
     await world.start_worker(ON_UNCERTAIN_SEND="hold")
     await world.status("shop", "CONNECTED")
     (_, maybe) = contact.received
+    await world.simulator.wait_connected(world.jids["shop"])
     await contact.send_receipt(world.jids["shop"], maybe.wa_id, "read")
     rows = await world.until(_all_marked)
     assert rows[-1].wa_message_id == maybe.wa_id

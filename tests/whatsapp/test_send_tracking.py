@@ -89,6 +89,7 @@ async def test_a_cut_gives_the_id_and_whatsmeow_itself_sends_no_second_copy(worl
         (_, maybe) = contact.received
         assert error["wa_id"] == maybe.wa_id
         await session.hears("expect", ids=[maybe.wa_id])
+        await world.simulator.wait_connected(world.jid)
         await contact.send_receipt(world.jid, maybe.wa_id, "read")
         await session.hears("heard", ids=[maybe.wa_id])
 
@@ -134,6 +135,7 @@ async def test_a_receipt_that_asks_once_more_proves_something_only_where_it_is_h
         await session.tell("send", to=TO, text="maybe")
         wa_id = (await session.hears("error", kind="SendUncertain"))["wa_id"]
         if same:
+            await world.simulator.wait_connected(world.jid)
             await contact.send_receipt(world.jid, wa_id, "retry")
             await session.hears("heard", ids=[wa_id])
     if not same:
