@@ -25,6 +25,7 @@ from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.retention import run_retention
 from wa_worker.delivery.sending import MessageSender
+from wa_worker.delivery.uncertain import LookUp, UncertainSends
 from wa_worker.edge.client import open_edge_client
 from wa_worker.errors import JournalError, StartupError
 from wa_worker.instances.discovery import run_discovery
@@ -102,12 +103,12 @@ class _Work:
             with _journal(folder / JOURNAL_FILE) as journal:
                 inbound, marks = InboundDelivery(journal.inbox, edge, metrics), MarkReporter(journal.ledger, edge)
                 resend = settings.on_uncertain_send is OnUncertain.RESEND
-                sender = MessageSender(edge, journal.ledger, marks, metrics, self.services, resend_uncertain=resend)
+                sender = MessageSender(edge, journal, marks, metrics, self.services, resend_uncertain=resend)
                 await trio.to_thread.run_sync(whatsapp.load)
-                native = self._whatsapp(journal, inbound, environ, pairing_command)
+                native = self._whatsapp(journal, inbound, sender.uncertain, environ, pairing_command)
                 gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
                 paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
-                _recover(journal, resend=resend)
+                await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)
                 volume = VolumeGuard(settings.auth_dir)
                 shared = Services(settings, edge, journal.holds, self.registry, metrics, sender, volume, native)
                 async with trio.open_nursery() as workers:
@@ -123,7 +124,12 @@ class _Work:
                     workers.start_soon(run_discovery, edge, fleet, settings.instance_poll)
 
     def _whatsapp(
-        self, journal: Journal, inbound: InboundDelivery, environ: Mapping[str, str], pairing_command: Sequence[str]
+        self,
+        journal: Journal,
+        inbound: InboundDelivery,
+        uncertain: UncertainSends,
+        environ: Mapping[str, str],
+        pairing_command: Sequence[str],
     ) -> WhatsApp:
         from wa_worker.whatsapp.bridge import WhatsApp  # what load() has imported
         from wa_worker.whatsapp.gate import StartGate
@@ -131,7 +137,7 @@ class _Work:
         from wa_worker.whatsapp.session import SessionHost
 
         receiver = Receiver(journal.inbox, self.metrics, inbound.wakeup.ring)
-        host = SessionHost(receiver, StartGate(), self.services, self.settings.device_name)
+        host = SessionHost(receiver, StartGate(), self.services, self.settings.device_name, uncertain)
         pairing = PairingHosts(
             self.services,
             pairing_command,
@@ -152,13 +158,19 @@ def _journal(path: Path) -> Iterator[Journal]:
         yield journal
 
 
-def _recover(journal: Journal, *, resend: bool) -> None:
-    if uncertain := journal.ledger.recover(resend=resend, tries=MAX_TRIES):
+def _recover(journal: Journal, uncertain: UncertainSends, look_up: LookUp) -> None:
+    """Blocking."""
+    if messages := uncertain.recover(look_up, MAX_TRIES):
+        log.info("sends were cut off by the last stop before they left: they are sent again", messages=messages)
+    if messages := journal.ledger.recover(resend=uncertain.resend, tries=MAX_TRIES):
         log.warning(
             "sends were cut off by the last stop: they may or may not have left",
-            messages=uncertain,
-            then="they are sent again" if resend else "they are held: see `wa-worker journal`",
+            messages=messages,
+            then="they are sent again, unless a receipt comes"
+            if uncertain.resend
+            else "they are held: see `wa-worker journal`",
         )
+    uncertain.load()
 
 
 async def _stop_on_signal(signals: AsyncIterator[int], work: trio.CancelScope, readiness: Readiness) -> None:

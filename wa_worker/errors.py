@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import attrs
 
+from wa_worker.models import WaMessageId
+
 
 class ConfigError(Exception):
     """The settings are not usable. Do: print every fault, exit 2."""
@@ -67,7 +69,14 @@ class SessionNotOpen(SendDelayed):
 
 
 class SendUncertain(SendError):
-    """It may have left: a time-out or a cut after the frame was handed over. Do: record as uncertain."""
+    """It may have left: a time-out or a cut after the frame was handed over. Do: record as uncertain.
+
+    `wa_id`: the id under which it has left if it has, None if that could not be found out.
+    """
+
+    def __init__(self, message: str, wa_id: WaMessageId | None = None) -> None:
+        super().__init__(message)
+        self.wa_id = wa_id
 
 
 class JournalError(Exception):

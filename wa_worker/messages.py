@@ -6,6 +6,8 @@ JSON becomes these in edge/wire.py, protobuf in whatsapp/, rows in journal/; not
 from __future__ import annotations
 
 import enum
+from functools import partial
+from secrets import token_bytes
 
 import attrs
 
@@ -49,10 +51,12 @@ class QueuedMessage:
 
 @attrs.frozen
 class OutgoingMessage:
-    """Describes a message on its way to WhatsApp."""
+    """Describes a message on its way to WhatsApp. The random `secret` of 32 bytes (`messageSecret` in its
+    messageContextInfo) tells this try to send it from any other: official clients send one, too."""
 
     to: Jid = attrs.field(repr=False)
     content: Content
+    secret: bytes = attrs.field(factory=partial(token_bytes, 32), repr=False)
 
 
 class ChatType(enum.Enum):

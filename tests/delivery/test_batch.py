@@ -7,6 +7,7 @@ import time
 
 import attrs
 
+from tests.delivery.sessions import Steady
 from tests.journal.rows import ANA, SHOP, admit, read_only, states
 from wa_worker.delivery.batch import SendBatch, Sender, SendRecord
 from wa_worker.edge.wire import Rows
@@ -17,7 +18,7 @@ from wa_worker.models import WaMessageId
 
 
 @attrs.define
-class Disk:
+class Disk(Steady):
     """A session that accepts everything; the disk stops taking writes while it sends. With `closed` it is not open."""
 
     journal: Journal
@@ -38,7 +39,7 @@ class Disk:
 
 
 def batch(journal: Journal, sender: Sender, count: int = 1) -> SendBatch:
-    record = SendRecord(journal.ledger, True, lambda _outcome: None, lambda: None)
+    record = SendRecord(journal.ledger, True, lambda _instance, _outcome: None, lambda: None)
     rows = tuple(QueuedMessage(n, ANA, Text(str(n))) for n in range(1, count + 1))
     return SendBatch(SHOP, sender, record, Rows(rows, ()), time.time())
 
@@ -61,7 +62,7 @@ def test_an_intent_is_taken_back_even_if_the_disk_is_slow_to_take_it(journal: Jo
 
 
 @attrs.define
-class Upkeep:
+class Upkeep(Steady):
     """A session that accepts everything, while rows that have waited for long are forgotten."""
 
     journal: Journal
@@ -82,7 +83,7 @@ def test_what_is_forgotten_in_the_middle_of_its_batch_is_sent_once_all_the_same(
     assert set(states(journal).values()) == {"sent"}
 
 
-class Strange:
+class Strange(Steady):
     """A session whose library does what nobody expected."""
 
     def send(self, message: OutgoingMessage) -> Accepted:

@@ -14,11 +14,11 @@ import attrs
 import trio
 from structlog.testing import capture_logs
 
+from tests.delivery.sessions import Steady
 from tests.proxy_fixture import PATIENCE, SHOP, open_proxy_fixture, until
-from wa_worker.delivery.batch import Sender
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
-from wa_worker.delivery.sending import MARKS_GRACE, MessageSender
+from wa_worker.delivery.sending import MARKS_GRACE, MessageSender, Session
 from wa_worker.dev.proxy import Fault, ReferenceProxy
 from wa_worker.edge.client import EdgeClient
 from wa_worker.journal import Journal, Mark, SendState, Settled, open_journal
@@ -52,8 +52,8 @@ class Marking:
     def told_of_failures(self) -> int:
         return self.proxy.store.requests["mark-failed"]
 
-    def polling(self, session: Sender, threads: trio.Nursery) -> Callable[[], Awaitable[None]]:
-        sender = MessageSender(self.edge, self.journal.ledger, self.marks, Metrics(), threads, resend_uncertain=True)
+    def polling(self, session: Session, threads: trio.Nursery) -> Callable[[], Awaitable[None]]:
+        sender = MessageSender(self.edge, self.journal, self.marks, Metrics(), threads, resend_uncertain=True)
         return partial(sender.run, SHOP, session, PollTimer(0.1, 0.1), trio.lowlevel.checkpoint)
 
 
@@ -88,7 +88,7 @@ async def test_what_was_told_is_not_kept_in_memory(tmp_path: Path, nursery: trio
 
 
 @attrs.define
-class Open:
+class Open(Steady):
     """A session that accepts everything."""
 
     texts: list[str] = attrs.Factory(list)

@@ -16,12 +16,12 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
+from tests.delivery.sessions import Steady
 from tests.journal.rows import ANA, read_only, states
 from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture, until
-from wa_worker.delivery.batch import Sender
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
-from wa_worker.delivery.sending import SHUTDOWN_GRACE, MessageSender
+from wa_worker.delivery.sending import SHUTDOWN_GRACE, MessageSender, Session
 from wa_worker.dev.proxy import Fault
 from wa_worker.errors import SendDelayed
 from wa_worker.journal import Journal, open_journal
@@ -30,7 +30,7 @@ from wa_worker.models import WaMessageId
 
 
 @attrs.define
-class Accepting:
+class Accepting(Steady):
     """A session that accepts everything, each message after `delay` seconds."""
 
     delay: float = 0.0
@@ -44,7 +44,7 @@ class Accepting:
         return Accepted(WaMessageId(f"W{len(self.texts)}"), 0)
 
 
-class Delaying:
+class Delaying(Steady):
     """A session that says: not now."""
 
     def send(self, message: OutgoingMessage) -> Accepted:
@@ -60,7 +60,7 @@ class Sending:
     """Its tasks end before what they use is closed."""
 
     async def run(
-        self, session: Sender, connected: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint, every: float = 0.05
+        self, session: Session, connected: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint, every: float = 0.05
     ) -> None:
         await self.sender.run(SHOP, session, PollTimer(every, 0.0), connected)
 
@@ -75,7 +75,7 @@ async def open_sending(folder: Path) -> AsyncIterator[Sending]:
         async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as threads, trio.open_nursery() as nursery:
             marks = MarkReporter(journal.ledger, fixture.edge)
             threads.start_soon(marks.run)
-            sender = MessageSender(fixture.edge, journal.ledger, marks, fixture.metrics, threads, resend_uncertain=True)
+            sender = MessageSender(fixture.edge, journal, marks, fixture.metrics, threads, resend_uncertain=True)
             yield Sending(fixture, journal, sender, nursery)
             nursery.cancel_scope.cancel()
             threads.cancel_scope.cancel()

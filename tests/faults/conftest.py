@@ -33,7 +33,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def summary(accounts: list[Account]) -> dict[str, str | int]:
     # a run that waits for what a kill caught in the library waits in vain, and says nothing about recovery
-    recovery = sorted(account.recovery for account in accounts if not account.gone_with_a_kill)
+    recovery = sorted(
+        account.recovery for account in accounts if not (account.gone_with_a_kill or account.gone_with_a_receipt)
+    )
     quantile = statistics.quantiles(recovery, n=100) if len(recovery) > 1 else recovery * 99
     return {
         "runs": len(accounts),
@@ -49,6 +51,7 @@ def summary(accounts: list[Account]) -> dict[str, str | int]:
         "uncertain sends": sum(a.uncertain for a in accounts),
         "second copies of uncertain sends": sum(a.copies_of_uncertain for a in accounts),
         "in caught inside the library by a kill -9": sum(a.gone_with_a_kill for a in accounts),
+        "in caught there by an unknown receipt": sum(a.gone_with_a_receipt for a in accounts),
         "out never readable at the contact": sum(a.unreadable for a in accounts),
         "recovery p50 / p99": f"{quantile[49]:.1f} s / {quantile[98]:.1f} s",
     }

@@ -21,7 +21,7 @@ import attrs
 import trio
 
 from tests.e2e.world import Worker, World, open_world
-from tests.faults.schedule import Incident, Trouble, schedule
+from tests.faults.schedule import Incident, Trouble, schedule, unknown_receipts
 from wa_worker.dev.proxy import Fault, Store
 
 INSTANCES = 4
@@ -46,6 +46,8 @@ class Account:
     """The journal had accepted them, the proxy never did."""
     gone_with_a_kill: int = 0
     """Inbound that WhatsApp had been told we have, but that a kill -9 caught in the library (docs/delivery.md)."""
+    gone_with_a_receipt: int = 0
+    """The same, in a run without a kill -9, of what was behind a receipt of an unknown type."""
     unreadable: int = 0
     """Outbound that arrived, but that the contact's phone could not decrypt, for good."""
     doubled_out: list[str] = attrs.Factory(list)
@@ -79,7 +81,9 @@ class Run:
     def __init__(self, world: World, seed: int) -> None:
         self._world = world
         self._rng = random.Random(seed)
-        self._account = Account(seed, schedule(seed, LENGTH, INSTANCES))
+        self._incidents = schedule(seed, LENGTH, INSTANCES)
+        self._receipts = unknown_receipts(seed, LENGTH, INSTANCES)
+        self._account = Account(seed, [*self._incidents, *self._receipts])
         self._names = [f"i{n}" for n in range(INSTANCES)]
         self._jids: dict[str, str] = {}
         self._worker: Worker
@@ -97,6 +101,7 @@ class Run:
             for name in self._names:
                 nursery.start_soon(self._write_out, name)
                 nursery.start_soon(self._write_in, name)
+            nursery.start_soon(self._send_receipts)
             await self._go_wrong()
         await self._settle()
         self._take_account()
@@ -129,11 +134,19 @@ class Run:
 
     async def _go_wrong(self) -> None:
         started = trio.current_time()
-        for incident in self._account.incidents:
+        for incident in self._incidents:
             await trio.sleep_until(started + incident.at)
             await self._do(incident)
         self._world.proxy.faults.clear()
         await self._world.proxy.up()
+
+    async def _send_receipts(self) -> None:
+        started = trio.current_time()
+        for incident in self._receipts:
+            await trio.sleep_until(started + incident.at)
+            name = self._names[incident.pick]
+            contact = self._world.simulator.contact(self._contact_number(name, "a", 0))
+            await contact.send_receipt(self._jids[name], "3EB0", "of-an-unknown-type")
 
     async def _do(self, incident: Incident) -> None:
         world, faults, lasts = self._world, self._world.proxy.faults, incident.lasts
@@ -199,7 +212,7 @@ class Run:
                 and sum(store.count_inbound(name) for name in self._names) >= len(self._texts_in)
             )
 
-        with trio.move_on_after(SETTLE if not self._kills else SETTLE / 3):
+        with trio.move_on_after(SETTLE if not (self._kills or self._receipts) else SETTLE / 3):
             await world.proxy.wait_for(arrived)
             self._account.recovery = trio.current_time() - started
         if not self._account.recovery:  # something is missing: the journal tells whose fault it is
@@ -244,8 +257,12 @@ class Run:
         known = {(row.instance_id, row.wa_message_id) for row in posted}
         account.lost_in = [f"{instance} {wa_id}" for instance, wa_id in journaled - known]
         account.unfinished += [f"{i} {w} is {state}" for i, _, w, state in inbox if state != "posted"]
-        account.gone_with_a_kill = len(self._texts_in) - len(bodies)
-        if account.gone_with_a_kill and not self._kills:
+        gone = len(self._texts_in) - len(bodies)
+        if self._kills:
+            account.gone_with_a_kill = gone
+        elif self._receipts:
+            account.gone_with_a_receipt = gone
+        elif gone:
             account.lost_in += sorted(set(self._texts_in) - set(bodies))[:5]
         journal_order: dict[tuple[str, str], list[str]] = defaultdict(list)
         for instance, chat, wa_id, _ in inbox:

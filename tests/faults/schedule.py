@@ -25,6 +25,11 @@ class Trouble(enum.Enum):
     WHATSAPP_REFUSES = "WhatsApp refuses connections and cuts those there are"
     KILLED = "kill -9, then a restart"
     TERMINATED = "SIGTERM, then a restart"
+    UNKNOWN_RECEIPT = "a receipt of a type that the library has no name for"
+
+
+LATER = (Trouble.UNKNOWN_RECEIPT,)
+"""Kinds that were added later. They are drawn apart, so that the rest of a seed's incidents stays what it was."""
 
 
 @attrs.frozen
@@ -38,12 +43,21 @@ class Incident:
 
 
 def schedule(seed: int, length: float, instances: int) -> list[Incident]:
-    """Incidents over `length` seconds, one after another with gaps, in any mixture."""
+    """Incidents over `length` seconds, one after another with gaps, in any mixture of all kinds but LATER."""
     rng = random.Random(seed)
     incidents: list[Incident] = []
     now = rng.uniform(0.2, 1.5)
     while now < length:
         lasts = rng.uniform(0.3, 2.5)
-        incidents.append(Incident(now, rng.choice(list(Trouble)), lasts, rng.randrange(instances)))
+        first = [trouble for trouble in Trouble if trouble not in LATER]
+        incidents.append(Incident(now, rng.choice(first), lasts, rng.randrange(instances)))
         now += lasts + rng.uniform(0.0, 1.2)
     return incidents
+
+
+def unknown_receipts(seed: int, length: float, instances: int) -> list[Incident]:
+    """Those over `length` seconds, in every third seed or so, whatever else goes wrong meanwhile."""
+    rng = random.Random(f"receipts {seed}")
+    count = rng.choice((0, 0, 1, 2))
+    moments = sorted(rng.uniform(0.5, length) for _ in range(count))
+    return [Incident(at, Trouble.UNKNOWN_RECEIPT, 0.0, rng.randrange(instances)) for at in moments]

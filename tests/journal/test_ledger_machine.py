@@ -33,6 +33,8 @@ class Fate(enum.Enum):
     NOT_OPEN = "the session is not open"
     LOST = "uncertain, and it did not leave"
     LEFT = "uncertain, and it left"
+    LOST_KNOWN = "uncertain, and it did not leave under the id that is known"
+    LEFT_KNOWN = "uncertain, and it left under an id that is known"
     DIED_BEFORE = "the process died before it left"
     DIED_AFTER = "the process died after WhatsApp accepted it"
     DIED_RECORDED = "the process died when the outcome was on disk"
@@ -65,6 +67,8 @@ class Row:
 class LedgerMachine(Machine):
     """It is the proxy and WhatsApp at once, and the `Sender` that a batch is given."""
 
+    store_mark: str | None = None
+
     def __init__(self) -> None:
         super().__init__()
         self.resend = True
@@ -72,6 +76,10 @@ class LedgerMachine(Machine):
         self.copies: Counter[int] = Counter()
         self.first_copies: dict[Jid, list[int]] = defaultdict(list)
         self.fates: list[Fate] = []
+        self.receipts: dict[WaMessageId, int] = {}
+        """Those that have yet to come, by the id of what has left."""
+        self.proven: dict[int, int] = {}
+        """How many copies there were when a receipt came."""
         self.recorded: set[int] = set()
         self.dies_when_recorded = False
 
@@ -86,7 +94,7 @@ class LedgerMachine(Machine):
             self.rows.append(Row(len(self.rows), chat))
         self.fates = list(fates)
         listed = tuple(QueuedMessage(row.id, row.chat, Text(str(row.id))) for row in self.rows if row.listed)
-        record = SendRecord(self.journal.ledger, self.resend, lambda _outcome: None, self.recorded_one)
+        record = SendRecord(self.journal.ledger, self.resend, lambda _instance, _outcome: None, self.recorded_one)
         batch = SendBatch(SHOP, self, record, Rows(listed, ()), time.time())
         try:
             batch.run()
@@ -107,7 +115,7 @@ class LedgerMachine(Machine):
         assert row.id not in self.recorded, "P1: it is recorded as sent"
         assert self.in_state("intent") == {row.id}, "P2: the intent is on disk before the message leaves"
         fate = self.fates.pop(0) if self.fates else Fate.ACCEPTED
-        if fate in (Fate.ACCEPTED, Fate.LEFT, Fate.DIED_AFTER, Fate.DIED_RECORDED):
+        if fate in (Fate.ACCEPTED, Fate.LEFT, Fate.LEFT_KNOWN, Fate.DIED_AFTER, Fate.DIED_RECORDED):
             self.copies[row.id] += 1
             if self.copies[row.id] == 1:
                 self.first_copies[row.chat].append(row.id)
@@ -123,6 +131,12 @@ class LedgerMachine(Machine):
             case Fate.LOST | Fate.LEFT:
                 # a resend waits as long as its pause says, which for these is none
                 raise SendUncertain("timed out")
+            case Fate.LOST_KNOWN:
+                raise SendUncertain("timed out", WaMessageId(f"{row.id}/never"))
+            case Fate.LEFT_KNOWN:
+                left = WaMessageId(f"{row.id}/{self.copies[row.id]}")
+                self.receipts[left] = row.id
+                raise SendUncertain("timed out", left)
             case Fate.DIED_BEFORE | Fate.DIED_AFTER:
                 raise Death
         self.dies_when_recorded = fate is Fate.DIED_RECORDED
@@ -151,6 +165,19 @@ class LedgerMachine(Machine):
                 self.crash()
                 return
 
+    @rule(count=st.integers(1, 3))
+    def receipts_come(self, count: int) -> None:
+        for wa_id in list(self.receipts)[:count]:
+            row = self.receipts.pop(wa_id)
+            assert self.journal.doubts.prove(SHOP, {row: wa_id}) == []
+            assert self.in_state("sent", "marked") >= {row}, "a receipt is the proof"
+            self.proven.setdefault(row, self.copies[row])
+
+    @rule()
+    def no_receipt_has_come(self) -> None:
+        waiting = [row.message_id for row in self.journal.doubts.maybe_sent() if row.unproven]
+        self.journal.doubts.release(SHOP, waiting)
+
     @rule(row=st.integers(0, 20))
     def the_proxy_loses_a_mark(self, row: int) -> None:
         if row < len(self.rows):
@@ -161,6 +188,7 @@ class LedgerMachine(Machine):
         self.die()
         in_flight = self.in_state("intent")
         assert len(in_flight) <= 1, "one send at a time"
+        assert self.journal.doubts.found({}, resend=self.resend, tries=10**6) == 0
         assert self.journal.ledger.recover(resend=self.resend, tries=10**6) == len(in_flight)
 
     def in_state(self, *states: str) -> set[int]:
@@ -185,6 +213,8 @@ class LedgerMachine(Machine):
             if not self.resend:
                 assert copies <= 1, "P2: to hold means never a second copy"
                 assert state != "waiting", "P2: what may have left waits for a person"
+        for message_id, copies in self.proven.items():
+            assert self.copies[message_id] == copies, "no second copy of what a receipt has proved"
         for first in self.first_copies.values():
             assert first == sorted(first), "in order per chat"
 
@@ -194,6 +224,7 @@ class LedgerMachine(Machine):
             with self.journal.database.transaction() as sql:
                 sql.execute("UPDATE ledger SET not_before = 0")
             for _ in range(2):
+                self.no_receipt_has_come()
                 self.poll([], [])
                 self.promises_hold()
                 self.report([], page=1000)

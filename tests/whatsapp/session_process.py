@@ -2,9 +2,11 @@
 
     python -m wa_worker.dev.simulator.trust tests.whatsapp.session_process AUTH_DIR [OBSTACLE]
 
-It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "give up"}`, `{"do": "close"}`,
-`{"do": "cancel"}`. Out: `{"is": "open"}`, `{"is": "report", "event"}`, `{"is": "message"}`, `{"is": "sent", "id"}`,
-`{"is": "error", "kind", "text"}`, and at the end `{"is": "closed", "seconds"}`.
+It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "steady"}`,
+`{"do": "give up"}`, `{"do": "close"}`, `{"do": "cancel"}`. Out: `{"is": "open"}`, `{"is": "report", "event"}`,
+`{"is": "message"}`, `{"is": "sent", "id"}`, `{"is": "error", "kind", "text", "wa_id"}`, `{"is": "steady", "seconds"}`,
+what receipts.py tells (`{"is": "expect" | "heard" | "distrust", "ids"}`), and at the end
+`{"is": "closed", "seconds"}`.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ import wa_worker.whatsapp.libmagic  # noqa: E402,F401 - before neonize
 # isort: split
 import trio  # noqa: E402
 
-from wa_worker.errors import SendError, SessionError  # noqa: E402
+from tests.whatsapp.receipts import Receipts  # noqa: E402
+from wa_worker.errors import SendError, SendUncertain, SessionError  # noqa: E402
 from wa_worker.journal import open_journal  # noqa: E402
 from wa_worker.messages import OutgoingMessage, Text  # noqa: E402
 from wa_worker.metrics import Metrics  # noqa: E402
@@ -47,7 +50,8 @@ async def send(session: Session, to: str, text: str) -> None:
         accepted = await trio.to_thread.run_sync(session.send, OutgoingMessage(Jid(to), Text(text)))
         say("sent", id=accepted.wa_id)
     except SendError as error:
-        say("error", kind=type(error).__name__, text=str(error))
+        wa_id = error.wa_id if isinstance(error, SendUncertain) else None
+        say("error", kind=type(error).__name__, text=str(error), wa_id=wa_id)
 
 
 async def tell_reports(session: Session) -> None:
@@ -85,6 +89,8 @@ class Line:
             self._leave.cancel()
         elif self.session is not None and command["do"] == "send":
             await send(self.session, command["to"], command["text"])
+        elif self.session is not None and command["do"] == "steady":
+            say("steady", seconds=self.session.steady, synced=self.session.offline_synced)
         elif self.session is not None:
             self.session.give_up(Report(Event.VOLUME_FAILED, "the test says so"))
 
@@ -93,7 +99,9 @@ async def main(auth_dir: Path, obstacle: str | None) -> None:
     with open_journal(auth_dir / RESERVED_FOLDER / "journal.db") as journal:
         async with trio.open_nursery() as threads:
             receiver = Receiver(journal.inbox, Metrics(), lambda: None)
-            host = SessionHost(receiver, StartGate(), threads, "wa-worker")
+            host = SessionHost(
+                receiver, StartGate(), threads, "wa-worker", Receipts(lambda what, ids: say(what, ids=ids))
+            )
             store, leave, left = SessionStore.of(auth_dir, SHOP), trio.CancelScope(), 0.0
             with trio.CancelScope() as doing:
                 line = Line(leave, doing)

@@ -14,6 +14,7 @@ from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
 from tests.journal.rows import SHOP, posted_bodies, read_only
 from tests.whatsapp.message_events import event, jid
+from tests.whatsapp.receipts import Receipts
 from wa_worker.journal import Journal, open_journal
 from wa_worker.metrics import Metrics
 from wa_worker.whatsapp.bridge import WhatsApp
@@ -33,7 +34,8 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def whatsapp(journal: Journal, folder: Path, nursery: trio.Nursery) -> WhatsApp:
-    host = SessionHost(Receiver(journal.inbox, Metrics(), lambda: None), StartGate(), nursery, "wa-worker")
+    receiver = Receiver(journal.inbox, Metrics(), lambda: None)
+    host = SessionHost(receiver, StartGate(), nursery, "wa-worker", Receipts())
     probe = ReachabilityProbe("127.0.0.1", 1)
     return WhatsApp(folder, host, PairingHosts(nursery, ()), probe, lambda: False)
 

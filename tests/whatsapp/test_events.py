@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -27,6 +28,9 @@ class Heard:
 
     def on_undecryptable(self) -> None:
         self.calls.append("undecryptable")
+
+    def on_receipt(self, wa_ids: Sequence[str], *, unreadable: bool) -> None:
+        self.calls.append((list(wa_ids), unreadable))
 
     def on_offline_synced(self) -> None:
         self.calls.append("offline synced")
@@ -89,6 +93,12 @@ def test_what_is_no_report() -> None:
     assert heard(Code.MESSAGE, b"as it came") == [b"as it came"]
     assert heard(Code.UNDECRYPTABLE_MESSAGE) == ["undecryptable"]
     assert heard(Code.OFFLINE_SYNC_COMPLETED) == ["offline synced"]
+
+
+@pytest.mark.parametrize("kind", pb.Receipt.ReceiptType.keys())
+def test_a_receipt_is_its_ids_and_whether_they_could_be_read(kind: str) -> None:
+    receipt = pb.Receipt(MessageIDs=["A", "B"], Type=kind)
+    assert heard(Code.RECEIPT, made(receipt)) == [(["A", "B"], kind == "RETRY")]
 
 
 def test_what_nobody_subscribed_to_is_nothing_to_us() -> None:

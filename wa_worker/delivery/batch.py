@@ -18,7 +18,7 @@ from wa_worker import jid
 from wa_worker.backoff import Backoff
 from wa_worker.edge.wire import Rows
 from wa_worker.errors import JournalError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
-from wa_worker.journal import SendLedger, SendState, Settled
+from wa_worker.journal import SendLedger, SendState, Settled, Trace
 from wa_worker.messages import Accepted, OutgoingMessage, QueuedMessage
 from wa_worker.models import InstanceId, Jid, MessageId
 
@@ -37,6 +37,10 @@ JOURNAL_RETRY = 0.5
 class Sender(Protocol):
     """Says what sends: a session. Blocks the calling thread; raises SendError."""
 
+    @property
+    def store_mark(self) -> str | None:
+        """What tells the session store it sends through from any other; None where that would be no witness."""
+
     def send(self, message: OutgoingMessage) -> Accepted: ...
 
 
@@ -44,13 +48,13 @@ class Sender(Protocol):
 class SendRecord:
     """Says where the outcomes of sends go, and what becomes of an uncertain one. The same for all batches.
 
-    settled(outcome): called on the batch's thread with each outcome once it is on disk.
+    settled(instance, outcome): called on the batch's thread with each outcome once it is on disk.
     progress(): called there when the proxy has something to hear.
     """
 
     ledger: SendLedger
     resend_uncertain: bool
-    settled: Callable[[Settled], None]
+    settled: Callable[[InstanceId, Settled], None]
     progress: Callable[[], None]
 
 
@@ -123,10 +127,11 @@ class SendBatch:
                 break
             if chat in blocked:
                 continue
-            self._commit(outcomes, message.id)
+            outgoing = OutgoingMessage(chat, message.content)
+            self._commit(outcomes, message.id, Trace(outgoing.secret, self.session.store_mark))
             tried += 1
             try:
-                outcome = self._send_one(message, chat, tries)
+                outcome = self._send_one(message.id, outgoing, tries)
             except SessionNotOpen:
                 self._commit([], message.id, undo=True)
                 return BatchResult(tried, sent)
@@ -138,11 +143,13 @@ class SendBatch:
             self._commit(outcomes, None)
         return BatchResult(tried, sent)
 
-    def _commit(self, outcomes: list[Settled], intent: MessageId | None, *, undo: bool = False) -> None:
+    def _commit(
+        self, outcomes: list[Settled], intent: MessageId | None, trace: Trace | None = None, *, undo: bool = False
+    ) -> None:
         """Commits. What has been decided is kept until the disk takes it, however long that is; an intent is not."""
         while True:
             try:
-                self.record.ledger.step(self.instance, outcomes, intent, undo=undo)
+                self.record.ledger.step(self.instance, outcomes, intent, trace=trace, undo=undo)
             except JournalError as error:
                 if not outcomes and not undo:
                     raise
@@ -151,21 +158,21 @@ class SendBatch:
             else:
                 break
         for outcome in outcomes:
-            self.record.settled(outcome)
+            self.record.settled(self.instance, outcome)
         if outcomes:
             self.record.progress()
 
-    def _send_one(self, message: QueuedMessage, chat: Jid, tries: int) -> Settled:
+    def _send_one(self, message_id: MessageId, message: OutgoingMessage, tries: int) -> Settled:
         """Sends a message for the (`tries` + 1)th time. Raises SessionNotOpen; any other error is an outcome."""
         try:
-            accepted = self.session.send(OutgoingMessage(chat, message.content))
+            accepted = self.session.send(message)
         except SessionNotOpen:
             raise
         except SendRefused as error:
             log.warning("WhatsApp refuses a message", instance=self.instance, reason=str(error))
-            return Settled(message.id, SendState.FAILED, error=str(error))
+            return Settled(message_id, SendState.FAILED, error=str(error))
         except SendDelayed as error:
-            return self._delayed(message.id, error, tries)
+            return self._delayed(message_id, error, tries)
         except Exception as error:
             if not isinstance(error, SendUncertain):
                 log.exception("a send failed in a way nobody expected", instance=self.instance)
@@ -174,8 +181,9 @@ class SendBatch:
             log.warning(
                 "a message may or may not have left", instance=self.instance, reason=str(error), then=state.value
             )
-            return Settled(message.id, state, error=str(error), doubt=True)
-        return Settled(message.id, SendState.SENT, accepted.wa_id)
+            wa_id = error.wa_id if isinstance(error, SendUncertain) else None
+            return Settled(message_id, state, error=str(error), doubt=True, maybe_id=wa_id)
+        return Settled(message_id, SendState.SENT, accepted.wa_id)
 
     def _delayed(self, message_id: MessageId, error: SendDelayed, tries: int) -> Settled:
         if tries + 1 >= MAX_TRIES:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import structlog
 import trio
@@ -16,10 +17,11 @@ from wa_worker.backoff import PROXY_OUTAGE
 from wa_worker.delivery.batch import BatchResult, SendBatch, Sender, SendRecord
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
+from wa_worker.delivery.uncertain import Line, UncertainSends
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.wire import Rows
 from wa_worker.errors import EdgeError, JournalError
-from wa_worker.journal import SendLedger
+from wa_worker.journal import Journal, Settled
 from wa_worker.messages import QueuedMessage
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId
@@ -36,6 +38,10 @@ MARKS_GRACE = 5.0
 """Seconds to wait for a batch's marks before the next poll: the proxy would only list the same messages again."""
 
 
+class Session(Sender, Line, Protocol):
+    """Says what a session does here."""
+
+
 class MessageSender:
     """Sends what the proxy has queued. One per process.
 
@@ -45,7 +51,7 @@ class MessageSender:
     def __init__(
         self,
         edge: EdgeClient,
-        ledger: SendLedger,
+        journal: Journal,
         marks: MarkReporter,
         metrics: Metrics,
         threads: trio.Nursery,
@@ -55,15 +61,24 @@ class MessageSender:
         self._edge = edge
         self._marks = marks
         self._threads = threads
-        self._record = SendRecord(ledger, resend_uncertain, metrics.sent, marks.wakeup.ring)
+        self._metrics = metrics
+        self._record = SendRecord(journal.ledger, resend_uncertain, self._settled, marks.wakeup.ring)
+        self.uncertain = UncertainSends(journal.doubts, metrics.sent, marks.wakeup.ring, resend=resend_uncertain)
 
     async def run(
-        self, instance: InstanceId, session: Sender, timer: PollTimer, connected: Callable[[], Awaitable[None]]
+        self, instance: InstanceId, session: Session, timer: PollTimer, connected: Callable[[], Awaitable[None]]
     ) -> None:
-        """Polls and sends until cancelled; `connected()` returns once the instance is.
+        """Polls and sends until cancelled, and follows what is uncertain; `connected()` returns once the instance is.
 
         Cancelled in the middle of a send: gives it SHUTDOWN_GRACE seconds, then leaves it to its thread.
         """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.uncertain.run, instance, session, timer.wake)
+            await self._poll(instance, session, timer, connected)
+
+    async def _poll(
+        self, instance: InstanceId, session: Sender, timer: PollTimer, connected: Callable[[], Awaitable[None]]
+    ) -> None:
         failing_since: float | None = None
         await timer.first()
         while True:
@@ -94,6 +109,10 @@ class MessageSender:
                     await self._marks.settled(instance, listed_at)
             else:
                 await timer.wait()
+
+    def _settled(self, instance: InstanceId, outcome: Settled) -> None:
+        self._metrics.sent(outcome)
+        self.uncertain.settled(instance, outcome)
 
     async def _send(
         self, instance: InstanceId, session: Sender, rows: Rows[QueuedMessage], listed_at: float

@@ -7,6 +7,7 @@ migrations/      the numbered SQL steps that make and upgrade the tables
 database.py      the worker's own connection, with its lock
 inbox.py         received messages that `/inbound` has yet to accept (P3)
 ledger.py        what was to be sent, and what became of it (P1, P2)
+doubts.py        ids of sends that may or may not have left, until a receipt proves that they did (P2)
 timers.py        the timers of chats with disappearing messages
 holds.py         until when an instance keeps away from WhatsApp
 backlog.py       counts of what waits, for monitoring
@@ -31,9 +32,10 @@ import attrs
 
 from wa_worker.journal.backlog import Backlog, read_backlog
 from wa_worker.journal.database import Database
+from wa_worker.journal.doubts import CutOff, Doubts, MaybeSent
 from wa_worker.journal.holds import Hold, Holds
 from wa_worker.journal.inbox import EventKind, Inbox, InboxResult, PendingInbound
-from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled
+from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled, Trace
 from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
 from wa_worker.journal.states import InboxState, SendState
 from wa_worker.journal.timers import TimerNote, Timers
@@ -42,6 +44,8 @@ from wa_worker.models import InstanceId
 __all__ = [
     "Admission",
     "Backlog",
+    "CutOff",
+    "Doubts",
     "EventKind",
     "Hold",
     "Holds",
@@ -51,12 +55,14 @@ __all__ = [
     "InstanceBacklog",
     "Journal",
     "Mark",
+    "MaybeSent",
     "PendingInbound",
     "SendLedger",
     "SendState",
     "Settled",
     "TimerNote",
     "Timers",
+    "Trace",
     "open_journal",
 ]
 
@@ -67,6 +73,7 @@ class Journal:
 
     inbox: Inbox
     ledger: SendLedger
+    doubts: Doubts
     holds: Holds
     database: Database
 
@@ -92,6 +99,6 @@ def open_journal(path: Path) -> Iterator[Journal]:
     """
     database = Database(path)
     try:
-        yield Journal(Inbox(database), SendLedger(database), Holds(database), database)
+        yield Journal(Inbox(database), SendLedger(database), Doubts(database), Holds(database), database)
     finally:
         database.close()

@@ -6,7 +6,8 @@
                  '-> uncertain (it may have left): held, or waiting again if the policy is to resend
 
 An intent is committed before the native send, its outcome after it, in the commit that also holds the next intent:
-one fsync a message. A row that is still an intent when the process starts is uncertain.
+one fsync a message. A row that is still an intent when the process starts is uncertain, unless the session store knows
+better. A receipt proves that an uncertain one was sent; one that is to be sent again waits for that first (`unproven`).
 """
 
 from __future__ import annotations
@@ -52,6 +53,22 @@ class Settled:
     """Seconds before the next try, when WAITING."""
     doubt: bool = False
     """It may have left, though another try follows (P2)."""
+    maybe_id: WaMessageId | None = None
+    """The id under which it has left if it has: a receipt for it is the proof."""
+
+    @property
+    def waits_for_receipt(self) -> bool:
+        """Says whether the next try waits for that proof first."""
+        return self.state is SendState.WAITING and self.maybe_id is not None
+
+
+@attrs.frozen
+class Trace:
+    """Says by what a send can be found again: the `secret` that its message carries, and the mark of the session
+    `store` that it goes through. Without a mark, that the store does not know it proves nothing."""
+
+    secret: bytes = attrs.field(repr=False)
+    store: str | None
 
 
 @attrs.frozen
@@ -72,7 +89,8 @@ class SendLedger:
         self._database = database
 
     def recover(self, *, resend: bool, tries: int) -> int:
-        """Makes the intents of a process that died uncertain. To be called at the start. Returns how many there were.
+        """Makes the intents of a process that died uncertain, after Doubts.found(). To be called at the start. Returns
+        how many there were.
 
         With `resend` they wait to be sent again, unless they were begun `tries` times: a message that kills the process
         must not do so for ever.
@@ -85,7 +103,7 @@ class SendLedger:
 
         `listed_at` (unix seconds) is when the poll began: a row marked before that and listed all the same means
         that the proxy lost the mark, so it is marked again. Order within a chat is kept: behind a message that
-        waits for its pause, or that an earlier session is still sending, the others of its chat wait too.
+        waits for its pause or for a receipt, or that an earlier session is still sending, the others of its chat wait.
 
         A row from the future was written before the clock was set back: its pause counts as over, its mark as old.
         """
@@ -103,10 +121,11 @@ class SendLedger:
             again: list[str] = []
             held = 0
             for key, message_id in keys.items():
-                state, tries, not_before, changed_at = known.get(key, (SendState.WAITING, 0, 0.0, now))
+                state, tries, not_before, changed_at, unproven = known.get(key, (SendState.WAITING, 0, 0.0, now, 0))
                 chat = batch[message_id]
                 future = changed_at > now
-                if state == SendState.WAITING and (not_before <= now or future) and chat not in blocked:
+                due_now = (not_before <= now or future) and not unproven
+                if state == SendState.WAITING and due_now and chat not in blocked:
                     due.append(message_id)
                     attempts[message_id] = tries
                 elif state in (SendState.WAITING, SendState.INTENT) and chat is not None:
@@ -121,34 +140,43 @@ class SendLedger:
         return Admission(tuple(due), attempts, len(again), held)
 
     def step(
-        self, instance: InstanceId, done: Iterable[Settled], intent: MessageId | None, *, undo: bool = False
+        self,
+        instance: InstanceId,
+        done: Iterable[Settled],
+        intent: MessageId | None,
+        *,
+        trace: Trace | None = None,
+        undo: bool = False,
     ) -> None:
-        """Commits outcomes and the intent of the next send, in one transaction.
+        """Commits outcomes and the intent of the next send, with its trace, in one transaction.
 
         `undo` takes an intent back that was never handed to the library.
         """
         now = time.time()
+        secret, store = (None, None) if trace is None else (trace.secret, trace.store)
         with self._database.transaction() as sql:
             for one in done:
                 sql.execute(
                     _SETTLE,
-                    (
-                        one.state.value,
-                        one.wa_id,
-                        one.error,
-                        now + one.pause,
-                        int(one.doubt),
-                        now,
-                        instance,
-                        key_of(one.message_id),
-                    ),
+                    {
+                        "state": one.state.value,
+                        "wa_id": one.wa_id,
+                        "error": one.error,
+                        "not_before": now + one.pause,
+                        "doubt": int(one.doubt),
+                        "maybe_id": one.maybe_id,
+                        "unproven": one.waits_for_receipt,
+                        "now": now,
+                        "instance": instance,
+                        "message_id": key_of(one.message_id),
+                    },
                 )
             if intent is not None:
                 key = key_of(intent)
                 state, tries = (SendState.WAITING, -1) if undo else (SendState.INTENT, 1)
-                found = sql.execute(_BEGIN, (state.value, tries, now, instance, key)).rowcount
+                found = sql.execute(_BEGIN, (state.value, tries, secret, store, now, instance, key)).rowcount
                 if not found and not undo:  # it had waited for so long that it was purged since it was admitted
-                    sql.execute(_ADD_BEGUN, (instance, key, now, now))
+                    sql.execute(_ADD_BEGUN, (instance, key, secret, store, now, now))
 
     def unreported(self, after: int, limit: int) -> list[Mark]:
         """Returns outcomes that the proxy does not know yet, with `seq` above `after`, ascending."""
@@ -186,12 +214,12 @@ def key_of(message_id: MessageId) -> str:
 
 def _select(
     sql: sqlite3.Connection, instance: InstanceId, keys: Iterable[str]
-) -> list[tuple[str, str, int, float, float]]:
+) -> list[tuple[str, str, int, float, float, int]]:
     return sql.execute(_FIND, (instance, json.dumps(list(keys)))).fetchall()
 
 
 _FIND = """
-SELECT message_id, state, attempts, not_before, changed_at FROM ledger
+SELECT message_id, state, attempts, not_before, changed_at, unproven FROM ledger
 WHERE instance = ? AND message_id IN (SELECT value FROM json_each(?))"""
 
 _ADD = f"""
@@ -199,20 +227,23 @@ INSERT INTO ledger (instance, message_id, chat, state, created_at, changed_at)
 VALUES (?, ?, ?, '{SendState.WAITING}', ?, ?)"""
 
 _ADD_BEGUN = f"""
-INSERT INTO ledger (instance, message_id, state, attempts, created_at, changed_at)
-VALUES (?, ?, '{SendState.INTENT}', 1, ?, ?)"""
+INSERT INTO ledger (instance, message_id, state, attempts, secret, store, created_at, changed_at)
+VALUES (?, ?, '{SendState.INTENT}', 1, ?, ?, ?, ?)"""
 
 _BEGIN = """
-UPDATE ledger SET state = ?, attempts = attempts + ?, changed_at = ? WHERE instance = ? AND message_id = ?"""
+UPDATE ledger SET state = ?, attempts = attempts + ?, secret = ?, store = ?, changed_at = ?
+WHERE instance = ? AND message_id = ?"""
 
 _SETTLE = """
-UPDATE ledger SET state = ?, wa_id = coalesce(?, wa_id), error = ?, not_before = ?, reported = 0,
-  doubts = doubts + ?, changed_at = ?
-WHERE instance = ? AND message_id = ?"""
+UPDATE ledger SET state = :state, wa_id = coalesce(:wa_id, wa_id), error = :error, not_before = :not_before,
+  reported = 0, doubts = doubts + :doubt, unproven = :unproven, secret = NULL, store = NULL, changed_at = :now,
+  maybe_ids = iif(:maybe_id IS NULL, maybe_ids, json_insert(coalesce(maybe_ids, '[]'), '$[#]', :maybe_id))
+WHERE instance = :instance AND message_id = :message_id"""
 
 _RECOVER = f"""
 UPDATE ledger SET state = iif(? AND attempts < ?, '{SendState.WAITING}', '{SendState.UNCERTAIN}'),
-  doubts = doubts + 1, changed_at = ?, error = 'the worker stopped while it was being sent'
+  doubts = doubts + 1, secret = NULL, store = NULL, changed_at = ?,
+  error = 'the worker stopped while it was being sent'
 WHERE state = '{SendState.INTENT}'"""
 
 _REPORTED = f"""

@@ -20,6 +20,8 @@ timers.py         what a message says of its chat's timer
 outgoing.py       a message to send as protobuf
 send_errors.py    what the library's error texts mean for a send
 store.py          an instance's folder: paths, is it paired, archive
+message_secrets.py the id of a send whose outcome nobody knows, from whatsmeow's store
+send_tracking.py  what a session finds out of a send that failed
 receiving.py      a received message, from its bytes to the journal
 native_session.py a session's native thread: how it starts and is taken down
 session.py        the bridge between a session's threads and Trio

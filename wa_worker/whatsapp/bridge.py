@@ -13,8 +13,9 @@ from neonize.proto import Neonize_pb2 as pb
 from wa_worker.backoff import ProportionalBackoff, jittered
 from wa_worker.circuit_breaker import CircuitBreaker
 from wa_worker.errors import JournalError
-from wa_worker.models import InstanceId
+from wa_worker.models import InstanceId, WaMessageId
 from wa_worker.whatsapp.identity import identity
+from wa_worker.whatsapp.message_secrets import sent_id
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.probe import FRESH, ReachabilityProbe
@@ -52,6 +53,10 @@ class WhatsApp:
     def store(self, instance: InstanceId) -> SessionStore:
         """Returns the session store of an instance."""
         return SessionStore.of(self._auth_dir, instance)
+
+    def sent_id(self, instance: InstanceId, secret: bytes, mark: str | None) -> WaMessageId | None:
+        """See message_secrets.sent_id()."""
+        return sent_id(self.store(instance), secret, mark)
 
     async def obstacle(self, instance: InstanceId) -> str | None:
         """Returns None if it makes sense to open this session now, else why not."""

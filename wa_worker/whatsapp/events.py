@@ -6,7 +6,7 @@ Which of them are final and which whatsmeow recovers from is in states.py's tabl
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from neonize.proto import Neonize_pb2 as pb
@@ -37,6 +37,7 @@ class Code(enum.IntEnum):
     STREAM_ERROR = 11
     DISCONNECTED = 12
     MESSAGE = 17
+    RECEIPT = 18
     OFFLINE_SYNC_COMPLETED = 27
     UNDECRYPTABLE_MESSAGE = 44
 
@@ -49,6 +50,10 @@ class Listener(Protocol):
 
     def on_message(self, data: bytes) -> None:
         """A message came: a serialised event."""
+
+    def on_receipt(self, wa_ids: Sequence[str], *, unreadable: bool) -> None:
+        """Messages of ours have arrived, or were read or played. `unreadable`: a device could not decrypt them, and
+        asks for them once more."""
 
     def on_undecryptable(self) -> None:
         """A message came that could not be decrypted."""
@@ -93,6 +98,11 @@ def _stream_error(data: bytes) -> Report:
     return Report(Event.DISCONNECTED, f"stream error {parsed(pb.StreamError, data).Code or '?'}")
 
 
+def _receipt(listener: Listener, data: bytes) -> None:
+    receipt = pb.Receipt.FromString(data)
+    listener.on_receipt(receipt.MessageIDs, unreadable=receipt.Type == pb.Receipt.RETRY)
+
+
 HANDLERS: dict[int, Handler] = {
     Code.CONNECTED: _reported(lambda _data: Report(Event.CONNECTED)),
     Code.KEEPALIVE_TIMEOUT: _reported(_keepalive),
@@ -104,6 +114,7 @@ HANDLERS: dict[int, Handler] = {
     Code.STREAM_ERROR: _reported(_stream_error),
     Code.DISCONNECTED: _reported(lambda _data: Report(Event.DISCONNECTED)),
     Code.MESSAGE: lambda listener, data: listener.on_message(data),
+    Code.RECEIPT: _receipt,
     Code.OFFLINE_SYNC_COMPLETED: lambda listener, _data: listener.on_offline_synced(),
     Code.UNDECRYPTABLE_MESSAGE: lambda listener, _data: listener.on_undecryptable(),
 }

@@ -7,9 +7,10 @@ native goes through the start gate. The native thread, its start and its end are
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import attrs
@@ -18,7 +19,7 @@ import trio
 from neonize.exc import NeonizeError
 from neonize.proto import Neonize_pb2 as pb
 
-from wa_worker.errors import JournalError, SendDelayed, SessionNotOpen
+from wa_worker.errors import JournalError, SendDelayed, SendUncertain, SessionNotOpen
 from wa_worker.messages import Accepted, OutgoingMessage
 from wa_worker.models import InstanceId, WaMessageId
 from wa_worker.states import Event, Report
@@ -32,6 +33,7 @@ from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.receiving import Receiver
 from wa_worker.whatsapp.send_errors import NOT_CONNECTED_PAUSE, TROUBLE_PAUSE, send_error
+from wa_worker.whatsapp.send_tracking import SendTracking, UncertainSends
 from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)
@@ -41,6 +43,9 @@ JOURNAL_RETRY = 0.5
 
 DISK_TROUBLE = ("disk I/O error", "database or disk is full", "attempt to write a readonly database")
 """What SQLite says, in whatsmeow's log, when its store cannot be written: messages are then dropped, not kept."""
+
+UNSYNCED = 30.0
+"""Seconds after which what waited at WhatsApp counts as sent, though WhatsApp has not said so."""
 
 _numbers = itertools.count(1)
 
@@ -54,6 +59,7 @@ class SessionHost:
     gate: StartGate
     threads: trio.Nursery
     device_name: str
+    uncertain: UncertainSends
 
 
 class Session:
@@ -72,10 +78,12 @@ class Session:
         self._store = store
         self._receiver = host.receiver
         self._gate = host.gate
+        self._tracking = SendTracking(instance, store, host.uncertain)
         self._on_new_message = on_new_message
         self._log = log.bind(instance=instance)
         self._reports: deque[Report] = deque(maxlen=64)  # they come one at a time; 64 at once is a storm
         self._reported = Wakeup()
+        self._up_since = math.inf
         self._in_hand = False
         """Whether a message is on its way to the disk."""
         self._refusal: Refusal | None = None
@@ -88,6 +96,17 @@ class Session:
             if self._reports:
                 return self._reports.popleft()
             await self._reported.wait()
+
+    @property
+    def store_mark(self) -> str | None:
+        """The mark of the session store through which it sends, None where the store would be no witness. Blocking, the
+        first time: for the thread that sends."""
+        return self._tracking.mark
+
+    @property
+    def steady(self) -> float:
+        """For how many seconds the line has been up, and what waited at WhatsApp has been here; 0 or less before."""
+        return time.monotonic() - self._up_since
 
     def send(self, message: OutgoingMessage) -> Accepted:
         """Sends a message. Blocks the calling thread, up to ~75 s; never the Trio thread.
@@ -102,13 +121,22 @@ class Session:
         except JournalError as error:
             raise SendDelayed("the chat's timer cannot be read now", pause=TROUBLE_PAUSE) from error
         to, content = outgoing.address(message.to), outgoing.protobuf(message.content, timer)
+        content.messageContextInfo.messageSecret = message.secret
         self._gate.pass_through()
         if self._native.closing:
             raise SessionNotOpen("the session is not open", pause=NOT_CONNECTED_PAUSE)
+        self._tracking.begin()
         try:
             response = self._native.client.send_message(to, content)
-        except NeonizeError as error:
-            raise send_error(str(error)) from error
+        except Exception as error:
+            if not isinstance(error, NeonizeError):
+                self._log.exception("a send failed in a way nobody expected")
+            failure = send_error(str(error)) if isinstance(error, NeonizeError) else SendUncertain(str(error))
+            if not isinstance(failure, SendUncertain):
+                raise failure from error
+            return self._tracking.find_out(failure, message.secret)
+        finally:
+            self._tracking.end()
         return Accepted(WaMessageId(response.ID), response.Timestamp)
 
     def give_up(self, report: Report) -> None:
@@ -136,6 +164,7 @@ class Session:
         method = self._log.warning if level == "ERROR" and "Socket" not in part else self._log.info
         method("whatsmeow", part=part, reason=message)
         self._refusal = refusal(message) or self._refusal
+        self._tracking.on_log(message)
         if any(sign in message for sign in DISK_TROUBLE):
             self.on_report(Report(Event.VOLUME_FAILED, "the session store cannot be written"))
 
@@ -157,12 +186,20 @@ class Session:
         """Something happened to the session: it waits for `next_report()`."""
         if report.event is Event.DISCONNECTED:
             self.offline_synced = False
+            self._up_since = math.inf
+        elif report.event is Event.CONNECTED:
+            self._up_since = time.monotonic() + (0.0 if self.offline_synced else UNSYNCED)
         self._reports.append(report)
         self._reported.ring()
 
     def on_offline_synced(self) -> None:
         """What waited at WhatsApp has all been sent."""
         self.offline_synced = True
+        self._up_since = min(self._up_since, time.monotonic())
+
+    def on_receipt(self, wa_ids: Sequence[str], *, unreadable: bool) -> None:
+        """Messages of ours have arrived."""
+        self._tracking.on_receipt(wa_ids, unreadable=unreadable)
 
     def on_undecryptable(self) -> None:
         """A message came that could not be decrypted."""

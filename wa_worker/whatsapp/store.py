@@ -44,7 +44,7 @@ class SessionStore:
         """Says what neonize is given as its `name`: the path, then options. It appends `?_foreign_keys=on` itself,
         which the last option swallows. WAL makes a pairing four times as fast as the default journal."""
         options = "_journal_mode=WAL&_busy_timeout=15000&_synchronous=NORMAL&_foreign_keys=on&x="
-        return f"{_uri_path(self.file)}?{options}"
+        return f"{uri_path(self.file)}?{options}"
 
     def prepare(self) -> None:
         """Makes the folder, private to this user."""
@@ -76,7 +76,7 @@ class SessionStore:
         try:
             if not self.file.is_file():
                 return None
-            uri = f"file:{_uri_path(self.file)}?mode=ro"
+            uri = f"file:{uri_path(self.file)}?mode=ro"
             with closing(sqlite3.connect(uri, uri=True, timeout=5)) as database:
                 row = database.execute(query, parameters).fetchone()
         except (OSError, sqlite3.Error) as error:
@@ -125,6 +125,6 @@ def paired_instances(auth_dir: Path) -> Iterator[InstanceId]:
             yield instance
 
 
-def _uri_path(path: Path) -> str:
+def uri_path(path: Path) -> str:
     """Returns a path inside an SQLite URI: what would end or escape it is percent-encoded (sqlite.org/uri.html)."""
     return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

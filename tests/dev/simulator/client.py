@@ -21,6 +21,7 @@ import wa_worker.whatsapp.libmagic  # noqa: E402,F401 - before neonize
 # isort: split
 import neonize  # noqa: E402
 from neonize import events  # noqa: E402
+from neonize.proto.Neonize_pb2 import Receipt  # noqa: E402
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message  # noqa: E402
 from neonize.utils.jid import build_jid  # noqa: E402
 
@@ -53,6 +54,11 @@ def open_session(index: int, store: str) -> Any:
     for kind, name in simple.items():
         client.event(kind)(lambda _, __, name=name: say(index, name))
     client.event(events.TemporaryBanEv)(lambda _, ban: say(index, "banned", expire=ban.Expire))
+    client.event(events.ReceiptEv)(
+        lambda _, receipt: say(
+            index, "receipt", ids=list(receipt.MessageIDs), type=Receipt.ReceiptType.Name(receipt.Type)
+        )
+    )
     client.event(events.MessageEv)(
         lambda _, message: say(
             index,

@@ -177,6 +177,40 @@ async def test_uncertain_messages_arrive_once(simulator: Simulator, clients: Cli
     assert [received.text for received in contact.received] == ["once", "in doubt"]
 
 
+async def test_a_phone_says_that_it_has_a_message(simulator: Simulator, clients: Clients) -> None:
+    client, [jid] = await clients.pair(OWN)
+    contact = simulator.contact(CONTACT)
+    await client.tell(send="one", to=CONTACT)
+    sent = await client.wait("sent", text="one")
+    assert (await client.wait("receipt"))["ids"] == [sent["id"]]
+    simulator.no_receipts.add(CONTACT)
+    await client.tell(send="two", to=CONTACT)
+    await client.wait("sent", text="two")
+    await contact.send_receipt(jid, sent["id"], "read")
+    await client.wait("receipt", ids=[sent["id"]], type="READ")
+    (two,) = contact.received[1:]
+    assert not client.said("receipt", ids=[two.wa_id])
+
+
+async def test_a_receipt_waits_for_the_device_and_is_sent_until_it_is_acknowledged(
+    simulator: Simulator, clients: Clients
+) -> None:
+    client, [jid] = await clients.pair(OWN)
+    simulator.receipt_delay = 0.3
+    await client.tell(send="one", to=CONTACT)
+    sent = await client.wait("sent", text="one")
+    simulator.refusing = True
+    await simulator.drop(jid)
+    await trio.sleep(0.5)
+    simulator.refusing = False
+    await client.wait("receipt", ids=[sent["id"]], type="DELIVERED")
+    await simulator.drop(jid)
+    await client.wait("connected", count=3)
+    await simulator.contact(CONTACT).send(jid, "a sign")
+    await client.wait("message", text="a sign")
+    assert len(client.said("receipt")) == 1
+
+
 async def test_messages_that_are_refused(simulator: Simulator, clients: Clients) -> None:
     client, _ = await clients.pair(OWN)
     contact = simulator.contact(CONTACT)

@@ -2,7 +2,8 @@
 
 Owns what the contact received and how it writes. Its phone JID and its LID share one identity key, since whatsmeow
 addresses people by LID wherever it knows one. Asks for what it cannot decrypt with retry receipts, as phones do.
-Plays device 0 only; sends no receipts by itself.
+Sends a delivery receipt for what it could decrypt, when messages.py says so, and others when a test does. Plays device
+0 only.
 `send` encrypts and queues in one step, so the messages of any number of tasks go out in the order of their sessions.
 """
 
@@ -129,12 +130,15 @@ class Contact:
 
     async def send_receipt(self, device_jid: str, wa_id: str, kind: str | None = None) -> None:
         """Send a receipt for a message of a linked device, if that is connected: 'read', or any other word; None means
-        delivered. It is sent once."""
+        delivered. It is sent once. Raises UnknownDevice."""
         await trio.lowlevel.checkpoint()
         connection = self._device(device_jid).connection
         if connection is not None:
-            header = {"from": self.jid, "id": wa_id, "t": str(int(time.time()))}
-            connection.send(Node("receipt", header if kind is None else {**header, "type": kind}))
+            connection.send(_receipt(self.jid, wa_id, kind))
+
+    def confirm(self, device: Device, stanza: Node) -> None:
+        """Tell the device that its message has arrived: now, or after its next login, until it acknowledges that."""
+        device.mailbox.tell(_receipt(stanza.attrs["to"], stanza.attrs["id"], None))
 
     def _text(self, device_jid: str, text: str) -> Any:
         """As phones write it: with the chat's timer, if it has one."""
@@ -203,7 +207,7 @@ class Contact:
             parts += [bundle.registration, bundle.as_keys()]
         device.accepted.discard(wa_id)
         header = {"from": stanza.attrs["to"], "type": "retry", "id": wa_id, "t": now}
-        device.mailbox.ask(wa_id, Node("receipt", header, parts))
+        device.mailbox.tell(Node("receipt", header, parts))
 
     def _start_session(self, device: Device, bundle: Bundle) -> None:
         self.party.start_session(device.address, bundle)
@@ -223,3 +227,8 @@ class Contact:
             "t": str(int(time.time())),
             "notify": f"Contact {self.phone}" if push_name is None else push_name,
         }
+
+
+def _receipt(sender: str, wa_id: str, kind: str | None) -> Node:
+    header = {"from": sender, "id": wa_id, "t": str(int(time.time()))}
+    return Node("receipt", header if kind is None else {**header, "type": kind})

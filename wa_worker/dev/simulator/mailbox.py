@@ -48,7 +48,7 @@ class Mailbox:
         self._unsent: deque[Letter | Node] = deque()
         self._under_way: set[LetterKey] = set()
         self._backlog: set[LetterKey] = set()
-        self._asked: dict[str, Node] = {}
+        self._receipts: dict[tuple[str, str], Node] = {}  # by message and type, until the device's ack
 
     def pending(self) -> list[str]:
         return [letter.wa_id for letter in self._pending.values()]
@@ -75,22 +75,22 @@ class Mailbox:
             self._under_way.discard(key)
         self._send()
 
-    def ask(self, wa_id: str, receipt: Node) -> None:
-        """Send a retry receipt for one of the device's own messages, again after each login until it is acked."""
-        self._asked[wa_id] = receipt
+    def tell(self, receipt: Node) -> None:
+        """Send a receipt for one of the device's own messages, again after each login until it is acked."""
+        self._receipts[receipt.attrs["id"], receipt.attrs.get("type", "")] = receipt
         if self._connection is not None:
             self._connection.send(receipt)
 
-    def asked(self, wa_id: str) -> None:
-        """The device has acknowledged this retry receipt."""
-        self._asked.pop(wa_id, None)
+    def told(self, wa_id: str, kind: str) -> None:
+        """The device has acknowledged this receipt."""
+        self._receipts.pop((wa_id, kind), None)
 
     def attach(self, connection: Connection, *, end_of_backlog: bool) -> None:
         """Deliver through this connection from now on, the backlog first, then `<offline/>` if asked for."""
         self._connection = connection
         self._under_way = set()
         self._backlog = set(self._pending)
-        for receipt in self._asked.values():
+        for receipt in self._receipts.values():
             connection.send(receipt)
         self._unsent = deque(self._pending.values())
         if end_of_backlog:

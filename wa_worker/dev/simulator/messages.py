@@ -1,13 +1,16 @@
 """What becomes of a client's messages and receipts.
 
 Plays the server between a linked device and users it writes to: accepts each message once (by device and id),
-hands every ciphertext to the phone or linked device it is for, acknowledges or refuses; takes receipts, which settle
-the mailbox, and retry receipts, for which the author encrypts anew. Does not play groups, newsletters, status, calls
-or media; nor does the account's own phone read what its devices send.
+hands every ciphertext to the phone or linked device it is for, acknowledges or refuses; brings the receipt of a phone
+that could read it; takes receipts, which settle the mailbox, and retry receipts, for which the author encrypts anew.
+Does not play groups, newsletters, status, calls or media; nor does the account's own phone read what its devices send.
 """
 
 import time
 
+import trio
+
+from wa_worker.dev.simulator.contact import Contact
 from wa_worker.dev.simulator.device import Device
 from wa_worker.dev.simulator.mailbox import Letter, LetterKey
 from wa_worker.dev.simulator.stanza import (
@@ -70,7 +73,7 @@ def take_ack(device: Device, stanza: Node) -> None:
     particular order (`decryptMessages` in message.go): that one stays pending until the retry has arrived.
     """
     if stanza.attrs.get("class") == "receipt":
-        device.mailbox.asked(stanza.attrs["id"])
+        device.mailbox.told(stanza.attrs["id"], stanza.attrs.get("type", ""))
     if stanza.attrs.get("class") != "message":
         return
     key: LetterKey = (stanza.attrs.get("to", SERVER), stanza.attrs["id"])
@@ -91,8 +94,18 @@ def _deliver(simulator: Simulator, device: Device, stanza: Node) -> None:
         elif phone_of(jid) != device.phone:
             contact = simulator.contact(phone_of(jid))
             received = contact.take(device, stanza, enc)
-            if received is not None and contact.on_message is not None:
+            if received is None:
+                continue
+            if contact.phone not in simulator.no_receipts:
+                simulator.start_soon(_send_receipt, simulator, contact, device, stanza)
+            if contact.on_message is not None:
                 simulator.start_soon(contact.on_message, received)
+
+
+async def _send_receipt(simulator: Simulator, contact: Contact, device: Device, stanza: Node) -> None:
+    """The contact's phone says that it has the message."""
+    await trio.sleep(simulator.receipt_delay)
+    contact.confirm(device, stanza)
 
 
 def _relay(simulator: Simulator, device: Device, jid: str, stanza: Node, enc: Node) -> None:

@@ -56,6 +56,8 @@ class Simulator:
         self.skip_offline: set[str] = set()  # device JIDs that get no <offline/> after their backlog
         self.message_error: dict[str, int] = {}  # receiver's phone -> error code in the ack
         self.swallow_acks = 0  # so many messages (a resend counts) get delivered, not acked, and the line is cut
+        self.receipt_delay = 0.0  # seconds from a message's arrival to the phone's receipt
+        self.no_receipts: set[str] = set()  # phones that send none for what they got
         self.absent: set[str] = set()  # phones that are not on WhatsApp
         self.unreachable: set[str] = set()  # device JIDs whose logins are cut at once
         self.on_new_contact: Callable[[Contact], None] = lambda contact: None

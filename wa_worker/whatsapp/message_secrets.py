@@ -1,0 +1,95 @@
+"""What whatsmeow's session store knows of a send: the id under which it left, if it did.
+
+`send_message` of the library takes no id and, when it fails, tells none. But before a message with a `messageSecret`
+leaves, whatsmeow writes its id beside that secret (`PutMessageSecret`, called in its send.go). So no row means that it
+never left. A row gives the id and does not say that it left: it is there, too, when the keys of the receiver could not
+be fetched after that.
+
+What is read here is whatsmeow's file, which it has open: read-only, in WAL mode only, in which readers and writers do
+not wait for each other, and for LONGEST seconds at the most.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from wa_worker.errors import SessionError
+from wa_worker.models import WaMessageId
+from wa_worker.whatsapp.store import SessionStore, uri_path
+
+LONGEST = 2.0
+"""Seconds for a look into the table, which has no index on the secret: 100,000 rows take some 50 ms."""
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+NOT_STORED = "Failed to store message secret"
+"""What whatsmeow logs when it could not write a secret down: it sends the message all the same."""
+
+
+def store_mark(store: SessionStore) -> str | None:
+    """Returns what tells this session store from any other, None where that cannot be said.
+
+    It is another after a new pairing, when the file was copied back from somewhere, and when the machine has started
+    anew: whatsmeow commits without an fsync (`synchronous=NORMAL`), so its last rows do not survive a power cut.
+    Blocking.
+    """
+    try:
+        with _reading(store) as database:
+            return _mark(store, database)
+    except (SessionError, OSError, sqlite3.Error):
+        return None
+
+
+def sent_id(store: SessionStore, secret: bytes, mark: str | None) -> WaMessageId | None:
+    """Returns the id under which the message with this secret has left, if it has left. None: it certainly never did.
+
+    `mark` is that of the store through which it was sent. Raises SessionError when the store cannot tell: it cannot be
+    read, or knows nothing of the message and is not that one. Blocking.
+    """
+    found = None
+    for _ in range(2):
+        # a reader in the writer's own process is not kept apart by file locks: what it misses, it looks for again
+        try:
+            with _reading(store) as database:
+                row = database.execute(_FIND, (secret,)).fetchone()
+                found = _mark(store, database)
+        except (OSError, sqlite3.Error) as error:
+            raise SessionError(f"session store {store.file}: {error}") from error
+        if row is not None:
+            return WaMessageId(row[0])
+    if mark is None or found != mark:
+        raise SessionError(f"session store {store.file}: it is not known to be the one that the message went through")
+    return None
+
+
+_FIND = "SELECT message_id FROM whatsmeow_message_secrets WHERE key = ? ORDER BY rowid DESC LIMIT 1"
+
+
+def _mark(store: SessionStore, database: sqlite3.Connection) -> str:
+    """Raises OSError, sqlite3.Error, or SessionError if no device is in it."""
+    device = database.execute("SELECT jid, registration_id FROM whatsmeow_device").fetchall()
+    if len(device) != 1:
+        raise SessionError(f"session store {store.file}: it has {len(device)} devices")
+    file = store.file.stat()
+    parts = (BOOT_ID.read_text("ascii"), file.st_dev, file.st_ino, *device[0])
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+@contextmanager
+def _reading(store: SessionStore) -> Iterator[sqlite3.Connection]:
+    """Raises SessionError, or sqlite3.Error after LONGEST."""
+    if not store.file.is_file():
+        raise SessionError(f"session store {store.file}: there is none")
+    deadline = time.monotonic() + LONGEST
+    uri = f"file:{uri_path(store.file)}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=LONGEST)) as database:
+        database.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+        mode = database.execute("PRAGMA journal_mode").fetchone()[0]
+        if mode != "wal":
+            raise SessionError(f"session store {store.file}: in mode {mode} a reader keeps the writer waiting")
+        yield database
