@@ -22,7 +22,7 @@ HEAD = """# States of an instance
 *Made from `wa_worker/states.py` by `python -m wa_worker.dev.states`. Do not edit: a test compares.*
 
 Each instance is in one of these states. The log names a change with the state as the event and why as `because`:
-`{"instance": "shop", "event": "reconnecting", "because": "the states broke", ...}`.
+`{"instance": "shop", "event": "reconnecting", "because": "the connection broke", ...}`.
 """
 
 MOVES = """## What happens next
