@@ -107,7 +107,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "self._services.whatsapp.breaker.forget({instance})",
         "pass",
         "Nothing is kept of an instance that was released.",
-        "instances/test_growth.py::test_nothing_is_kept_of_an_instance_that_was_released",
+        "instances/test_growth.py::test_nothing_is_kept_for_each_instance_that_was_released",
     ),
     Mutation(
         "fleet-keeps-polls-of-the-gone",
@@ -115,7 +115,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "self._services.edge.forget(instance)",
         "pass",
         "Nothing is kept of an instance that was released.",
-        "instances/test_growth.py::test_nothing_is_kept_of_an_instance_that_was_released",
+        "instances/test_growth.py::test_nothing_is_kept_for_each_instance_that_was_released",
     ),
     Mutation(
         "journal-log-without-limit",
@@ -137,7 +137,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "bearer-another-check",
         "dev/proxy/app.py",
         'if is_allowed(request.headers.get("Authorization"), Secret(secret)):',
-        'if is_allowed(request.headers.get("Authorization", "").title(), Secret(secret)):',
+        'if is_allowed(request.headers.get("Authorization", "").replace("bearer", "Bearer"), Secret(secret)):',
         "The reference proxy checks as the worker does.",
         "dev/proxy/test_endpoints.py::test_401_without_the_secret",
     ),
