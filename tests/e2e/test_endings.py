@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.e2e.world import Worker, World
+from tests.e2e.world import Worker, World, eventually
 
 PHONE = "5511999990001"
 
@@ -133,6 +133,22 @@ async def test_a_receipt_of_any_type_costs_no_message(world: World, kind: str | 
     rows = await world.until(lambda s: rows if len(rows := s.inbound("shop")) == 2 else [])
     assert [row.body for row in rows] == ["before", "after"]
     await world.status("shop", "CONNECTED")
+
+
+async def test_a_receipt_that_ended_the_library_does_so_once(world: World) -> None:
+    worker = await world.start_worker()
+    jid = await world.pair("shop", PHONE)
+    contact = world.simulator.contact("5511988880002")
+    logins = world.simulator.logins[jid] + 1
+    await contact.send_receipt(jid, "AAAA", "made-up")
+    await worker.logged("no receipts are asked for: one ended the library's loop", instance="shop")
+    await eventually(lambda: world.simulator.logins[jid] == logins and world.simulator.connected(jid))
+    for number in range(3):
+        await contact.send_receipt(jid, f"BBBB{number}", "made-up")
+        await contact.send(jid, f"message {number}")
+    rows = await world.until(lambda s: rows if len(rows := s.inbound("shop")) == 3 else [])
+    assert [row.body for row in rows] == [f"message {number}" for number in range(3)]
+    assert world.simulator.logins[jid] == logins
 
 
 @pytest.mark.parametrize("code", [500, 503])

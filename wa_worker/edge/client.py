@@ -165,7 +165,7 @@ class EdgeClient:
             result = "timeout" if isinstance(error, httpx.TimeoutException) else "error"
             said = str(error)
             if isinstance(error, httpx.ProtocolError):  # h11 shows what it cannot parse
-                said = await _quotable(said.encode(errors="replace"), private)  # noqa: ASYNC120 - a call that is cancelled needs no reason
+                said = quotable(said.encode(errors="replace")[:LARGE], private)
             raise EdgeUnavailable(endpoint, f"{type(error).__name__}: {said or 'no answer'}") from error
         except trio.Cancelled:
             result = "cancelled"

@@ -122,6 +122,9 @@ HANDLERS: dict[int, Handler] = {
 CODES = [int(code) for code in HANDLERS]
 """What a session subscribes to."""
 
+WITHOUT_RECEIPTS = [code for code in CODES if code != Code.RECEIPT]
+"""What it subscribes to for a while after a receipt has ended the library's loop."""
+
 
 def dispatch(listener: Listener, code: int, data: bytes) -> None:
     """Hands an event to `listener`. A code that is not in the table is nothing to us. Raises DecodeError on bad

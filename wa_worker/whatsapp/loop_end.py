@@ -19,6 +19,9 @@ UNWRITTEN = "proto: required field"
 """How the text begins when the loop came to an event that it cannot write."""
 
 _BAN = "neonize.TemporaryBan.Code not set"
+RECEIPT = "neonize.Receipt."
+"""What the text has when the event was a receipt: of a type that neonize has no name for."""
+
 _FAILURE = "neonize.ConnectFailure.Reason not set"
 
 _REFUSALS = ("Temporary ban connect failure: <failure ", "Unknown connect failure: <failure ")

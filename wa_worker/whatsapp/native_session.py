@@ -42,14 +42,23 @@ DRAINED = 0.02
 class NativeSession:
     """Runs a session of the library on its thread. `threads` is a nursery that outlives it.
 
-    The owner rings `alive` at the first sign of life, and does its callbacks inside `callback()`.
+    codes: the events that it subscribes to. The owner rings `alive` at the first sign of life, and does its callbacks
+    inside `callback()`.
     """
 
-    def __init__(self, instance: InstanceId, client: QuietClient, gate: StartGate, threads: trio.Nursery) -> None:
+    def __init__(
+        self,
+        instance: InstanceId,
+        client: QuietClient,
+        gate: StartGate,
+        threads: trio.Nursery,
+        codes: list[int] = events.CODES,
+    ) -> None:
         self.client = client
         self.alive = Wakeup()
         self.closing = False
         """Whether its end has begun, or the library gave up: nothing is sent any more."""
+        self._codes = codes
         self._gate = gate
         self._threads = threads
         self._log = log.bind(instance=instance)
@@ -113,7 +122,7 @@ class NativeSession:
         """Blocks a thread of its own in the library until `stop()`. Cancelled: abandons it."""
         try:
             error = await trio.to_thread.run_sync(
-                self.client.run, callbacks, events.CODES, limiter=trio.CapacityLimiter(1), abandon_on_cancel=True
+                self.client.run, callbacks, self._codes, limiter=trio.CapacityLimiter(1), abandon_on_cancel=True
             )
             self.closing = True
             if error:

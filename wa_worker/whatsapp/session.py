@@ -28,7 +28,7 @@ from wa_worker.whatsapp import events, outgoing
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.identity import Identity, identity
-from wa_worker.whatsapp.loop_end import Refusal, loop_ended, refusal
+from wa_worker.whatsapp.loop_end import RECEIPT, Refusal, loop_ended, refusal
 from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.receiving import Receiver
@@ -37,6 +37,10 @@ from wa_worker.whatsapp.send_tracking import SendTracking, UncertainSends
 from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)
+
+NO_RECEIPTS = 3600.0
+"""Seconds without receipts after one of a type without a name has ended the library's loop. Each such end can lose the
+messages that the library had taken and not handed over; without receipts uncertain sends are only not proven."""
 
 JOURNAL_RETRY = 0.5
 """Seconds between tries to commit a message that WhatsApp has already been told we have."""
@@ -60,6 +64,8 @@ class SessionHost:
     threads: trio.Nursery
     device_name: str
     uncertain: UncertainSends
+    no_receipts_until: dict[InstanceId, float] = attrs.field(factory=dict)
+    """Instances whose library was ended by a receipt, and until when none are asked for (`time.monotonic()`)."""
 
 
 class Session:
@@ -74,7 +80,10 @@ class Session:
         """Whether WhatsApp has said that what waited for us is all sent; a session that never hears it is deaf."""
         self.last_heard = time.monotonic()
         client = QuietClient(store.dsn, f"{instance}/{next(_numbers)}", host.device_name, host.gate)
-        self._native = NativeSession(instance, client, host.gate, host.threads)
+        quiet = time.monotonic() < host.no_receipts_until.get(instance, 0.0)
+        codes = events.WITHOUT_RECEIPTS if quiet else events.CODES
+        self._native = NativeSession(instance, client, host.gate, host.threads, codes)
+        self._no_receipts_until = host.no_receipts_until
         self._store = store
         self._receiver = host.receiver
         self._gate = host.gate
@@ -146,9 +155,16 @@ class Session:
     async def _start(self, obstacle: Callable[[], str | None]) -> None:
         await self._native.start(
             Callbacks(self._on_event, self._on_log),
-            lambda error: self.on_report(loop_ended(error, self._refusal, logged_in=self.me is not None)),
+            self._on_loop_end,
             obstacle,
         )
+
+    def _on_loop_end(self, error: str) -> None:
+        """The library's loop has ended though nobody stopped it. On the session's thread."""
+        if RECEIPT in error:
+            self._no_receipts_until[self.instance] = time.monotonic() + NO_RECEIPTS
+            self._log.warning("no receipts are asked for: one ended the library's loop", seconds=NO_RECEIPTS)
+        self.on_report(loop_ended(error, self._refusal, logged_in=self.me is not None))
 
     async def _close(self) -> None:
         try:

@@ -190,4 +190,12 @@ MUTATIONS = (
         "the log names a reason only where WhatsApp did",
         "whatsapp/test_events.py::test_what_a_session_reports",
     ),
+    Mutation(
+        "receipts-asked-for-again",
+        "whatsapp/session.py",
+        "codes = events.WITHOUT_RECEIPTS if quiet else events.CODES",
+        "codes = events.CODES",
+        "P3: a receipt of a type without a name ends the library once, not each time",
+        "e2e/test_endings.py::test_a_receipt_that_ended_the_library_does_so_once",
+    ),
 )
