@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from tests.faults.run import Account
+from tests.faults.account import Account
 
 ACCOUNTS = pytest.StashKey[list[Account]]()
 

@@ -17,11 +17,12 @@ from collections import Counter, defaultdict
 from contextlib import closing
 from pathlib import Path
 
-import attrs
 import trio
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
 from tests.e2e.world import Worker, World, open_world
-from tests.faults.schedule import Incident, Trouble, schedule, unknown_receipts
+from tests.faults.account import Account
+from tests.faults.schedule import Incident, Trouble, from_the_field, schedule, unknown_receipts
 from wa_worker.dev.proxy import Fault, Store
 
 INSTANCES = 4
@@ -29,52 +30,16 @@ EACH_WAY = 50
 """Messages per instance and direction."""
 LENGTH = 12.0
 """Seconds of faults; with pairing and recovery a run takes about 20."""
+STATUSES = (400, 402, 404, 405, 410, 418, 423, 451)
+PORTALS = (
+    Fault(body=b"<!DOCTYPE html><title>Sign in</title>", content_type="text/html"),
+    Fault(body=b'{"message":"sign in"}'),
+    Fault(body=b"OK", content_type="text/plain"),
+    Fault(status=404, body=b"<html>not found</html>", content_type="text/html"),
+)
+
 SETTLE = 90.0
 """Seconds in which everything must have arrived once the last fault is over."""
-
-
-@attrs.define
-class Account:
-    """What became of the messages of a run."""
-
-    seed: int
-    incidents: list[Incident]
-    out: int = 0
-    inbound: int = 0
-    lost_out: list[str] = attrs.Factory(list)
-    lost_in: list[str] = attrs.Factory(list)
-    """The journal had accepted them, the proxy never did."""
-    gone_with_a_kill: int = 0
-    """Inbound that WhatsApp had been told we have, but that a kill -9 caught in the library (docs/delivery.md)."""
-    gone_with_a_receipt: int = 0
-    """The same, in a run without a kill -9, of what was behind a receipt of an unknown type."""
-    unreadable: int = 0
-    """Outbound that arrived, but that the contact's phone could not decrypt, for good."""
-    doubled_out: list[str] = attrs.Factory(list)
-    """Copies of rows that the ledger does not count as uncertain."""
-    doubled_in: list[str] = attrs.Factory(list)
-    out_of_order: list[str] = attrs.Factory(list)
-    unfinished: list[str] = attrs.Factory(list)
-    uncertain: int = 0
-    copies_of_uncertain: int = 0
-    recovery: float = 0.0
-    """Seconds from the end of the last fault until everything had arrived."""
-
-    @property
-    def broken(self) -> list[str]:
-        """The promises that did not hold, in words."""
-        return [
-            f"{name}: {found[:5]} ({len(found)})"
-            for name, found in (
-                ("lost outbound", self.lost_out),
-                ("lost inbound", self.lost_in),
-                ("doubled outbound", self.doubled_out),
-                ("doubled inbound", self.doubled_in),
-                ("out of order", self.out_of_order),
-                ("unfinished", self.unfinished),
-            )
-            if found
-        ]
 
 
 class Run:
@@ -83,7 +48,8 @@ class Run:
         self._rng = random.Random(seed)
         self._incidents = schedule(seed, LENGTH, INSTANCES)
         self._receipts = unknown_receipts(seed, LENGTH, INSTANCES)
-        self._account = Account(seed, [*self._incidents, *self._receipts])
+        self._field = from_the_field(seed, LENGTH)
+        self._account = Account(seed, [*self._incidents, *self._receipts, *self._field])
         self._names = [f"i{n}" for n in range(INSTANCES)]
         self._jids: dict[str, str] = {}
         self._worker: Worker
@@ -102,6 +68,7 @@ class Run:
                 nursery.start_soon(self._write_out, name)
                 nursery.start_soon(self._write_in, name)
             nursery.start_soon(self._send_receipts)
+            nursery.start_soon(self._go_wrong_as_in_the_field)
             await self._go_wrong()
         await self._settle()
         self._take_account()
@@ -147,6 +114,44 @@ class Run:
             name = self._names[incident.pick]
             contact = self._world.simulator.contact(self._contact_number(name, "a", 0))
             await contact.send_receipt(self._jids[name], "3EB0", "of-an-unknown-type")
+
+    async def _go_wrong_as_in_the_field(self) -> None:
+        started = trio.current_time()
+        for incident in self._field:
+            await trio.sleep_until(started + incident.at)
+            await self._do_as_in_the_field(incident)
+
+    async def _do_as_in_the_field(self, incident: Incident) -> None:
+        simulator, faults, pick = self._world.simulator, self._world.proxy.faults, incident.pick
+        name = self._names[pick % INSTANCES]
+        jid = self._jids[name]
+        match incident.trouble:
+            case Trouble.PROXY_4XX:
+                await self._answer_all(Fault(status=STATUSES[pick % len(STATUSES)]), incident.lasts)
+            case Trouble.PORTAL:
+                await self._answer_all(PORTALS[pick % len(PORTALS)], incident.lasts)
+            case Trouble.UNKNOWN_BAN:
+                simulator.ban_code, simulator.bans[jid] = 999, 2
+                await simulator.drop(jid)
+                await trio.sleep(incident.lasts)
+                simulator.bans.pop(jid, None)
+            case Trouble.LINE_FLAPS:
+                faults.set("disconnected-instances", Fault(delay=0.5))
+                for _ in range(3):
+                    await simulator.drop(jid)
+                    await trio.sleep(incident.lasts / 3)
+                faults.clear("disconnected-instances")
+            case Trouble.INVALID_BYTES:
+                contact = simulator.contact(self._contact_number(name, "b", 0))
+                text = f"{name} in at {incident.at:.2f} "
+                self._texts_in[text + "\ufffd"] = (name, contact.jid)
+                self._account.inbound += 1
+                await contact.send(jid, not_utf8(text))
+
+    async def _answer_all(self, fault: Fault, lasts: float) -> None:
+        self._world.proxy.faults.set("*", fault)
+        await trio.sleep(lasts)
+        self._world.proxy.faults.clear("*")
 
     async def _do(self, incident: Incident) -> None:
         world, faults, lasts = self._world, self._world.proxy.faults, incident.lasts
@@ -288,6 +293,11 @@ class Run:
             ]
             unread.update(missing[:budget])
         return unread
+
+
+def not_utf8(text: str) -> Message:
+    """A message of this text and a byte that is not UTF-8."""
+    return Message.FromString(Message(conversation=f"{text}\0").SerializeToString().replace(b"\0", b"\xff"))
 
 
 async def fault_run(seed: int, folder: Path) -> Account:

@@ -26,9 +26,23 @@ class Trouble(enum.Enum):
     KILLED = "kill -9, then a restart"
     TERMINATED = "SIGTERM, then a restart"
     UNKNOWN_RECEIPT = "a receipt of a type that the library has no name for"
+    UNKNOWN_BAN = "a ban for a reason that the library has no name for, over in two seconds"
+    PROXY_4XX = "something in front of the proxy answers every call with some 4xx"
+    PORTAL = "something in front of the proxy answers every call with 200 and a page, or some JSON"
+    LINE_FLAPS = "the line of one instance breaks at each poll for instances"
+    INVALID_BYTES = "a message whose text is not UTF-8"
 
 
-LATER = (Trouble.UNKNOWN_RECEIPT,)
+FIELD = (
+    Trouble.UNKNOWN_BAN,
+    Trouble.PROXY_4XX,
+    Trouble.PORTAL,
+    Trouble.LINE_FLAPS,
+    Trouble.INVALID_BYTES,
+)
+"""What the field has reported."""
+
+LATER = (Trouble.UNKNOWN_RECEIPT, *FIELD)
 """Kinds that were added later. They are drawn apart, so that the rest of a seed's incidents stays what it was."""
 
 
@@ -61,3 +75,24 @@ def unknown_receipts(seed: int, length: float, instances: int) -> list[Incident]
     count = rng.choice((0, 0, 1, 2))
     moments = sorted(rng.uniform(0.5, length) for _ in range(count))
     return [Incident(at, Trouble.UNKNOWN_RECEIPT, 0.0, rng.randrange(instances)) for at in moments]
+
+
+def from_the_field(seed: int, length: float) -> list[Incident]:
+    """Some of FIELD over `length` seconds, one after another, whatever else goes wrong meanwhile.
+
+    Their `pick` is any number: it chooses an instance, or an answer.
+    """
+    rng = random.Random(f"field {seed}")
+    incidents: list[Incident] = []
+    now = rng.uniform(0.2, 4.0)
+    while now < length:
+        lasts = rng.uniform(0.3, 2.5)
+        incidents.append(Incident(now, rng.choice(FIELD), lasts, rng.randrange(1000)))
+        now += lasts + rng.uniform(0.5, 4.0)
+    return [
+        attrs.evolve(each, pick=each.pick % instances if each.trouble in PICKS else each.pick) for each in incidents
+    ]
+
+
+PICKS = (Trouble.UNKNOWN_BAN, Trouble.LINE_FLAPS, Trouble.INVALID_BYTES)
+"""Those in which `pick` is an instance; in others it chooses an answer."""

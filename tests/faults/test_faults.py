@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.faults.run import Account, fault_run
+from tests.faults.account import Account
+from tests.faults.run import fault_run
 
 pytestmark = pytest.mark.faults
 

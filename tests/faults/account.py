@@ -1,0 +1,51 @@
+"""What became of the messages of a fault run."""
+
+from __future__ import annotations
+
+import attrs
+
+from tests.faults.schedule import Incident
+
+
+@attrs.define
+class Account:
+    """What became of the messages of a run."""
+
+    seed: int
+    incidents: list[Incident]
+    out: int = 0
+    inbound: int = 0
+    lost_out: list[str] = attrs.Factory(list)
+    lost_in: list[str] = attrs.Factory(list)
+    """The journal had accepted them, the proxy never did."""
+    gone_with_a_kill: int = 0
+    """Inbound that WhatsApp had been told we have, but that a kill -9 caught in the library (docs/delivery.md)."""
+    gone_with_a_receipt: int = 0
+    """The same, in a run without a kill -9, of what was behind a receipt of an unknown type."""
+    unreadable: int = 0
+    """Outbound that arrived, but that the contact's phone could not decrypt, for good."""
+    doubled_out: list[str] = attrs.Factory(list)
+    """Copies of rows that the ledger does not count as uncertain."""
+    doubled_in: list[str] = attrs.Factory(list)
+    out_of_order: list[str] = attrs.Factory(list)
+    unfinished: list[str] = attrs.Factory(list)
+    uncertain: int = 0
+    copies_of_uncertain: int = 0
+    recovery: float = 0.0
+    """Seconds from the end of the last fault until everything had arrived."""
+
+    @property
+    def broken(self) -> list[str]:
+        """The promises that did not hold, in words."""
+        return [
+            f"{name}: {found[:5]} ({len(found)})"
+            for name, found in (
+                ("lost outbound", self.lost_out),
+                ("lost inbound", self.lost_in),
+                ("doubled outbound", self.doubled_out),
+                ("doubled inbound", self.doubled_in),
+                ("out of order", self.out_of_order),
+                ("unfinished", self.unfinished),
+            )
+            if found
+        ]
