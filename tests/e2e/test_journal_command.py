@@ -1,19 +1,21 @@
 """`wa-worker journal` beside a running worker: a person sees what went wrong and decides, without a restart.
 
-The worker finds a decision by itself every half minute (tests/test_lanes_look_again.py), or as soon as anything else
-moves: here another message goes the same way, so that no test waits for the half minute.
+The worker finds a decision by itself every half minute (tests/delivery/test_keyed_queue.py), or as soon as anything
+else moves: here another message goes the same way, so that no test waits for the half minute.
 """
 
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from typing import Any
 
 import trio
 
-from tests.e2e.world import PATIENCE, World
+from tests.e2e.world import PATIENCE, Worker, World
 from wa_worker.dev.proxy import Fault, MessageRow, Store
 
 PHONE, OTHER = "5511988880002", "5511988880003"
@@ -57,13 +59,25 @@ async def _uncertain(world: World) -> str:
     return str(row["id"])
 
 
+async def poisoned(world: World, worker: Worker, jid: str) -> Worker:
+    """Has a message refused, and makes it as if that had been over minutes. Returns the worker that runs then."""
+    world.proxy.faults.set("inbound", Fault(status=422))
+    await world.simulator.contact(PHONE).send(jid, "poison")
+    await worker.logged("not handed to the proxy, will retry")
+    await worker.stop()
+    with closing(sqlite3.connect(world.auth_dir / "@worker" / "journal.db")) as sql, sql:
+        sql.execute("UPDATE inbox SET state = 'dead', settled_at = received_at WHERE state = 'pending'")
+    world.proxy.faults.clear()
+    return await world.start_worker()
+
+
 async def test_a_dead_message_is_listed_retried_and_arrives(world: World) -> None:
     worker = await world.start_worker()
     jid = await world.pair("shop", "5511999990001")
-    world.proxy.faults.set("inbound", Fault(status=422, times=3))
-    await world.simulator.contact(PHONE).send(jid, "poison")
+    worker = await poisoned(world, worker, jid)
     (row,) = await listed(world, "dead")
-    assert (row["instance"], row["rejections"], row["characters"]) == ("shop", 3, len("poison"))
+    assert (row["instance"], row["characters"]) == ("shop", len("poison"))
+    assert row["rejections"] >= 1
     assert "422" in row["error"]
     assert "poison" in await journal(world, "show", row["id"], "--body")
     assert world.proxy.store.inbound("shop") == []
@@ -77,10 +91,9 @@ async def test_a_dead_message_is_listed_retried_and_arrives(world: World) -> Non
 
 
 async def test_a_dead_message_that_was_discarded_does_not_arrive(world: World) -> None:
-    await world.start_worker()
+    worker = await world.start_worker()
     jid = await world.pair("shop", "5511999990001")
-    world.proxy.faults.set("inbound", Fault(status=422, times=3))
-    await world.simulator.contact(PHONE).send(jid, "poison")
+    await poisoned(world, worker, jid)
     (row,) = await listed(world, "dead")
     assert f"{row['id']}: dead -> posted" in await journal(world, "discard", row["id"])
     await world.simulator.contact(PHONE).send(jid, "another")

@@ -18,10 +18,10 @@ from contextlib import closing
 from pathlib import Path
 
 import trio
-from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
 from tests.e2e.world import Worker, World, open_world
 from tests.faults.account import Account
+from tests.faults.field import PORTALS, STATUSES, not_utf8
 from tests.faults.schedule import Incident, Trouble, from_the_field, schedule, unknown_receipts
 from wa_worker.dev.proxy import Fault, Store
 
@@ -30,14 +30,6 @@ EACH_WAY = 50
 """Messages per instance and direction."""
 LENGTH = 12.0
 """Seconds of faults; with pairing and recovery a run takes about 20."""
-STATUSES = (400, 402, 404, 405, 410, 418, 423, 451)
-PORTALS = (
-    Fault(body=b"<!DOCTYPE html><title>Sign in</title>", content_type="text/html"),
-    Fault(body=b'{"message":"sign in"}'),
-    Fault(body=b"OK", content_type="text/plain"),
-    Fault(status=404, body=b"<html>not found</html>", content_type="text/html"),
-)
-
 SETTLE = 90.0
 """Seconds in which everything must have arrived once the last fault is over."""
 
@@ -293,11 +285,6 @@ class Run:
             ]
             unread.update(missing[:budget])
         return unread
-
-
-def not_utf8(text: str) -> Message:
-    """A message of this text and a byte that is not UTF-8."""
-    return Message.FromString(Message(conversation=f"{text}\0").SerializeToString().replace(b"\0", b"\xff"))
 
 
 async def fault_run(seed: int, folder: Path) -> Account:

@@ -89,10 +89,4 @@ def from_the_field(seed: int, length: float) -> list[Incident]:
         lasts = rng.uniform(0.3, 2.5)
         incidents.append(Incident(now, rng.choice(FIELD), lasts, rng.randrange(1000)))
         now += lasts + rng.uniform(0.5, 4.0)
-    return [
-        attrs.evolve(each, pick=each.pick % instances if each.trouble in PICKS else each.pick) for each in incidents
-    ]
-
-
-PICKS = (Trouble.UNKNOWN_BAN, Trouble.LINE_FLAPS, Trouble.INVALID_BYTES)
-"""Those in which `pick` is an instance; in others it chooses an answer."""
+    return incidents

@@ -99,7 +99,7 @@ def _stream_error(data: bytes) -> Report:
 
 
 def _receipt(listener: Listener, data: bytes) -> None:
-    receipt = pb.Receipt.FromString(data)
+    receipt = parsed(pb.Receipt, data)
     listener.on_receipt(receipt.MessageIDs, unreadable=receipt.Type == pb.Receipt.RETRY)
 
 
