@@ -24,7 +24,7 @@ def main(arguments: Sequence[str], table: Sequence[Mutation], root: Path = ROOT)
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="how many at a time (default: 2)")
     parser.add_argument(
-        "--longest", type=float, default=LONGEST, metavar="S", help="seconds for one test (default: 180)"
+        "--longest", type=float, default=LONGEST, metavar="S", help="seconds for one test (default: 90)"
     )
     parser.add_argument("--list", action="store_true", help="show them and put none in")
     options = parser.parse_args(arguments)
@@ -45,12 +45,9 @@ def main(arguments: Sequence[str], table: Sequence[Mutation], root: Path = ROOT)
     result = run(chosen, root=root, jobs=options.jobs, longest=options.longest)
     for survivor in result.survivors:
         print(f"SURVIVED  {survivor.id}: wa_worker/{survivor.file}, {survivor.promise}")
-    more = [(result.skipped, "skipped"), (result.mistakes, "mistakes")]
-    print(
-        f"{len(chosen)} mutations, {len(result.survivors)} survived",
-        *(f"{len(n)} {what}" for n, what in more if n),
-        sep=", ",
-    )
+    more: list[tuple[Sequence[object], str]] = [(result.skipped, "skipped"), (result.mistakes, "mistakes")]
+    counts = [f"{len(found)} {what}" for found, what in more if found]
+    print(", ".join([f"{len(chosen)} mutations", f"{len(result.survivors)} survived", *counts]))
     return result.exit_code
 
 

@@ -16,7 +16,7 @@ from tests.mutations.tree import FAILED, PASSED, TableError, Tree, copies
 
 ROOT = Path(__file__).parents[2]
 
-LONGEST = 180.0
+LONGEST = 90.0
 """Seconds for one test: a mutation that makes it hang is noticed, too."""
 
 
