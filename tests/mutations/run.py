@@ -74,20 +74,31 @@ class _Run:
         raise TableError(f"{mutation.id}: pytest ended with {outcome.code}:\n{outcome.output[-2000:]}")
 
 
-def _failing(tests: Sequence[str], tree: Tree, longest: float) -> set[str]:
+def _failing(tests: Sequence[str], trees: Sequence[Tree], longest: float) -> set[str]:
     """Returns those of the tests that fail without any mutation: they would notice whatever one does."""
-    first = tree.test(tests, longest * len(tests))
-    if first.code == PASSED:
-        return set()
-    suspects = [test for test in tests if any(failed.startswith(test) for failed in first.failed_tests)]
-    # once more, each alone: the machine may have been busy
-    return {test for test in suspects or tests if tree.test([test], longest).code != PASSED}
+    failing: set[str] = set()
+
+    def look(tree: Tree, mine: Sequence[str]) -> None:
+        first = tree.test(mine, longest * len(mine))
+        if first.code != PASSED:
+            suspects = [test for test in mine if any(failed.startswith(test) for failed in first.failed_tests)]
+            # once more, each alone: the machine may have been busy
+            failing.update(test for test in suspects or mine if tree.test([test], longest).code != PASSED)
+
+    shares = [tests[number :: len(trees)] for number in range(len(trees))]
+    with ThreadPoolExecutor(len(trees)) as threads:
+        list(
+            threads.map(
+                look, *zip(*((tree, mine) for tree, mine in zip(trees, shares, strict=True) if mine), strict=True)
+            )
+        )
+    return failing
 
 
 def run(mutations: Sequence[Mutation], *, root: Path = ROOT, jobs: int = 1, longest: float = LONGEST) -> Result:
     """Runs them all, `jobs` at a time, a line each. Says first which tests fail without a mutation."""
     with copies(root, jobs) as trees:
-        failing = _failing(sorted({mutation.test for mutation in mutations}), trees[0], longest)
+        failing = _failing(sorted({mutation.test for mutation in mutations}), trees, longest)
         this = _Run(trees, sum(mutation.test not in failing for mutation in mutations), longest)
         for test in sorted(failing):
             this.result.mistakes.append(f"{test} fails without a mutation")
