@@ -49,16 +49,15 @@ async def test_a_scanned_code_ends_the_round_without_a_move(tmp_path: Path) -> N
     assert state.current is State.PAIRING
 
 
-async def test_each_code_is_shown_as_a_picture(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_each_code_is_shown_as_a_picture(tmp_path: Path) -> None:
     codes = [{"is": "qr", "code": f"2@{n}"} for n in range(2)]
     host = script(None, codes[0], {**codes[1], "after": 0.5}, {"is": "paired", "after": 0.5})
     async with open_bed(tmp_path, host) as bed:
         state = bed.state()
         state.apply(Event.UNPAIRED)
-        nursery.start_soon(state.publisher.run)
+        bed.nursery.start_soon(state.publisher.run)
         with trio.fail_after(PATIENCE):
             await run_pairing(bed.services, state, bed.services.whatsapp.store(SHOP))
-        nursery.cancel_scope.cancel()
         pictures = [change.qr_code for change in bed.fixture.proxy.store.statuses(SHOP) if change.qr_code]
     assert [read_png_data_url(picture) for picture in pictures] == ["2@0", "2@1"]
 

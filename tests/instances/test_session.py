@@ -109,9 +109,30 @@ async def test_one_that_has_heard_that_all_was_sent_may_be_silent(tmp_path: Path
         assert await at.nothing_for(0.5)
 
 
-async def test_one_that_still_hears_something_is_waited_for(tmp_path: Path) -> None:
+async def test_one_that_still_hears_something_is_waited_for(tmp_path: Path, nursery: trio.Nursery) -> None:
     async with followed(tmp_path, *CONNECTED) as at:
-        assert await at.nothing_for(0.5)
+        at.session.last_heard = time.monotonic() - OFFLINE_PATIENCE + 0.3
+
+        async def hear() -> None:
+            await trio.sleep(0.1)
+            at.session.last_heard = time.monotonic()
+
+        nursery.start_soon(hear)
+        assert await at.nothing_for(0.8)
+
+
+async def test_nor_is_one_that_hears_at_the_last_moment_that_all_was_sent(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    async with followed(tmp_path, *CONNECTED) as at:
+        at.session.last_heard = time.monotonic() - OFFLINE_PATIENCE + 0.3
+
+        async def hear() -> None:
+            await trio.sleep(0.1)
+            at.session.on_offline_synced()
+
+        nursery.start_soon(hear)
+        assert await at.nothing_for(0.8)
 
 
 async def test_a_line_that_broke_has_to_say_anew_that_all_was_sent(tmp_path: Path) -> None:
