@@ -241,6 +241,20 @@ async def test_a_session_disconnects_and_lets_what_is_under_way_end_before_it_st
     async with trio.open_nursery() as closing:
         closing.start_soon(session.close)
         await trio.sleep(0.5)
+        assert session.closing, "nothing is sent any more"
         assert library.calls == ["run", "disconnect"]
         callback.__exit__(None, None, None)
+    assert library.calls == ["run", "disconnect", "stop"]
+
+
+async def test_a_session_whose_owner_is_cancelled_stops_all_the_same(nursery: trio.Nursery) -> None:
+    session, library = native(StartGate(), nursery)
+    session.alive.ring()
+    await start(session)
+    with trio.move_on_after(0.1) as owner:
+        try:
+            await trio.sleep_forever()
+        finally:
+            await session.close()
+    assert owner.cancelled_caught
     assert library.calls == ["run", "disconnect", "stop"]

@@ -141,6 +141,7 @@ async def test_it_logs_in_and_leaves_nothing_behind(world: World) -> None:
         await session.hears("report", event="CONNECTED")
         assert world.simulator.connected(world.jid)
         assert await session.close() < HASTE
+        assert (await session.hears("closed"))["native_threads"] == 0
         await until(lambda: not world.simulator.connected(world.jid))
         with trio.fail_after(PATIENCE):
             assert await session.process.wait() == 0

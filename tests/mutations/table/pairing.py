@@ -51,7 +51,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            process.kill()\n",
         "",
         "P7: no process is left",
-        "whatsapp/test_pairing.py::test_the_host_goes_with_its_last_pairing",
+        "whatsapp/test_pairing.py::test_a_host_that_does_not_end_by_itself_is_killed",
     ),
     Mutation(
         "pairing-flood-is-fatal",
@@ -100,14 +100,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "    threading.Event().wait(30)  # threads",
         "P7: a killed parent leaves no orphan",
         "whatsapp/test_pairing_host.py::test_it_ends_when_the_line_to_its_parent_does",
-    ),
-    Mutation(
-        "pairing-host-keeps-the-session",
-        "whatsapp/pairing_host.py",
-        "            self._client.disconnect()\n            while",
-        "            while",
-        "a pairing leaves the store closed",
-        "whatsapp/test_pairing_host.py::test_a_scanned_code_leaves_a_paired_store_that_is_closed",
     ),
     Mutation(
         "pairing-host-keeps-its-turn",

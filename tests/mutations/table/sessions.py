@@ -59,7 +59,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                with trio.move_on_after(HASTE, shield=True):\n                    await self._take_down()",
         "                with trio.move_on_after(HASTE):\n                    await self._take_down()",
         "P7: a session that is cancelled closes",
-        "whatsapp/test_session.py::test_cancelled_while_it_is_open_it_closes_in_haste",
+        "whatsapp/test_gate.py::test_a_session_whose_owner_is_cancelled_stops_all_the_same",
     ),
     Mutation(
         "native-close-without-end",
@@ -75,7 +75,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        self.closing = True\n",
         "",
         "nothing is sent once the end has begun",
-        "whatsapp/test_session.py::test_a_send_is_accepted_while_it_is_open_and_none_is_begun_after",
+        "whatsapp/test_gate.py::test_a_session_disconnects_and_lets_what_is_under_way_end_before_it_stops",
     ),
     Mutation(
         "session-callback-gives-up",
