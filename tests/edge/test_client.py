@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import partial
 
 import attrs
@@ -10,9 +11,11 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.abc import Clock
+from trio.testing import MockClock
 
 from wa_worker.edge.answers import quotable
-from wa_worker.edge.client import open_edge_client
+from wa_worker.edge.client import CALL_DEADLINE, MAX_ANSWER, open_edge_client
 from wa_worker.errors import EdgeUnavailable
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId, Secret
@@ -147,3 +150,46 @@ async def test_what_is_no_body_may_not_quote_either(nursery: trio.Nursery, answe
         with pytest.raises(EdgeUnavailable) as caught:
             await edge.disconnected_instances()
     assert "hush" not in str(caught.value)
+
+
+@pytest.fixture
+def fast() -> Clock:
+    """A second takes 50 ms on this clock. pytest-trio runs the test by the clock that is among its arguments."""
+    return MockClock(rate=20.0)
+
+
+async def test_an_answer_that_trickles_is_given_up(nursery: trio.Nursery, fast: Clock) -> None:
+    """Each byte comes in time, and there is no end of them."""
+
+    async def serve(stream: trio.SocketStream) -> None:
+        with suppress(trio.BrokenResourceError):
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while True:
+                await stream.send_all(b" ")
+                await trio.sleep(1)
+
+    listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+    url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+    async with open_edge_client(url, Secret("s"), longest_poll=2, metrics=Metrics()) as edge:
+        with trio.fail_after(3 * CALL_DEADLINE), pytest.raises(EdgeUnavailable, match="no complete answer within 30 s"):
+            await edge.disconnected_instances()
+
+
+async def test_an_answer_without_an_end_is_not_kept(nursery: trio.Nursery) -> None:
+    sent = 0
+
+    async def serve(stream: trio.SocketStream) -> None:
+        nonlocal sent
+        with suppress(trio.BrokenResourceError):
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while sent < 3 * MAX_ANSWER:
+                await stream.send_all(b"100000\r\n" + b" " * 2**20 + b"\r\n")
+                sent += 2**20
+            await stream.send_all(b"0\r\n\r\n")
+
+    listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+    url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+    async with open_edge_client(url, Secret("s"), longest_poll=2, metrics=Metrics()) as edge:
+        with pytest.raises(EdgeUnavailable, match="larger than 32 MiB"):
+            await edge.disconnected_instances()
+    assert sent < 2 * MAX_ANSWER
