@@ -155,7 +155,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if kind := foreign(response, body):",
         "        if kind := None:",
         "nothing final on one unproven word",
-        "delivery/test_inbound.py::test_what_a_portal_takes_is_not_delivered",
+        "instances/test_status.py::test_nor_if_a_page_says_so",
     ),
     Mutation(
         "client-strange-is-believed",
@@ -179,7 +179,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        except EdgeError:\n            self.evidence.failed(endpoint)",
         "        except EdgeError:\n            pass",
         "all go on when the proxy is back",
-        "delivery/test_inbound.py::test_all_go_on_when_the_proxy_lists_instances_again",
+        "edge/test_client.py::test_a_good_list_after_one_that_failed_is_the_end_of_an_outage",
     ),
     Mutation(
         "evidence-witness-for-itself",
