@@ -206,14 +206,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "instances/test_fleet.py::test_one_that_the_proxy_takes_for_connected_is_reported_when_let_go",
     ),
     Mutation(
-        "fleet-let-go-is-told-on",
-        "instances/fleet.py",
-        "            scope.cancel()\n        member",
-        "            pass\n        member",
-        "P5: the status at the proxy becomes true, and not of one that runs again",
-        "instances/test_fleet.py::test_what_is_told_of_one_that_was_let_go_of_ends_when_it_starts_again",
-    ),
-    Mutation(
         "backoff-no-jitter",
         "backoff.py",
         "            yield draw.uniform(whole / 2, whole)",

@@ -115,7 +115,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                raise  # the chat rests",
         "                continue  # the chat rests",
         "P3: every message reaches /inbound, in order per chat",
-        "delivery/test_inbound.py::test_a_message_that_is_alone_in_being_refused_waits_for_a_witness",
+        "delivery/test_inbound.py::test_behind_one_that_is_refused_its_chat_waits",
     ),
     Mutation(
         "inbound-posts-again",
@@ -150,14 +150,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "delivery/test_inbound.py::test_chats_with_a_backlog_do_not_hold_up_the_others",
     ),
     Mutation(
-        "refusals-all-at-once",
-        "delivery/refusals.py",
-        "        if now - known.last < self.pause / 2 or not",
-        "        if not",
-        "refusals are minutes apart",
-        "delivery/test_inbound.py::test_a_message_that_is_refused_is_set_aside_after_a_few_tries",
-    ),
-    Mutation(
         "refusals-without-a-witness",
         "delivery/refusals.py",
         "now - known.last < self.pause / 2 or not self._others_accepted_since(row, known.last)",
@@ -172,14 +164,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "return self._evidence",
         "P3: every message reaches /inbound, in order per chat, though something says 409",
         "delivery/test_inbound.py::test_one_that_cannot_be_there_is_not_believed_to_be",
-    ),
-    Mutation(
-        "refusals-there-is-never-believed",
-        "delivery/refusals.py",
-        "plausible = row.seq in self._unanswered or",
-        "plausible = False and",
-        "one that is there already counts as accepted",
-        "delivery/test_inbound.py::test_one_that_is_there_already_counts_as_accepted",
     ),
     Mutation(
         "unproven-is-proven-at-once",
@@ -212,14 +196,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            if False:",
         "nothing final on one unproven word",
         "delivery/test_marks.py::test_a_proxy_without_the_call_is_asked_twice_and_a_poll_must_go_well_between",
-    ),
-    Mutation(
-        "marks-told-each-time",
-        "delivery/marks.py",
-        "        self._silent_until[key] = now + NO_CALL_MEMORY\n",
-        "",
-        "a failure is not told with each poll",
-        "delivery/test_marks.py::test_one_that_goes_on_being_listed_is_not_told_each_time",
     ),
     Mutation(
         "marks-kept-in-memory",
