@@ -84,7 +84,7 @@ class Following:
 async def followed(folder: Path, *events: Event) -> AsyncIterator[Following]:
     async with open_bed(folder) as bed:
         receiver = Receiver(bed.journal.inbox, bed.fixture.metrics, lambda: None)
-        host = SessionHost(receiver, StartGate(), bed.nursery, "the device")
+        host = SessionHost(receiver, StartGate(), bed.nursery, "the device", bed.services.sender.uncertain)
         state = bed.state()
         for event in events:
             state.apply(event)

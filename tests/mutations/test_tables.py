@@ -35,5 +35,6 @@ def test_each_has_an_id_of_its_own() -> None:
 def test_its_place_and_its_test_are_there(mutation: Mutation) -> None:
     mutated((ROOT / "wa_worker" / mutation.file).read_text("utf-8"), mutation)
     file, _, test = mutation.test.partition("::")
-    assert test.partition("[")[0] in names_of_tests(ROOT / "tests" / file)
+    names = names_of_tests(ROOT / "tests" / file)
+    assert not test or test.partition("[")[0] in names
     assert mutation.promise

@@ -26,6 +26,7 @@ from tests.environment import bare
 from tests.journal.rows import posted_bodies, read_only
 from tests.proxy_fixture import PATIENCE, SHOP, until
 from tests.whatsapp.message_events import ME, event
+from tests.whatsapp.receipts import Receipts
 from wa_worker.dev.simulator import Simulator
 from wa_worker.dev.simulator.trust import command
 from wa_worker.errors import SessionNotOpen
@@ -370,7 +371,7 @@ class Unopened:
 async def unopened(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Unopened]:
     with open_journal(tmp_path / "journal.db") as journal:
         gate = StartGate()
-        host = SessionHost(Receiver(journal.inbox, Metrics(), lambda: None), gate, nursery, "the device")
+        host = SessionHost(Receiver(journal.inbox, Metrics(), lambda: None), gate, nursery, "the device", Receipts())
         yield Unopened(OpenSession(SHOP, SessionStore.of(tmp_path, SHOP), host, lambda: None), journal, gate)
 
 

@@ -110,14 +110,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "edge/test_client.py::test_whatever_retry_after_says_the_error_is_one_of_ours",
     ),
     Mutation(
-        "answers-retry-after-in-step",
-        "edge/answers.py",
-        "random.uniform(1, 1 + RETRY_AFTER_SPREAD)",
-        "1",
-        "not all come back in one instant",
-        "edge/test_answers.py::test_not_all_come_back_in_the_instant_that_a_date_names",
-    ),
-    Mutation(
         "client-no-deadline",
         "edge/client.py",
         "trio.fail_after(CALL_DEADLINE)",

@@ -8,7 +8,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "app-recover-is-skipped",
         "app.py",
-        "                _recover(journal, resend=resend)\n",
+        "                await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)\n",
         "",
         "P2: what the last end cut off is uncertain",
         "test_app.py::test_a_send_that_the_last_end_cut_off_is_in_doubt",

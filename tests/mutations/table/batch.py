@@ -8,8 +8,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "batch-no-intent",
         "delivery/batch.py",
-        "            self._commit(outcomes, message.id)\n            tried",
-        "            self._commit(outcomes, None)\n            tried",
+        "self._commit(outcomes, message.id, Trace",
+        "self._commit(outcomes, None, Trace",
         "P1: what WhatsApp accepted is never sent again: the intent is on disk before the send",
         "delivery/test_batch.py::test_each_is_an_intent_on_disk_before_it_is_sent",
     ),
@@ -112,8 +112,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "batch-doubt-uncounted",
         "delivery/batch.py",
-        "error=str(error), doubt=True",
-        "error=str(error)",
+        "error=str(error), doubt=True,",
+        "error=str(error),",
         "P2: what may have left is uncertain, counted, and resolved by one setting: counted",
         "delivery/test_batch.py::test_a_surprise_in_a_send_is_a_doubt_and_not_the_end",
     ),
@@ -128,8 +128,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "batch-refusal-is-tried-again",
         "delivery/batch.py",
-        "            return Settled(message.id, SendState.FAILED, error=str(error))",
-        "            return Settled(message.id, SendState.WAITING, error=str(error))",
+        "            return Settled(message_id, SendState.FAILED, error=str(error))",
+        "            return Settled(message_id, SendState.WAITING, error=str(error))",
         "what WhatsApp refuses for good is not tried again",
         "delivery/test_batch.py::test_one_that_is_refused_holds_up_nobody",
     ),

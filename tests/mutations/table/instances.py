@@ -192,8 +192,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "pairing-early-message-is-dropped",
         "instances/pairing.py",
-        "                    await services.whatsapp.record(state.instance, data, me)\n",
-        "                    pass\n",
+        "                await early.take(event)\n            case Paired",
+        "                pass\n            case Paired",
         "P3: a message of the first login is kept",
         "instances/test_pairing.py::test_a_message_of_the_first_login_is_in_the_journal",
     ),

@@ -72,8 +72,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "inbox-posted-keeps-content",
         "journal/inbox.py",
-        "'{InboxState.POSTED}', message = NULL",
-        "'{InboxState.POSTED}', message = message",
+        "message = NULL, settled_at = ? WHERE seq",
+        "settled_at = ? WHERE seq",
         "P8: a posted row loses its content",
         "journal/test_inbox.py::test_settling",
     ),
@@ -104,8 +104,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "inbox-purge-young",
         "journal/inbox.py",
-        "settled_at < ? AND state",
-        "settled_at > ? AND state",
+        "settled_at < ? AND state = '{InboxState.POSTED}' LIMIT",
+        "settled_at > ? AND state = '{InboxState.POSTED}' LIMIT",
         "a posted message is recognised for a week",
         "journal/test_inbox.py::test_purging_the_inbox_forgets_only_what_was_posted_long_ago",
     ),

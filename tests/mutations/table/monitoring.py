@@ -102,14 +102,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "monitoring/test_readiness.py::test_ready_or_why_not",
     ),
     Mutation(
-        "instances-for-everybody",
-        "monitoring/instances.py",
-        "return hmac.compare_digest(",
-        "return bool(",
-        "GET /instances is for who carries ADMIN_TOKEN",
-        "monitoring/test_instances.py::test_the_wrong_token_is_refused",
-    ),
-    Mutation(
         "instances-detail-unmasked",
         "monitoring/instances.py",
         "masked(now.detail)",

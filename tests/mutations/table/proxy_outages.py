@@ -6,14 +6,6 @@ from tests.mutations.mutation import Mutation
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
-        "status-retry-after-ignored",
-        "instances/status.py",
-        "                await trio.sleep(error.retry_after or 0)\n",
-        "",
-        "Retry-After is waited for",
-        "instances/test_status.py::test_it_waits_as_long_as_it_is_asked_to",
-    ),
-    Mutation(
         "status-gone-at-first-404",
         "instances/status.py",
         "        if len(self._unknown) <= GONE_AFTER:",
@@ -108,22 +100,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            self._posted = None\n\n    def announce_again",
         "P5: the status at the proxy becomes true within seconds of the proxy being back",
         "instances/test_status.py::test_what_waits_is_posted_when_the_proxy_is_back",
-    ),
-    Mutation(
-        "discovery-retry-after-ignored",
-        "instances/discovery.py",
-        "max(error.retry_after or 0.0, min(pause, interval))",
-        "min(pause, interval)",
-        "Retry-After is waited for",
-        "instances/test_discovery.py::test_discovery_waits_as_long_as_it_is_asked_to",
-    ),
-    Mutation(
-        "discovery-released-at-once",
-        "instances/discovery.py",
-        "UNLISTED_POLLS = 2",
-        "UNLISTED_POLLS = 1",
-        "let go of after two polls",
-        "instances/test_discovery.py::test_a_plan",
     ),
     Mutation(
         "discovery-releases-the-connected",

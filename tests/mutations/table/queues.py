@@ -6,14 +6,6 @@ from tests.mutations.mutation import Mutation
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
-        "queue-rate-limit-ignored",
-        "delivery/keyed_queue.py",
-        "bidden if limited else 0.0)",
-        "0.0)",
-        "Retry-After is waited for",
-        "delivery/test_keyed_queue.py::test_a_wait_that_is_asked_for",
-    ),
-    Mutation(
         "queue-outage-is-waited-out",
         "delivery/keyed_queue.py",
         "bidden if limited else 0.0)",
@@ -36,14 +28,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "",
         "all go on when the proxy is back",
         "delivery/test_keyed_queue.py::test_all_go_on_when_somebody_else_has_seen_the_proxy_come_back",
-    ),
-    Mutation(
-        "queue-newcomers-wait",
-        "delivery/keyed_queue.py",
-        "return rest is None and not self._newcomers.waits(now)",
-        "return False and not self._newcomers.waits(now)",
-        "P4: a good message waits for none that fails",
-        "delivery/test_keyed_queue.py::test_a_key_that_has_not_failed_waits_for_none_that_has",
     ),
     Mutation(
         "queue-alone-rests-short",
@@ -172,14 +156,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            self._waiting.remove(each)\n        if False:",
         "P3: every message reaches /inbound, in order per chat, though a portal took it",
         "delivery/test_inbound.py::test_what_a_portal_took_before_a_poll_showed_it_is_posted_again",
-    ),
-    Mutation(
-        "unproven-for-ever",
-        "delivery/unproven.py",
-        "                self._waiting.popleft()\n            return",
-        "                break\n            return",
-        "what was accepted before a good poll is proven",
-        "delivery/test_inbound.py::test_what_was_accepted_before_a_good_poll_began_is_proven",
     ),
     Mutation(
         "marks-no-call-raises",

@@ -80,8 +80,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "states-open-failed-stays",
         "states.py",
-        "Event.OPEN_FAILED: _REOPEN,\n    Event.VOLUME",
-        "Event.OPEN_FAILED: Move(State.OPENING, Action.STAY),\n    Event.VOLUME",
+        "Event.OPEN_FAILED: _REOPEN,\n    Event.LOOP",
+        "Event.OPEN_FAILED: Move(State.OPENING, Action.STAY),\n    Event.LOOP",
         "states.md: the session could not be opened",
         "test_states.py::test_what_each_row_is_about",
     ),
@@ -104,8 +104,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "states-code-ends-pairing",
         "states.py",
-        "(State.PAIRING, Event.QR): Move(State.PAIRING, Action.STAY)",
-        "(State.PAIRING, Event.QR): _PAIR",
+        "Move(State.PAIRING, Action.STAY) for event in (Event.QR, Event.QUEUED)",
+        "_PAIR for event in (Event.QR, Event.QUEUED)",
         "states.md: a new QR code",
         "test_states.py::test_what_each_row_is_about",
     ),
