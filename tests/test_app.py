@@ -16,11 +16,17 @@ from typing import Any
 
 import attrs
 import httpx
+import pytest
 import trio
 
 from tests.environment import bare
+from tests.journal.rows import ANA, admit, inbound_message, send, states
 from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture, until
+from tests.whatsapp.test_store import pair
 from wa_worker.dev.proxy import Fault
+from wa_worker.journal import Journal, SendState, open_journal
+from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER
+from wa_worker.whatsapp.store import SessionStore
 
 
 @attrs.define
@@ -54,7 +60,7 @@ class Running:
 
 
 @asynccontextmanager
-async def run_worker(fixture: ProxyFixture, auth_dir: Path) -> AsyncIterator[Running]:
+async def run_worker(fixture: ProxyFixture, auth_dir: Path, **more: str) -> AsyncIterator[Running]:
     settings = bare(
         EDGE_BASE_URL=fixture.proxy.url,
         WORKER_SECRET="s",
@@ -63,6 +69,7 @@ async def run_worker(fixture: ProxyFixture, auth_dir: Path) -> AsyncIterator[Run
         PORT="0",
         INSTANCE_POLL_MS="100",
         HTTPS_PROXY="http://127.0.0.1:1",  # nothing here may reach WhatsApp
+        **more,
     )
     command = [sys.executable, "-m", "wa_worker", "run"]
     async with trio.open_nursery() as nursery:
@@ -156,3 +163,50 @@ async def test_a_stop_while_it_waits_for_the_volume(tmp_path: Path) -> None:
             assert second.process.returncode == 0
         assert first.process.returncode is None
         await stop(first)
+
+
+@asynccontextmanager
+async def left_by_an_earlier_run(auth_dir: Path) -> AsyncIterator[Journal]:
+    (auth_dir / RESERVED_FOLDER).mkdir(parents=True, mode=0o700)
+    with open_journal(auth_dir / RESERVED_FOLDER / JOURNAL_FILE) as journal:
+        yield journal
+
+
+async def test_what_an_earlier_run_left_is_delivered_and_told(tmp_path: Path) -> None:
+    auth_dir = tmp_path / "auth"
+    async with open_proxy_fixture(SHOP) as fixture:
+        store = fixture.proxy.store
+        message_id = store.queue(SHOP, ANA, "sent")
+        async with left_by_an_earlier_run(auth_dir) as journal:
+            journal.inbox.record(SHOP, inbound_message("received"))
+            admit(journal, message_id)
+            send(journal, message_id, SendState.SENT, wa_id="W")
+        async with run_worker(fixture, auth_dir) as running:
+            await until(lambda: store.inbound() and not store.queued(SHOP))
+            await stop(running)
+        assert [row.wa_message_id for row in store.messages()] == ["W"]
+        assert [row.payload["wa_message_id"] for row in store.inbound()] == ["received"]
+
+
+@pytest.mark.parametrize(("policy", "state"), [("resend", "waiting"), ("hold", "uncertain")])
+async def test_a_send_that_the_last_end_cut_off_is_in_doubt(tmp_path: Path, policy: str, state: str) -> None:
+    auth_dir = tmp_path / "auth"
+    async with left_by_an_earlier_run(auth_dir) as journal:
+        admit(journal, 1)
+        journal.ledger.step(SHOP, [], 1)
+    async with open_proxy_fixture() as fixture, run_worker(fixture, auth_dir, ON_UNCERTAIN_SEND=policy) as running:
+        line = await running.logged("sends were cut off by the last stop: they may or may not have left")
+        assert line["messages"] == 1
+        await running.logged("working")
+        await stop(running)
+    with open_journal(auth_dir / RESERVED_FOLDER / JOURNAL_FILE) as journal:
+        assert states(journal) == {"1": state}
+
+
+async def test_what_is_paired_runs_though_the_proxy_does_not_list_it(tmp_path: Path) -> None:
+    auth_dir = tmp_path / "auth"
+    pair(SessionStore.of(auth_dir, SHOP))
+    async with open_proxy_fixture() as fixture, run_worker(fixture, auth_dir) as running:
+        assert (await running.logged("working"))["resumed"] == 1
+        assert (await running.logged("opening"))["instance"] == SHOP
+        await stop(running)

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 import unicodedata
 from typing import Any
@@ -110,6 +111,26 @@ def test_repeats_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> Non
     assert warn(repeats, instance="a") == {"event": "no answer", "instance": "a", "repeated": 2}
     now += REPEAT_WINDOW + 1
     assert warn(repeats, instance="a") == {"event": "no answer", "instance": "a"}
+
+
+class Slow(str):
+    """A reason that lets other threads go on whenever it is looked up."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        time.sleep(0.01)
+        return super().__hash__()
+
+
+def test_threads_that_say_the_same_at_once_say_it_once() -> None:
+    repeats, said = RepeatFilter(), []
+    threads = [threading.Thread(target=lambda: said.append(warn(repeats, reason=Slow("again")))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len([line for line in said if line]) == 1
 
 
 def test_what_is_told_once_is_never_dropped() -> None:

@@ -58,6 +58,7 @@ def test_what_happens_is_counted() -> None:
         (State.PAIRING, Event.QR),
         (State.PAIRING, Event.QR),
         (State.PAIRING, Event.DEADLINE),
+        (State.PAIRING, Event.OUTDATED),  # no session was open
         (State.RETRYING, Event.PAIRED),
         (State.OPENING, Event.CONNECTED),
         (State.CONNECTED, Event.DEAF),
@@ -87,6 +88,7 @@ def test_what_happens_is_counted() -> None:
     }
     assert happened == {
         "wa_worker_state_changes_total{because=unpaired,to=pairing}": 1,
+        "wa_worker_state_changes_total{because=outdated,to=held}": 1,
         "wa_worker_state_changes_total{because=paired,to=opening}": 1,
         "wa_worker_state_changes_total{because=connected,to=connected}": 1,
         "wa_worker_state_changes_total{because=deaf,to=retrying}": 1,

@@ -65,6 +65,52 @@ def test_a_row(state: State, event: Event) -> None:
             assert move.pause.first >= 60
 
 
+STAYS = {
+    (State.PAIRING, Event.QR): State.PAIRING,
+    (State.OPENING, Event.CONNECTED): State.CONNECTED,
+    (State.OPENING, Event.DISCONNECTED): State.RECONNECTING,
+    (State.OPENING, Event.DEAF): State.OPENING,
+    (State.CONNECTED, Event.CONNECTED): State.CONNECTED,
+    (State.CONNECTED, Event.DISCONNECTED): State.RECONNECTING,
+    (State.RECONNECTING, Event.CONNECTED): State.CONNECTED,
+    (State.RECONNECTING, Event.DISCONNECTED): State.RECONNECTING,
+    (State.RECONNECTING, Event.DEAF): State.RECONNECTING,
+}
+"""The rows in which the session, or the pairing, goes on, and what state that is."""
+
+PAIRED_ANEW = {(State.PAIRING, Event.PAIRING_ENDED), (State.PAIRING, Event.DEADLINE)}
+
+OPENED_ANEW = {
+    *((state, Event.CRASHED) for state in State),
+    *((state, Event.OPEN_FAILED) for state in State),
+    *((state, Event.VOLUME_FAILED) for state in LIVE),
+    (State.OPENING, Event.DEADLINE),
+    (State.CONNECTED, Event.DEAF),
+    (State.RECONNECTING, Event.DEADLINE),
+}
+
+KEPT_AWAY = {
+    *((state, event) for state in LIVE for event in FINAL - {Event.LOGGED_OUT}),
+    (State.PAIRING, Event.OUTDATED),
+    (State.RETRYING, Event.STILL_HELD),
+}
+
+
+def rows(*actions: Action) -> set[tuple[State, Event]]:
+    return {pair for pair, move in TABLE.items() if move.action in actions}
+
+
+def test_what_each_row_is_about() -> None:
+    """Event by event: what goes on, what is opened or paired anew, and what is kept away from."""
+    assert {pair: TABLE[pair].to for pair in rows(Action.STAY)} == STAYS
+    closed = CLOSED | {State.PAIRING}
+    assert rows(Action.PAIR) == PAIRED_ANEW | {(state, Event.UNPAIRED) for state in closed}
+    assert rows(Action.OPEN) == {(state, Event.PAIRED) for state in closed}
+    assert rows(Action.REOPEN) == OPENED_ANEW
+    assert rows(Action.REPAIR) == {(state, Event.LOGGED_OUT) for state in LIVE}
+    assert rows(Action.HOLD) == KEPT_AWAY
+
+
 @pytest.mark.parametrize(("state", "event"), [pair for pair in PAIRS if pair not in TABLE], ids=named)
 def test_an_illegal_move(state: State, event: Event) -> None:
     with pytest.raises(IllegalMove, match=f"{event.name}.*{state.name}"):

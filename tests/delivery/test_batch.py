@@ -1,18 +1,21 @@
-"""A batch on its way, when the disk, the upkeep or the library do what nobody wants in the middle of it."""
+"""A batch on its way: what is sent in which order, what becomes of the rest, and what a disk or the library may do."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import attrs
+import pytest
 
 from tests.delivery.sessions import Steady
-from tests.journal.rows import ANA, SHOP, admit, read_only, states
-from wa_worker.delivery.batch import SendBatch, Sender, SendRecord
-from wa_worker.edge.wire import Rows
-from wa_worker.errors import SessionNotOpen
-from wa_worker.journal import Journal
+from tests.journal.rows import ANA, BIA, SHOP, admit, read_only, states
+from wa_worker.delivery.batch import LONGEST_PAUSE, MAX_TRIES, SendBatch, Sender, SendRecord
+from wa_worker.edge.wire import BadRow, Rows
+from wa_worker.errors import JournalError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
+from wa_worker.journal import Admission, Journal, SendLedger, SendState, Settled
 from wa_worker.messages import Accepted, OutgoingMessage, QueuedMessage, Text
 from wa_worker.models import WaMessageId
 
@@ -39,9 +42,177 @@ class Disk(Steady):
 
 
 def batch(journal: Journal, sender: Sender, count: int = 1) -> SendBatch:
-    record = SendRecord(journal.ledger, True, lambda _instance, _outcome: None, lambda: None)
-    rows = tuple(QueuedMessage(n, ANA, Text(str(n))) for n in range(1, count + 1))
-    return SendBatch(SHOP, sender, record, Rows(rows, ()), time.time())
+    return listed(journal, sender, *(QueuedMessage(n, ANA, Text(str(n))) for n in range(1, count + 1)))
+
+
+def listed(
+    journal: Journal,
+    sender: Sender,
+    *good: QueuedMessage,
+    bad: tuple[BadRow, ...] = (),
+    resend: bool = True,
+    progress: Callable[[], None] = lambda: None,
+    settled: Callable[[Settled], None] = lambda _outcome: None,
+) -> SendBatch:
+    record = SendRecord(journal.ledger, resend, lambda _instance, outcome: settled(outcome), progress)
+    return SendBatch(SHOP, sender, record, Rows(good, bad), time.time())
+
+
+@attrs.define
+class Answering(Steady):
+    """A session that raises `errors` one after the other, a None for a send that is accepted; then it accepts all."""
+
+    errors: list[Exception | None] = attrs.Factory(list)
+    texts: list[str] = attrs.Factory(list)
+
+    def send(self, message: OutgoingMessage) -> Accepted:
+        self.texts.append(message.content.body)
+        if self.errors and (error := self.errors.pop(0)) is not None:
+            raise error
+        return Accepted(WaMessageId(f"W{len(self.texts)}"), 0)
+
+
+def pauses_over(journal: Journal) -> float:
+    """Ends the pause of the one message that waits, and says how long it would have been."""
+    with journal.database.transaction() as sql:
+        ((until, since),) = sql.execute("SELECT not_before, changed_at FROM ledger WHERE state = 'waiting'").fetchall()
+        sql.execute("UPDATE ledger SET not_before = 0")
+    return float(until - since)
+
+
+def error(journal: Journal) -> str:
+    with journal.database.reading() as sql:
+        return str(sql.execute("SELECT error FROM ledger").fetchone()[0])
+
+
+def test_each_is_an_intent_on_disk_before_it_is_sent(journal: Journal) -> None:
+    seen: list[dict[str, str]] = []
+
+    class Looking(Steady):
+        def send(self, message: OutgoingMessage) -> Accepted:
+            seen.append(states(journal))
+            return Accepted(WaMessageId("W"), 0)
+
+    batch(journal, Looking(), count=2).run()
+    assert seen == [{"1": "intent", "2": "waiting"}, {"1": "sent", "2": "intent"}]
+
+
+def test_behind_one_that_is_delayed_only_its_chat_waits(journal: Journal) -> None:
+    session = Answering([SendDelayed("not now", pause=60.0)])
+    chats = [ANA, BIA, ANA, BIA]
+    listed(journal, session, *(QueuedMessage(n, chat, Text(str(n))) for n, chat in enumerate(chats))).run()
+    assert session.texts == ["0", "1", "3"]
+    assert states(journal) == {"0": "waiting", "1": "sent", "2": "waiting", "3": "sent"}
+
+
+def test_one_that_is_refused_holds_up_nobody(journal: Journal) -> None:
+    session = Answering([SendRefused("not on WhatsApp")])
+    batch(journal, session, count=2).run()
+    assert states(journal) == {"1": "failed", "2": "sent"}
+    assert error(journal) == "not on WhatsApp"
+
+
+def test_a_delay_grows_with_the_tries_and_at_last_it_is_given_up(journal: Journal) -> None:
+    session = Answering([SendDelayed("not now", pause=60.0) for _ in range(MAX_TRIES)])
+    for tries in range(MAX_TRIES - 1):
+        batch(journal, session).run()
+        whole = min(60.0 * 2**tries, LONGEST_PAUSE)
+        assert whole / 2 <= pauses_over(journal) <= whole
+    batch(journal, session).run()
+    assert states(journal) == {"1": "failed"}
+    assert error(journal) == f"given up after {MAX_TRIES} tries: not now"
+    batch(journal, session).run()
+    assert len(session.texts) == MAX_TRIES
+
+
+def test_a_long_delay_is_waited_for_whatever_the_longest_pause_is(journal: Journal) -> None:
+    batch(journal, Answering([SendDelayed("restricted", pause=4 * LONGEST_PAUSE)])).run()
+    assert pauses_over(journal) >= 2 * LONGEST_PAUSE
+
+
+@pytest.mark.parametrize(("resend", "state"), [(True, "waiting"), (False, "uncertain")])
+def test_one_that_may_have_left_is_sent_again_or_held(journal: Journal, resend: bool, state: str) -> None:
+    one, session = QueuedMessage(1, ANA, Text("1")), Answering([SendUncertain("cut")])
+    listed(journal, session, one, resend=resend).run()
+    assert states(journal) == {"1": state}
+    listed(journal, session, one, resend=resend).run()
+    assert len(session.texts) == (2 if resend else 1)
+
+
+def test_one_that_is_always_in_doubt_is_held_in_the_end(journal: Journal) -> None:
+    session = Answering([SendUncertain("cut") for _ in range(MAX_TRIES + 5)])
+    for _ in range(MAX_TRIES + 2):
+        batch(journal, session).run()
+    assert len(session.texts) == MAX_TRIES
+    assert states(journal) == {"1": "uncertain"}
+
+
+def test_what_cannot_be_sent_fails_with_its_reason_and_the_rest_goes_on(journal: Journal) -> None:
+    session = Answering()
+    good = [QueuedMessage("nowhere", "Maria", Text("lost")), QueuedMessage("fine", ANA, Text("fine"))]
+    listed(journal, session, *good, bad=(BadRow("no body", "bad"), BadRow("no id"))).run()
+    assert session.texts == ["fine"]
+    assert states(journal) == {'"bad"': "failed", '"nowhere"': "failed", '"fine"': "sent"}
+    with journal.database.reading() as sql:
+        errors = [text for (text,) in sql.execute("SELECT error FROM ledger WHERE state = 'failed' ORDER BY seq")]
+    assert [text.partition(":")[0] for text in errors] == ["not a message", "bad destination"]
+
+
+def test_a_spoiled_row_does_not_fail_the_good_one_of_its_id(journal: Journal) -> None:
+    outcomes: list[Settled] = []
+    one = QueuedMessage(1, ANA, Text("good"))
+    listed(journal, Answering(), one, bad=(BadRow("no body", 1),), settled=outcomes.append).run()
+    assert [outcome.state for outcome in outcomes] == [SendState.SENT]
+
+
+def test_who_tells_the_proxy_hears_of_what_is_new_and_of_a_mark_that_was_lost(journal: Journal) -> None:
+    rung: list[int] = []
+    one, session = QueuedMessage(1, ANA, Text("1")), Answering()
+    for _ in range(2):
+        listed(journal, session, one, progress=lambda: rung.append(1)).run()
+        assert len(rung) == 1, "listed again before it was marked: nothing is new"
+    journal.ledger.reported(journal.ledger.unreported(0, 9))
+    listed(journal, session, one, progress=lambda: rung.append(1)).run()
+    assert (len(rung), session.texts) == (2, ["1"])
+
+
+def test_a_session_that_is_not_open_ends_the_batch(journal: Journal) -> None:
+    session = Answering([None, SessionNotOpen("not connected", pause=1.0)])
+    assert batch(journal, session, count=4).run().sent == 1
+    assert session.texts == ["1", "2"]
+    assert states(journal) == {"1": "sent", "2": "waiting", "3": "waiting", "4": "waiting"}
+
+
+def test_without_a_disk_nothing_is_begun(journal: Journal) -> None:
+    session, heals = Answering(), threading.Timer(0.3, read_only, (journal, False))
+
+    class Failing(SendLedger):
+        """Admits, and then the disk takes nothing."""
+
+        def admit(self, *arguments: Any, **options: Any) -> Admission:
+            admission = super().admit(*arguments, **options)
+            read_only(journal, True)
+            heals.start()
+            return admission
+
+    under_way = batch(journal, session)
+    under_way.record = attrs.evolve(under_way.record, ledger=Failing(journal.database))
+    with pytest.raises(JournalError):
+        under_way.run()
+    heals.join()
+    assert session.texts == []
+
+
+def test_told_to_stop_it_begins_no_other_send(journal: Journal) -> None:
+    class Stopping(Answering):
+        def send(self, message: OutgoingMessage) -> Accepted:
+            under_way.stop = True
+            return super().send(message)
+
+    session = Stopping()
+    under_way = batch(journal, session, count=3)
+    assert under_way.run().sent == 1
+    assert states(journal) == {"1": "sent", "2": "waiting", "3": "waiting"}
 
 
 def test_what_whatsapp_accepted_is_kept_until_the_disk_takes_it(journal: Journal) -> None:

@@ -71,7 +71,7 @@ async def test_while_the_disk_takes_nothing_it_tries_again(autojump_clock: trio.
 
 async def test_a_cancel_while_the_disk_takes_nothing_ends_the_waiting_and_keeps_the_item() -> None:
     """Whoever comes next commits it, too."""
-    disk = Disk(failures=10**6)
+    disk = Disk(failures=6)
     group = GroupCommit(disk.commit)
     with trio.move_on_after(0.1) as patience:
         await group.add(1)
@@ -98,6 +98,18 @@ async def test_one_who_waits_for_a_turn_is_cancelled_without_harm_to_the_others(
         for number in (0, 2, 5):
             scopes[number].cancel()
     assert sorted(disk.kept) == list(range(6))
+
+
+async def test_the_last_in_line_is_cancelled_and_its_item_is_kept_all_the_same() -> None:
+    """Nobody comes after it, who would commit it along."""
+    disk = Disk(0.1)
+    group = GroupCommit(disk.commit)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(group.add, 0)
+        await wait_all_tasks_blocked()
+        with trio.move_on_after(0.02):
+            await group.add(1)
+    assert disk.kept == [0, 1]
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.01), st.floats(0, 0.01)), min_size=1, max_size=12))

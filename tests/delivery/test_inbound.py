@@ -151,6 +151,16 @@ async def test_a_message_that_is_alone_in_being_refused_waits_for_a_witness(tmp_
         await at.all_delivered()
 
 
+async def test_behind_one_that_is_refused_its_chat_waits(tmp_path: Path) -> None:
+    """One word is not final: it may be accepted at the next try, and must not be overtaken until then."""
+    async with open_delivery(tmp_path) as at:
+        at.receive(1, "first", "second")
+        at.fixture.proxy.faults.set("inbound", Fault(status=422, times=1))
+        at.nursery.start_soon(at.delivery.run)
+        await at.all_delivered()
+        assert [row.body for row in at.fixture.proxy.store.inbound()] == ["first", "second"]
+
+
 async def test_an_outage_is_no_refusal(tmp_path: Path) -> None:
     async with open_delivery(tmp_path) as at:
         at.receive(1, "patient")

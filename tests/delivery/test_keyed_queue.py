@@ -14,7 +14,7 @@ from trio.abc import Clock
 
 from wa_worker.backoff import PROXY_OUTAGE, Backoff
 from wa_worker.delivery.keyed_queue import OUTAGE, RESCAN, RETRY, KeyedQueue
-from wa_worker.errors import EdgeUnavailable
+from wa_worker.errors import EdgeUnavailable, JournalError
 
 
 class Rows:
@@ -230,3 +230,28 @@ async def test_a_second_try_that_takes_its_time_is_waited_for_quietly(nursery: t
     await trio.sleep(5 * RESCAN)
     assert tries == 2
     assert rows.looks <= 2 * 10
+
+
+async def test_a_journal_that_cannot_be_read_for_a_moment_ends_nothing(nursery: trio.Nursery, fast: Clock) -> None:
+    """Neither when keys are looked for nor when one of them is worked on."""
+    rows, done = Rows(1), trio.Event()
+    broken = {"find": 2, "work": 2}
+
+    def fails(where: str) -> None:
+        if broken[where]:
+            broken[where] -= 1
+            raise JournalError("disk I/O error")
+
+    def find(after: int, limit: int) -> list[int]:
+        fails("find")
+        return rows.find(after, limit)
+
+    async def work(key: int) -> None:
+        fails("work")
+        rows.keys.discard(key)
+        done.set()
+
+    nursery.start_soon(KeyedQueue("test", find, work, width=4).run)
+    with trio.fail_after(60):
+        await done.wait()
+    nursery.cancel_scope.cancel()

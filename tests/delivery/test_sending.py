@@ -21,7 +21,7 @@ from tests.journal.rows import ANA, read_only, states
 from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture, until
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
-from wa_worker.delivery.sending import SHUTDOWN_GRACE, MessageSender, Session
+from wa_worker.delivery.sending import MARKS_GRACE, SHUTDOWN_GRACE, MessageSender, Session
 from wa_worker.dev.proxy import Fault
 from wa_worker.errors import SendDelayed
 from wa_worker.journal import Journal, open_journal
@@ -142,6 +142,35 @@ async def test_after_a_batch_it_asks_again_at_once(tmp_path: Path) -> None:
         began = trio.current_time()
         await until(lambda: not at.fixture.proxy.store.queued(SHOP))
         assert trio.current_time() - began < 2.5, "with an interval between the pages it would be four at the least"
+
+
+async def test_it_waits_for_the_marks_before_it_asks_again(tmp_path: Path) -> None:
+    """The proxy would only list the same messages once more."""
+    async with open_sending(tmp_path) as at:
+        at.fixture.proxy.store.queue(SHOP, ANA, "one")
+        at.fixture.proxy.faults.set("mark-sent", Fault(delay=0.8))
+        session = Accepting()
+        at.nursery.start_soon(at.run, session)
+        await until(lambda: session.texts)
+        polls = at.polls
+        await trio.sleep(0.5)
+        assert at.polls == polls
+        await until(lambda: at.polls > polls)
+        assert not at.fixture.proxy.store.queued(SHOP)
+
+
+async def test_a_proxy_that_takes_no_mark_is_asked_again_all_the_same(tmp_path: Path) -> None:
+    async with open_sending(tmp_path) as at:
+        at.fixture.proxy.store.queue(SHOP, ANA, "one")
+        at.fixture.proxy.faults.set("mark-sent", Fault(status=500))
+        session = Accepting()
+        at.nursery.start_soon(at.run, session)
+        await until(lambda: session.texts)
+        polls, sent = at.polls, trio.current_time()
+        await until(lambda: at.polls > polls)
+        assert trio.current_time() - sent >= MARKS_GRACE - 0.5
+        at.fixture.proxy.store.queue(SHOP, ANA, "two")
+        await until(lambda: session.texts == ["one", "two"])
 
 
 async def test_what_waits_for_another_try_is_not_asked_for_without_a_pause(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import os
 import signal
 
 import pytest
+import trio
 
 from tests.e2e.world import Worker, World, eventually
+from wa_worker.dev.proxy import Fault
 
 PHONE = "5511999990001"
 
@@ -41,6 +43,35 @@ async def test_removed_on_the_phone_while_we_were_down(world: World) -> None:
     world.simulator.unlink(jid)
     await world.start_worker()
     assert await world.pair("shop", PHONE) != jid
+
+
+async def test_the_proxy_hears_of_a_log_out_before_the_next_code_though_it_was_away(world: World) -> None:
+    await world.start_worker()
+    jid = await world.pair("shop", PHONE)
+    history, calls = len(world.proxy.store.statuses("shop")), world.proxy.store.requests["update-status"]
+    world.proxy.faults.set("update-status", Fault(status=503))
+    await world.simulator.log_out(jid)
+    await world.proxy.wait_for(lambda store: store.requests["update-status"] > calls)
+    await trio.sleep(0.7)
+    world.proxy.faults.clear()
+    await world.qr("shop")
+    assert world.proxy.store.statuses("shop")[history].status == "DISCONNECTED"
+
+
+async def test_a_proxy_that_stays_away_does_not_keep_a_code_back(world: World) -> None:
+    worker = await world.start_worker()
+    jid = await world.pair("shop", PHONE)
+
+    def pairings() -> int:
+        return sum(line.get("event") == "pairing" for line in worker.lines)
+
+    before = pairings()
+    world.proxy.faults.set("update-status", Fault(status=503))
+    await world.simulator.log_out(jid)
+    await worker.logged("session store archived", instance="shop")
+    await eventually(lambda: pairings() > before)
+    world.proxy.faults.clear()
+    await world.qr("shop")
 
 
 async def test_replaced_by_another_client_does_not_fight(world: World) -> None:

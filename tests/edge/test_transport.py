@@ -125,6 +125,15 @@ async def test_what_a_peak_has_opened_sinks_and_is_closed(server: Server) -> Non
         assert server.opened == 20
 
 
+async def test_a_cancelled_end_closes_all_that_are_idle(server: Server) -> None:
+    with trio.CancelScope() as scope:
+        async with opened(server) as connections:
+            await many(connections, server, 5)
+            assert server.gone == 0
+            scope.cancel()
+    await until(lambda: server.gone == 5)
+
+
 async def test_one_that_was_idle_for_long_is_not_used(server: Server) -> None:
     async with opened(server, keep=0.05) as connections:
         await call(connections, server)

@@ -27,7 +27,7 @@ from wa_worker.instances.lifecycle import Lifecycle
 from wa_worker.instances.pairing import PARTING, SHORTEST_ROUND, archive, run_pairing
 from wa_worker.instances.state import InstanceState
 from wa_worker.models import RESERVED_FOLDER, InstanceId
-from wa_worker.states import Action, Event, Move, State
+from wa_worker.states import CONDITIONS, Action, Event, Move, State
 from wa_worker.whatsapp.store import SessionStore
 
 ME = pb.Device(JID=jid("5511999990001@s.whatsapp.net")).SerializePartialToString()
@@ -49,16 +49,15 @@ async def test_a_scanned_code_ends_the_round_without_a_move(tmp_path: Path) -> N
     assert state.current is State.PAIRING
 
 
-async def test_each_code_is_shown_as_a_picture(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_each_code_is_shown_as_a_picture(tmp_path: Path) -> None:
     codes = [{"is": "qr", "code": f"2@{n}"} for n in range(2)]
     host = script(None, codes[0], {**codes[1], "after": 0.5}, {"is": "paired", "after": 0.5})
     async with open_bed(tmp_path, host) as bed:
         state = bed.state()
         state.apply(Event.UNPAIRED)
-        nursery.start_soon(state.publisher.run)
+        bed.nursery.start_soon(state.publisher.run)
         with trio.fail_after(PATIENCE):
             await run_pairing(bed.services, state, bed.services.whatsapp.store(SHOP))
-        nursery.cancel_scope.cancel()
         pictures = [change.qr_code for change in bed.fixture.proxy.store.statuses(SHOP) if change.qr_code]
     assert [read_png_data_url(picture) for picture in pictures] == ["2@0", "2@1"]
 
@@ -175,6 +174,18 @@ async def test_one_that_is_let_go_of_while_it_waits_leaves_the_line(tmp_path: Pa
         scopes[1].cancel()
         scopes[0].cancel()
         await until(lambda: now()[NAMES[2]].because is Event.QR)
+
+
+async def test_a_host_that_says_nothing_is_given_up_after_the_deadline(tmp_path: Path, fast: Clock) -> None:
+    async with open_bed(tmp_path, script()) as bed:
+        state = bed.state()
+        state.apply(Event.UNPAIRED)
+        deadline = CONDITIONS[State.PAIRING].deadline
+        assert deadline is not None
+        with trio.fail_after(deadline + 10 * PATIENCE):
+            move = await run_pairing(bed.services, state, bed.services.whatsapp.store(SHOP))
+        assert (move, state.current) == (Move(State.PAIRING, Action.PAIR), State.PAIRING)
+        assert bed.services.registry.all()[SHOP].because is Event.DEADLINE
 
 
 async def test_a_dead_host_ends_the_round(tmp_path: Path) -> None:

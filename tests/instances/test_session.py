@@ -7,16 +7,25 @@ tests/whatsapp/test_session.py has the session, tests/e2e/ the whole.
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import attrs
+import pytest
 import trio
 
 from tests.instances.bed import Bed, open_bed
 from tests.proxy_fixture import PATIENCE, SHOP
-from wa_worker.instances.session import run_session
+from wa_worker.instances.session import OFFLINE_PATIENCE, next_report, run_session
+from wa_worker.instances.state import InstanceState
 from wa_worker.models import RESERVED_FOLDER, InstanceId
-from wa_worker.states import Action, Event, Move, Report, State
+from wa_worker.states import CONDITIONS, Action, Event, Move, Report, State
 from wa_worker.whatsapp.bridge import CROWD
+from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.receiving import Receiver
+from wa_worker.whatsapp.session import Session, SessionHost
+from wa_worker.whatsapp.store import SessionStore
 
 
 async def refused(bed: Bed) -> tuple[Move, Report]:
@@ -53,3 +62,102 @@ async def test_nor_while_none_gets_through_and_another_one_tries(tmp_path: Path)
         _, report = await refused(bed)
     assert report.detail == "no session gets through: one at a time finds out"
     assert time.monotonic() - began < 2
+
+
+@attrs.frozen
+class Following:
+    """A session that is not opened, and the state of its instance."""
+
+    state: InstanceState
+    session: Session
+
+    async def next(self) -> Report:
+        return await next_report(self.state, self.session)
+
+    async def nothing_for(self, seconds: float) -> bool:
+        with trio.move_on_after(seconds) as waiting:
+            await self.next()
+        return waiting.cancelled_caught
+
+
+@asynccontextmanager
+async def followed(folder: Path, *events: Event) -> AsyncIterator[Following]:
+    async with open_bed(folder) as bed:
+        receiver = Receiver(bed.journal.inbox, bed.fixture.metrics, lambda: None)
+        host = SessionHost(receiver, StartGate(), bed.nursery, "the device", bed.services.sender.uncertain)
+        state = bed.state()
+        for event in events:
+            state.apply(event)
+        yield Following(state, Session(SHOP, SessionStore.of(folder, SHOP), host, lambda: None))
+
+
+CONNECTED = (Event.PAIRED, Event.CONNECTED)
+
+
+async def test_one_that_is_connected_and_hears_nothing_is_deaf(tmp_path: Path) -> None:
+    async with followed(tmp_path, *CONNECTED) as at:
+        at.session.last_heard = time.monotonic() - OFFLINE_PATIENCE + 0.5
+        with trio.fail_after(PATIENCE):
+            assert (await at.next()).event is Event.DEAF
+        assert time.monotonic() - at.session.last_heard >= OFFLINE_PATIENCE
+
+
+async def test_one_that_has_heard_that_all_was_sent_may_be_silent(tmp_path: Path) -> None:
+    async with followed(tmp_path, *CONNECTED) as at:
+        at.session.on_offline_synced()
+        at.session.last_heard = time.monotonic() - 2 * OFFLINE_PATIENCE
+        assert await at.nothing_for(0.5)
+
+
+async def test_one_that_still_hears_something_is_waited_for(tmp_path: Path, nursery: trio.Nursery) -> None:
+    async with followed(tmp_path, *CONNECTED) as at:
+        at.session.last_heard = time.monotonic() - OFFLINE_PATIENCE + 0.3
+
+        async def hear() -> None:
+            await trio.sleep(0.1)
+            at.session.last_heard = time.monotonic()
+
+        nursery.start_soon(hear)
+        assert await at.nothing_for(0.8)
+
+
+async def test_nor_is_one_that_hears_at_the_last_moment_that_all_was_sent(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    async with followed(tmp_path, *CONNECTED) as at:
+        at.session.last_heard = time.monotonic() - OFFLINE_PATIENCE + 0.3
+
+        async def hear() -> None:
+            await trio.sleep(0.1)
+            at.session.on_offline_synced()
+
+        nursery.start_soon(hear)
+        assert await at.nothing_for(0.8)
+
+
+async def test_a_line_that_broke_has_to_say_anew_that_all_was_sent(tmp_path: Path) -> None:
+    async with followed(tmp_path, *CONNECTED) as at:
+        at.session.on_offline_synced()
+        at.session.on_report(Report(Event.DISCONNECTED))
+        assert not at.session.offline_synced
+
+
+async def test_reports_come_in_their_order_and_none_is_lost_by_a_cancel(tmp_path: Path) -> None:
+    async with followed(tmp_path, *CONNECTED) as at:
+        at.session.on_offline_synced()
+        assert await at.nothing_for(0.05)
+        reports = [Report(Event.DISCONNECTED), Report(Event.CONNECTED), Report(Event.LOGGED_OUT, "why")]
+        for report in reports:
+            at.session.on_report(report)
+        assert [await at.next() for _ in reports] == reports
+
+
+@pytest.mark.parametrize("events", [(Event.PAIRED,), (*CONNECTED, Event.DISCONNECTED)], ids=["opening", "reconnecting"])
+async def test_what_waits_for_whatsapp_waits_with_a_deadline(tmp_path: Path, events: tuple[Event, ...]) -> None:
+    async with followed(tmp_path, *events) as at:
+        deadline = CONDITIONS[at.state.current].deadline
+        assert deadline is not None
+        at.state.entered = trio.current_time() - deadline + 0.6
+        assert await at.nothing_for(0.3)
+        with trio.fail_after(PATIENCE):
+            assert await at.next() == Report(Event.DEADLINE)

@@ -57,7 +57,7 @@ def test_each_message_is_counted_where_it_waits(journal: Journal) -> None:
     journal.inbox.settle([InboxResult(rows[2].seq), InboxResult(rows[3].seq, "no", dead=True)])
     _age(journal, "received_at", 200)
 
-    ids: list[MessageId] = [1, 2, 3, 4, 5, 6]
+    ids: list[MessageId] = [1, 2, 3, 4, 5, 6, 7]
     journal.ledger.admit(SHOP, dict.fromkeys(ids, ANA), listed_at=time.time())
     _age(journal, "created_at", 500)
     for message_id, state in (
@@ -69,10 +69,11 @@ def test_each_message_is_counted_where_it_waits(journal: Journal) -> None:
         journal.ledger.step(SHOP, [], message_id)
         journal.ledger.step(SHOP, [Settled(message_id, state, WaMessageId("x"))], None)
     journal.ledger.reported(row for row in journal.ledger.unreported(0, 9) if row.message_id == 3)
+    journal.ledger.step(SHOP, [], 7)  # under way
 
     backlog = read_backlog(journal.database.path)
     assert _rounded(backlog.to_deliver) == (2, 200)
-    assert _rounded(backlog.to_send) == (2, 500)
+    assert _rounded(backlog.to_send) == (3, 500)
     assert _rounded(backlog.to_tell) == (2, 0)
     assert (backlog.dead, backlog.uncertain) == (1, 1)
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.journal.rows import ANA, BIA, ME, OTHER, SHOP, inbound_message, posted_bodies
 from wa_worker.journal import EventKind, InboxResult, InboxState, Journal, open_journal
-from wa_worker.journal.items import InboundItem
+from wa_worker.journal.decisions import DISCARD, carry_out
+from wa_worker.journal.items import InboundItem, ItemId
 from wa_worker.journal.review import open_review
 from wa_worker.messages import Button, ChatType, FlowReply, InboundMessage, Interactive, OptionReply
 from wa_worker.models import Jid, WaMessageId
@@ -84,6 +85,19 @@ def test_settling(journal: Journal) -> None:
     with journal.database.reading() as sql:
         rows = sql.execute("SELECT state, message IS NULL, rejections, error FROM inbox ORDER BY seq").fetchall()
     assert rows == [("posted", 1, 0, None), ("dead", 0, 1, "400"), ("pending", 0, 1, "400")]
+
+
+def test_what_a_person_has_discarded_meanwhile_stays_discarded(journal: Journal) -> None:
+    """While the worker posts a message, a person gives it up: whatever the proxy says then, that is not undone."""
+    for n in range(3):
+        journal.inbox.record(SHOP, inbound_message(str(n)))
+    with journal.database.transaction() as sql:
+        for seq in (1, 2, 3):
+            carry_out(DISCARD, ItemId("in", seq), sql)
+        discarded = sql.execute("SELECT * FROM inbox ORDER BY seq").fetchall()
+    journal.inbox.settle([InboxResult(1), InboxResult(2, "400"), InboxResult(3, "400", dead=True)])
+    with journal.database.reading() as sql:
+        assert sql.execute("SELECT * FROM inbox ORDER BY seq").fetchall() == discarded
 
 
 def test_purging_the_inbox_forgets_only_what_was_posted_long_ago(journal: Journal) -> None:

@@ -103,6 +103,12 @@ async def test_a_huge_body_ends_the_connection_and_is_kept_nowhere(head: bytes) 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
 
 
+async def test_a_body_that_is_announced_as_huge_is_not_waited_for() -> None:
+    async with open_server() as port, await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        await stream.send_all(POST + b"Content-Length: 1000000000\r\n\r\n")
+        assert await statuses(stream, 2) == [413]
+
+
 UPGRADE = GET[:-2] + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: "
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 

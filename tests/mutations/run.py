@@ -1,87 +1,108 @@
-"""Puts mutations into a copy of the program one by one, and runs the test that must notice each."""
+"""Puts mutations in one by one, and runs the test that must notice each."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import attrs
+
 from tests.mutations.mutation import Mutation
+from tests.mutations.tree import FAILED, PASSED, TableError, Tree, copies
 
 ROOT = Path(__file__).parents[2]
-LONGEST = 300
+
+LONGEST = 90.0
 """Seconds for one test: a mutation that makes it hang is noticed, too."""
 
-PASSED, FAILED = 0, 1
-"""How pytest ends when all tests passed, and when one failed; anything else is a mistake in the table."""
+
+@attrs.define
+class Result:
+    """Says what became of the mutations. `mistakes`: what is wrong with the table, in words."""
+
+    survivors: list[Mutation] = attrs.Factory(list)
+    skipped: list[Mutation] = attrs.Factory(list)
+    """Those whose test is not run on this machine."""
+    mistakes: list[str] = attrs.Factory(list)
+
+    @property
+    def exit_code(self) -> int:
+        return 2 if self.mistakes else 1 if self.survivors else 0
 
 
-class TableError(Exception):
-    """A mutation that cannot be put in, or whose test is not there."""
+class _Run:
+    def __init__(self, trees: Sequence[Tree], many: int, longest: float) -> None:
+        self.result = Result()
+        self._many = many
+        self._longest = longest
+        self._done = 0
+        self._lock = threading.Lock()
+        self._trees: queue.SimpleQueue[Tree] = queue.SimpleQueue()
+        for tree in trees:
+            self._trees.put(tree)
+
+    def one(self, mutation: Mutation) -> None:
+        tree = self._trees.get()
+        began = time.monotonic()
+        try:
+            said = self._judge(mutation, tree)
+        except TableError as error:
+            self.result.mistakes.append(str(error))
+            said = f"MISTAKE   {error}"
+        finally:
+            self._trees.put(tree)
+        with self._lock:
+            self._done += 1
+            width = len(str(self._many))
+            print(f"[{self._done:{width}}/{self._many}] {said}  {time.monotonic() - began:.1f} s", flush=True)
+
+    def _judge(self, mutation: Mutation, tree: Tree) -> str:
+        outcome = tree.test_mutated(mutation, self._longest)
+        about = f"{mutation.id}  ({mutation.test})"
+        if outcome.skipped:
+            self.result.skipped.append(mutation)
+            return f"skipped   {about}"
+        if outcome.code == PASSED:
+            self.result.survivors.append(mutation)
+            return f"SURVIVED  {about}"
+        if outcome.code in (FAILED, None):
+            return f"noticed   {about}"
+        raise TableError(f"{mutation.id}: pytest ended with {outcome.code}:\n{outcome.output[-2000:]}")
 
 
-def mutated(text: str, mutation: Mutation) -> str:
-    """Gives the text of the file with the mutation in it. Raises TableError unless its place is there exactly once."""
-    found = text.count(mutation.before)
-    if found != 1:
-        raise TableError(f"{mutation.id}: its text stands {found} times in wa_worker/{mutation.file}, not once")
-    return text.replace(mutation.before, mutation.after)
+def _failing(tests: Sequence[str], trees: Sequence[Tree], longest: float) -> set[str]:
+    """Returns those of the tests that fail without any mutation: they would notice whatever one does."""
+    failing: set[str] = set()
 
+    def look(tree: Tree, mine: Sequence[str]) -> None:
+        first = tree.test(mine, longest * len(mine))
+        if first.code != PASSED:
+            suspects = [test for test in mine if any(failed.startswith(test) for failed in first.failed_tests)]
+            # once more, each alone: the machine may have been busy
+            failing.update(test for test in suspects or mine if tree.test([test], longest).code != PASSED)
 
-@contextmanager
-def copy_of_the_tree() -> Iterator[Path]:
-    """Gives a folder with the program and the tests as they are now: the tree itself is never touched."""
-    with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
-        copy = Path(folder) / "tree"
-        unwanted = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "*.egg-info")
-        shutil.copytree(ROOT, copy, ignore=unwanted, symlinks=True)
-        yield copy
-
-
-def _pytest(tree: Path, test: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", f"tests/{test}"]
-    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
-        command, cwd=tree, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False
-    )
-
-
-def survives(mutation: Mutation, tree: Path) -> bool:
-    """Tells whether the test passes in spite of the mutation. Raises TableError if it cannot be told."""
-    path = tree / "wa_worker" / mutation.file
-    original = path.read_text()
-    path.write_text(mutated(original, mutation))
-    try:
-        result = _pytest(tree, mutation.test)
-    except subprocess.TimeoutExpired:
-        return False
-    finally:
-        path.write_text(original)
-    if result.returncode not in (PASSED, FAILED):
-        raise TableError(
-            f"{mutation.id}: pytest ended with {result.returncode}:\n{result.stdout[-2000:]}{result.stderr[-2000:]}"
+    shares = [tests[number :: len(trees)] for number in range(len(trees))]
+    with ThreadPoolExecutor(len(trees)) as threads:
+        list(
+            threads.map(
+                look, *zip(*((tree, mine) for tree, mine in zip(trees, shares, strict=True) if mine), strict=True)
+            )
         )
-    return result.returncode == PASSED
+    return failing
 
 
-def run(mutations: Iterable[Mutation]) -> tuple[list[Mutation], list[str]]:
-    """Runs them all, a line each. Returns those that survived, and what is wrong with the table."""
-    survivors: list[Mutation] = []
-    mistakes: list[str] = []
-    with copy_of_the_tree() as tree:
-        for mutation in mutations:
-            try:
-                survived = survives(mutation, tree)
-            except TableError as error:
-                mistakes.append(str(error))
-                print(f"MISTAKE   {error}", flush=True)
-                continue
-            if survived:
-                survivors.append(mutation)
-            print(f"{'SURVIVED' if survived else 'noticed '}  {mutation.id}  ({mutation.test})", flush=True)
-    return survivors, mistakes
+def run(mutations: Sequence[Mutation], *, root: Path = ROOT, jobs: int = 1, longest: float = LONGEST) -> Result:
+    """Runs them all, `jobs` at a time, a line each. Says first which tests fail without a mutation."""
+    with copies(root, jobs) as trees:
+        failing = _failing(sorted({mutation.test for mutation in mutations}), trees, longest)
+        this = _Run(trees, sum(mutation.test not in failing for mutation in mutations), longest)
+        for test in sorted(failing):
+            this.result.mistakes.append(f"{test} fails without a mutation")
+            print(f"MISTAKE   {test} fails without a mutation", flush=True)
+        with ThreadPoolExecutor(jobs) as threads:
+            list(threads.map(this.one, [mutation for mutation in mutations if mutation.test not in failing]))
+        return this.result

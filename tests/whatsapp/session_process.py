@@ -6,7 +6,7 @@ It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`,
 `{"do": "give up"}`, `{"do": "close"}`, `{"do": "cancel"}`. Out: `{"is": "open"}`, `{"is": "report", "event"}`,
 `{"is": "message"}`, `{"is": "sent", "id"}`, `{"is": "error", "kind", "text", "wa_id"}`, `{"is": "steady", "seconds"}`,
 what receipts.py tells (`{"is": "expect" | "heard" | "distrust", "ids"}`), and at the end
-`{"is": "closed", "seconds"}`.
+`{"is": "closed", "seconds", "native_threads"}`.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ async def main(auth_dir: Path, obstacle: str | None) -> None:
                     say("error", kind=type(error).__name__, text=str(error))
             if line.session is not None:
                 await send(line.session, "5511988880005@s.whatsapp.net", "after the end")
-            say("closed", seconds=time.monotonic() - left if left else None)
+            native = len(threads.child_tasks) - 1  # without the line to the test
+            say("closed", seconds=time.monotonic() - left if left else None, native_threads=native)
             threads.cancel_scope.cancel()
     os._exit(0)
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import cast
 
 import pytest
 import trio
 
+from tests.proxy_fixture import SHOP
+from wa_worker.whatsapp.client import Callbacks, QuietClient
 from wa_worker.whatsapp.gate import SETTLE, StartGate
+from wa_worker.whatsapp.native_session import MAPS_CHANGED, NativeSession
 
 
 async def passes(gate: StartGate) -> None:
@@ -167,3 +171,88 @@ async def test_an_error_inside_opens_the_gate_again() -> None:
         async with gate.exclusive():
             _ = 1 / 0
     await passes(gate)
+
+
+class Library:
+    """The library's client, as far as a session's thread calls it: blocks until it is stopped."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self._stopped = threading.Event()
+
+    def run(self, _callbacks: object, _codes: object) -> str:
+        self.calls.append("run")
+        self._stopped.wait(20)
+        return ""
+
+    def disconnect(self) -> None:
+        self.calls.append("disconnect")
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+        self._stopped.set()
+
+
+CALLBACKS = Callbacks(lambda _code, _data: None, lambda _level, _part, _text: None)
+
+
+def native(gate: StartGate, threads: trio.Nursery) -> tuple[NativeSession, Library]:
+    library = Library()
+    return NativeSession(SHOP, cast(QuietClient, library), gate, threads), library
+
+
+async def start(session: NativeSession) -> None:
+    await session.start(CALLBACKS, lambda _error: None, lambda: None)
+
+
+async def test_a_session_holds_the_gate_until_its_first_sign_of_life(nursery: trio.Nursery) -> None:
+    gate = StartGate()
+    session, _library = native(gate, nursery)
+    nursery.start_soon(start, session)
+    await trio.sleep(0.2)
+    with trio.move_on_after(0.3) as send:
+        await trio.to_thread.run_sync(gate.pass_through, abandon_on_cancel=True)
+    assert send.cancelled_caught
+    session.alive.ring()
+    await passes(gate)
+    await session.close()
+
+
+async def test_a_session_that_says_nothing_lets_sends_pass_but_no_start(nursery: trio.Nursery) -> None:
+    gate = StartGate()
+    session, _library = native(gate, nursery)
+    nursery.start_soon(start, session)
+    await trio.sleep(MAPS_CHANGED + 0.2)
+    await passes(gate)
+    with trio.move_on_after(0.3) as other:
+        async with gate.exclusive():
+            pass
+    assert other.cancelled_caught
+    session.alive.ring()
+    await session.close()
+
+
+async def test_a_session_disconnects_and_lets_what_is_under_way_end_before_it_stops(nursery: trio.Nursery) -> None:
+    session, library = native(StartGate(), nursery)
+    session.alive.ring()
+    await start(session)
+    callback = session.callback()
+    callback.__enter__()
+    async with trio.open_nursery() as closing:
+        closing.start_soon(session.close)
+        await trio.sleep(0.5)
+        assert session.closing, "nothing is sent any more"
+        assert library.calls == ["run", "disconnect"]
+        callback.__exit__(None, None, None)
+    assert library.calls == ["run", "disconnect", "stop"]
+
+
+async def test_a_session_whose_owner_is_cancelled_stops_all_the_same(nursery: trio.Nursery) -> None:
+    session, library = native(StartGate(), nursery)
+    session.alive.ring()
+    await start(session)
+    with trio.CancelScope() as owner:
+        owner.cancel()
+        await session.close()
+    assert owner.cancelled_caught
+    assert library.calls == ["run", "disconnect", "stop"]

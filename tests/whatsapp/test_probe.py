@@ -7,8 +7,10 @@ from functools import partial
 
 import pytest
 import trio
+from trio.abc import Clock
+from trio.testing import MockClock
 
-from wa_worker.whatsapp.probe import SERVER, ReachabilityProbe, target
+from wa_worker.whatsapp.probe import FRESH, SERVER, ReachabilityProbe, target
 
 
 @pytest.mark.parametrize(
@@ -64,3 +66,31 @@ async def test_nor_is_a_closed_port_and_the_answer_is_shared() -> None:
     for _ in range(200):
         assert await reach.problem() == first
     assert trio.current_time() - began < 4
+
+
+@pytest.fixture
+def fast() -> Clock:
+    """A second takes 50 ms on this clock. pytest-trio runs the test by the clock that is among its arguments."""
+    return MockClock(rate=20.0)
+
+
+async def test_one_answer_counts_for_all_for_a_while(fast: Clock) -> None:
+    """Two hundred instances ask; the server is asked once in FRESH seconds, and its end is seen after them."""
+    asked = 0
+
+    async def serve(_stream: trio.SocketStream) -> None:
+        nonlocal asked
+        asked += 1
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as serving:
+        (listener,) = await serving.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        probe = ReachabilityProbe("127.0.0.1", int(listener.socket.getsockname()[1]))
+        async with trio.open_nursery() as all_at_once:
+            for _ in range(50):
+                all_at_once.start_soon(probe.problem)
+        assert asked == 1
+        serving.cancel_scope.cancel()
+    assert await probe.problem() is None, "the answer is fresh"
+    await trio.sleep(FRESH)
+    assert await probe.problem() is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
@@ -19,16 +20,29 @@ import attrs
 import pytest
 import trio
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import FutureProofMessage, Message
+from structlog.testing import capture_logs
 
 from tests.environment import bare
+from tests.journal.rows import posted_bodies, read_only
 from tests.proxy_fixture import PATIENCE, SHOP, until
+from tests.whatsapp.message_events import ME, event
+from tests.whatsapp.receipts import Receipts
 from wa_worker.dev.simulator import Simulator
 from wa_worker.dev.simulator.trust import command
-from wa_worker.journal import open_journal
-from wa_worker.models import RESERVED_FOLDER
+from wa_worker.errors import SessionNotOpen
+from wa_worker.journal import Journal, open_journal
+from wa_worker.messages import OutgoingMessage, Text
+from wa_worker.metrics import Metrics
+from wa_worker.models import RESERVED_FOLDER, Jid
+from wa_worker.states import Event, Report
+from wa_worker.whatsapp.client import Callbacks
 from wa_worker.whatsapp.events import Code
+from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.native_session import HASTE
 from wa_worker.whatsapp.pairing import Paired, PairingHosts, QrCode
+from wa_worker.whatsapp.receiving import Receiver
+from wa_worker.whatsapp.session import Session as OpenSession
+from wa_worker.whatsapp.session import SessionHost
 from wa_worker.whatsapp.store import SessionStore
 
 PHONE, CONTACT = "5511999990001", "5511988880005"
@@ -128,6 +142,7 @@ async def test_it_logs_in_and_leaves_nothing_behind(world: World) -> None:
         await session.hears("report", event="CONNECTED")
         assert world.simulator.connected(world.jid)
         assert await session.close() < HASTE
+        assert (await session.hears("closed"))["native_threads"] == 0
         await until(lambda: not world.simulator.connected(world.jid))
         with trio.fail_after(PATIENCE):
             assert await session.process.wait() == 0
@@ -142,6 +157,23 @@ async def test_a_message_is_on_disk_before_it_is_told_of(world: World) -> None:
         await session.hears("message")
         assert world.inbox() == ["Oi"]
         await until(lambda: world.simulator.pending(world.jid) == [])
+
+
+async def test_what_the_library_has_acknowledged_is_on_disk_when_it_has_closed(world: World) -> None:
+    """WhatsApp believes that we have it, so the end waits for it, though the disk takes its time."""
+    bodies = [str(n) for n in range(20)]
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        with closing(sqlite3.connect(world.auth_dir / RESERVED_FOLDER / "journal.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for body in bodies:
+                await world.simulator.contact(CONTACT).send(world.jid, body)
+            await until(lambda: world.simulator.pending(world.jid) == [])
+            await session.tell("close")
+            await trio.sleep(0.5)
+            other.execute("ROLLBACK")
+        await session.hears("closed")
+    assert world.inbox() == bodies
 
 
 async def test_what_waited_comes_after_the_login(world: World) -> None:
@@ -324,3 +356,70 @@ async def test_a_refusal_for_a_reason_without_a_name_is_a_refusal(world: World, 
     world.simulator.login_failures[world.jid] = reason
     async with world.session() as session:
         await session.hears("report", event="REFUSED", detail=f"reason {reason}")
+
+
+@attrs.frozen
+class Unopened:
+    """A session that is not open, in this process: its callbacks are called by the test."""
+
+    session: OpenSession
+    journal: Journal
+    gate: StartGate
+
+
+@pytest.fixture
+async def unopened(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Unopened]:
+    with open_journal(tmp_path / "journal.db") as journal:
+        gate = StartGate()
+        host = SessionHost(Receiver(journal.inbox, Metrics(), lambda: None), gate, nursery, "the device", Receipts())
+        yield Unopened(OpenSession(SHOP, SessionStore.of(tmp_path, SHOP), host, lambda: None), journal, gate)
+
+
+async def test_a_message_waits_for_the_disk_and_the_session_is_to_close(unopened: Unopened) -> None:
+    """WhatsApp has been told that we have it."""
+    session, journal = unopened.session, unopened.journal
+    session.me = ME
+    read_only(journal, True)
+    heals = threading.Timer(0.7, read_only, (journal, False))
+    heals.start()
+    with trio.fail_after(PATIENCE):
+        await trio.to_thread.run_sync(session.on_message, event().SerializePartialToString())
+    heals.join()
+    assert list(posted_bodies(journal).values()) == [["Oi"]]
+    session.on_report(Report(Event.REPLACED))
+    reports = [await session.next_report() for _ in range(2)]
+    assert [report.event for report in reports] == [Event.VOLUME_FAILED, Event.REPLACED], "it is said once"
+
+
+async def test_a_send_waits_at_the_gate(unopened: Unopened) -> None:
+    """It would read the native maps while a start changes them."""
+    message, done = OutgoingMessage(Jid(f"{CONTACT}@s.whatsapp.net"), Text("Oi")), trio.Event()
+
+    async def send() -> None:
+        with pytest.raises(SessionNotOpen):
+            await trio.to_thread.run_sync(unopened.session.send, message)
+        done.set()
+
+    async with trio.open_nursery() as nursery:
+        async with unopened.gate.exclusive():
+            nursery.start_soon(send)
+            await trio.sleep(0.2)
+            assert not done.is_set()
+        with trio.fail_after(PATIENCE):
+            await done.wait()
+
+
+async def test_a_store_that_takes_no_write_is_heard_of_in_the_librarys_log(unopened: Unopened) -> None:
+    log = Callbacks(unopened.session._on_event, unopened.session._on_log).on_log
+    log("ERROR", "Client", "failed to store: disk I/O error")
+    assert (await unopened.session.next_report()).event is Event.VOLUME_FAILED
+
+
+async def test_an_event_that_is_not_understood_costs_only_itself(unopened: Unopened) -> None:
+    """What leaves a callback is lost in the library, and the report of the next event with it."""
+    on_event = Callbacks(unopened.session._on_event, unopened.session._on_log).on_event
+    with capture_logs() as lines:
+        on_event(Code.LOGGED_OUT, b"\xff\xff\xff")
+    assert [line["event"] for line in lines] == ["an event of the library was not understood"]
+    on_event(Code.CONNECTED, b"")
+    assert (await unopened.session.next_report()).event is Event.CONNECTED

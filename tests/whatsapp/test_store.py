@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.nobody import as_nobody, folder_of_nobody
+from wa_worker.errors import SessionError
 from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid
 from wa_worker.whatsapp.store import ARCHIVES_KEPT, SessionStore, paired_instances
 
@@ -106,6 +107,16 @@ def test_lookups(tmp_path: Path) -> None:
     assert (store.phone_of(LID), store.lid_of(PHONE)) == (PHONE, LID)
     assert store.phone_of(Jid("1@lid")) is store.lid_of(Jid("1@s.whatsapp.net")) is None
     assert store.phone_of(Jid("' OR 1=1 --@lid")) is None
+
+
+def test_a_mapping_that_cannot_be_read_now_is_none(tmp_path: Path) -> None:
+    """A message that came is not lost for it."""
+    store = SessionStore.of(tmp_path, SHOP)
+    store.prepare()
+    store.file.symlink_to("x" * 300)  # a name too long to be looked up
+    with pytest.raises(SessionError):
+        store.is_paired()
+    assert store.phone_of(LID) is store.lid_of(PHONE) is None
 
 
 def test_archives_are_kept_but_not_for_ever(tmp_path: Path) -> None:

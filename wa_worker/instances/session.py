@@ -49,7 +49,7 @@ async def run_session(services: Services, state: InstanceState) -> tuple[Move, R
 async def _follow_reports(services: Services, state: InstanceState, session: Session) -> tuple[Move, Report]:
     """Applies what the session reports until the session is to be closed."""
     while True:
-        report = await _next_report(state, session)
+        report = await next_report(state, session)
         if state.current is State.OPENING and report.event in (Event.OPEN_FAILED, Event.DEADLINE):
             services.whatsapp.breaker.record_failure(state.instance)
         move = state.apply(report.event, report.detail)
@@ -61,8 +61,8 @@ async def _follow_reports(services: Services, state: InstanceState, session: Ses
             return move, report
 
 
-async def _next_report(state: InstanceState, session: Session) -> Report:
-    """Returns the next report of the session; DEADLINE or DEAF when nothing comes in time."""
+async def next_report(state: InstanceState, session: Session) -> Report:
+    """Returns the next report of the session; DEADLINE or DEAF when nothing comes in time. Cancelling loses none."""
     while True:
         deadline = CONDITIONS[state.current].deadline
         until = state.entered + deadline if deadline is not None else math.inf

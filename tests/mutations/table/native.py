@@ -96,7 +96,7 @@ MUTATIONS = (
     Mutation(
         "no-cap-on-pairings",
         "app.py",
-        ", at_once=self.settings.pairings_at_once",
+        "            at_once=self.settings.pairings_at_once,\n",
         "",
         CAP,
         "e2e/test_pairing.py::test_of_many_that_are_not_paired_as_many_show_codes_as_may_at_once",

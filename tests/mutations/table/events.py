@@ -1,0 +1,112 @@
+"""Mutations of what the library's errors and events mean, and of the probe."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+MUTATIONS: tuple[Mutation, ...] = (
+    Mutation(
+        "send-error-unknown-is-no-doubt",
+        "whatsapp/send_errors.py",
+        "        return SendUncertain(text)",
+        "        return SendDelayed(text, pause=TROUBLE_PAUSE)",
+        "P2: what may have left is uncertain",
+        "whatsapp/test_send_errors.py::test_send_errors",
+    ),
+    Mutation(
+        "send-error-429-is-final",
+        "whatsapp/send_errors.py",
+        "if code in (429, 479):",
+        "if code in (479,):",
+        "a rate limit passes",
+        "whatsapp/test_send_errors.py::test_send_errors",
+    ),
+    Mutation(
+        "send-error-463-is-quick",
+        "whatsapp/send_errors.py",
+        "pause=RESTRICTED_PAUSE",
+        "pause=RATE_PAUSE",
+        "463 does not lift in seconds",
+        "whatsapp/test_send_errors.py::test_send_errors",
+    ),
+    Mutation(
+        "send-error-refused-is-delayed",
+        "whatsapp/send_errors.py",
+        "    if any(sign in text for sign in _REFUSED):",
+        "    if False:",
+        "what WhatsApp refuses for good is not tried again",
+        "whatsapp/test_send_errors.py::test_send_errors",
+    ),
+    Mutation(
+        "send-error-503-is-final",
+        "whatsapp/send_errors.py",
+        "if code >= 500 or",
+        "if code > 599 or",
+        "server trouble passes",
+        "whatsapp/test_send_errors.py::test_send_errors",
+    ),
+    Mutation(
+        "events-deaf-at-once",
+        "whatsapp/events.py",
+        "if missed >= DEAF_AFTER else None",
+        "if missed >= 1 else None",
+        "states.md: one missed keepalive is none",
+        "whatsapp/test_events.py::test_what_a_session_reports",
+    ),
+    Mutation(
+        "events-ban-in-nanoseconds",
+        "whatsapp/events.py",
+        "expire / 1e9 if expire > 3_200_000_000 else float(expire)",
+        "float(expire)",
+        "states.md: a ban lasts as long as WhatsApp says",
+        "whatsapp/test_events.py::test_what_a_session_reports",
+    ),
+    Mutation(
+        "events-ban-without-an-end",
+        "whatsapp/events.py",
+        "    if expire <= 0:\n        return None\n",
+        "",
+        "states.md: a ban without an end is REFUSAL",
+        "whatsapp/test_events.py::test_what_a_session_reports",
+    ),
+    Mutation(
+        "events-stream-error-unheard",
+        "whatsapp/events.py",
+        "    Code.STREAM_ERROR: _reported(_stream_error),\n",
+        "",
+        "states.md: the connection broke",
+        "whatsapp/test_events.py::test_every_code_is_handled_and_is_the_librarys",
+    ),
+    Mutation(
+        "probe-drop-is-not-seen",
+        "whatsapp/probe.py",
+        "dropped = not await stream.receive_some(1)",
+        "await stream.receive_some(1)",
+        "a proxy that drops connections is no way",
+        "whatsapp/test_probe.py::test_one_that_drops_is_not",
+    ),
+    Mutation(
+        "probe-each-for-itself",
+        "whatsapp/probe.py",
+        "            if trio.current_time() >= self._valid_until:",
+        "            if True:",
+        "all instances share a probe",
+        "whatsapp/test_probe.py::test_one_answer_counts_for_all_for_a_while",
+    ),
+    Mutation(
+        "probe-answer-for-ever",
+        "whatsapp/probe.py",
+        "self._valid_until = trio.current_time() + FRESH",
+        "self._valid_until = 1e300",
+        "a return of the network is seen",
+        "whatsapp/test_probe.py::test_one_answer_counts_for_all_for_a_while",
+    ),
+    Mutation(
+        "probe-refusal-raises",
+        "whatsapp/probe.py",
+        "        except OSError as error:",
+        "        except ZeroDivisionError as error:",
+        "a closed port is an answer",
+        "whatsapp/test_probe.py::test_nor_is_a_closed_port_and_the_answer_is_shared",
+    ),
+)
