@@ -27,6 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fault-seed", type=int, default=1, help="the first seed")
     group.addoption("--soak-minutes", type=float, default=4.0, help="how long churn and pairing last, each (default 4)")
     group.addoption("--soak-seed", type=int, default=1, help="the churn's seed")
+    group.addoption(
+        "--outage-seconds", type=float, default=60.0, help="how long the soak suite's outages last (default 60)"
+    )
     group.addoption("--fault-report", help="write the account of the runs to this file (JSON)")
 
 
