@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from wa_worker.errors import Failure, RowError
 from wa_worker.models import Jid
 
 USER = "s.whatsapp.net"
@@ -24,7 +25,7 @@ _MIN_PHONE, _MAX_PHONE = 7, 15  # E.164 allows 15 digits; the shortest real inte
 def destination(text: str) -> Jid:
     """Returns the address to send to: a phone number as people write it, or a JID of a person, a LID or a group.
 
-    Raises ValueError with a reason a person can act on. A device part (`5511...:3@...`) is dropped: a message goes
+    Raises RowError. A device part (`5511...:3@...`) is dropped: a message goes
     to the person. `00` in front of an international number is read as `+`.
     """
     text = text.strip()
@@ -38,12 +39,12 @@ def destination(text: str) -> Jid:
         user = _person(user)
         if _DIGITS.fullmatch(user):
             return Jid(f"{user}@{LID}")
-        raise ValueError("a LID is digits before '@lid'")
+        raise RowError(Failure.BAD_LID)
     if server == GROUP:
         if _GROUP_USER.fullmatch(user):
             return Jid(f"{user}@{GROUP}")
-        raise ValueError("a group id is digits (or digits-digits) before '@g.us'")
-    raise ValueError(f"cannot send to '@{server[:40]}': use a phone number, ...@{USER}, ...@{LID} or ...@{GROUP}")
+        raise RowError(Failure.BAD_GROUP)
+    raise RowError(Failure.BAD_SERVER)
 
 
 def _person(user: str) -> str:
@@ -57,11 +58,11 @@ def _phone(text: str) -> str:
     international = text.lstrip().startswith("+")
     digits = _DECORATION.sub("", text.strip().removeprefix("+"))
     if not digits.isascii() or not digits.isdigit():
-        raise ValueError("a phone number is digits with country code, such as +55 11 98888-0005")
+        raise RowError(Failure.BAD_NUMBER)
     if not international and digits.startswith("00"):
         digits = digits[2:]
     if not _MIN_PHONE <= len(digits) <= _MAX_PHONE or digits.startswith("0"):
-        raise ValueError(f"a phone number has {_MIN_PHONE}-{_MAX_PHONE} digits and begins with the country code")
+        raise RowError(Failure.BAD_NUMBER)
     return digits
 
 

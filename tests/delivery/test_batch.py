@@ -6,11 +6,12 @@ import threading
 import time
 
 import attrs
+import pytest
 
 from tests.journal.rows import ANA, SHOP, admit, read_only, states
-from wa_worker.delivery.batch import SendBatch, Sender, SendRecord
-from wa_worker.edge.wire import Rows
-from wa_worker.errors import SessionNotOpen
+from wa_worker.delivery.batch import MAX_TRIES, SendBatch, Sender, SendRecord
+from wa_worker.edge.wire import BadRow, Rows
+from wa_worker.errors import Failure, SendDelayed, SendRefused, SessionNotOpen
 from wa_worker.journal import Journal
 from wa_worker.messages import Accepted, OutgoingMessage, QueuedMessage, Text
 from wa_worker.models import WaMessageId
@@ -93,3 +94,41 @@ def test_a_surprise_in_a_send_is_a_doubt_and_not_the_end(journal: Journal) -> No
     batch(journal, Strange()).run()
     with journal.database.reading() as sql:
         assert sql.execute("SELECT state, doubts, error FROM ledger").fetchall() == [("waiting", 1, "surprise")]
+
+
+PRIVATE = "no LID found for 5511988880001@s.whatsapp.net (+55 (11) 98888-0001): Oi, Ana"
+"""What a library may say."""
+
+
+@attrs.define
+class Talkative:
+    """A session that refuses or delays everything, in the library's words."""
+
+    delays: bool
+
+    def send(self, message: OutgoingMessage) -> Accepted:
+        raise SendDelayed(PRIVATE, pause=0.0) if self.delays else SendRefused(PRIVATE)
+
+
+@pytest.mark.parametrize(
+    ("delays", "failures"),
+    [
+        (False, {1: Failure.REFUSED, 2: Failure.REFUSED, 3: Failure.BAD_NUMBER, 4: Failure.NO_TO}),
+        (True, {1: Failure.GIVEN_UP, 2: Failure.GIVEN_UP, 3: Failure.BAD_NUMBER, 4: Failure.NO_TO}),
+    ],
+)
+def test_what_the_proxy_hears_is_of_the_list_whatever_the_library_says(
+    journal: Journal, delays: bool, failures: dict[int, Failure]
+) -> None:
+    record = SendRecord(journal.ledger, True, lambda _outcome: None, lambda: None)
+    good = (
+        QueuedMessage(1, ANA, Text("Oi, Ana")),
+        QueuedMessage(2, "+55 (11) 98888-0002", Text("Oi")),
+        QueuedMessage(3, "call +55 (11) 98888-0003", Text("Oi")),
+    )
+    rows = Rows(good, (BadRow(PRIVATE, 4, Failure.NO_TO),))
+    for _poll in range(MAX_TRIES):
+        with journal.database.transaction() as sql:
+            sql.execute("UPDATE ledger SET not_before = 0")
+        SendBatch(SHOP, Talkative(delays), record, rows, time.time()).run()
+    assert {mark.message_id: mark.error for mark in journal.ledger.unreported(0, 10)} == failures

@@ -17,7 +17,7 @@ import structlog
 from wa_worker import jid
 from wa_worker.backoff import Backoff
 from wa_worker.edge.wire import Rows
-from wa_worker.errors import JournalError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
+from wa_worker.errors import JournalError, RowError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
 from wa_worker.journal import SendLedger, SendState, Settled
 from wa_worker.messages import Accepted, OutgoingMessage, QueuedMessage
 from wa_worker.models import InstanceId, Jid, MessageId
@@ -85,9 +85,9 @@ class SendBatch:
             messages[message.id] = message
             try:
                 chats[message.id] = jid.destination(message.to)
-            except ValueError as error:
+            except RowError as error:
                 chats[message.id] = None
-                settled.append(Settled(message.id, SendState.FAILED, error=f"bad destination: {error}"))
+                settled.append(Settled(message.id, SendState.FAILED, error=error.failure.value))
         admission = self.record.ledger.admit(self.instance, chats, listed_at=self.listed_at)
         due = set(admission.due)
         hopeless = [outcome for outcome in settled if outcome.message_id in due]
@@ -111,7 +111,7 @@ class SendBatch:
         for bad in self.rows.bad:
             log.warning("a queued row is not a message", instance=self.instance, reason=bad.reason)
             if bad.id is not None and bad.id not in ids:
-                unfit.append(Settled(bad.id, SendState.FAILED, error=f"not a message: {bad.reason}"))
+                unfit.append(Settled(bad.id, SendState.FAILED, error=bad.failure.value))
         return unfit
 
     def _send_all(self, due: list[tuple[QueuedMessage, Jid, int]]) -> BatchResult:
@@ -163,7 +163,7 @@ class SendBatch:
             raise
         except SendRefused as error:
             log.warning("WhatsApp refuses a message", instance=self.instance, reason=str(error))
-            return Settled(message.id, SendState.FAILED, error=str(error))
+            return Settled(message.id, SendState.FAILED, error=error.failure.value)
         except SendDelayed as error:
             return self._delayed(message.id, error, tries)
         except Exception as error:
@@ -180,7 +180,7 @@ class SendBatch:
     def _delayed(self, message_id: MessageId, error: SendDelayed, tries: int) -> Settled:
         if tries + 1 >= MAX_TRIES:
             log.warning("a message is given up", instance=self.instance, reason=str(error), tries=tries + 1)
-            return Settled(message_id, SendState.FAILED, error=f"given up after {tries + 1} tries: {error}")
+            return Settled(message_id, SendState.FAILED, error=error.failure.value)
         log.warning("a message waits for another try", instance=self.instance, reason=str(error))
         pause = Backoff(error.pause, max(error.pause, LONGEST_PAUSE)).delay(tries)
         return Settled(message_id, SendState.WAITING, error=str(error), pause=pause)
