@@ -99,7 +99,15 @@ class _Work:
             with _journal(folder / JOURNAL_FILE) as journal:
                 inbound, marks = InboundDelivery(journal.inbox, edge, metrics), MarkReporter(journal.ledger, edge)
                 resend = settings.on_uncertain_send is OnUncertain.RESEND
-                sender = MessageSender(edge, journal.ledger, marks, metrics, self.services, resend_uncertain=resend)
+                sender = MessageSender(
+                    edge,
+                    journal.ledger,
+                    marks,
+                    metrics,
+                    self.services,
+                    resend_uncertain=resend,
+                    region=settings.default_region,
+                )
                 await trio.to_thread.run_sync(whatsapp.load)
                 native = self._whatsapp(journal, inbound, ReachabilityProbe(*target(environ)), pairing_command)
                 gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection

@@ -35,12 +35,14 @@ class Accepting:
 
     delay: float = 0.0
     texts: list[str] = attrs.Factory(list)
+    receivers: list[str] = attrs.Factory(list)
     begun: threading.Event = attrs.Factory(threading.Event)
 
     def send(self, message: OutgoingMessage) -> Accepted:
         self.begun.set()
         time.sleep(self.delay)
         self.texts.append(message.content.body)
+        self.receivers.append(message.to)
         return Accepted(WaMessageId(f"W{len(self.texts)}"), 0)
 
 
@@ -75,7 +77,9 @@ async def open_sending(folder: Path) -> AsyncIterator[Sending]:
         async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as threads, trio.open_nursery() as nursery:
             marks = MarkReporter(journal.ledger, fixture.edge)
             threads.start_soon(marks.run)
-            sender = MessageSender(fixture.edge, journal.ledger, marks, fixture.metrics, threads, resend_uncertain=True)
+            sender = MessageSender(
+                fixture.edge, journal.ledger, marks, fixture.metrics, threads, resend_uncertain=True, region="PT"
+            )
             yield Sending(fixture, journal, sender, nursery)
             nursery.cancel_scope.cancel()
             threads.cancel_scope.cancel()
@@ -185,3 +189,12 @@ async def test_a_send_under_way_is_finished_and_recorded_after_a_cancel(tmp_path
         await until(lambda: states(at.journal).get("1") in ("sent", "marked"))
         assert session.texts == ["under way"]
         assert states(at.journal)["2"] == "waiting"
+
+
+async def test_a_number_without_country_code_is_dialled_in_the_workers_region(tmp_path: Path) -> None:
+    async with open_sending(tmp_path) as at:
+        at.fixture.proxy.store.queue(SHOP, "\u202a912 345 678\u202c", "Olá")
+        session = Accepting()
+        at.nursery.start_soon(at.run, session)
+        await until(lambda: session.receivers)
+        assert session.receivers == ["351912345678@s.whatsapp.net"]

@@ -18,6 +18,7 @@ from wa_worker import jid
 from wa_worker.backoff import Backoff
 from wa_worker.edge.wire import Rows
 from wa_worker.errors import JournalError, RowError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
+from wa_worker.jid.numbering import DEFAULT_REGION
 from wa_worker.journal import SendLedger, SendState, Settled
 from wa_worker.messages import Accepted, OutgoingMessage, QueuedMessage
 from wa_worker.models import InstanceId, Jid, MessageId
@@ -46,12 +47,14 @@ class SendRecord:
 
     settled(outcome): called on the batch's thread with each outcome once it is on disk.
     progress(): called there when the proxy has something to hear.
+    region: where a number without country code is dialled.
     """
 
     ledger: SendLedger
     resend_uncertain: bool
     settled: Callable[[Settled], None]
     progress: Callable[[], None]
+    region: str = DEFAULT_REGION
 
 
 @attrs.frozen
@@ -84,7 +87,7 @@ class SendBatch:
         for message in self.rows.good:
             messages[message.id] = message
             try:
-                chats[message.id] = jid.destination(message.to)
+                chats[message.id] = jid.destination(message.to, self.record.region)
             except RowError as error:
                 chats[message.id] = None
                 settled.append(Settled(message.id, SendState.FAILED, error=error.failure.value))

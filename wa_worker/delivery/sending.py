@@ -19,6 +19,7 @@ from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.wire import Rows
 from wa_worker.errors import EdgeError, JournalError
+from wa_worker.jid.numbering import DEFAULT_REGION
 from wa_worker.journal import SendLedger
 from wa_worker.messages import QueuedMessage
 from wa_worker.metrics import Metrics
@@ -40,6 +41,7 @@ class MessageSender:
     """Sends what the proxy has queued. One per process.
 
     threads: a nursery that outlives the instances; the tasks of the batches' threads live there.
+    region: where a number without country code is dialled.
     """
 
     def __init__(
@@ -51,11 +53,12 @@ class MessageSender:
         threads: trio.Nursery,
         *,
         resend_uncertain: bool,
+        region: str = DEFAULT_REGION,
     ) -> None:
         self._edge = edge
         self._marks = marks
         self._threads = threads
-        self._record = SendRecord(ledger, resend_uncertain, metrics.sent, marks.wakeup.ring)
+        self._record = SendRecord(ledger, resend_uncertain, metrics.sent, marks.wakeup.ring, region)
 
     async def run(
         self, instance: InstanceId, session: Sender, timer: PollTimer, connected: Callable[[], Awaitable[None]]
