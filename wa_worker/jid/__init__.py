@@ -11,7 +11,7 @@ event, is in the session store, or is not known.
 """
 
 from wa_worker.jid.destination import destination
-from wa_worker.jid.masking import masked
+from wa_worker.jid.masking import masked, masked_address
 from wa_worker.jid.servers import GROUP, LID, USER, is_lid
 
-__all__ = ["GROUP", "LID", "USER", "destination", "is_lid", "masked"]
+__all__ = ["GROUP", "LID", "USER", "destination", "is_lid", "masked", "masked_address"]
