@@ -136,7 +136,7 @@ class _Work:
         from wa_worker.whatsapp.session import SessionHost
 
         receiver = Receiver(journal.inbox, self.metrics, inbound.wakeup.ring)
-        host = SessionHost(receiver, StartGate(), self.services, self.settings.device_name)
+        host = SessionHost(receiver, StartGate(), self.services, self.settings.device_name, journal.accounts)
         pairing = PairingHosts(self.services, pairing_command)
         return WhatsApp(self.settings.auth_dir, host, pairing, probe, self.registry.anyone_connected)
 

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from trio.abc import Clock
 from trio.testing import MockClock
 
-from tests.journal.rows import SHOP, admit, inbound_message, read_only, send, states
+from tests.journal.rows import ANA, BIA, SHOP, admit, inbound_message, read_only, send, states
 from wa_worker.delivery.retention import CHUNK, INTERVAL, REMEMBERED, run_retention
 from wa_worker.journal import InboxResult, Journal, SendState
 
@@ -98,3 +98,17 @@ async def test_a_journal_that_cannot_commit_is_tidied_an_hour_later(
         nursery.cancel_scope.cancel()
     assert [line["event"] for line in lines] == ["the journal cannot be tidied"]
     assert "posted" not in inbox(journal)
+
+
+async def test_answers_about_numbers_are_forgotten_after_a_week(
+    journal: Journal, nursery: trio.Nursery, hours: Clock
+) -> None:
+    journal.accounts.put(ANA, BIA)
+    nursery.start_soon(run_retention, journal)
+    await trio.sleep(INTERVAL + 600)
+    assert journal.accounts.get(ANA) == BIA
+    with journal.database.transaction() as sql:
+        sql.execute("UPDATE accounts SET learned_at = learned_at - ?", (OLD,))
+    await trio.sleep(INTERVAL + 600)
+    assert journal.accounts.get(ANA) is None
+    nursery.cancel_scope.cancel()

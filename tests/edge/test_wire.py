@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from wa_worker.edge import wire
 from wa_worker.errors import Failure
 from wa_worker.messages import QueuedMessage, Text
-from wa_worker.models import MessageId, WaMessageId
+from wa_worker.models import Jid, MessageId, WaMessageId
 
 HELLO = {"id": 7, "to": "5511988880005", "body": "Oi"}
 GOOD = {"id": "good", "to": "5511988880006", "body": "Tudo bem?"}
@@ -221,3 +221,9 @@ def test_an_id_is_echoed_as_it_came(message_id: MessageId) -> None:
         {"messageId": message_id, "wa_message_id": "W"}
     )
     assert wire.failed_body(message.id, Failure.NO_TO) == {"messageId": message_id, "error": Failure.NO_TO.value}
+
+
+def test_a_mark_names_the_receiver_only_if_there_is_something_to_say() -> None:
+    assert wire.sent_body(7, WaMessageId("W")) == {"messageId": 7, "wa_message_id": "W"}
+    account = Jid("553188880005@s.whatsapp.net")
+    assert wire.sent_body(7, WaMessageId("W"), account) == {"messageId": 7, "wa_message_id": "W", "to": account}

@@ -117,7 +117,7 @@ def test_every_row_and_both_sequences_survive(old: Path) -> None:
         pass
     assert rows(old, "chats") == before["chats"]
     assert rows(old, "inbox") == [{**row, "kind": "message"} for row in before["inbox"]]
-    reported = [{**row, "reported": row["told"]} for row in before["outbox"]]
+    reported = [{**row, "reported": row["told"], "sent_to": None} for row in before["outbox"]]
     assert [{**row, "told": row["reported"]} for row in rows(old, "ledger")] == reported
     assert rows(old, "holds") == [{**row, "written_at": None} for row in before["holds"]]
     sequences = {row["name"]: row["seq"] for row in before["sqlite_sequence"]}

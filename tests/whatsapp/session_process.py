@@ -2,9 +2,10 @@
 
     python -m wa_worker.dev.simulator.trust tests.whatsapp.session_process AUTH_DIR [OBSTACLE]
 
-It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "give up"}`, `{"do": "close"}`,
-`{"do": "cancel"}`. Out: `{"is": "open"}`, `{"is": "report", "event"}`, `{"is": "message"}`, `{"is": "sent", "id"}`,
-`{"is": "error", "kind", "text"}`, and at the end `{"is": "closed", "seconds"}`.
+It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "begin to send", "to", "text"}`
+(commands go on meanwhile), `{"do": "give up"}`, `{"do": "close"}`, `{"do": "cancel"}`. Out: `{"is": "open"}`,
+`{"is": "report", "event"}`, `{"is": "message"}`, `{"is": "sent", "id", "to"}`, `{"is": "error", "kind", "text",
+"failure"}`, and at the end `{"is": "closed", "seconds"}`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import wa_worker.whatsapp.libmagic  # noqa: E402,F401 - before neonize
 # isort: split
 import trio  # noqa: E402
 
-from wa_worker.errors import SendError, SessionError  # noqa: E402
+from wa_worker.errors import SendDelayed, SendError, SendRefused, SessionError  # noqa: E402
 from wa_worker.journal import open_journal  # noqa: E402
 from wa_worker.messages import OutgoingMessage, Text  # noqa: E402
 from wa_worker.metrics import Metrics  # noqa: E402
@@ -45,9 +46,10 @@ def say(what: str, **fields: Any) -> None:
 async def send(session: Session, to: str, text: str) -> None:
     try:
         accepted = await trio.to_thread.run_sync(session.send, OutgoingMessage(Jid(to), Text(text)))
-        say("sent", id=accepted.wa_id)
+        say("sent", id=accepted.wa_id, to=accepted.to)
     except SendError as error:
-        say("error", kind=type(error).__name__, text=str(error))
+        failure = error.failure.value if isinstance(error, SendRefused | SendDelayed) else None
+        say("error", kind=type(error).__name__, text=str(error), failure=failure)
 
 
 async def tell_reports(session: Session) -> None:
@@ -59,7 +61,8 @@ async def tell_reports(session: Session) -> None:
 class Line:
     """The commands of the test."""
 
-    def __init__(self, leave: trio.CancelScope, doing: trio.CancelScope) -> None:
+    def __init__(self, leave: trio.CancelScope, doing: trio.CancelScope, threads: trio.Nursery) -> None:
+        self._threads = threads
         self._leave = leave
         self._doing = doing
         self.session: Session | None = None
@@ -79,6 +82,8 @@ class Line:
             self._leave.cancel()
         elif self.session is not None and command["do"] == "send":
             await send(self.session, command["to"], command["text"])
+        elif self.session is not None and command["do"] == "begin to send":
+            self._threads.start_soon(send, self.session, command["to"], command["text"])
         elif self.session is not None:
             self.session.give_up(Report(Event.VOLUME_FAILED, "the test says so"))
 
@@ -87,10 +92,10 @@ async def main(auth_dir: Path, obstacle: str | None) -> None:
     with open_journal(auth_dir / RESERVED_FOLDER / "journal.db") as journal:
         async with trio.open_nursery() as threads:
             receiver = Receiver(journal.inbox, Metrics(), lambda: None)
-            host = SessionHost(receiver, StartGate(), threads, "wa-worker")
+            host = SessionHost(receiver, StartGate(), threads, "wa-worker", journal.accounts)
             store, leave, left = SessionStore.of(auth_dir, SHOP), trio.CancelScope(), 0.0
             with trio.CancelScope() as doing:
-                line = Line(leave, doing)
+                line = Line(leave, doing, threads)
                 threads.start_soon(line.follow)
                 try:
                     async with open_session(

@@ -178,7 +178,8 @@ class SendBatch:
                 "a message may or may not have left", instance=self.instance, reason=str(error), then=state.value
             )
             return Settled(message.id, state, error=str(error), doubt=True)
-        return Settled(message.id, SendState.SENT, accepted.wa_id)
+        told = _to_tell(message.to, chat, accepted.to or chat)
+        return Settled(message.id, SendState.SENT, accepted.wa_id, to=told)
 
     def _delayed(self, message_id: MessageId, error: SendDelayed, tries: int) -> Settled:
         if tries + 1 >= MAX_TRIES:
@@ -187,3 +188,9 @@ class SendBatch:
         log.warning("a message waits for another try", instance=self.instance, reason=str(error))
         pause = Backoff(error.pause, max(error.pause, LONGEST_PAUSE)).delay(tries)
         return Settled(message_id, SendState.WAITING, error=str(error), pause=pause)
+
+
+def _to_tell(written: str, read: Jid, went_to: Jid) -> Jid | None:
+    """Returns the JID that the proxy is to hear of, None if it wrote that one itself: `read` is how it was read."""
+    same_digits = "@" in written or "".join(filter(str.isdigit, written)) == read.partition("@")[0]
+    return None if went_to == read and same_digits else went_to

@@ -92,7 +92,7 @@ class MarkReporter:
             return
         structlog.contextvars.bind_contextvars(instance=row.instance)  # of this key's task
         if row.wa_id is not None:
-            await self._edge.mark_sent(row.message_id, row.wa_id)
+            await self._edge.mark_sent(row.message_id, row.wa_id, row.to)
         else:
             await self._report_failure(row)
         await self._reported.add(row)

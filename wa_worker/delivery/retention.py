@@ -27,7 +27,7 @@ async def run_retention(journal: Journal) -> None:
         # not at once: after a long standstill the proxy may first list what it never heard the outcome of
         await trio.sleep(INTERVAL)
         try:
-            for purge in (journal.inbox.purge, journal.ledger.purge):
+            for purge in (journal.inbox.purge, journal.ledger.purge, journal.accounts.purge):
                 while await trio.to_thread.run_sync(purge, REMEMBERED, CHUNK) == CHUNK:
                     await trio.lowlevel.checkpoint()
         except JournalError as error:

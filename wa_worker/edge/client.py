@@ -24,7 +24,7 @@ from wa_worker.edge.transport import open_transport
 from wa_worker.errors import EdgeError, EdgeForeign, EdgeUnavailable, Failure
 from wa_worker.messages import InboundMessage, QueuedMessage
 from wa_worker.metrics import Metrics
-from wa_worker.models import InstanceId, MessageId, Secret, Status, WaMessageId
+from wa_worker.models import InstanceId, Jid, MessageId, Secret, Status, WaMessageId
 
 log = structlog.get_logger(__name__)
 
@@ -80,9 +80,9 @@ class EdgeClient:
         """Tells the status of an instance."""
         await self._post("update-status", instance, wire.status_body(instance, status), private=(status.qr_code,))
 
-    async def mark_sent(self, message_id: MessageId, wa_id: WaMessageId) -> None:
+    async def mark_sent(self, message_id: MessageId, wa_id: WaMessageId, to: Jid | None = None) -> None:
         """Tells that WhatsApp has accepted a message."""
-        await self._post("mark-sent", message_id, wire.sent_body(message_id, wa_id))
+        await self._post("mark-sent", message_id, wire.sent_body(message_id, wa_id, to))
 
     async def mark_failed(self, message_id: MessageId, failure: Failure) -> None:
         """Tells that a message will never be sent. The call is optional: NO_SUCH_CALL may be the answer."""

@@ -15,7 +15,7 @@ from cattrs.gen import make_dict_unstructure_fn, override
 
 from wa_worker.errors import Failure, RowError
 from wa_worker.messages import InboundMessage, QueuedMessage, Text
-from wa_worker.models import InstanceId, MessageId, Status, WaMessageId, instance_id
+from wa_worker.models import InstanceId, Jid, MessageId, Status, WaMessageId, instance_id
 
 T = TypeVar("T")
 
@@ -164,9 +164,10 @@ def status_body(instance: InstanceId, status: Status) -> dict[str, Any]:
     return {"instanceId": instance, "status": status.status.value, "qr_code": status.qr_code}
 
 
-def sent_body(message_id: MessageId, wa_id: WaMessageId) -> dict[str, Any]:
-    """`POST /mark-sent`."""
-    return {"messageId": message_id, "wa_message_id": wa_id}
+def sent_body(message_id: MessageId, wa_id: WaMessageId, to: Jid | None = None) -> dict[str, Any]:
+    """`POST /mark-sent`. `to` is additive, and there only if the row's own `to` says something else."""
+    body = {"messageId": message_id, "wa_message_id": wa_id}
+    return body if to is None else {**body, "to": to}
 
 
 def failed_body(message_id: MessageId, failure: Failure) -> dict[str, Any]:

@@ -7,6 +7,7 @@ migrations/      the numbered SQL steps that make and upgrade the tables
 database.py      the worker's own connection, with its lock
 inbox.py         received messages that `/inbound` has yet to accept (P3)
 ledger.py        what was to be sent, and what became of it (P1, P2)
+accounts.py      under which JID WhatsApp knows a number that was written otherwise
 holds.py         until when an instance keeps away from WhatsApp
 backlog.py       counts of what waits, for monitoring
 per_instance.py  the same for each instance
@@ -28,6 +29,7 @@ from pathlib import Path
 
 import attrs
 
+from wa_worker.journal.accounts import Accounts
 from wa_worker.journal.backlog import Backlog, read_backlog
 from wa_worker.journal.database import Database
 from wa_worker.journal.holds import Hold, Holds
@@ -38,6 +40,7 @@ from wa_worker.journal.states import InboxState, SendState
 from wa_worker.models import InstanceId
 
 __all__ = [
+    "Accounts",
     "Admission",
     "Backlog",
     "EventKind",
@@ -64,6 +67,7 @@ class Journal:
     inbox: Inbox
     ledger: SendLedger
     holds: Holds
+    accounts: Accounts
     database: Database
 
     def backlog(self) -> Backlog:
@@ -88,6 +92,6 @@ def open_journal(path: Path) -> Iterator[Journal]:
     """
     database = Database(path)
     try:
-        yield Journal(Inbox(database), SendLedger(database), Holds(database), database)
+        yield Journal(Inbox(database), SendLedger(database), Holds(database), Accounts(database), database)
     finally:
         database.close()

@@ -12,6 +12,7 @@ identity.py       whose session it is, and the addresses of the people in a mess
 content.py        what a message is, and its words
 incoming.py       a message event as the model for `/inbound`
 outgoing.py       a message to send as protobuf
+registration.py   under which JID the account of a number is registered
 send_errors.py    what the library's error texts mean for a send
 store.py          an instance's folder: paths, is it paired, archive
 receiving.py      a received message, from its bytes to the journal

@@ -47,6 +47,14 @@ def send_error(text: str) -> SendError:
     return SessionNotOpen(text, pause=NOT_CONNECTED_PAUSE) if broken else SendDelayed(text, pause=TROUBLE_PAUSE)
 
 
+def look_up_error(text: str) -> SendDelayed:
+    """Says what an error of the library's `is_on_whatsapp` means: nothing about the number, and nothing has left."""
+    error = send_error(text)
+    if isinstance(error, SendDelayed):
+        return error
+    return SendDelayed(text, pause=RATE_PAUSE if "429" in text else TROUBLE_PAUSE)
+
+
 def _server_error(code: int, text: str) -> SendError:
     if code == 463:
         said = f"{text} (WhatsApp limits first messages from this account)"

@@ -17,10 +17,12 @@ import structlog
 import trio
 from neonize.exc import NeonizeError
 from neonize.proto import Neonize_pb2 as pb
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
-from wa_worker.errors import JournalError, SessionNotOpen
+from wa_worker.errors import Failure, JournalError, SendDelayed, SendRefused, SessionNotOpen
+from wa_worker.journal.accounts import Accounts
 from wa_worker.messages import Accepted, OutgoingMessage
-from wa_worker.models import InstanceId, WaMessageId
+from wa_worker.models import InstanceId, Jid, WaMessageId
 from wa_worker.states import Event, Report
 from wa_worker.wakeup import Wakeup
 from wa_worker.whatsapp import events, outgoing
@@ -29,7 +31,8 @@ from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.identity import Identity, identity
 from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.receiving import Receiver
-from wa_worker.whatsapp.send_errors import NOT_CONNECTED_PAUSE, send_error
+from wa_worker.whatsapp.registration import KnownAccounts, account_of, is_number
+from wa_worker.whatsapp.send_errors import NOT_CONNECTED_PAUSE, TROUBLE_PAUSE, look_up_error, send_error
 from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)
@@ -46,12 +49,13 @@ _numbers = itertools.count(1)
 @attrs.frozen
 class SessionHost:
     """Holds what all sessions of the process share. `threads` is a nursery that outlives the instances: the tasks of
-    the native threads live there."""
+    the native threads live there. Without `accounts`, whose number it is is asked for each message anew."""
 
     receiver: Receiver
     gate: StartGate
     threads: trio.Nursery
     device_name: str
+    accounts: Accounts | None = None
 
 
 class Session:
@@ -70,6 +74,7 @@ class Session:
         self._store = store
         self._receiver = host.receiver
         self._gate = host.gate
+        self._accounts = KnownAccounts(host.accounts)
         self._on_new_message = on_new_message
         self._log = log.bind(instance=instance)
         self._reports: deque[Report] = deque(maxlen=64)  # they come one at a time; 64 at once is a storm
@@ -90,15 +95,48 @@ class Session:
 
         Raises SendRefused, SendDelayed, SessionNotOpen or SendUncertain.
         """
-        to, content = outgoing.address(message.to), outgoing.protobuf(message.content)
+        content = outgoing.protobuf(message.content)
+        known = self._accounts.get(message.to)
+        try:
+            return self._send(known, content, message.to)
+        except SendRefused as error:
+            if error.failure is not Failure.NOT_ON_WHATSAPP or not is_number(message.to):
+                raise
+        # the library found no account and let nothing leave: whose number it is, WhatsApp says
+        account = self._look_up(message.to)
+        if account != known:
+            self._accounts.put(message.to, account)
+            self._log.info("the account is registered under another number", to=message.to, number=account)
+        try:
+            return self._send(account, content, message.to)
+        except SendRefused as error:
+            if error.failure is not Failure.NOT_ON_WHATSAPP:
+                raise
+            raise SendDelayed(
+                f"WhatsApp names an account and does not find it: {error}", pause=TROUBLE_PAUSE
+            ) from error
+
+    def _send(self, to: Jid, content: Message, asked: Jid) -> Accepted:
         self._gate.pass_through()
         if self._native.closing or self.me is None:
             raise SessionNotOpen("the session is not open", pause=NOT_CONNECTED_PAUSE)
         try:
-            response = self._native.client.send_message(to, content)
+            response = self._native.client.send_message(outgoing.address(to), content)
         except NeonizeError as error:
             raise send_error(str(error)) from error
-        return Accepted(WaMessageId(response.ID), response.Timestamp)
+        return Accepted(WaMessageId(response.ID), response.Timestamp, None if to == asked else to)
+
+    def _look_up(self, to: Jid) -> Jid:
+        """Asks WhatsApp for the account of a number, which takes up to 75 s. Raises SendRefused or SendDelayed."""
+        with self._native.in_use():
+            self._gate.pass_through()
+            if self._native.closing or self.me is None:
+                raise SessionNotOpen("the session is not open", pause=NOT_CONNECTED_PAUSE)
+            try:
+                answers = self._native.client.is_on_whatsapp("+" + to.partition("@")[0])
+            except NeonizeError as error:
+                raise look_up_error(str(error)) from error
+        return account_of(to, answers, self._store.phone_of)
 
     def give_up(self, report: Report) -> None:
         """Adds a report of our own to the library's, for what ends a session from outside. Trio thread only."""

@@ -55,6 +55,10 @@ class Simulator:
         self.skip_offline: set[str] = set()  # device JIDs that get no <offline/> after their backlog
         self.message_error: dict[str, int] = {}  # receiver's phone -> error code in the ack
         self.swallow_acks = 0  # so many messages (a resend counts) get delivered, not acked, and the line is cut
+        self.registered_as: dict[str, str] = {}  # a way to write a phone -> the phone that its account has
+        self.contact_queries: Counter[str] = Counter()  # how often each phone was asked for
+        self.contact_error: int | None = None  # refuse to say who has a phone, with this code
+        self.contact_delay = 0.0  # seconds before the answer to who has a phone
         self.absent: set[str] = set()  # phones that are not on WhatsApp
         self.unreachable: set[str] = set()  # device JIDs whose logins are cut at once
         self.on_new_contact: Callable[[Contact], None] = lambda contact: None
@@ -119,6 +123,7 @@ class Simulator:
         return [device for device in self._devices.values() if device.phone == phone]
 
     def is_on_whatsapp(self, phone: str) -> bool:
+        phone = self.registered_as.get(phone, phone)
         return phone.isdigit() and 8 <= len(phone) <= 15 and phone not in self.absent
 
     def pending(self, jid: str) -> list[str]:
