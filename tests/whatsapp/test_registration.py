@@ -5,20 +5,26 @@ A session's process and its world are test_session.py's.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
+import trio
 
 import wa_worker.whatsapp.libmagic  # noqa: F401 - before neonize
 
 # isort: split
 from neonize.proto import Neonize_pb2 as pb
 
+from tests.proxy_fixture import PATIENCE, SHOP, until
 from tests.whatsapp.test_session import World, world
 from wa_worker.errors import Failure, SendDelayed, SendRefused
 from wa_worker.jid import LID, USER
 from wa_worker.journal import open_journal
 from wa_worker.models import RESERVED_FOLDER, Jid
+from wa_worker.whatsapp.client import Callbacks
+from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.registration import KnownAccounts, account_of
 
 __all__ = ["world"]  # a fixture
@@ -156,3 +162,37 @@ async def test_closed_while_it_asks_it_ends_well(world: World) -> None:
         assert await session.close() < 5
         await session.hears("error", kind="SessionNotOpen")
     assert not world.simulator.contact("553188880005").received
+
+
+class Library:
+    """The native side of a session, as far as its start and end go."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.disconnected = threading.Event()
+
+    def run(self, callbacks: Callbacks, codes: list[int]) -> str:
+        assert self.over.wait(PATIENCE)
+        return ""
+
+    def disconnect(self) -> None:
+        self.disconnected.set()
+
+    def stop(self) -> None:
+        self.over.set()
+
+
+async def test_a_session_is_not_stopped_under_a_call_that_would_end_the_process(nursery: trio.Nursery) -> None:
+    library = Library()
+    session = NativeSession(SHOP, library, StartGate(), nursery)  # type: ignore[arg-type]  # what it uses of it
+    session.alive.ring()
+    await session.start(Callbacks(lambda *_: None, lambda *_: None), lambda _error: None, lambda: None)
+    async with trio.open_nursery() as closing:
+        with session.in_use():
+            closing.start_soon(session.close)
+            await until(library.disconnected.is_set)
+            with trio.move_on_after(1) as stopped:
+                while not library.over.is_set():  # noqa: ASYNC110 - nothing tells
+                    await trio.sleep(0.01)
+            assert stopped.cancelled_caught, "it was stopped"
+        await until(library.over.is_set)

@@ -195,7 +195,7 @@ MUTATIONS = (
         "            while self._uses:  # not",
         "            while self._uses < 0:  # not",
         "a session is not stopped under a look-up: that ends the process",
-        "whatsapp/test_registration.py::test_closed_while_it_asks_it_ends_well",
+        "whatsapp/test_registration.py::test_a_session_is_not_stopped_under_a_call_that_would_end_the_process",
     ),
     Mutation(
         "account-old-one-kept",
