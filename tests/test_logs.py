@@ -74,14 +74,33 @@ def test_a_number_in_an_event_and_in_its_fields(row: Spelling) -> None:
 
 @given(
     st.from_regex(r"[1-9][0-9]{7,14}", fullmatch=True),
-    st.sampled_from(["", "+"]),
-    st.sampled_from(["", ":3", "_1"]),
-    st.sampled_from(["", "@s.whatsapp.net", "@lid", "@g.us"]),
+    st.sampled_from(["+{}", "{}@s.whatsapp.net", "{}@lid", "{}@g.us", "{}:3@s.whatsapp.net", "{}_1@lid", "+{}@c.us"]),
     st.sampled_from(["", " ", "=", "(", "'", '"', "/", ",", ": "]),
 )
-def test_no_number_is_shown_whole(digits: str, plus: str, device: str, server: str, around: str) -> None:
-    shown = masked(f"{around}{plus}{digits}{device}{server}{around}")
+def test_what_has_the_shape_of_an_address_is_never_shown_whole(digits: str, form: str, around: str) -> None:
+    shown = masked(f"{around}{form.format(digits)}{around}")
     assert re.findall(r"[0-9]{2,}", shown) == [digits[-4:]]
+
+
+@given(st.from_regex(r"[1-9][0-9]{4,14}", fullmatch=True), st.sampled_from(["to", "jid", "number", "chat", "sender"]))
+def test_what_stands_in_a_field_of_addresses_is_never_shown_whole(digits: str, field: str) -> None:
+    for value in (digits, int(digits), [digits], f"Ana {digits}", {"x": digits}):
+        shown = str(mask(None, "info", {"event": "x", field: value})[field])
+        assert re.findall(r"[0-9]{2,}", shown) == [digits[-4:]]
+
+
+def test_a_small_number_in_such_a_field_stays_one() -> None:
+    assert mask(None, "info", {"event": "upgrading", "to": 4, "number": 0}) == {
+        "event": "upgrading",
+        "to": 4,
+        "number": 0,
+    }
+
+
+def test_numbers_without_country_code_are_masked_where_the_worker_is() -> None:
+    event = {"event": "no such customer: 912 345 678"}
+    assert mask(None, "info", dict(event), "PT") == {"event": "no such customer: ***5678"}
+    assert mask(None, "info", dict(event), "BR") == event
 
 
 def test_what_is_not_masked() -> None:
@@ -171,6 +190,7 @@ import structlog
 log = structlog.get_logger("wa_worker.test")
 log.debug("not shown")
 log.info("to 5511988880005", instance="shop", chats=["5511988880005@s.whatsapp.net"], count=3, text="ação")
+log.info("archived", to=17, archive="/data/20251125T213451Z")
 for _ in range(3):
     log.warning("again", instance="shop")
 logging.getLogger("other").warning("foreign %s", "+55 (11) 98888-0005")
@@ -194,6 +214,7 @@ def test_a_process_logs_json_lines_to_stderr_and_neonize_adds_no_handler() -> No
     said = [(line["level"], line["event"]) for line in lines]
     assert said == [
         ("info", "to ***0005"),
+        ("info", "archived"),
         ("warning", "again"),
         ("warning", "foreign ***0005"),
         ("error", "crashed"),
@@ -203,6 +224,7 @@ def test_a_process_logs_json_lines_to_stderr_and_neonize_adds_no_handler() -> No
     assert (first["instance"], first["count"], first["text"]) == ("shop", 3, "ação")
     assert first["chats"] == "['***0005@s.whatsapp.net']"
     assert first["timestamp"].endswith("Z")
+    assert (lines[1]["to"], lines[1]["archive"]) == (17, "/data/20251125T213451Z")
     assert all("ValueError: ***0005@s.whatsapp.net" in line["exception"] for line in lines[-2:])
     assert "98888" not in program.stderr
 

@@ -103,7 +103,15 @@ class _Work:
             with _journal(folder / JOURNAL_FILE) as journal:
                 inbound, marks = InboundDelivery(journal.inbox, edge, metrics), MarkReporter(journal.ledger, edge)
                 resend = settings.on_uncertain_send is OnUncertain.RESEND
-                sender = MessageSender(edge, journal, marks, metrics, self.services, resend_uncertain=resend)
+                sender = MessageSender(
+                    edge,
+                    journal,
+                    marks,
+                    metrics,
+                    self.services,
+                    resend_uncertain=resend,
+                    region=settings.default_region,
+                )
                 await trio.to_thread.run_sync(whatsapp.load)
                 native = self._whatsapp(journal, inbound, sender.uncertain, environ, pairing_command)
                 gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
@@ -137,7 +145,7 @@ class _Work:
         from wa_worker.whatsapp.session import SessionHost
 
         receiver = Receiver(journal.inbox, self.metrics, inbound.wakeup.ring)
-        host = SessionHost(receiver, StartGate(), self.services, self.settings.device_name, uncertain)
+        host = SessionHost(receiver, StartGate(), self.services, self.settings.device_name, uncertain, journal.accounts)
         pairing = PairingHosts(
             self.services,
             pairing_command,

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from wa_worker.errors import ConfigError
+from wa_worker.jid import numbering
 from wa_worker.models import Secret
 
 
@@ -91,6 +92,14 @@ def _choice(kind: type[enum.Enum]) -> Callable[[str], enum.Enum]:
     return convert
 
 
+def _region(value: str) -> str:
+    if not numbering.is_region(value.upper()):
+        raise ValueError(
+            "is no region with phone numbers; use two letters of ISO 3166, such as BR, PT or MX (not a country code)"
+        )
+    return value.upper()
+
+
 def _setting(name: str, convert: Callable[[str], Any], help: str, *, default: Any = attrs.NOTHING) -> Any:  # noqa: A002
     return attrs.field(default=default, metadata={"name": name, "convert": convert, "help": help}, kw_only=True)
 
@@ -135,6 +144,12 @@ class Settings:
         _whole(1, 1000),
         "how many instances show QR codes at the same time; the others wait their turn",
         default=64,
+    )
+    default_region: str = _setting(
+        "DEFAULT_REGION",
+        _region,
+        "where a phone number without country code is dialled (two letters)",
+        default=numbering.DEFAULT_REGION,
     )
     on_uncertain_send: OnUncertain = _setting(
         "ON_UNCERTAIN_SEND",

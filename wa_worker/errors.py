@@ -5,9 +5,42 @@ Faults that no caller can act on are not here: they are bugs, and crash the inst
 
 from __future__ import annotations
 
+import enum
+
 import attrs
 
 from wa_worker.models import WaMessageId
+
+
+class Failure(enum.StrEnum):
+    """Why a message will not be sent: the closed list of what `/mark-failed` says (docs/contract.md has it, too).
+
+    They are for people, and the same for every message: none holds an address, a number, a body, or the words of a
+    library or a server. Those are for the log. A text that was released is not changed: proxies may compare it.
+    """
+
+    NOT_ON_WHATSAPP = "the number is not on WhatsApp"
+    BAD_NUMBER = "to is not a phone number, or lacks its country code"
+    BAD_LID = "to is not a LID: digits before @lid"
+    BAD_GROUP = "to is not a group: digits, or digits-digits, before @g.us"
+    BAD_SERVER = "to is an address that nothing can be sent to: use a phone number, @s.whatsapp.net, @lid or @g.us"
+    NO_SUCH_GROUP = "the group does not exist, or this account is not in it"
+    NO_TO = "to is missing, empty or not a text"
+    NO_BODY = "body is missing, empty or not a text"
+    LONG_BODY = "body is too long"
+    NOT_UNICODE = "to or body holds half of a surrogate pair, which is no character"
+    BAD_ROW = "the row is not as the contract describes it"
+    REFUSED = "WhatsApp refuses the message"
+    LIMITED = "WhatsApp does not let this account write first to so many people: given up after several tries"
+    GIVEN_UP = "given up after several tries"
+    DISCARDED = "discarded by a person"
+    OTHER = "the message could not be sent"
+    CHECK = "a check of wa-worker: there is no such message"
+
+    @classmethod
+    def of(cls, text: str | None) -> Failure:
+        """Returns the failure with this text, OTHER for any other text: a ledger may hold what older versions wrote."""
+        return next((failure for failure in cls if failure.value == text), cls.OTHER)
 
 
 class ConfigError(Exception):
@@ -48,20 +81,36 @@ class EdgeRejected(EdgeError):
     """Something refuses this call. Do: set it aside, but only when the proxy has accepted others meanwhile."""
 
 
+class RowError(ValueError):
+    """A row of the proxy cannot be sent, whatever WhatsApp says. Do: mark it as failed. `message` is for the log."""
+
+    def __init__(self, failure: Failure, message: str | None = None) -> None:
+        super().__init__(message or failure.value)
+        self.failure = failure
+
+
 class SendError(Exception):
     """A message was not accepted by WhatsApp."""
 
 
 class SendRefused(SendError):
-    """It never will be (bad destination, not on WhatsApp, too long). Do: record as failed."""
+    """It never will be (not on WhatsApp, no such group). Do: record as failed. `message` is for the log only."""
+
+    def __init__(self, message: str, failure: Failure = Failure.REFUSED) -> None:
+        super().__init__(message)
+        self.failure = failure
 
 
 class SendDelayed(SendError):
-    """It certainly did not leave, or WhatsApp said no for now. Do: try again after `pause` seconds."""
+    """It certainly did not leave, or WhatsApp said no for now. Do: try again after `pause` seconds.
 
-    def __init__(self, message: str, *, pause: float) -> None:
+    `failure` is what the proxy hears when it is given up. `message` is for the log only.
+    """
+
+    def __init__(self, message: str, *, pause: float, failure: Failure = Failure.GIVEN_UP) -> None:
         super().__init__(message)
         self.pause = pause
+        self.failure = failure
 
 
 class SessionNotOpen(SendDelayed):

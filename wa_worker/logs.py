@@ -1,6 +1,6 @@
 """One logging set-up for all of us: our events, the libraries' lines and the Go core's, in one format, to stderr.
 
-An event name plus fields; JSON lines when not on a terminal. P8 is kept here: phone numbers are masked in every
+An event name plus fields; JSON lines when not on a terminal. P8 is kept here: addresses are masked in every
 field of every line, wherever it comes from; bodies, QR codes and the secret are never given to a logger at all (the
 types that hold them do not show them, and edge.py takes them out of what a proxy answers).
 
@@ -18,12 +18,14 @@ import threading
 import time
 import unicodedata
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from wa_worker.config import LogFormat
-from wa_worker.jid import masked
+from wa_worker.jid import masked, masked_address
+from wa_worker.jid.numbering import DEFAULT_REGION
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
@@ -36,6 +38,25 @@ MOST_OF_A_KIND = 30
 what goes on, and a line every two seconds is some 20 MB a day."""
 
 _UNMASKED = frozenset({"instance", "timestamp", "level", "logger"})
+_ADDRESSES = frozenset(
+    {
+        "account",
+        "chat",
+        "chats",
+        "from",
+        "jid",
+        "lid",
+        "me",
+        "number",
+        "participant",
+        "phone",
+        "pn",
+        "recipient",
+        "sender",
+    }
+    | {"to", "chat_id", "sender_id", "sender_lid", "recipient_id", "wa_from", "wa_to"}
+)
+"""Fields that hold addresses, whatever they look like."""
 _QUIET = {
     "httpx": logging.WARNING,  # one INFO line per request
     "httpcore": logging.WARNING,
@@ -51,18 +72,21 @@ _QUIET = {
 }
 
 
-def set_up_logs(level: str, form: LogFormat) -> None:
+def set_up_logs(level: str, form: LogFormat, region: str = DEFAULT_REGION) -> None:
     """Routes structlog and the standard library's logging to stderr. Call once, before neonize is imported.
+
+    `region`: where the phone numbers are dialled that have no country code, and that are masked all the same.
 
     neonize calls `logging.basicConfig` on import: since the root logger has a handler by then, that does nothing.
     """
+    mask_all = partial(mask, region=region)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
-        mask,
+        mask_all,
     ]
     console = form is LogFormat.CONSOLE or (form is LogFormat.AUTO and sys.stderr.isatty())
     renderers: list[Processor] = (
@@ -87,7 +111,7 @@ def set_up_logs(level: str, form: LogFormat) -> None:
             structlog.stdlib.filter_by_level,
             *shared[:-1],
             *([repeats] if repeats else []),
-            mask,
+            mask_all,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -111,11 +135,16 @@ def _take_tracebacks() -> None:
     sys.unraisablehook = lambda args: log.error("an error was lost", where=args.err_msg, exc_info=args.exc_value)
 
 
-def mask(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Returns a structlog processor: masks phone numbers in every text of the event."""
+def mask(_logger: WrappedLogger, _method: str, event: EventDict, region: str = DEFAULT_REGION) -> EventDict:
+    """Masks addresses in every text of the event, by its field or else by their shape: a structlog processor."""
     for key, value in event.items():
-        if key not in _UNMASKED and not isinstance(value, bool | int | float | None):
-            event[key] = masked(value if isinstance(value, str) else str(value))
+        if key in _UNMASKED or isinstance(value, bool | float | None):
+            continue
+        if key in _ADDRESSES:
+            text = masked_address(str(value))
+            event[key] = value if text == str(value) and isinstance(value, int) else text
+        elif not isinstance(value, int):
+            event[key] = masked(value if isinstance(value, str) else str(value), region)
     return event
 
 

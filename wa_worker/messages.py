@@ -129,3 +129,5 @@ class Accepted:
 
     wa_id: WaMessageId
     timestamp: int
+    to: Jid | None = attrs.field(default=None, repr=False)
+    """The JID that it went to, where WhatsApp has named another than it was addressed to."""

@@ -58,7 +58,7 @@ def run_worker(pairing_command: Sequence[str]) -> NoReturn:
             _say(f"error: {fault}")
         sys.exit(2)
     os.umask(0o077)
-    set_up_logs(settings.log_level, settings.log_format)
+    set_up_logs(settings.log_level, settings.log_format, settings.default_region)
     code = 0
     try:
         with standard_output_logged():

@@ -14,7 +14,7 @@ from tests.delivery.sessions import Steady
 from tests.journal.rows import ANA, BIA, SHOP, admit, read_only, states
 from wa_worker.delivery.batch import LONGEST_PAUSE, MAX_TRIES, SendBatch, Sender, SendRecord
 from wa_worker.edge.wire import BadRow, Rows
-from wa_worker.errors import JournalError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
+from wa_worker.errors import Failure, JournalError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
 from wa_worker.journal import Admission, Journal, SendLedger, SendState, Settled
 from wa_worker.messages import Accepted, OutgoingMessage, QueuedMessage, Text
 from wa_worker.models import WaMessageId
@@ -106,7 +106,7 @@ def test_behind_one_that_is_delayed_only_its_chat_waits(journal: Journal) -> Non
 
 
 def test_one_that_is_refused_holds_up_nobody(journal: Journal) -> None:
-    session = Answering([SendRefused("not on WhatsApp")])
+    session = Answering([SendRefused("words of a library", Failure.NOT_ON_WHATSAPP)])
     batch(journal, session, count=2).run()
     assert states(journal) == {"1": "failed", "2": "sent"}
     assert error(journal) == "not on WhatsApp"
@@ -265,3 +265,41 @@ def test_a_surprise_in_a_send_is_a_doubt_and_not_the_end(journal: Journal) -> No
     batch(journal, Strange()).run()
     with journal.database.reading() as sql:
         assert sql.execute("SELECT state, doubts, error FROM ledger").fetchall() == [("waiting", 1, "surprise")]
+
+
+PRIVATE = "no LID found for 5511988880001@s.whatsapp.net (+55 (11) 98888-0001): Oi, Ana"
+"""What a library may say."""
+
+
+@attrs.define
+class Talkative(Steady):
+    """A session that refuses or delays everything, in the library's words."""
+
+    delays: bool
+
+    def send(self, message: OutgoingMessage) -> Accepted:
+        raise SendDelayed(PRIVATE, pause=0.0) if self.delays else SendRefused(PRIVATE)
+
+
+@pytest.mark.parametrize(
+    ("delays", "failures"),
+    [
+        (False, {1: Failure.REFUSED, 2: Failure.REFUSED, 3: Failure.BAD_NUMBER, 4: Failure.NO_TO}),
+        (True, {1: Failure.GIVEN_UP, 2: Failure.GIVEN_UP, 3: Failure.BAD_NUMBER, 4: Failure.NO_TO}),
+    ],
+)
+def test_what_the_proxy_hears_is_of_the_list_whatever_the_library_says(
+    journal: Journal, delays: bool, failures: dict[int, Failure]
+) -> None:
+    record = SendRecord(journal.ledger, True, lambda _instance, _outcome: None, lambda: None)
+    good = (
+        QueuedMessage(1, ANA, Text("Oi, Ana")),
+        QueuedMessage(2, "+55 (11) 98888-0002", Text("Oi")),
+        QueuedMessage(3, "call +55 (11) 98888-0003", Text("Oi")),
+    )
+    rows = Rows(good, (BadRow(PRIVATE, 4, Failure.NO_TO),))
+    for _poll in range(MAX_TRIES):
+        with journal.database.transaction() as sql:
+            sql.execute("UPDATE ledger SET not_before = 0")
+        SendBatch(SHOP, Talkative(delays), record, rows, time.time()).run()
+    assert {mark.message_id: mark.error for mark in journal.ledger.unreported(0, 10)} == failures

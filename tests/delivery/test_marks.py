@@ -21,6 +21,7 @@ from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.delivery.sending import MARKS_GRACE, MessageSender, Session
 from wa_worker.dev.proxy import Fault, ReferenceProxy
 from wa_worker.edge.client import EdgeClient
+from wa_worker.errors import Failure
 from wa_worker.journal import Journal, Mark, SendState, Settled, open_journal
 from wa_worker.messages import Accepted, OutgoingMessage
 from wa_worker.metrics import Metrics
@@ -183,4 +184,16 @@ async def test_one_that_goes_on_being_listed_is_not_told_each_time(tmp_path: Pat
         with trio.fail_after(PATIENCE):
             await fixture.marks.settled(SHOP)
         assert fixture.told_of_failures == told
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_failure_that_an_older_version_wrote_in_the_librarys_words_is_told_in_ours(tmp_path: Path) -> None:
+    async with open_fixture(tmp_path) as at, trio.open_nursery() as nursery:
+        words = f"no LID found for {ANA} from server"
+        (message,) = at.proxy.store.queue_many(SHOP, [(ANA, "Oi")])
+        at.journal.ledger.admit(SHOP, {message: ANA}, listed_at=time.time())
+        at.journal.ledger.step(SHOP, [Settled(message, SendState.FAILED, error=words)], None)
+        nursery.start_soon(at.marks.run)
+        await until(lambda: at.proxy.store.messages()[0].status == "failed")
+        assert at.proxy.store.messages()[0].error == Failure.OTHER
         nursery.cancel_scope.cancel()

@@ -10,7 +10,19 @@ from structlog.testing import capture_logs
 from trio.abc import Clock
 from trio.testing import MockClock
 
-from tests.journal.rows import OTHER, SHOP, YEAR, admit, inbound_message, posted_bodies, read_only, send, states
+from tests.journal.rows import (
+    ANA,
+    BIA,
+    OTHER,
+    SHOP,
+    YEAR,
+    admit,
+    inbound_message,
+    posted_bodies,
+    read_only,
+    send,
+    states,
+)
 from wa_worker.delivery.retention import CHUNK, INTERVAL, REMEMBERED, run_retention
 from wa_worker.journal import InboxResult, Journal, SendState
 from wa_worker.journal.items import ItemId
@@ -222,3 +234,17 @@ async def test_a_clock_that_leaps_ahead_is_given_a_round_to_be_set_right(
         assert "posted" not in inbox(journal), "one that stays ahead is believed"
         nursery.cancel_scope.cancel()
     assert lines[0]["event"] == "the clock was set ahead: nothing is forgotten this time"
+
+
+async def test_answers_about_numbers_are_forgotten_after_a_week(
+    journal: Journal, nursery: trio.Nursery, hours: Clock
+) -> None:
+    journal.accounts.put(ANA, BIA)
+    nursery.start_soon(run_retention, journal, MONTH)
+    await trio.sleep(INTERVAL + 600)
+    assert journal.accounts.get(ANA) == BIA
+    with journal.database.transaction() as sql:
+        sql.execute("UPDATE accounts SET learned_at = learned_at - ?", (OLD,))
+    await trio.sleep(INTERVAL + 600)
+    assert journal.accounts.get(ANA) is None
+    nursery.cancel_scope.cancel()

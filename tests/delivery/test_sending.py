@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from wa_worker.dev.proxy import Fault
 from wa_worker.errors import SendDelayed
 from wa_worker.journal import Journal, open_journal
 from wa_worker.messages import Accepted, OutgoingMessage
-from wa_worker.models import WaMessageId
+from wa_worker.models import Jid, WaMessageId
 
 
 @attrs.define
@@ -35,13 +35,16 @@ class Accepting(Steady):
 
     delay: float = 0.0
     texts: list[str] = attrs.Factory(list)
+    receivers: list[str] = attrs.Factory(list)
+    registered_as: Mapping[str, Jid] = attrs.Factory(dict)
     begun: threading.Event = attrs.Factory(threading.Event)
 
     def send(self, message: OutgoingMessage) -> Accepted:
         self.begun.set()
         time.sleep(self.delay)
         self.texts.append(message.content.body)
-        return Accepted(WaMessageId(f"W{len(self.texts)}"), 0)
+        self.receivers.append(message.to)
+        return Accepted(WaMessageId(f"W{len(self.texts)}"), 0, self.registered_as.get(message.to))
 
 
 class Delaying(Steady):
@@ -75,7 +78,9 @@ async def open_sending(folder: Path) -> AsyncIterator[Sending]:
         async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as threads, trio.open_nursery() as nursery:
             marks = MarkReporter(journal.ledger, fixture.edge)
             threads.start_soon(marks.run)
-            sender = MessageSender(fixture.edge, journal, marks, fixture.metrics, threads, resend_uncertain=True)
+            sender = MessageSender(
+                fixture.edge, journal, marks, fixture.metrics, threads, resend_uncertain=True, region="PT"
+            )
             yield Sending(fixture, journal, sender, nursery)
             nursery.cancel_scope.cancel()
             threads.cancel_scope.cancel()
@@ -214,3 +219,44 @@ async def test_a_send_under_way_is_finished_and_recorded_after_a_cancel(tmp_path
         await until(lambda: states(at.journal).get("1") in ("sent", "marked"))
         assert session.texts == ["under way"]
         assert states(at.journal)["2"] == "waiting"
+
+
+async def test_a_number_without_country_code_is_dialled_in_the_workers_region(tmp_path: Path) -> None:
+    async with open_sending(tmp_path) as at:
+        at.fixture.proxy.store.queue(SHOP, "\u202a912 345 678\u202c", "Olá")
+        session = Accepting()
+        at.nursery.start_soon(at.run, session)
+        await until(lambda: session.receivers)
+        assert session.receivers == ["351912345678@s.whatsapp.net"]
+
+
+async def test_the_proxy_hears_to_whom_it_went_where_it_did_not_write_that_itself(tmp_path: Path) -> None:
+    account = Jid("553188880005@s.whatsapp.net")
+    written = {
+        "5531988880005@s.whatsapp.net": account,
+        "+55 (31) 98888-0005": account,
+        "+55 (31) 98888-0006": None,
+        "5531988880006@s.whatsapp.net": None,
+        "98765432109876@lid": None,
+        "5511988880005-1600000000@g.us": None,
+        "912 345 678": "351912345678@s.whatsapp.net",
+    }
+    async with open_sending(tmp_path) as at:
+        at.fixture.proxy.store.queue_many(SHOP, [(to, "Olá") for to in written])
+        session = Accepting(registered_as={"5531988880005@s.whatsapp.net": account})
+        at.nursery.start_soon(at.run, session)
+        await until(lambda: not at.fixture.proxy.store.queued(SHOP))
+        assert {row.to: row.sent_to for row in at.fixture.proxy.store.messages()} == written
+
+
+async def test_it_hears_so_after_a_restart_too(tmp_path: Path) -> None:
+    account = Jid("553188880005@s.whatsapp.net")
+    async with open_sending(tmp_path) as at:
+        at.fixture.proxy.faults.set("mark-sent", Fault(status=503))
+        at.fixture.proxy.store.queue(SHOP, "5531988880005", "Olá")
+        session = Accepting(registered_as={"5531988880005@s.whatsapp.net": account})
+        at.nursery.start_soon(at.run, session)
+        await until(lambda: at.fixture.proxy.store.requests["mark-sent"])
+        at.nursery.cancel_scope.cancel()
+    with open_journal(tmp_path / "journal.db") as journal:
+        assert [mark.to for mark in journal.ledger.unreported(0, 9)] == [account]

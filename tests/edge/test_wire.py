@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_worker.edge import wire
+from wa_worker.errors import Failure
 from wa_worker.messages import QueuedMessage, Text
-from wa_worker.models import MessageId, WaMessageId
+from wa_worker.models import Jid, MessageId, WaMessageId
 
 HELLO = {"id": 7, "to": "5511988880005", "body": "Oi"}
 GOOD = {"id": "good", "to": "5511988880006", "body": "Tudo bem?"}
@@ -99,6 +100,8 @@ class Row:
     good: QueuedMessage | None = None
     id: MessageId | None = None
     """Of a bad row: the id by which it can be marked failed."""
+    failure: Failure | None = None
+    """What the proxy hears of it, if that is looked at."""
 
 
 def _with(**fields: object) -> dict[str, object]:
@@ -129,20 +132,20 @@ ROWS = [
     Row("id too long", _with(id="x" * 257)),
     Row("huge id", _with(id=10**300)),
     Row("id of 5000 digits", _with(id=10**5000)),
-    Row("no destination", {"id": 7, "body": "Oi"}, id=7),
-    Row("null destination", _with(to=None), id=7),
+    Row("no destination", {"id": 7, "body": "Oi"}, id=7, failure=Failure.NO_TO),
+    Row("null destination", _with(to=None), id=7, failure=Failure.NO_TO),
     Row("empty destination", _with(to=""), id=7),
-    Row("blank destination", _with(to="  "), id=7),
+    Row("blank destination", _with(to="  "), id=7, failure=Failure.NO_TO),
     Row("boolean destination", _with(to=True), id=7),
     Row("list of destinations", _with(to=["5511988880005"]), id=7),
     Row("destination of 5000 digits", _with(to=10**5000), id=7),
-    Row("no body", {"id": 7, "to": "5511988880005"}, id=7),
+    Row("no body", {"id": 7, "to": "5511988880005"}, id=7, failure=Failure.NO_BODY),
     Row("null body", _with(body=None), id=7),
     Row("empty body", _with(body=""), id=7),
-    Row("blank body", _with(body=" \n\u2003"), id=7),
+    Row("blank body", _with(body=" \n\u2003"), id=7, failure=Failure.NO_BODY),
     Row("number as body", _with(body=5), id=7),
-    Row("object as body", _with(body={"text": "Oi"}), id=7),
-    Row("body too long", _with(body=LONGEST + "x"), id=7),
+    Row("object as body", _with(body={"text": "Oi"}), id=7, failure=Failure.NO_BODY),
+    Row("body too long", _with(body=LONGEST + "x"), id=7, failure=Failure.LONG_BODY),
     Row("body of 1 MB", _with(body="x" * 1_000_000), id=7),
     Row("null", None),
     Row("string", "Oi"),
@@ -151,7 +154,7 @@ ROWS = [
     Row("nested", {"message": HELLO}),
     Row("surrogate in id", _with(id="a\ud800")),
     Row("surrogate in destination", _with(to="a@\ud800"), id=7),
-    Row("surrogate in body", _with(body="a\ud800"), id=7),
+    Row("surrogate in body", _with(body="a\ud800"), id=7, failure=Failure.NOT_UNICODE),
     Row("surrogate in id of a bad row", _with(id="\udfff", body=None)),
 ]
 
@@ -167,6 +170,7 @@ def test_a_row_beside_a_good_one(case: Row) -> None:
         assert rows.good == (MODEL,)
         assert [row.id for row in rows.bad] == [case.id]
         assert rows.bad[0].reason
+        assert case.failure in (None, rows.bad[0].failure)
         assert len(rows.bad[0].reason) < 200
 
 
@@ -216,4 +220,10 @@ def test_an_id_is_echoed_as_it_came(message_id: MessageId) -> None:
     assert json.dumps(wire.sent_body(message.id, WaMessageId("W"))) == json.dumps(
         {"messageId": message_id, "wa_message_id": "W"}
     )
-    assert wire.failed_body(message.id, "no") == {"messageId": message_id, "error": "no"}
+    assert wire.failed_body(message.id, Failure.NO_TO) == {"messageId": message_id, "error": Failure.NO_TO.value}
+
+
+def test_a_mark_names_the_receiver_only_if_there_is_something_to_say() -> None:
+    assert wire.sent_body(7, WaMessageId("W")) == {"messageId": 7, "wa_message_id": "W"}
+    account = Jid("553188880005@s.whatsapp.net")
+    assert wire.sent_body(7, WaMessageId("W"), account) == {"messageId": 7, "wa_message_id": "W", "to": account}

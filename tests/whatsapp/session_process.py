@@ -2,11 +2,11 @@
 
     python -m wa_worker.dev.simulator.trust tests.whatsapp.session_process AUTH_DIR [OBSTACLE]
 
-It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "steady"}`,
-`{"do": "give up"}`, `{"do": "close"}`, `{"do": "cancel"}`. Out: `{"is": "open"}`, `{"is": "report", "event"}`,
-`{"is": "message"}`, `{"is": "sent", "id"}`, `{"is": "error", "kind", "text", "wa_id"}`, `{"is": "steady", "seconds"}`,
-what receipts.py tells (`{"is": "expect" | "heard" | "distrust", "ids"}`), and at the end
-`{"is": "closed", "seconds", "native_threads"}`.
+It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "begin to send", "to", "text"}`
+(commands go on meanwhile), `{"do": "steady"}`, `{"do": "give up"}`, `{"do": "close"}`, `{"do": "cancel"}`. Out:
+`{"is": "open"}`, `{"is": "report", "event"}`, `{"is": "message"}`, `{"is": "sent", "id", "to"}`,
+`{"is": "error", "kind", "text", "wa_id", "failure"}`, `{"is": "steady", "seconds"}`, what receipts.py tells
+(`{"is": "expect" | "heard" | "distrust", "ids"}`), and at the end `{"is": "closed", "seconds", "native_threads"}`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import wa_worker.whatsapp.libmagic  # noqa: E402,F401 - before neonize
 import trio  # noqa: E402
 
 from tests.whatsapp.receipts import Receipts  # noqa: E402
-from wa_worker.errors import SendError, SendUncertain, SessionError  # noqa: E402
+from wa_worker.errors import SendDelayed, SendError, SendRefused, SendUncertain, SessionError  # noqa: E402
 from wa_worker.journal import open_journal  # noqa: E402
 from wa_worker.messages import OutgoingMessage, Text  # noqa: E402
 from wa_worker.metrics import Metrics  # noqa: E402
@@ -48,10 +48,11 @@ def say(what: str, **fields: Any) -> None:
 async def send(session: Session, to: str, text: str) -> None:
     try:
         accepted = await trio.to_thread.run_sync(session.send, OutgoingMessage(Jid(to), Text(text)))
-        say("sent", id=accepted.wa_id)
+        say("sent", id=accepted.wa_id, to=accepted.to)
     except SendError as error:
         wa_id = error.wa_id if isinstance(error, SendUncertain) else None
-        say("error", kind=type(error).__name__, text=str(error), wa_id=wa_id)
+        failure = error.failure.value if isinstance(error, SendRefused | SendDelayed) else None
+        say("error", kind=type(error).__name__, text=str(error), wa_id=wa_id, failure=failure)
 
 
 async def tell_reports(session: Session) -> None:
@@ -69,7 +70,8 @@ async def tell_reports(session: Session) -> None:
 class Line:
     """The commands of the test."""
 
-    def __init__(self, leave: trio.CancelScope, doing: trio.CancelScope) -> None:
+    def __init__(self, leave: trio.CancelScope, doing: trio.CancelScope, threads: trio.Nursery) -> None:
+        self._threads = threads
         self._leave = leave
         self._doing = doing
         self.session: Session | None = None
@@ -91,6 +93,8 @@ class Line:
             await send(self.session, command["to"], command["text"])
         elif self.session is not None and command["do"] == "steady":
             say("steady", seconds=self.session.steady, synced=self.session.offline_synced)
+        elif self.session is not None and command["do"] == "begin to send":
+            self._threads.start_soon(send, self.session, command["to"], command["text"])
         elif self.session is not None:
             self.session.give_up(Report(Event.VOLUME_FAILED, "the test says so"))
 
@@ -99,12 +103,11 @@ async def main(auth_dir: Path, obstacle: str | None) -> None:
     with open_journal(auth_dir / RESERVED_FOLDER / "journal.db") as journal:
         async with trio.open_nursery() as threads:
             receiver = Receiver(journal.inbox, Metrics(), lambda: None)
-            host = SessionHost(
-                receiver, StartGate(), threads, "wa-worker", Receipts(lambda what, ids: say(what, ids=ids))
-            )
+            receipts = Receipts(lambda what, ids: say(what, ids=ids))
+            host = SessionHost(receiver, StartGate(), threads, "wa-worker", receipts, journal.accounts)
             store, leave, left = SessionStore.of(auth_dir, SHOP), trio.CancelScope(), 0.0
             with trio.CancelScope() as doing:
-                line = Line(leave, doing)
+                line = Line(leave, doing, threads)
                 threads.start_soon(line.follow)
                 try:
                     async with open_session(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from wa_worker.errors import SendDelayed, SendError, SendRefused, SendUncertain, SessionNotOpen
+from wa_worker.errors import Failure, SendDelayed, SendError, SendRefused, SendUncertain, SessionNotOpen
 from wa_worker.whatsapp.send_errors import send_error
 
 
@@ -62,3 +62,23 @@ def test_send_errors(case: SendCase) -> None:
     if case.pause is not None:
         assert isinstance(error, SendDelayed)
         assert error.pause == case.pause
+
+
+@pytest.mark.parametrize(
+    ("text", "failure"),
+    [
+        (
+            "failed to get device list: no LID found for 5511988880005@s.whatsapp.net from server",
+            Failure.NOT_ON_WHATSAPP,
+        ),
+        ("can't send message to unknown server broadcast", Failure.BAD_SERVER),
+        ("failed to get group members: you're not participating in that group", Failure.NO_SUCH_GROUP),
+        ("server returned error 400", Failure.REFUSED),
+        ("server returned error 463", Failure.LIMITED),
+        ("failed to encrypt message for 5511988880005@s.whatsapp.net: no session", Failure.GIVEN_UP),
+    ],
+)
+def test_what_the_proxy_hears_of_it(text: str, failure: Failure) -> None:
+    error = send_error(text)
+    assert isinstance(error, SendRefused | SendDelayed)
+    assert error.failure is failure

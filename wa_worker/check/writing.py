@@ -15,6 +15,7 @@ from wa_worker.check.proxy import REFUSED, refused
 from wa_worker.check.result import Result, fail, not_checked, ok, warn
 from wa_worker.edge import wire
 from wa_worker.edge.answers import NO_SUCH_CALL
+from wa_worker.errors import Failure
 from wa_worker.models import InstanceId, MessageId, ProxyStatus, Secret, Status, WaMessageId
 
 NAMES = ("update-status", "mark-sent", "mark-failed")
@@ -35,7 +36,7 @@ async def check_writing(
             sent = wire.sent_body(unknown, WaMessageId("WA-WORKER-CHECK"))
             nowhere = await caller.post(_NOWHERE, sent)
             results.append(_mark_sent(caller, await caller.post("mark-sent", sent), nowhere))
-            failed = wire.failed_body(unknown, "a check of wa-worker: there is no such message")
+            failed = wire.failed_body(unknown, Failure.CHECK)
             results.append(_mark_failed(caller, await caller.post("mark-failed", failed), nowhere))
     except NoAnswer as no:
         first, *rest = NAMES[len(results) :]

@@ -183,7 +183,7 @@ def _body(item: Item) -> str:
 def _number(address: str | None, *, numbers: bool) -> str:
     if address is None:
         return "(not an address)"
-    return address if numbers else jid.masked(address)
+    return address if numbers else jid.masked_address(address)
 
 
 def _free(words: str, *, numbers: bool) -> str:

@@ -17,7 +17,8 @@ import structlog
 from wa_worker import jid
 from wa_worker.backoff import Backoff
 from wa_worker.edge.wire import Rows
-from wa_worker.errors import JournalError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
+from wa_worker.errors import JournalError, RowError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
+from wa_worker.jid.numbering import DEFAULT_REGION
 from wa_worker.journal import SendLedger, SendState, Settled, Trace
 from wa_worker.messages import Accepted, OutgoingMessage, QueuedMessage
 from wa_worker.models import InstanceId, Jid, MessageId
@@ -50,12 +51,14 @@ class SendRecord:
 
     settled(instance, outcome): called on the batch's thread with each outcome once it is on disk.
     progress(): called there when the proxy has something to hear.
+    region: where a number without country code is dialled.
     """
 
     ledger: SendLedger
     resend_uncertain: bool
     settled: Callable[[InstanceId, Settled], None]
     progress: Callable[[], None]
+    region: str = DEFAULT_REGION
 
 
 @attrs.frozen
@@ -88,10 +91,10 @@ class SendBatch:
         for message in self.rows.good:
             messages[message.id] = message
             try:
-                chats[message.id] = jid.destination(message.to)
-            except ValueError as error:
+                chats[message.id] = jid.destination(message.to, self.record.region)
+            except RowError as error:
                 chats[message.id] = None
-                settled.append(Settled(message.id, SendState.FAILED, error=f"bad destination: {error}"))
+                settled.append(Settled(message.id, SendState.FAILED, error=error.failure.value))
         admission = self.record.ledger.admit(self.instance, chats, listed_at=self.listed_at)
         due = set(admission.due)
         hopeless = [outcome for outcome in settled if outcome.message_id in due]
@@ -115,7 +118,7 @@ class SendBatch:
         for bad in self.rows.bad:
             log.warning("a queued row is not a message", instance=self.instance, reason=bad.reason)
             if bad.id is not None and bad.id not in ids:
-                unfit.append(Settled(bad.id, SendState.FAILED, error=f"not a message: {bad.reason}"))
+                unfit.append(Settled(bad.id, SendState.FAILED, error=bad.failure.value))
         return unfit
 
     def _send_all(self, due: list[tuple[QueuedMessage, Jid, int]]) -> BatchResult:
@@ -131,7 +134,7 @@ class SendBatch:
             self._commit(outcomes, message.id, Trace(outgoing.secret, self.session.store_mark))
             tried += 1
             try:
-                outcome = self._send_one(message.id, outgoing, tries)
+                outcome = self._send_one(message, outgoing, tries)
             except SessionNotOpen:
                 self._commit([], message.id, undo=True)
                 return BatchResult(tried, sent)
@@ -162,7 +165,7 @@ class SendBatch:
         if outcomes:
             self.record.progress()
 
-    def _send_one(self, message_id: MessageId, message: OutgoingMessage, tries: int) -> Settled:
+    def _send_one(self, row: QueuedMessage, message: OutgoingMessage, tries: int) -> Settled:
         """Sends a message for the (`tries` + 1)th time. Raises SessionNotOpen; any other error is an outcome."""
         try:
             accepted = self.session.send(message)
@@ -170,9 +173,9 @@ class SendBatch:
             raise
         except SendRefused as error:
             log.warning("WhatsApp refuses a message", instance=self.instance, reason=str(error))
-            return Settled(message_id, SendState.FAILED, error=str(error))
+            return Settled(row.id, SendState.FAILED, error=error.failure.value)
         except SendDelayed as error:
-            return self._delayed(message_id, error, tries)
+            return self._delayed(row.id, error, tries)
         except Exception as error:
             if not isinstance(error, SendUncertain):
                 log.exception("a send failed in a way nobody expected", instance=self.instance)
@@ -182,13 +185,20 @@ class SendBatch:
                 "a message may or may not have left", instance=self.instance, reason=str(error), then=state.value
             )
             wa_id = error.wa_id if isinstance(error, SendUncertain) else None
-            return Settled(message_id, state, error=str(error), doubt=True, maybe_id=wa_id)
-        return Settled(message_id, SendState.SENT, accepted.wa_id)
+            return Settled(row.id, state, error=str(error), doubt=True, maybe_id=wa_id)
+        told = _to_tell(row.to, message.to, accepted.to or message.to)
+        return Settled(row.id, SendState.SENT, accepted.wa_id, to=told)
 
     def _delayed(self, message_id: MessageId, error: SendDelayed, tries: int) -> Settled:
         if tries + 1 >= MAX_TRIES:
             log.warning("a message is given up", instance=self.instance, reason=str(error), tries=tries + 1)
-            return Settled(message_id, SendState.FAILED, error=f"given up after {tries + 1} tries: {error}")
+            return Settled(message_id, SendState.FAILED, error=error.failure.value)
         log.warning("a message waits for another try", instance=self.instance, reason=str(error))
         pause = Backoff(error.pause, max(error.pause, LONGEST_PAUSE)).delay(tries)
         return Settled(message_id, SendState.WAITING, error=str(error), pause=pause)
+
+
+def _to_tell(written: str, read: Jid, went_to: Jid) -> Jid | None:
+    """Returns the JID that the proxy is to hear of, None if it wrote that one itself: `read` is how it was read."""
+    same_digits = "@" in written or "".join(filter(str.isdigit, written)) == read.partition("@")[0]
+    return None if went_to == read and same_digits else went_to

@@ -16,7 +16,7 @@ from wa_worker.delivery.keyed_queue import KeyedQueue
 from wa_worker.edge.answers import NO_SUCH_CALL
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.evidence import LIST
-from wa_worker.errors import EdgeError
+from wa_worker.errors import EdgeError, Failure
 from wa_worker.journal import Mark, SendLedger
 from wa_worker.models import InstanceId, MessageId
 from wa_worker.wakeup import Wakeup
@@ -92,7 +92,7 @@ class MarkReporter:
             return
         structlog.contextvars.bind_contextvars(instance=row.instance)  # of this key's task
         if row.wa_id is not None:
-            await self._edge.mark_sent(row.message_id, row.wa_id)
+            await self._edge.mark_sent(row.message_id, row.wa_id, row.to)
         else:
             await self._report_failure(row)
         await self._reported.add(row)
@@ -104,7 +104,7 @@ class MarkReporter:
         if trio.current_time() < self._silent_until.get(key, 0.0):
             return
         try:
-            await self._edge.mark_failed(row.message_id, row.error or "failed")
+            await self._edge.mark_failed(row.message_id, Failure.of(row.error))
         except EdgeError as error:
             if error.status not in NO_SUCH_CALL:
                 raise

@@ -55,8 +55,8 @@ async def _tidy(journal: Journal, dead_kept: float) -> None:
             messages=discarded,
             days=round(dead_kept / 86_400),
         )
-    for purge in (journal.inbox.purge, journal.ledger.purge, journal.holds.purge, journal.inbox.timers.purge):
-        await _all_of(purge, REMEMBERED)
+    for table in (journal.inbox, journal.ledger, journal.holds, journal.inbox.timers, journal.accounts):
+        await _all_of(table.purge, REMEMBERED)
     last: int | None = 0
     while last is not None:
         last = await trio.to_thread.run_sync(journal.inbox.purge_chats, last, CHUNK)

@@ -21,6 +21,7 @@ from wa_worker.delivery.uncertain import Line, UncertainSends
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.wire import Rows
 from wa_worker.errors import EdgeError, JournalError
+from wa_worker.jid.numbering import DEFAULT_REGION
 from wa_worker.journal import Journal, Settled
 from wa_worker.messages import QueuedMessage
 from wa_worker.metrics import Metrics
@@ -46,6 +47,7 @@ class MessageSender:
     """Sends what the proxy has queued. One per process.
 
     threads: a nursery that outlives the instances; the tasks of the batches' threads live there.
+    region: where a number without country code is dialled.
     """
 
     def __init__(
@@ -57,12 +59,13 @@ class MessageSender:
         threads: trio.Nursery,
         *,
         resend_uncertain: bool,
+        region: str = DEFAULT_REGION,
     ) -> None:
         self._edge = edge
         self._marks = marks
         self._threads = threads
         self._metrics = metrics
-        self._record = SendRecord(journal.ledger, resend_uncertain, self._settled, marks.wakeup.ring)
+        self._record = SendRecord(journal.ledger, resend_uncertain, self._settled, marks.wakeup.ring, region)
         self.uncertain = UncertainSends(journal.doubts, metrics.sent, marks.wakeup.ring, resend=resend_uncertain)
 
     async def run(

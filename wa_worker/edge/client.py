@@ -21,10 +21,10 @@ from wa_worker.edge import wire
 from wa_worker.edge.answers import error_of, foreign, quotable
 from wa_worker.edge.evidence import Evidence
 from wa_worker.edge.transport import open_transport
-from wa_worker.errors import EdgeError, EdgeForeign, EdgeUnavailable
+from wa_worker.errors import EdgeError, EdgeForeign, EdgeUnavailable, Failure
 from wa_worker.messages import InboundMessage, QueuedMessage
 from wa_worker.metrics import Metrics
-from wa_worker.models import InstanceId, MessageId, Secret, Status, WaMessageId
+from wa_worker.models import InstanceId, Jid, MessageId, Secret, Status, WaMessageId
 
 log = structlog.get_logger(__name__)
 
@@ -80,13 +80,13 @@ class EdgeClient:
         """Tells the status of an instance."""
         await self._post("update-status", instance, wire.status_body(instance, status), private=(status.qr_code,))
 
-    async def mark_sent(self, message_id: MessageId, wa_id: WaMessageId) -> None:
+    async def mark_sent(self, message_id: MessageId, wa_id: WaMessageId, to: Jid | None = None) -> None:
         """Tells that WhatsApp has accepted a message."""
-        await self._post("mark-sent", message_id, wire.sent_body(message_id, wa_id))
+        await self._post("mark-sent", message_id, wire.sent_body(message_id, wa_id, to))
 
-    async def mark_failed(self, message_id: MessageId, error: str) -> None:
+    async def mark_failed(self, message_id: MessageId, failure: Failure) -> None:
         """Tells that a message will never be sent. The call is optional: NO_SUCH_CALL may be the answer."""
-        await self._post("mark-failed", message_id, wire.failed_body(message_id, error))
+        await self._post("mark-failed", message_id, wire.failed_body(message_id, failure))
 
     async def inbound(self, instance: InstanceId, message: InboundMessage) -> int:
         """Hands a message over. ALREADY_THERE is an EdgeRejected like any other. Returns a hash of the answer."""

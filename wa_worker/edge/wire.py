@@ -13,8 +13,9 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_unstructure_fn, override
 
+from wa_worker.errors import Failure, RowError
 from wa_worker.messages import Button, FlowReply, InboundMessage, Interactive, OptionReply, QueuedMessage, Text
-from wa_worker.models import InstanceId, MessageId, Status, WaMessageId, instance_id
+from wa_worker.models import InstanceId, Jid, MessageId, Status, WaMessageId, instance_id
 
 T = TypeVar("T")
 
@@ -35,10 +36,14 @@ class Rows(Generic[T]):
 
 @attrs.frozen
 class BadRow:
-    """A row that is not a model. `id` is its message id if it at least had one, so that it can be marked failed."""
+    """A row that is not a model. `id` is its message id if it at least had one, so that it can be marked failed.
+
+    `reason` is for the log, `failure` for the proxy.
+    """
 
     reason: str
     id: MessageId | None = None
+    failure: Failure = Failure.BAD_ROW
 
 
 class NotTheContract(ValueError):
@@ -87,8 +92,14 @@ def _rows(items: list[object], model: Callable[[object], T], id_of: Callable[[ob
             good.append(model(item))
         except (ValueError, TypeError, KeyError) as error:
             reason = f"missing {error}" if isinstance(error, KeyError) else str(error)
-            bad.append(BadRow(reason, id_of(item)))
+            bad.append(BadRow(reason, id_of(item), _failure(error)))
     return Rows(tuple(good), tuple(bad))
+
+
+def _failure(error: ValueError | TypeError | KeyError) -> Failure:
+    if isinstance(error, KeyError):
+        return {"to": Failure.NO_TO, "body": Failure.NO_BODY}.get(error.args[0], Failure.BAD_ROW)
+    return error.failure if isinstance(error, RowError) else Failure.BAD_ROW
 
 
 def _message_id(value: object) -> MessageId:
@@ -117,11 +128,11 @@ def _queued_message(item: object) -> QueuedMessage:
     if isinstance(to, int) and not isinstance(to, bool):
         to = str(to)  # a number column in the proxy's table: unambiguous, so taken
     if not isinstance(to, str) or not to.strip():
-        raise ValueError("to is not a string with something in it")
+        raise RowError(Failure.NO_TO, "to is not a string with something in it")
     if not isinstance(body, str) or not body.strip():
-        raise ValueError("body is not a string with something in it")
+        raise RowError(Failure.NO_BODY, "body is not a string with something in it")
     if len(body) > MAX_BODY_LENGTH:
-        raise ValueError(f"body has {len(body)} characters, the limit is {MAX_BODY_LENGTH}")
+        raise RowError(Failure.LONG_BODY, f"body has {len(body)} characters, the limit is {MAX_BODY_LENGTH}")
     _encodable("to", to)
     _encodable("body", body)
     return QueuedMessage(_message_id(item["id"]), to, Text(body))
@@ -132,7 +143,7 @@ def _encodable(name: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"{name} holds a lone surrogate, which is no character") from None
+        raise RowError(Failure.NOT_UNICODE, f"{name} holds a lone surrogate, which is no character") from None
 
 
 _converter = cattrs.Converter(unstruct_collection_overrides={})
@@ -159,14 +170,15 @@ def status_body(instance: InstanceId, status: Status) -> dict[str, Any]:
     return {"instanceId": instance, "status": status.status.value, "qr_code": status.qr_code}
 
 
-def sent_body(message_id: MessageId, wa_id: WaMessageId) -> dict[str, Any]:
-    """`POST /mark-sent`."""
-    return {"messageId": message_id, "wa_message_id": wa_id}
+def sent_body(message_id: MessageId, wa_id: WaMessageId, to: Jid | None = None) -> dict[str, Any]:
+    """`POST /mark-sent`. `to` is additive, and there only if the row's own `to` says something else."""
+    body = {"messageId": message_id, "wa_message_id": wa_id}
+    return body if to is None else {**body, "to": to}
 
 
-def failed_body(message_id: MessageId, error: str) -> dict[str, Any]:
-    """`POST /mark-failed`."""
-    return {"messageId": message_id, "error": error}
+def failed_body(message_id: MessageId, failure: Failure) -> dict[str, Any]:
+    """`POST /mark-failed`. The type sees to it that nobody else's words get there."""
+    return {"messageId": message_id, "error": failure.value}
 
 
 def inbound_body(instance: InstanceId, message: InboundMessage) -> dict[str, Any]:

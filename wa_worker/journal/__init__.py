@@ -9,6 +9,7 @@ inbox.py         received messages that `/inbound` has yet to accept (P3)
 ledger.py        what was to be sent, and what became of it (P1, P2)
 doubts.py        ids of sends that may or may not have left, until a receipt proves that they did (P2)
 timers.py        the timers of chats with disappearing messages
+accounts.py      under which JID WhatsApp knows a number that was written otherwise
 holds.py         until when an instance keeps away from WhatsApp
 backlog.py       counts of what waits, for monitoring
 per_instance.py  the same for each instance
@@ -30,6 +31,7 @@ from pathlib import Path
 
 import attrs
 
+from wa_worker.journal.accounts import Accounts
 from wa_worker.journal.backlog import Backlog, read_backlog
 from wa_worker.journal.database import Database
 from wa_worker.journal.doubts import CutOff, Doubts, MaybeSent
@@ -42,6 +44,7 @@ from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.models import InstanceId
 
 __all__ = [
+    "Accounts",
     "Admission",
     "Backlog",
     "CutOff",
@@ -75,6 +78,7 @@ class Journal:
     ledger: SendLedger
     doubts: Doubts
     holds: Holds
+    accounts: Accounts
     database: Database
 
     def backlog(self) -> Backlog:
@@ -99,6 +103,8 @@ def open_journal(path: Path) -> Iterator[Journal]:
     """
     database = Database(path)
     try:
-        yield Journal(Inbox(database), SendLedger(database), Doubts(database), Holds(database), database)
+        yield Journal(
+            Inbox(database), SendLedger(database), Doubts(database), Holds(database), Accounts(database), database
+        )
     finally:
         database.close()

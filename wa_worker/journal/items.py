@@ -9,11 +9,12 @@ from collections.abc import Mapping
 
 import attrs
 
+from wa_worker.errors import Failure
 from wa_worker.journal.states import STATES, InboxState, SendState, State
 from wa_worker.messages import InboundMessage
 from wa_worker.models import MessageId
 
-BY_A_PERSON = "discarded by a person"
+BY_A_PERSON = Failure.DISCARDED.value
 """The error of a message that was discarded. The proxy gets it with /mark-failed."""
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from wa_worker.instances.registry import InstanceSnapshot, Registry
-from wa_worker.jid import masked
+from wa_worker.jid import masked, masked_address
 from wa_worker.journal import InstanceBacklog
 from wa_worker.models import InstanceId
 
@@ -41,7 +41,7 @@ def _instance(
         "logged_out": now.logged_out,
         "since": int(now.since),
         "until": _whole(now.until),
-        "number": masked(now.account.partition("@")[0]) if now.account else None,
+        "number": masked_address(now.account.partition("@")[0]) if now.account else None,
         "last_in": _whole(activity.last_in),
         "last_out": _whole(activity.last_out),
         "backlog": attrs.asdict(backlog),

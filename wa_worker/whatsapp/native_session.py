@@ -7,6 +7,7 @@ stop; wait for the thread. When the library does not let go in time (it may sit 
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -54,6 +55,7 @@ class NativeSession:
         threads: trio.Nursery,
         codes: list[int] = events.CODES,
     ) -> None:
+        self.instance = instance
         self.client = client
         self.alive = Wakeup()
         self.closing = False
@@ -63,6 +65,9 @@ class NativeSession:
         self._threads = threads
         self._log = log.bind(instance=instance)
         self._callback_done = Wakeup()
+        self._use = threading.Lock()
+        self._uses = 0
+        self._unused = Wakeup()
         self._busy = False
         self._begun = False
         """Whether its start has had its turn: before, the library does not know it and has nothing to take down."""
@@ -118,6 +123,22 @@ class NativeSession:
             if self.closing:
                 self._callback_done.ring()
 
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """A call of the library is under way that ends the process if its session is stopped first: the stop waits.
+
+        For any thread. Such a call must not begin once `closing` is set.
+        """
+        with self._use:
+            self._uses += 1
+        try:
+            yield
+        finally:
+            with self._use:
+                self._uses -= 1
+            if self.closing:
+                self._unused.ring()
+
     async def _run(self, callbacks: Callbacks, failed: Callable[[str], None]) -> None:
         """Blocks a thread of its own in the library until `stop()`. Cancelled: abandons it."""
         try:
@@ -142,6 +163,10 @@ class NativeSession:
             return
         await self._drain()
         with trio.move_on_after(CLOSE_PATIENCE):
+            while self._uses:  # not for long: disconnected, it gets no answer
+                self._unused.arm()
+                if self._uses:
+                    await self._unused.wait()
             async with self._gate.exclusive():
                 await self._in_thread(self.client.stop)
                 await self._ended.wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wa_worker.errors import SendDelayed, SendError, SendRefused, SendUncertain, SessionNotOpen
+from wa_worker.errors import Failure, SendDelayed, SendError, SendRefused, SendUncertain, SessionNotOpen
 
 NOT_CONNECTED_PAUSE = 2.0
 TROUBLE_PAUSE = 10.0
@@ -13,14 +13,14 @@ RESTRICTED_PAUSE = 15 * 60.0
 """463: WhatsApp limits messages to people who have not written to us; it lifts by itself, not in seconds."""
 
 _CODE = re.compile(r"server returned error (\d+)")
-_REFUSED = (
-    "no LID found for",  # not on WhatsApp
-    "can't send message to unknown server",
-    "message recipient must be a user JID",
-    "that group does not exist",
-    "you're not participating in that group",
-    "item-not-found",
-)
+_REFUSED = {
+    "no LID found for": Failure.NOT_ON_WHATSAPP,
+    "can't send message to unknown server": Failure.BAD_SERVER,
+    "message recipient must be a user JID": Failure.BAD_SERVER,
+    "that group does not exist": Failure.NO_SUCH_GROUP,
+    "you're not participating in that group": Failure.NO_SUCH_GROUP,
+    "item-not-found": Failure.NO_SUCH_GROUP,
+}
 _NOT_CONNECTED = (
     "client is nil",
     "the store doesn't contain a device JID",
@@ -38,17 +38,27 @@ def send_error(text: str) -> SendError:
     """
     if code := _CODE.search(text):
         return _server_error(int(code[1]), text)
-    if any(sign in text for sign in _REFUSED):
-        return SendRefused(text)
+    for sign, failure in _REFUSED.items():
+        if sign in text:
+            return SendRefused(text, failure)
     if not text.startswith(_BEFORE_THE_FRAME):
         return SendUncertain(text)
     broken = text.startswith(_NOT_CONNECTED) or "not connected" in text or "disconnected" in text or "closed" in text
     return SessionNotOpen(text, pause=NOT_CONNECTED_PAUSE) if broken else SendDelayed(text, pause=TROUBLE_PAUSE)
 
 
+def look_up_error(text: str) -> SendDelayed:
+    """Says what an error of the library's `is_on_whatsapp` means: nothing about the number, and nothing has left."""
+    error = send_error(text)
+    if isinstance(error, SendDelayed):
+        return error
+    return SendDelayed(text, pause=RATE_PAUSE if "429" in text else TROUBLE_PAUSE)
+
+
 def _server_error(code: int, text: str) -> SendError:
     if code == 463:
-        return SendDelayed(f"{text} (WhatsApp limits first messages from this account)", pause=RESTRICTED_PAUSE)
+        said = f"{text} (WhatsApp limits first messages from this account)"
+        return SendDelayed(said, pause=RESTRICTED_PAUSE, failure=Failure.LIMITED)
     if code in (429, 479):
         return SendDelayed(text, pause=RATE_PAUSE)
     if code >= 500 or code in (408, 421):

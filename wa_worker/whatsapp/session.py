@@ -16,15 +16,15 @@ from contextlib import asynccontextmanager
 import attrs
 import structlog
 import trio
-from neonize.exc import NeonizeError
 from neonize.proto import Neonize_pb2 as pb
 
-from wa_worker.errors import JournalError, SendDelayed, SendUncertain, SessionNotOpen
+from wa_worker.errors import JournalError
+from wa_worker.journal.accounts import Accounts
 from wa_worker.messages import Accepted, OutgoingMessage
-from wa_worker.models import InstanceId, WaMessageId
+from wa_worker.models import InstanceId
 from wa_worker.states import Event, Report
 from wa_worker.wakeup import Wakeup
-from wa_worker.whatsapp import events, outgoing
+from wa_worker.whatsapp import events
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.identity import Identity, identity
@@ -32,8 +32,9 @@ from wa_worker.whatsapp.loop_end import RECEIPT, Refusal, loop_ended, refusal
 from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.receiving import Receiver
-from wa_worker.whatsapp.send_errors import NOT_CONNECTED_PAUSE, TROUBLE_PAUSE, send_error
+from wa_worker.whatsapp.registration import KnownAccounts
 from wa_worker.whatsapp.send_tracking import SendTracking, UncertainSends
+from wa_worker.whatsapp.session_sender import SessionSender
 from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)
@@ -57,13 +58,15 @@ _numbers = itertools.count(1)
 @attrs.frozen
 class SessionHost:
     """Holds what all sessions of the process share. `threads` is a nursery that outlives the instances: the tasks of
-    the native threads live there."""
+    the native threads live there. Without `accounts`, whose number it is is asked for each message anew."""
 
     receiver: Receiver
     gate: StartGate
     threads: trio.Nursery
     device_name: str
     uncertain: UncertainSends
+    accounts: Accounts | None = None
+    """What WhatsApp has said of numbers; None: it is not remembered."""
     no_receipts_until: dict[InstanceId, float] = attrs.field(factory=dict)
     """Instances whose library was ended by a receipt, and until when none are asked for (`time.monotonic()`)."""
 
@@ -86,8 +89,9 @@ class Session:
         self._no_receipts_until = host.no_receipts_until
         self._store = store
         self._receiver = host.receiver
-        self._gate = host.gate
         self._tracking = SendTracking(instance, store, host.uncertain)
+        known = KnownAccounts(host.accounts)
+        self._sender = SessionSender(self._native, host.gate, store, host.receiver, known, self._tracking)
         self._on_new_message = on_new_message
         self._log = log.bind(instance=instance)
         self._reports: deque[Report] = deque(maxlen=64)  # they come one at a time; 64 at once is a storm
@@ -122,31 +126,7 @@ class Session:
 
         Raises SendRefused, SendDelayed, SessionNotOpen or SendUncertain.
         """
-        me = self.me
-        if self._native.closing or me is None:
-            raise SessionNotOpen("the session is not open", pause=NOT_CONNECTED_PAUSE)
-        try:  # before the gate: what has passed it must call the library at once
-            timer = self._receiver.timer(self.instance, me, message.to)
-        except JournalError as error:
-            raise SendDelayed("the chat's timer cannot be read now", pause=TROUBLE_PAUSE) from error
-        to, content = outgoing.address(message.to), outgoing.protobuf(message.content, timer)
-        content.messageContextInfo.messageSecret = message.secret
-        self._gate.pass_through()
-        if self._native.closing:
-            raise SessionNotOpen("the session is not open", pause=NOT_CONNECTED_PAUSE)
-        self._tracking.begin()
-        try:
-            response = self._native.client.send_message(to, content)
-        except Exception as error:
-            if not isinstance(error, NeonizeError):
-                self._log.exception("a send failed in a way nobody expected")
-            failure = send_error(str(error)) if isinstance(error, NeonizeError) else SendUncertain(str(error))
-            if not isinstance(failure, SendUncertain):
-                raise failure from error
-            return self._tracking.find_out(failure, message.secret)
-        finally:
-            self._tracking.end()
-        return Accepted(WaMessageId(response.ID), response.Timestamp)
+        return self._sender.send(message, self.me)
 
     def give_up(self, report: Report) -> None:
         """Adds a report of our own to the library's, for what ends a session from outside. Trio thread only."""

@@ -301,3 +301,13 @@ async def test_wait_for_sees_each_change(
     with trio.move_on_after(0.05) as scope:
         await proxy.wait_for(lambda store: store.messages("shop"))
     assert scope.cancelled_caught
+
+
+async def test_mark_sent_may_name_whom_it_went_to(proxy: ReferenceProxy, client: httpx.AsyncClient) -> None:
+    proxy.store.add_instance("shop")
+    first, second = proxy.store.queue_many("shop", [("5531988880005", "a"), ("5531988880006", "b")])
+    mark = {"messageId": first, "wa_message_id": "W1", "to": "553188880005@s.whatsapp.net"}
+    assert (await client.post("/mark-sent", json=mark)).status_code == 200
+    assert (await client.post("/mark-sent", json={"messageId": second, "wa_message_id": "W2"})).status_code == 200
+    assert [row.sent_to for row in proxy.store.messages()] == ["553188880005@s.whatsapp.net", None]
+    assert (await client.post("/mark-sent", json={**mark, "to": ""})).status_code == 400

@@ -56,7 +56,8 @@ def create_app(store: Store, *, secret: str) -> Quart:
     @app.post("/mark-sent")
     async def mark_sent() -> Response:
         body = await json_object()
-        known = store.mark_sent(_message_id(body), text(body, "wa_message_id"))
+        sent_to = text(body, "to") if "to" in body else None
+        known = store.mark_sent(_message_id(body), text(body, "wa_message_id"), sent_to)
         return ok() if known else error(404, "unknown message")
 
     @app.post("/mark-failed")

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS messages (
     seq INTEGER PRIMARY KEY, id NOT NULL UNIQUE, instance_id TEXT NOT NULL,
     "to" TEXT NOT NULL, body TEXT NOT NULL,
     status TEXT NOT NULL DEFAULT 'queued', wa_message_id TEXT, error TEXT, marks INTEGER NOT NULL DEFAULT 0,
-    queued_at REAL NOT NULL, sent_at REAL
+    queued_at REAL NOT NULL, sent_at REAL, sent_to TEXT
 );
 CREATE INDEX IF NOT EXISTS messages_of ON messages (instance_id, seq);
 CREATE INDEX IF NOT EXISTS messages_queued ON messages (instance_id, seq) WHERE status = 'queued';
@@ -74,6 +74,8 @@ class MessageRow:
     marks: int
     queued_at: float
     sent_at: float | None
+    sent_to: str | None = None
+    """The JID that it went to, if the worker named one."""
 
 
 @attrs.frozen

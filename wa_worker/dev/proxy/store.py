@@ -56,6 +56,8 @@ class Store:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.executescript(SCHEMA)
+        if "sent_to" not in {row[1] for row in self._db.execute("PRAGMA table_info(messages)")}:
+            self._db.execute("ALTER TABLE messages ADD COLUMN sent_to TEXT")  # a file of an older version
         (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()
         self._last_message = cast(int, last)
 
@@ -198,7 +200,7 @@ class Store:
     def messages(self, instance_id: str | None = None, *, last: int | None = None) -> list[MessageRow]:
         """In the order in which they were queued; only the last so many if wished."""
         rows = self._db.execute(
-            'SELECT id, instance_id, "to", body, status, wa_message_id, error, marks, queued_at, sent_at '
+            'SELECT id, instance_id, "to", body, status, wa_message_id, error, marks, queued_at, sent_at, sent_to '
             "FROM messages WHERE :instance IS NULL OR instance_id = :instance ORDER BY seq DESC LIMIT :last",
             {"instance": instance_id, "last": -1 if last is None else last},
         )
@@ -213,12 +215,13 @@ class Store:
         )
         return [{"id": id_, "to": to, "body": body} for id_, to, body in rows]
 
-    def mark_sent(self, message_id: MessageId | float, wa_message_id: str) -> bool:
+    def mark_sent(self, message_id: MessageId | float, wa_message_id: str, sent_to: str | None = None) -> bool:
         """POST /mark-sent. False for an unknown message. The first mark stays; failed becomes sent."""
         marked = self._update_message(
             "UPDATE messages SET status = 'sent', marks = marks + 1, error = NULL, "
-            "wa_message_id = coalesce(wa_message_id, ?), sent_at = coalesce(sent_at, ?) WHERE id = ?",
-            (wa_message_id, time.time(), message_id),
+            "wa_message_id = coalesce(wa_message_id, ?), sent_at = coalesce(sent_at, ?), "
+            "sent_to = coalesce(sent_to, ?) WHERE id = ?",
+            (wa_message_id, time.time(), sent_to, message_id),
         )
         self._changed()
         return marked
@@ -233,7 +236,7 @@ class Store:
         self._changed()
         return known
 
-    def _update_message(self, sql: str, values: tuple[str | float, ...]) -> bool:
+    def _update_message(self, sql: str, values: tuple[str | float | None, ...]) -> bool:
         try:
             return bool(self._db.execute(sql, values).rowcount)
         except OverflowError:

@@ -42,6 +42,12 @@ def answer(simulator: Simulator, device: Device | None, iq: Node) -> Node:
     return Node("iq", {**attributes, "type": "result"}, content or None)
 
 
+def asks_for_contacts(iq: Node) -> bool:
+    """Whether it asks who has a phone number."""
+    usync = child(iq, "usync")
+    return usync is not None and child(child(usync, "query"), "contact") is not None
+
+
 def _content(simulator: Simulator, device: Device, iq: Node) -> list[Node]:
     namespace, kind = iq.attrs.get("xmlns"), iq.attrs.get("type")
     if namespace == "encrypt" and kind == "set":
@@ -88,12 +94,16 @@ def _user(simulator: Simulator, user: Node) -> Node:
         # `IsOnWhatsApp` in whatsmeow user.go asks by "+5511...@c.us" and wants its query back.
         query = content_bytes(child(user, "contact"))
         phone = query.decode().partition("@")[0].lstrip("+")
+        simulator.contact_queries[phone] += 1
+        if simulator.contact_error is not None:
+            raise Refusal(simulator.contact_error, "rate-overlimit")
         if not simulator.is_on_whatsapp(phone):
             return Node("user", {"jid": f"{phone}{PHONE_SUFFIX}"}, [Node("contact", {"type": "out"}, query)])
+        phone = simulator.registered_as.get(phone, phone)
         names = {"jid": f"9{phone}{LID_SUFFIX}", "pn_jid": f"{phone}{PHONE_SUFFIX}"}
         return Node("user", names, [Node("contact", {"type": "in"}, query)])
     phone = phone_of(jid)
-    if not simulator.is_on_whatsapp(phone):
+    if phone in simulator.registered_as or not simulator.is_on_whatsapp(phone):
         return Node("user", {"jid": jid}, [])
     numbers = [0, *(device_number(linked.jid) for linked in simulator.devices_of(phone))]
     devices = [Node("device", {"id": str(number), "key-index": "1"}) for number in numbers]

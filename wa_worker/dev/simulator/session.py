@@ -119,7 +119,8 @@ def _take(simulator: Simulator, device: Device, connection: Connection, node: No
 def _take_iq(simulator: Simulator, device: Device, connection: Connection, node: Node) -> None:
     if device.jid in simulator.silent or node.attrs.get("type") in {"result", "error"}:
         return
-    connection.send_after(simulator.answer_delay, iq.answer(simulator, device, node))
+    answer = iq.answer(simulator, device, node)
+    connection.send_after(simulator.contact_delay if iq.asks_for_contacts(node) else simulator.answer_delay, answer)
     if node.attrs.get("xmlns") == "passive" and child(node, "active"):
         device.active = True
         device.mailbox.attach(connection, end_of_backlog=device.jid not in simulator.skip_offline)

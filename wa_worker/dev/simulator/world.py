@@ -58,6 +58,10 @@ class Simulator:
         self.swallow_acks = 0  # so many messages (a resend counts) get delivered, not acked, and the line is cut
         self.receipt_delay = 0.0  # seconds from a message's arrival to the phone's receipt
         self.no_receipts: set[str] = set()  # phones that send none for what they got
+        self.registered_as: dict[str, str] = {}  # a way to write a phone -> the phone that its account has
+        self.contact_queries: Counter[str] = Counter()  # how often each phone was asked for
+        self.contact_error: int | None = None  # refuse to say who has a phone, with this code
+        self.contact_delay = 0.0  # seconds before the answer to who has a phone
         self.absent: set[str] = set()  # phones that are not on WhatsApp
         self.unreachable: set[str] = set()  # device JIDs whose logins are cut at once
         self.on_new_contact: Callable[[Contact], None] = lambda contact: None
@@ -122,6 +126,7 @@ class Simulator:
         return [device for device in self._devices.values() if device.phone == phone]
 
     def is_on_whatsapp(self, phone: str) -> bool:
+        phone = self.registered_as.get(phone, phone)
         return phone.isdigit() and 8 <= len(phone) <= 15 and phone not in self.absent
 
     def pending(self, jid: str) -> list[str]:

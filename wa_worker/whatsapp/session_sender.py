@@ -1,0 +1,116 @@
+"""Sends the messages of one session: to which JID, with which timer, and what is known of a send that fails."""
+
+from __future__ import annotations
+
+import structlog
+from neonize.exc import NeonizeError
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
+
+from wa_worker.errors import Failure, JournalError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
+from wa_worker.messages import Accepted, OutgoingMessage
+from wa_worker.models import Jid, WaMessageId
+from wa_worker.whatsapp import outgoing
+from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.identity import Identity
+from wa_worker.whatsapp.native_session import NativeSession
+from wa_worker.whatsapp.receiving import Receiver
+from wa_worker.whatsapp.registration import KnownAccounts, account_of, is_number
+from wa_worker.whatsapp.send_errors import NOT_CONNECTED_PAUSE, TROUBLE_PAUSE, look_up_error, send_error
+from wa_worker.whatsapp.send_tracking import SendTracking
+from wa_worker.whatsapp.store import SessionStore
+
+log = structlog.get_logger(__name__)
+
+
+class SessionSender:
+    """Sends for one session. One message after another."""
+
+    def __init__(
+        self,
+        native: NativeSession,
+        gate: StartGate,
+        store: SessionStore,
+        receiver: Receiver,
+        accounts: KnownAccounts,
+        tracking: SendTracking,
+    ) -> None:
+        self._native = native
+        self._gate = gate
+        self._store = store
+        self._receiver = receiver
+        self._accounts = accounts
+        self._tracking = tracking
+        self._log = log.bind(instance=native.instance)
+
+    def send(self, message: OutgoingMessage, me: Identity | None) -> Accepted:
+        """Sends a message of the account `me`. Blocks, up to ~75 s, or twice that for a number that is looked up.
+
+        Raises SendRefused, SendDelayed, SessionNotOpen or SendUncertain.
+        """
+        if me is None:
+            raise _not_open()
+        known = self._accounts.get(message.to)
+        try:
+            return self._send_to(known, message, me)
+        except SendRefused as error:
+            if error.failure is not Failure.NOT_ON_WHATSAPP or not is_number(message.to):
+                raise
+        # the library found no account and let nothing leave: whose number it is, WhatsApp says
+        account = self._look_up(message.to)
+        if account != known:
+            self._accounts.put(message.to, account)
+            self._log.info("the account is registered under another number", to=message.to, number=account)
+        try:
+            return self._send_to(account, message, me)
+        except SendRefused as error:
+            if error.failure is not Failure.NOT_ON_WHATSAPP:
+                raise
+            raise SendDelayed(
+                f"WhatsApp names an account and does not find it: {error}", pause=TROUBLE_PAUSE
+            ) from error
+
+    def _send_to(self, to: Jid, message: OutgoingMessage, me: Identity) -> Accepted:
+        content = self._content(to, message, me)
+        address = outgoing.address(to)
+        self._gate.pass_through()
+        if self._native.closing:
+            raise _not_open()
+        self._tracking.begin()
+        try:
+            response = self._native.client.send_message(address, content)
+        except Exception as error:
+            if not isinstance(error, NeonizeError):
+                self._log.exception("a send failed in a way nobody expected")
+            failure = send_error(str(error)) if isinstance(error, NeonizeError) else SendUncertain(str(error))
+            if not isinstance(failure, SendUncertain):
+                raise failure from error
+            return self._tracking.find_out(failure, message.secret)
+        finally:
+            self._tracking.end()
+        return Accepted(WaMessageId(response.ID), response.Timestamp, None if to == message.to else to)
+
+    def _content(self, to: Jid, message: OutgoingMessage, me: Identity) -> Message:
+        """Builds the protobuf. Before the gate: what has passed it must call the library at once."""
+        try:
+            timer = self._receiver.timer(self._native.instance, me, to)
+        except JournalError as error:
+            raise SendDelayed("the chat's timer cannot be read now", pause=TROUBLE_PAUSE) from error
+        content = outgoing.protobuf(message.content, timer)
+        content.messageContextInfo.messageSecret = message.secret
+        return content
+
+    def _look_up(self, to: Jid) -> Jid:
+        """Asks WhatsApp for the account of a number, which takes up to 75 s. Raises SendRefused or SendDelayed."""
+        with self._native.in_use():
+            self._gate.pass_through()
+            if self._native.closing:
+                raise _not_open()
+            try:
+                answers = self._native.client.is_on_whatsapp("+" + to.partition("@")[0])
+            except NeonizeError as error:
+                raise look_up_error(str(error)) from error
+        return account_of(to, answers, self._store.phone_of)
+
+
+def _not_open() -> SessionNotOpen:
+    return SessionNotOpen("the session is not open", pause=NOT_CONNECTED_PAUSE)
