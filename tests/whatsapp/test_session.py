@@ -38,6 +38,7 @@ from wa_worker.states import Event, Report
 from wa_worker.whatsapp.client import Callbacks
 from wa_worker.whatsapp.events import Code
 from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.identity import Identity
 from wa_worker.whatsapp.native_session import HASTE
 from wa_worker.whatsapp.pairing import Paired, PairingHosts, QrCode
 from wa_worker.whatsapp.receiving import Receiver
@@ -394,6 +395,8 @@ async def test_a_message_waits_for_the_disk_and_the_session_is_to_close(unopened
 async def test_a_send_waits_at_the_gate(unopened: Unopened) -> None:
     """It would read the native maps while a start changes them."""
     message, done = OutgoingMessage(Jid(f"{CONTACT}@s.whatsapp.net"), Text("Oi")), trio.Event()
+    unopened.session.me = Identity(Jid(f"{PHONE}@s.whatsapp.net"), None)
+    unopened.session._native.closing = True
 
     async def send() -> None:
         with pytest.raises(SessionNotOpen):
