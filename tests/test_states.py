@@ -67,6 +67,7 @@ def test_a_row(state: State, event: Event) -> None:
 
 STAYS = {
     (State.PAIRING, Event.QR): State.PAIRING,
+    (State.PAIRING, Event.QUEUED): State.PAIRING,
     (State.OPENING, Event.CONNECTED): State.CONNECTED,
     (State.OPENING, Event.DISCONNECTED): State.RECONNECTING,
     (State.OPENING, Event.DEAF): State.OPENING,
@@ -84,6 +85,7 @@ OPENED_ANEW = {
     *((state, Event.CRASHED) for state in State),
     *((state, Event.OPEN_FAILED) for state in State),
     *((state, Event.VOLUME_FAILED) for state in LIVE),
+    *((state, Event.LOOP_ENDED) for state in LIVE),
     (State.OPENING, Event.DEADLINE),
     (State.CONNECTED, Event.DEAF),
     (State.RECONNECTING, Event.DEADLINE),

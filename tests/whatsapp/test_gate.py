@@ -236,6 +236,7 @@ async def test_a_session_disconnects_and_lets_what_is_under_way_end_before_it_st
     session, library = native(StartGate(), nursery)
     session.alive.ring()
     await start(session)
+    await until(lambda: library.calls)
     callback = session.callback()
     callback.__enter__()
     async with trio.open_nursery() as closing:
@@ -251,6 +252,7 @@ async def test_a_session_whose_owner_is_cancelled_stops_all_the_same(nursery: tr
     session, library = native(StartGate(), nursery)
     session.alive.ring()
     await start(session)
+    await until(lambda: library.calls)
     with trio.CancelScope() as owner:
         owner.cancel()
         await session.close()

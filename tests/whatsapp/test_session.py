@@ -337,7 +337,7 @@ async def test_a_loop_that_ends_by_itself_is_cut_at_once(world: World, kind: str
         assert world.simulator.pending(world.jid) == sent
     async with world.session():
         await until(lambda: world.simulator.pending(world.jid) == [])
-        assert world.inbox() == [f"later {n}" for n in range(3)]
+        await until(lambda: world.inbox() == [f"later {n}" for n in range(3)])
 
 
 UNKNOWN_BANS = [(999, 60, "reason 999", 60.0), (999, None, "reason 999", None), (None, 60, "unknown reason", 60.0)]
