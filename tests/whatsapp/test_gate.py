@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 import trio
 
-from tests.proxy_fixture import SHOP
+from tests.proxy_fixture import SHOP, until
 from wa_worker.whatsapp.client import Callbacks, QuietClient
 from wa_worker.whatsapp.gate import SETTLE, StartGate
 from wa_worker.whatsapp.native_session import MAPS_CHANGED, NativeSession
