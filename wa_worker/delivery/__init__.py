@@ -8,6 +8,7 @@ inbound.py       journal to `/inbound`; a key is a chat
 marks.py         ledger to `/mark-sent` and `/mark-failed`; a key is a row
 poll_timer.py    when an instance asks for messages next
 batch.py         one batch of queued messages through the ledger, on a thread
+uncertain.py     sends that may have left, until a receipt proves it or the wait for one is over
 sending.py       `/queued-messages` to a batch, for one connected instance
-retention.py     forgets settled rows after a week
+retention.py     forgets what is settled, and what nobody decided on
 """

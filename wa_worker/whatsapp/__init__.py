@@ -25,6 +25,7 @@ message_secrets.py the id of a send whose outcome nobody knows, from whatsmeow's
 send_tracking.py  what a session finds out of a send that failed
 receiving.py      a received message, from its bytes to the journal
 native_session.py a session's native thread: how it starts and is taken down
+session_sender.py the sends of one session: to which JID, with which timer
 session.py        the bridge between a session's threads and Trio
 pairing_events.py what a pairing says to its instance
 pairing_host.py   the child process that pairs
