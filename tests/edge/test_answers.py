@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from wa_worker.edge.answers import MAX_RETRY_AFTER, RETRY_AFTER_SPREAD, error_of, foreign
+from wa_worker.edge import answers
+from wa_worker.edge.answers import MAX_RETRY_AFTER, QUOTE, RETRY_AFTER_SPREAD, error_of, foreign
 from wa_worker.errors import EdgeError, EdgeRejected, EdgeUnavailable
 
 
@@ -66,3 +69,14 @@ def test_what_no_proxy_answers(status: int, kind: str, body: bytes) -> None:
 def test_what_a_proxy_may_answer(kind: str, body: bytes) -> None:
     """Some frameworks call every text HTML, and a 204 may have any type."""
     assert foreign(httpx.Response(200, headers={"content-type": kind}), body) is None
+
+
+@given(st.text("ab \n", max_size=60), st.integers(1, 7))
+def test_a_large_text_is_looked_through_as_a_whole(text: str, window: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answers, "WINDOW", window)
+        seen = list(answers._flat(text))
+    flat = " ".join(text.split())
+    quotes = {flat[start : start + QUOTE] for start in range(len(flat) - QUOTE + 1)}
+    assert {piece for each in seen for piece in quotes if piece in each} == quotes
+    assert all(each in flat for each in seen)

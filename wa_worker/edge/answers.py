@@ -8,7 +8,7 @@ answer may be quoted in a log (P8).
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from time import time
@@ -41,6 +41,9 @@ ALREADY_THERE = HTTPStatus.CONFLICT
 QUOTE = 8
 """Characters in a row that make an answer a quote of the request."""
 
+WINDOW = 64 * 1024
+"""Characters of a text that are looked through at once."""
+
 _NEVER_OURS = ("image/", "audio/", "video/", "font/", "text/css", "text/javascript", "application/javascript")
 """Types of content that no worker-proxy answers."""
 
@@ -64,10 +67,28 @@ def quotable(answer: bytes, private: Iterable[str | None]) -> str:
     said = " ".join(answer[:200].decode("utf-8", "replace").split())
     pieces = {said[start : start + QUOTE] for start in range(max(len(said) - QUOTE, 0) + 1)}
     for secret in filter(None, private):
-        flat = " ".join(secret.split())
-        if (flat and flat in said) or any(len(piece) == QUOTE and piece in flat for piece in pieces):
-            return "it quotes the request"
+        for flat in _flat(secret):
+            if flat in said or any(len(piece) == QUOTE and piece in flat for piece in pieces):
+                return "it quotes the request"
     return said
+
+
+def _flat(text: str) -> Iterator[str]:
+    """Yields a text, its white space made single blanks, in windows that overlap by QUOTE characters.
+
+    Splitting a large text at once keeps Python's lock for most of a second, and with it the event loop.
+    """
+    tail, gap = "", ""
+    for start in range(0, len(text), WINDOW):
+        part = text[start : start + WINDOW]
+        words = " ".join(part.split())
+        if words:
+            if tail and part[0].isspace():
+                gap = " "
+            yield (window := tail + gap + words)
+            tail, gap = window[-QUOTE:], ""
+        if tail and part[-1].isspace():
+            gap = " "
 
 
 def error_of(
