@@ -111,9 +111,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "session-send-ignores-the-gate",
-        "whatsapp/session.py",
-        "        self._gate.pass_through()\n",
-        "",
+        "whatsapp/session_sender.py",
+        "        address = outgoing.address(to)\n        self._gate.pass_through()\n",
+        "        address = outgoing.address(to)\n",
         "the native maps are changed by one at a time",
         "whatsapp/test_session.py::test_a_send_waits_at_the_gate",
     ),
