@@ -11,14 +11,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        await self._drain()\n",
         "",
         "P3: what the library hands over is on disk before it goes on, also at the end",
-        "whatsapp/test_gate.py::test_a_session_disconnects_and_lets_what_is_under_way_end_before_it_stops",
-    ),
-    Mutation(
-        "native-no-drain-in-earnest",
-        "whatsapp/native_session.py",
-        "        await self._drain()\n",
-        "",
-        "P3: what the library hands over is on disk before it goes on, also at the end",
         "whatsapp/test_session.py::test_what_the_library_has_acknowledged_is_on_disk_when_it_has_closed",
     ),
     Mutation(
