@@ -128,8 +128,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "batch-refusal-is-tried-again",
         "delivery/batch.py",
-        "            return Settled(message_id, SendState.FAILED, error=str(error))",
-        "            return Settled(message_id, SendState.WAITING, error=str(error))",
+        "            return Settled(row.id, SendState.FAILED, error=error.failure.value)",
+        "            return Settled(row.id, SendState.WAITING, error=error.failure.value)",
         "what WhatsApp refuses for good is not tried again",
         "delivery/test_batch.py::test_one_that_is_refused_holds_up_nobody",
     ),
@@ -184,7 +184,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "batch-bad-destination-raises",
         "delivery/batch.py",
-        "            except ValueError as error:\n                chats",
+        "            except RowError as error:\n                chats",
         "            except KeyError as error:\n                chats",
         "P4: one bad row or message never stops the others",
         "delivery/test_batch.py::test_what_cannot_be_sent_fails_with_its_reason_and_the_rest_goes_on",

@@ -8,7 +8,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "cli-numbers-are-shown",
         "cli/journal_text.py",
-        "return address if numbers else jid.masked(address)",
+        "return address if numbers else jid.masked_address(address)",
         "return address",
         "P8: numbers are hidden unless asked for",
         "cli/test_showing.py::test_numbers_names_and_bodies_are_hidden_unless_asked_for",

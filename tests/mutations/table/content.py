@@ -143,7 +143,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "timer-sent",
-        "whatsapp/session.py",
+        "whatsapp/session_sender.py",
         "outgoing.protobuf(message.content, timer)",
         "outgoing.protobuf(message.content)",
         "what is sent to a chat carries its timer",

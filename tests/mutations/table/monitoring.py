@@ -112,7 +112,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "instances-number-unmasked",
         "monitoring/instances.py",
-        'masked(now.account.partition("@")[0])',
+        'masked_address(now.account.partition("@")[0])',
         'now.account.partition("@")[0]',
         "P8: no whole number",
         "monitoring/test_instances.py::test_an_instance_says_what_it_does_and_why",

@@ -88,8 +88,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "retention-keeps-holds",
         "delivery/retention.py",
-        "journal.ledger.purge, journal.holds.purge, ",
-        "journal.ledger.purge, ",
+        "journal.ledger, journal.holds, ",
+        "journal.ledger, ",
         "Holds that are over are forgotten.",
         "delivery/test_retention.py::test_holds_that_do_not_count_any_more_are_forgotten",
     ),

@@ -40,10 +40,6 @@ _TEST_FLEET = "instances/test_fleet.py::"
 MUTATIONS = (
     # what an answer means
     Mutation(
-        "answers-402", _ANSWERS, "{401, 402, 403,", "{401, 403,", F2, _TEST_ANSWERS + "test_what_is_never_of_a_row"
-    ),
-    Mutation("answers-404", _ANSWERS, "403, 404, 407", "403, 407", P4, _TEST_ANSWERS + "test_what_is_never_of_a_row"),
-    Mutation(
         "answers-all-4xx-pass",
         _ANSWERS,
         "and status not in NEVER_OF_A_ROW",
@@ -68,14 +64,6 @@ MUTATIONS = (
         _TEST_ANSWERS + "test_what_no_proxy_answers",
     ),
     Mutation(
-        "answers-empty-picture",
-        _ANSWERS,
-        "if body and kind.startswith",
-        "if kind.startswith",
-        "version 1 stays whole",
-        _TEST_ANSWERS + "test_what_a_proxy_may_answer",
-    ),
-    Mutation(
         "answers-retry-after-in-step",
         _ANSWERS,
         " * random.uniform(1, 1 + RETRY_AFTER_SPREAD)",
@@ -83,23 +71,7 @@ MUTATIONS = (
         "not all come back in one instant",
         _TEST_ANSWERS + "test_not_all_come_back_in_the_instant_that_a_date_names",
     ),
-    Mutation(
-        "answers-retry-after-unbounded",
-        _ANSWERS,
-        "min(max(seconds, 0.0), MAX_RETRY_AFTER)",
-        "max(seconds, 0.0)",
-        "recovery is quick",
-        _TEST_CLIENT + "test_whatever_retry_after_says_the_error_is_one_of_ours",
-    ),
     # witnesses
-    Mutation(
-        "evidence-own-witness",
-        _EVIDENCE,
-        "and accepted.key != key and accepted.at",
-        "and accepted.at",
-        F2,
-        _TEST_EVIDENCE + "test_of_others_since",
-    ),
     Mutation(
         "evidence-old-witness", _EVIDENCE, "and accepted.at > moment", "", F2, _TEST_EVIDENCE + "test_of_others_since"
     ),
@@ -121,14 +93,6 @@ MUTATIONS = (
         _TEST_EVIDENCE + "test_recovery_is_a_good_list_after_one_that_failed",
     ),
     Mutation(
-        "client-portal-believed",
-        _CLIENT,
-        "if self.evidence.is_strange(answer):",
-        "if False:",
-        PORTAL,
-        _TEST_INBOUND + "test_what_a_portal_takes_is_not_delivered",
-    ),
-    Mutation(
         "client-page-believed",
         _CLIENT,
         "if kind := foreign(response, body):",
@@ -143,14 +107,6 @@ MUTATIONS = (
         "WRITE_DEADLINE = 30.0",
         F3,
         _TEST_EARLY + "test_a_large_call_is_not_held_for_long",
-    ),
-    Mutation(
-        "transport-early-answer",
-        "edge/transport.py",
-        'trusted = request.method == "GET" or not httpx.codes.is_error(response.status)',
-        "trusted = True",
-        F3,
-        _TEST_EARLY + "test_of_a_server_that_then",
     ),
     # the queue
     Mutation(
@@ -282,14 +238,6 @@ MUTATIONS = (
         "a message that is there is not posted for ever",
         _TEST_REFUSALS + "test_it_may_be_there_if_a_try_was_not_answered",
     ),
-    Mutation(
-        "inbound-lonely-chat-stands",
-        _INBOUND,
-        "if self._refusals.lacks_witness(row) and at + 1 < len(rows):",
-        "if False:",
-        P4,
-        _TEST_INBOUND + "test_a_lonely_chat_is_judged_beside_its_own_next_message",
-    ),
     # what a portal took
     Mutation(
         "unproven-not-taken-back",
@@ -309,14 +257,6 @@ MUTATIONS = (
     ),
     # marks
     Mutation(
-        "marks-router-believed",
-        _MARKS,
-        "if not self._is_believed(key):",
-        "if False:",
-        "one endpoint's word is not believed without a poll that went well",
-        _TEST_MARKS + "test_a_proxy_without_the_call_is_asked_twice_and_a_poll_must_go_well_between",
-    ),
-    Mutation(
         "marks-told-each-time",
         _MARKS,
         "if trio.current_time() < self._silent_until.get(key, 0.0):",
@@ -333,46 +273,6 @@ MUTATIONS = (
         _TEST_MARKS + "test_one_failure_that_the_proxy_does_not_know_silences_no_other",
     ),
     # statuses
-    Mutation(
-        "status-gone-at-first",
-        _STATUS,
-        "if len(self._unknown) <= GONE_AFTER:",
-        "if len(self._unknown) < 1:",
-        F1,
-        _TEST_STATUS + "test_an_instance_that_the_proxy_does_not_know_is_gone",
-    ),
-    Mutation(
-        "status-gone-without-a-list",
-        _STATUS,
-        "if self._unknown and not evidence.since(LIST, self._unknown[-1]):",
-        "if False:",
-        F1,
-        _TEST_STATUS + "test_unless_the_proxy_has_listed_nothing_meanwhile",
-    ),
-    Mutation(
-        "status-page-believed",
-        _STATUS,
-        "and not isinstance(error, EdgeForeign) and",
-        "and",
-        F1,
-        _TEST_STATUS + "test_nor_if_a_page_says_so",
-    ),
-    Mutation(
-        "status-gone-alone",
-        _STATUS,
-        "return not self._ask_others(self._instance)",
-        "return True",
-        F1,
-        _TEST_STATUS + "test_nor_while_the_proxy_takes_the_status_of_nobody",
-    ),
-    Mutation(
-        "status-never-forgiven",
-        _STATUS,
-        "                self._unknown.clear()\n",
-        "",
-        F1,
-        _TEST_STATUS + "test_an_answer_between_that_it_is_known_starts_the_counting_anew",
-    ),
     Mutation(
         "status-retry-after-ignored",
         _STATUS,
@@ -407,14 +307,6 @@ MUTATIONS = (
         _TEST_DISCOVERY + "test_a_line_that_breaks_for_a_moment_at_each_poll_lets_nothing_go",
     ),
     Mutation(
-        "discovery-change-overlooked",
-        _DISCOVERY,
-        " and self.changes == later.changes",
-        "",
-        F1,
-        _TEST_DISCOVERY + "test_what_was_so_throughout_a_poll",
-    ),
-    Mutation(
         "discovery-released-at-once",
         _DISCOVERY,
         "UNLISTED_POLLS = 2",
@@ -429,14 +321,6 @@ MUTATIONS = (
         "min(pause, interval)",
         RATE,
         _TEST_DISCOVERY + "test_discovery_waits_as_long_as_it_is_asked_to",
-    ),
-    Mutation(
-        "discovery-end-not-told",
-        _DISCOVERY,
-        "fleet.proxy_is_back(last_answer)",
-        "pass",
-        P5,
-        _TEST_DISCOVERY + "test_the_fleet_hears_of_the_end_of_an_outage",
     ),
     Mutation(
         "fleet-let-go-for-ever",

@@ -134,14 +134,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "delivery/test_inbound.py::test_chats_with_a_backlog_do_not_hold_up_the_others",
     ),
     Mutation(
-        "refusals-without-a-witness",
-        "delivery/refusals.py",
-        "now - known.last < self.pause / 2 or not self._others_accepted_since(row, known.last)",
-        "now - known.last < self.pause / 2",
-        "P3: every message reaches /inbound, in order per chat: nothing final on one word",
-        "delivery/test_inbound.py::test_a_message_that_is_alone_in_being_refused_waits_for_a_witness",
-    ),
-    Mutation(
         "refusals-there-is-always-believed",
         "delivery/refusals.py",
         "return (plausible or old_enough) and self._evidence",

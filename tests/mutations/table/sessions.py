@@ -11,14 +11,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        await self._drain()\n",
         "",
         "P3: what the library hands over is on disk before it goes on, also at the end",
-        "whatsapp/test_gate.py::test_a_session_disconnects_and_lets_what_is_under_way_end_before_it_stops",
-    ),
-    Mutation(
-        "native-no-drain-in-earnest",
-        "whatsapp/native_session.py",
-        "        await self._drain()\n",
-        "",
-        "P3: what the library hands over is on disk before it goes on, also at the end",
         "whatsapp/test_session.py::test_what_the_library_has_acknowledged_is_on_disk_when_it_has_closed",
     ),
     Mutation(
@@ -111,9 +103,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "session-send-ignores-the-gate",
-        "whatsapp/session.py",
-        "        self._gate.pass_through()\n",
-        "",
+        "whatsapp/session_sender.py",
+        "        address = outgoing.address(to)\n        self._gate.pass_through()\n",
+        "        address = outgoing.address(to)\n",
         "the native maps are changed by one at a time",
         "whatsapp/test_session.py::test_a_send_waits_at_the_gate",
     ),

@@ -10,7 +10,7 @@ NO_LOSS = "a message that may have left is not taken for one that never did, nor
 MUTATIONS = (
     Mutation(
         "secret-not-sent",
-        "whatsapp/session.py",
+        "whatsapp/session_sender.py",
         "        content.messageContextInfo.messageSecret = message.secret\n",
         "",
         NO_COPY,
