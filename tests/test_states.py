@@ -67,6 +67,7 @@ def test_a_row(state: State, event: Event) -> None:
 
 STAYS = {
     (State.PAIRING, Event.QR): State.PAIRING,
+    (State.PAIRING, Event.QUEUED): State.PAIRING,
     (State.OPENING, Event.CONNECTED): State.CONNECTED,
     (State.OPENING, Event.DISCONNECTED): State.RECONNECTING,
     (State.OPENING, Event.DEAF): State.OPENING,
@@ -83,7 +84,7 @@ PAIRED_ANEW = {(State.PAIRING, Event.PAIRING_ENDED), (State.PAIRING, Event.DEADL
 OPENED_ANEW = {
     *((state, Event.CRASHED) for state in State),
     *((state, Event.OPEN_FAILED) for state in State),
-    *((state, Event.VOLUME_FAILED) for state in LIVE),
+    *((state, event) for state in LIVE for event in (Event.VOLUME_FAILED, Event.LOOP_ENDED)),
     (State.OPENING, Event.DEADLINE),
     (State.CONNECTED, Event.DEAF),
     (State.RECONNECTING, Event.DEADLINE),

@@ -394,6 +394,7 @@ async def test_a_message_waits_for_the_disk_and_the_session_is_to_close(unopened
 async def test_a_send_waits_at_the_gate(unopened: Unopened) -> None:
     """It would read the native maps while a start changes them."""
     message, done = OutgoingMessage(Jid(f"{CONTACT}@s.whatsapp.net"), Text("Oi")), trio.Event()
+    unopened.session.me = ME
 
     async def send() -> None:
         with pytest.raises(SessionNotOpen):
@@ -405,6 +406,7 @@ async def test_a_send_waits_at_the_gate(unopened: Unopened) -> None:
             nursery.start_soon(send)
             await trio.sleep(0.2)
             assert not done.is_set()
+            unopened.session._native.closing = True  # so that it goes no further than the gate
         with trio.fail_after(PATIENCE):
             await done.wait()
 
