@@ -84,8 +84,7 @@ PAIRED_ANEW = {(State.PAIRING, Event.PAIRING_ENDED), (State.PAIRING, Event.DEADL
 OPENED_ANEW = {
     *((state, Event.CRASHED) for state in State),
     *((state, Event.OPEN_FAILED) for state in State),
-    *((state, Event.VOLUME_FAILED) for state in LIVE),
-    *((state, Event.LOOP_ENDED) for state in LIVE),
+    *((state, event) for state in LIVE for event in (Event.VOLUME_FAILED, Event.LOOP_ENDED)),
     (State.OPENING, Event.DEADLINE),
     (State.CONNECTED, Event.DEAF),
     (State.RECONNECTING, Event.DEADLINE),

@@ -109,7 +109,7 @@ def mutated(text: str, mutation: Mutation) -> str:
     return changed
 
 
-UNWANTED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
+UNWANTED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", "mutants", "*.egg-info")
 
 
 @contextmanager

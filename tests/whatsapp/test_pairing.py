@@ -79,13 +79,20 @@ async def test_the_host_goes_with_its_last_pairing(tmp_path: Path, nursery: trio
     await until(lambda: not runs(pid))
 
 
-async def test_a_host_that_does_not_end_by_itself_is_killed(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_a_host_that_does_not_end_by_itself_is_killed(tmp_path: Path) -> None:
+    """Once it has no pairing, and when the worker stops."""
     pid = tmp_path / "pid"
-    hosts = PairingHosts(nursery, ["sh", "-c", f"echo $$ > {pid}; exec sleep 60"])
-    async with hosts.pair(SHOP, SessionStore.of(tmp_path, SHOP), "n"):
-        await until(lambda: pid.exists() and pid.read_text())
-        assert runs(int(pid.read_text()))
-    await until(lambda: not runs(int(pid.read_text())))
+    for stops in (False, True):
+        pid.unlink(missing_ok=True)
+        async with trio.open_nursery() as nursery:
+            hosts = PairingHosts(nursery, ["sh", "-c", f"echo $$ > {pid}; exec sleep 60"])
+            async with hosts.pair(SHOP, SessionStore.of(tmp_path, SHOP), "n"):
+                await until(lambda: pid.exists() and pid.read_text())
+                assert runs(int(pid.read_text()))
+                if stops:
+                    nursery.cancel_scope.cancel()
+            await until(lambda: not runs(int(pid.read_text())))
+        assert not runs(int(pid.read_text()))
 
 
 async def test_a_host_takes_so_many_and_no_more(tmp_path: Path, nursery: trio.Nursery) -> None:
