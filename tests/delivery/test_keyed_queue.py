@@ -161,6 +161,25 @@ async def test_a_key_that_fails_alone_rests_longer_each_time(nursery: trio.Nurse
     nursery.cancel_scope.cancel()
 
 
+async def test_also_one_that_has_failed_alone(nursery: trio.Nursery, jumping: Clock) -> None:
+    """In a proxy that flaps a chat fails while others succeed, and it was not its fault either."""
+    proxy, back = Proxy(Rows(1)), trio.lowlevel.ParkingLot()
+    proxy.failing[1] = EdgeUnavailable("inbound", "answered 500", 500)
+    queue = KeyedQueue("test", proxy.rows.find, proxy.work, width=16, recovery=back.park)
+    nursery.start_soon(queue.run)
+    for key in range(2, 62):
+        proxy.rows.keys.add(key)
+        queue.wakeup.ring()
+        await trio.sleep(5)
+    proxy.failing.clear()
+    await _until(lambda: trio.current_time() - proxy.of(1)[-1] > 2)
+    ended = trio.current_time()
+    back.unpark_all()
+    await _until(lambda: not proxy.rows.keys)
+    assert proxy.of(1)[-1] - ended < 2
+    nursery.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize(("status", "patient"), [(429, True), (503, False)])
 async def test_a_wait_that_is_asked_for(nursery: trio.Nursery, jumping: Clock, status: int, patient: bool) -> None:
     """A rate limit is kept whatever becomes of others; the end of an outage is its end for all."""

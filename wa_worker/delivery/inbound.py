@@ -75,10 +75,10 @@ class InboundDelivery:
         return True
 
     def _pauses(self, error: EdgeError) -> Backoff:
-        """How long a chat rests whose first message fails while others are accepted."""
+        """How long a chat rests whose first message fails while others are accepted: a refusal may pass as well."""
         if not isinstance(error, EdgeRejected) or error.status == ALREADY_THERE:
             return RETRY
-        return Backoff(2 * self._refusals.pause, 2 * self._refusals.pause)
+        return Backoff(RETRY.first, 2 * self._refusals.pause)
 
     async def _post_chat(self, chat: int) -> None:
         rows = await trio.to_thread.run_sync(self._inbox.pending, chat, BATCH)

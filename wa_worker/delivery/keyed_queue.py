@@ -117,8 +117,16 @@ class KeyedQueue:
         self._unwitnessed.clear()
         self._last_success = trio.current_time()
 
+    def try_all_again(self) -> None:
+        """Lets every key try that rests: the proxy is back from an outage, and may have failed any of them in it."""
+        for key, rest in self._resting.items():
+            self._resting[key] = attrs.evolve(rest, until=rest.bidden)
+        self.try_again()
+        if self._resting:
+            self.wakeup.ring()
+
     def try_again(self) -> None:
-        """Lets all keys try that failed while none succeeded: the proxy is back."""
+        """Lets all keys try that failed while none succeeded."""
         for key in self._unwitnessed & self._resting.keys():
             rest = self._resting[key]
             self._resting[key] = attrs.evolve(rest, until=rest.bidden)
@@ -130,7 +138,7 @@ class KeyedQueue:
     async def _watch_recovery(self) -> None:
         while True:
             await self._recovery()
-            self.try_again()
+            self.try_all_again()
 
     def _next_try(self) -> float:
         now = trio.current_time()

@@ -120,7 +120,7 @@ MUTATIONS = (
     Mutation(
         "queue-no-recovery",
         _QUEUE,
-        "            await self._recovery()\n            self.try_again()",
+        "            await self._recovery()\n            self.try_all_again()",
         "            await self._recovery()",
         F3,
         _TEST_QUEUE + "test_all_go_on_when_somebody_else_has_seen_the_proxy_come_back",
