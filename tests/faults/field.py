@@ -12,7 +12,7 @@ PORTALS = (
     Fault(status=404, body=b"<html>not found</html>", content_type="text/html"),
     Fault(status=302, headers={"Location": "https://portal.example/"}),
 )
-"""Not those that answer 200 and some text: what one of them took is posted again, but not in order (docs/delivery.md)."""
+"""Not those that answer 200 and some text: what one took is posted again, but not in order (docs/delivery.md)."""
 
 
 def not_utf8(text: str) -> Message:
