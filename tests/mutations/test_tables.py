@@ -42,7 +42,7 @@ def test_each_has_its_place_and_no_two_do_the_same() -> None:
         else:
             ids[mutation.file, changed].append(mutation.id)
     mistakes += [f"{' and '.join(same)} do the same to wa_worker/{file}" for (file, _), same in ids.items() if same[1:]]
-    assert mistakes == []
+    assert not mistakes, "\n".join(mistakes)
 
 
 def test_each_names_a_test_that_is_there() -> None:
@@ -52,4 +52,4 @@ def test_each_names_a_test_that_is_there() -> None:
         names = names_of_tests(f"tests/{file}")
         if not names or (test and test.partition("[")[0] not in names):
             missing.append(f"{mutation.id}: {mutation.test}")
-    assert missing == []
+    assert not missing, "\n".join(missing)

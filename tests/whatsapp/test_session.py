@@ -38,7 +38,6 @@ from wa_worker.states import Event, Report
 from wa_worker.whatsapp.client import Callbacks
 from wa_worker.whatsapp.events import Code
 from wa_worker.whatsapp.gate import StartGate
-from wa_worker.whatsapp.identity import Identity
 from wa_worker.whatsapp.native_session import HASTE
 from wa_worker.whatsapp.pairing import Paired, PairingHosts, QrCode
 from wa_worker.whatsapp.receiving import Receiver
@@ -392,14 +391,13 @@ async def test_a_message_waits_for_the_disk_and_the_session_is_to_close(unopened
     assert [report.event for report in reports] == [Event.VOLUME_FAILED, Event.REPLACED], "it is said once"
 
 
-async def test_a_send_waits_at_the_gate(unopened: Unopened) -> None:
-    """It would read the native maps while a start changes them."""
+async def test_a_send_waits_at_the_gate_and_then_asks_whether_the_session_is_open(unopened: Unopened) -> None:
+    """It would read the native maps while a start changes them, and then be one of a session that has ended."""
     message, done = OutgoingMessage(Jid(f"{CONTACT}@s.whatsapp.net"), Text("Oi")), trio.Event()
-    unopened.session.me = Identity(Jid(f"{PHONE}@s.whatsapp.net"), None)
-    unopened.session._native.closing = True
+    unopened.session.me = ME
 
     async def send() -> None:
-        with pytest.raises(SessionNotOpen):
+        with pytest.raises(SessionNotOpen, match="the session is not open"):  # our words, not the library's
             await trio.to_thread.run_sync(unopened.session.send, message)
         done.set()
 
@@ -408,7 +406,7 @@ async def test_a_send_waits_at_the_gate(unopened: Unopened) -> None:
             nursery.start_soon(send)
             await trio.sleep(0.2)
             assert not done.is_set()
-            unopened.session._native.closing = True  # so that it goes no further than the gate
+            await unopened.session._close()
         with trio.fail_after(PATIENCE):
             await done.wait()
 

@@ -106,8 +106,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "whatsapp/session_sender.py",
         "        address = outgoing.address(to)\n        self._gate.pass_through()\n",
         "        address = outgoing.address(to)\n",
-        "the native maps are changed by one at a time",
-        "whatsapp/test_session.py::test_a_send_waits_at_the_gate",
+        "P7: what has waited at the gate while its session ended is not handed to the library",
+        "whatsapp/test_session.py::test_a_send_waits_at_the_gate_and_then_asks_whether_the_session_is_open",
     ),
     Mutation(
         "session-store-trouble-unheard",
