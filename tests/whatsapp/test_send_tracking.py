@@ -183,3 +183,17 @@ async def test_the_line_is_steady_once_what_waited_has_come(world: World) -> Non
         world.simulator.refusing = False
         await until(lambda: [line.get("event") for line in session.said].count("CONNECTED") == 2)
         assert -UNSYNCED <= await steady() < -UNSYNCED + 10, "it is not known what may still come"
+
+
+async def test_a_message_without_a_copy_for_the_phone_is_sent_again(world: World) -> None:
+    """whatsmeow sends it all the same, to nobody, and calls that a success."""
+    contact = world.simulator.contact(CONTACT)
+    world.simulator.no_keys = True
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await session.tell("send", to=TO, text="to nobody")
+        assert (await session.hears("error"))["kind"] == "SendDelayed"
+        world.simulator.no_keys = False
+        await session.tell("send", to=TO, text="to somebody")
+        await session.hears("sent")
+    assert [message.text for message in contact.received] == ["to somebody"]

@@ -7,6 +7,7 @@ is known only afterwards. So the ids of all receipts are remembered from the beg
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,11 @@ log = structlog.get_logger(__name__)
 
 RECEIPTS_KEPT = 2000
 """Ids of receipts kept while a send is under way: more than come in the 75 s that it may take."""
+
+_UNENCRYPTED = re.compile(r"Failed to encrypt (\S+) for (\d+)@")
+"""What whatsmeow logs of a device that it leaves out since it could not fetch its keys (`encryptMessageForDevices` in
+its send.go). It sends the message without that device all the same, and the send succeeds. The pattern is that of a
+phone: the address of a linked device has a `:number` before the `@`."""
 
 
 class UncertainSends(Protocol):
@@ -55,6 +61,8 @@ class SendTracking:
         """Ids of receipts since the send under way began."""
         self._own: set[str] = set()
         """Ids of this session's uncertain sends: whatsmeow can still encrypt them anew."""
+        self._left_out: deque[tuple[str, str]] = deque(maxlen=100)
+        """Of messages under way, the id and the number or LID of a phone that gets no copy."""
 
     @property
     def mark(self) -> str | None:
@@ -68,6 +76,13 @@ class SendTracking:
     def begin(self) -> None:
         """A send begins."""
         self._meanwhile = deque(maxlen=RECEIPTS_KEPT)
+
+    def reached(self, wa_id: WaMessageId, own: Iterable[str]) -> bool:
+        """Says whether a message that WhatsApp has taken has a copy for the receiver's phone.
+
+        own: the account's own number and LID; its own phone may lack a copy.
+        """
+        return not any(left_out == wa_id and user not in own for left_out, user in self._left_out)
 
     def end(self) -> None:
         """It is over, whatever became of it."""
@@ -109,7 +124,9 @@ class SendTracking:
         self._uncertain.heard(self._instance, wa_ids)
 
     def on_log(self, message: str) -> None:
-        """Notes when whatsmeow cannot write an id down. It says so before the message leaves."""
+        """Notes when whatsmeow cannot write an id down, or leaves a phone out. It says so before the message leaves."""
+        if left_out := _UNENCRYPTED.search(message):
+            self._left_out.append((left_out[1], left_out[2]))
         if NOT_STORED not in message:
             return
         self._stored = False

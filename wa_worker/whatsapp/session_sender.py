@@ -7,6 +7,7 @@ from neonize.exc import NeonizeError
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
 from wa_worker.errors import Failure, JournalError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
+from wa_worker.jid import GROUP
 from wa_worker.messages import Accepted, OutgoingMessage
 from wa_worker.models import Jid, WaMessageId
 from wa_worker.whatsapp import outgoing
@@ -87,6 +88,9 @@ class SessionSender:
             return self._tracking.find_out(failure, message.secret)
         finally:
             self._tracking.end()
+        own = [address.partition("@")[0] for address in (me.jid, me.lid) if address is not None]
+        if not is_group(to) and not self._tracking.reached(WaMessageId(response.ID), own):
+            raise SendDelayed("the keys of the receiver's phone could not be fetched", pause=NOT_CONNECTED_PAUSE)
         return Accepted(WaMessageId(response.ID), response.Timestamp, None if to == message.to else to)
 
     def _content(self, to: Jid, message: OutgoingMessage, me: Identity) -> Message:
@@ -110,6 +114,11 @@ class SessionSender:
             except NeonizeError as error:
                 raise look_up_error(str(error)) from error
         return account_of(to, answers, self._store.phone_of)
+
+
+def is_group(to: Jid) -> bool:
+    """Says whether it is a group: there, who has no copy asks for one."""
+    return to.endswith(f"@{GROUP}")
 
 
 def _not_open() -> SessionNotOpen:

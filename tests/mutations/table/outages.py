@@ -108,10 +108,18 @@ MUTATIONS = (
     ),
     # the queue
     Mutation(
+        "queue-lonely-failure-rests-on",
+        "delivery/keyed_queue.py",
+        "            await self._recovery()\n            self.try_all_again()",
+        "            await self._recovery()\n            self.try_again()",
+        "a chat goes on within two seconds of an outage's end",
+        "delivery/test_keyed_queue.py::test_also_one_that_has_failed_alone",
+    ),
+    Mutation(
         "queue-nobody-freed",
         _QUEUE,
-        "attrs.evolve(rest, until=rest.bidden)",
-        "attrs.evolve(rest)",
+        "            rest = self._resting[key]\n            self._resting[key] = attrs.evolve(rest, until=rest.bidden)",
+        "            rest = self._resting[key]\n            self._resting[key] = attrs.evolve(rest)",
         F3,
         _TEST_QUEUE + "test_after_an_outage_all_keys_go_on_at_the_first_success",
     ),

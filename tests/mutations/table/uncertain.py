@@ -216,4 +216,12 @@ MUTATIONS = (
         NO_COPY,
         "whatsapp/test_send_tracking.py::test_the_line_is_steady_once_what_waited_has_come",
     ),
+    Mutation(
+        "send-to-nobody-is-a-success",
+        "whatsapp/session_sender.py",
+        "if not is_group(to) and not self._tracking.reached(WaMessageId(response.ID), own):",
+        "if False:",
+        "P1: what is marked as sent has a copy for the receiver's phone",
+        "whatsapp/test_send_tracking.py::test_a_message_without_a_copy_for_the_phone_is_sent_again",
+    ),
 )

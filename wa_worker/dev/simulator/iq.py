@@ -55,6 +55,8 @@ def _content(simulator: Simulator, device: Device, iq: Node) -> list[Node]:
     elif namespace == "encrypt" and child(iq, "count"):
         return [Node("count", {"value": str(len(device.prekeys))})]
     elif namespace == "encrypt" and (query := child(iq, "key")):
+        if simulator.no_keys:
+            raise Refusal(503, "service-unavailable")
         return [Node("list", {}, [_bundle(simulator, user.attrs["jid"]) for user in children(query)])]
     elif namespace == "usync" and (usync := child(iq, "usync")):
         users = [_user(simulator, user) for user in children(child(usync, "list"))]
