@@ -81,3 +81,15 @@ async def test_keys_that_have_nothing_left_do_not_keep_it_open(autojump_clock: t
     breaker.forget({"a"})
     assert not breaker.is_open
     assert set(breaker.failed) == {"b"}
+
+
+async def test_a_trial_that_has_nothing_left_makes_room_for_no_other_at_once(autojump_clock: trio.abc.Clock) -> None:
+    """The pause goes on; the key itself may come again as any other."""
+    breaker = CircuitBreaker[str](2, PAUSES)
+    for key in "abc":
+        breaker.record_failure(key)
+    assert breaker.allows("a")
+    breaker.forget({"a"})
+    assert not breaker.allows("a"), "it is the trial no more"
+    breaker.record_failure("d")
+    assert not breaker.allows("b")

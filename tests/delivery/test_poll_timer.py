@@ -68,3 +68,37 @@ async def test_polls_of_many_instances_share_wake_ups_and_are_spread(autojump_cl
         for _ in range(200):
             nursery.start_soon(poll)
     assert 5 <= len(moments) <= 9, "1.6 to 2.4 s, in steps of 0.1 s"
+
+
+@pytest.mark.parametrize(
+    ("last_in", "last_out", "idle"),
+    [(None, None, 0), (100, None, 100), (None, 100, 100), (100, 300, 100), (300, 100, 100), (-50, None, 0)],
+)
+def test_an_instance_is_idle_since_its_last_message_in_either_direction(
+    last_in: float | None, last_out: float | None, idle: float
+) -> None:
+    """Seconds ago; one from the future was noted before the clock was set back."""
+    now = time.time()
+    activity = Activity(*(None if ago is None else now - ago for ago in (last_in, last_out)))
+    assert activity.idle() == pytest.approx(idle, abs=5)
+    if not idle:
+        assert activity.idle() == 0
+
+
+async def test_messages_are_noted_for_who_asks_when_the_last_one_was() -> None:
+    activity, before = Activity(), time.time()
+    timer = PollTimer(2.0, 0.0, activity)
+    timer.received()
+    assert activity.last_in is not None
+    assert (before <= activity.last_in, activity.last_out) == (True, None)
+    timer.sent()
+    assert activity.last_out is not None
+    assert before <= activity.last_out
+
+
+async def test_an_idle_instance_waits_for_its_interval(autojump_clock: trio.abc.Clock) -> None:
+    """A tenth of its silence, the shortest interval within it, more or less a fifth."""
+    timer = PollTimer(2.0, 100.0, Activity(last_out=time.time() - 500))
+    started = trio.current_time()
+    await timer.wait()
+    assert 40 <= trio.current_time() - started <= 60

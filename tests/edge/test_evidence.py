@@ -61,3 +61,17 @@ async def test_recovery_is_a_good_list_after_one_that_failed(autojump_clock: Moc
             await trio.sleep(1)
         assert recovered == 1
         nursery.cancel_scope.cancel()
+
+
+async def test_who_listens_hears_of_each_poll_and_what_is_strange_is_known() -> None:
+    heard: list[tuple[float, int | None]] = []
+    evidence = Evidence()
+    assert not evidence.is_strange(7)
+    evidence.on_poll.append(lambda began, strange: heard.append((began, strange)))
+    evidence.poll_answered(LIST, 1.0, 7)
+    evidence.poll_answered("queued-messages", 2.0, None)
+    assert evidence.is_strange(7)
+    assert not evidence.is_strange(8)
+    evidence.poll_answered(LIST, 3.0, None)
+    assert not evidence.is_strange(7), "it has answered well since"
+    assert heard == [(1.0, 7), (2.0, None), (3.0, None)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
 
@@ -184,6 +185,29 @@ def test_what_cannot_be_seen_does_not_count(mark: str) -> None:
 )
 def test_the_region_is_where_a_number_without_country_code_is_dialled(text: str, region: str, digits: str) -> None:
     assert jid.destination(text, region) == f"{digits}@s.whatsapp.net"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5511988880005.x@s.whatsapp.net",
+        "5511988880005.1234@s.whatsapp.net",
+        "Maria.0@s.whatsapp.net",
+        "98765432109876.x@lid",
+        "98765432109876.1234@lid",
+        "98765432109876.0.1@lid",
+        "987654.32109876@lid",
+    ],
+)
+def test_what_only_looks_like_an_agent_part_is_not_dropped(text: str) -> None:
+    """Else a message would go to an address that nobody wrote."""
+    with contextlib.suppress(ValueError):
+        assert jid.destination(text).partition("@")[0] == re.sub(r"[^0-9]", "", text.partition("@")[0])
+
+
+@pytest.mark.parametrize("agent", ["0", "12", "255"])
+def test_an_agent_part_of_a_lid_is_dropped(agent: str) -> None:
+    assert jid.destination(f"98765432109876.{agent}:3@lid") == "98765432109876@lid"
 
 
 @given(st.text())

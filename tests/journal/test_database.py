@@ -69,6 +69,18 @@ def test_many_threads(journal: Journal) -> None:
     assert list(posted_bodies(journal).values()) == [[str(n) for n in range(30)]] * 2
 
 
+def test_a_thread_waits_for_the_transaction_of_another(journal: Journal) -> None:
+    """They share a connection: without the lock the second one would end up in the first one's transaction."""
+    recorded: list[bool] = []
+    thread = threading.Thread(target=lambda: recorded.append(journal.inbox.record(SHOP, inbound_message("1"))))
+    with journal.database.transaction():
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+    thread.join()
+    assert recorded == [True]
+
+
 def test_a_full_disk(journal: Journal) -> None:
     assert journal.inbox.record(SHOP, inbound_message("before"))
     with journal.database.reading() as sql:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.journal.old_journal import make_v1, rows
 from wa_worker.journal import InboxState, SendState, open_journal
-from wa_worker.journal.decisions import DISCARD, RETRY, carry_out
+from wa_worker.journal.decisions import DISCARD, RETRY, Decision, carry_out
 from wa_worker.journal.items import BY_A_PERSON, ItemId
 from wa_worker.journal.states import State
 
@@ -101,11 +101,34 @@ def test_what_is_discarded_says_by_whom_and_is_yet_to_be_reported(sql: sqlite3.C
 
 def test_a_dead_message_without_content_is_not_posted_again(sql: sqlite3.Connection) -> None:
     sql.execute("UPDATE inbox SET message = NULL WHERE seq = 5")
-    assert "nothing is left to post" in carry_out(RETRY, ItemId("in", 5), sql).refused
+    outcome = carry_out(RETRY, ItemId("in", 5), sql)
+    assert (outcome.id, outcome.was) == (ItemId("in", 5), InboxState.DEAD)
+    assert outcome.refused == "its content was discarded: nothing is left to post"
+
+
+WHY_NOT = [
+    (RETRY, SendState.SENT, "it is sent: WhatsApp accepted it, it is never sent again"),
+    (RETRY, SendState.MARKED, "it is marked: WhatsApp accepted it, it is never sent again"),
+    (RETRY, SendState.INTENT, "it is being sent right now"),
+    (RETRY, InboxState.POSTED, "it is posted: the proxy has it, or it was discarded"),
+    (RETRY, SendState.WAITING, "it is waiting: it will be tried anyway"),
+    (RETRY, InboxState.PENDING, "it is pending: it will be tried anyway"),
+    (DISCARD, SendState.WAITING, "it is waiting: take it out of the proxy's queue instead"),
+    (DISCARD, SendState.INTENT, "it is being sent right now"),
+    (DISCARD, SendState.MARKED, "it is marked: that is over"),
+]
+
+
+@pytest.mark.parametrize(("decision", "state", "reason"), WHY_NOT, ids=str)
+def test_who_decides_hears_why_nothing_was_done(
+    sql: sqlite3.Connection, decision: Decision, state: State, reason: str
+) -> None:
+    outcome = carry_out(decision, ROW_OF[state], sql)
+    assert (outcome.id, outcome.was, outcome.now, outcome.refused) == (ROW_OF[state], state, None, reason)
 
 
 @pytest.mark.parametrize("id", [ItemId("in", 1), ItemId("out", 99)], ids=str)
 def test_what_is_not_there_is_not_decided(sql: sqlite3.Connection, id: ItemId) -> None:  # noqa: A002
     outcome = carry_out(DISCARD, id, sql)
-    assert (outcome.was, outcome.now) == (None, None)
+    assert (outcome.id, outcome.was, outcome.now) == (id, None, None)
     assert "no such message" in outcome.refused

@@ -163,7 +163,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        with self._lock, errors(self.path):\n            try:",
         "        with errors(self.path):\n            try:",
         "any thread may call the journal",
-        "journal/test_database.py::test_many_threads",
+        "journal/test_database.py::test_a_thread_waits_for_the_transaction_of_another",
     ),
     Mutation(
         "database-newer-is-opened",
