@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_worker.backoff import Backoff, jittered
+from wa_worker.backoff import PROXY_OUTAGE, Backoff, jittered
 
 POLICIES = st.builds(
     Backoff,
@@ -59,3 +60,9 @@ def test_a_fresh_iterator_is_a_reset() -> None:
 @given(st.floats(0, 3600), st.floats(0, 1))
 def test_jitter_stays_within_its_spread(interval: float, spread: float) -> None:
     assert interval * (1 - spread) - 1e-6 <= jittered(interval, spread) <= interval * (1 + spread) + 1e-6
+
+
+@pytest.mark.parametrize(("age", "most"), [(0, 0.5), (12, 0.5), (60, 1.2), (600, 12.0), (10**6, 12.0)])
+def test_the_end_of_an_outage_is_noticed_soon(age: float, most: float) -> None:
+    for _ in range(100):
+        assert 0.75 * most <= PROXY_OUTAGE.pause(age) <= most

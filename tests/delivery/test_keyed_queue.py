@@ -118,6 +118,19 @@ async def test_after_an_outage_all_keys_go_on_at_the_first_success(nursery: trio
     nursery.cancel_scope.cancel()
 
 
+async def test_the_first_success_frees_those_that_rest(nursery: trio.Nursery, jumping: Clock) -> None:
+    """Too few to be an outage by their number: each rests for itself, for six seconds here."""
+    proxy = Proxy(Rows(*range(1, OUTAGE)))
+    proxy.down = True
+    await _run(nursery, proxy.rows, proxy.work)
+    await trio.sleep(300)
+    proxy.down, tries = False, len(proxy.tries)
+    await _until(lambda: not proxy.rows.keys)
+    moments = [at for _, at in proxy.tries[tries:]]
+    assert max(moments) - min(moments) < 1
+    nursery.cancel_scope.cancel()
+
+
 async def test_all_go_on_when_somebody_else_has_seen_the_proxy_come_back(nursery: trio.Nursery, jumping: Clock) -> None:
     proxy, back = Proxy(Rows(*range(1, 9))), trio.lowlevel.ParkingLot()
     proxy.down = True

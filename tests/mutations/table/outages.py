@@ -121,7 +121,7 @@ MUTATIONS = (
         "            rest = self._resting[key]\n            self._resting[key] = attrs.evolve(rest, until=rest.bidden)",
         "            rest = self._resting[key]\n            self._resting[key] = attrs.evolve(rest)",
         F3,
-        _TEST_QUEUE + "test_after_an_outage_all_keys_go_on_at_the_first_success",
+        _TEST_QUEUE + "test_the_first_success_frees_those_that_rest",
     ),
     Mutation(
         "queue-no-recovery",
@@ -185,7 +185,7 @@ MUTATIONS = (
         "share=0.02, shortest=0.5",
         "share=0.2, shortest=0.5",
         F3,
-        _TEST_QUEUE + "test_after_an_outage_all_keys_go_on_at_the_first_success",
+        "test_backoff.py::test_the_end_of_an_outage_is_noticed_soon",
     ),
     # refusals of received messages
     Mutation(
