@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -153,6 +154,17 @@ async def test_the_last_words_of_one_that_aborts_are_in_our_log(
         await events(PairingHosts(nursery, ["sh", "-c", f"cat {tmp_path}/words; kill -ABRT $$"]), tmp_path, 1)
     said = [line["reason"] for line in lines if line["event"] == "the pairing host printed"]
     assert said == LAST_WORDS
+
+
+async def test_so_are_those_that_come_together_with_the_end(tmp_path: Path, nursery: trio.Nursery) -> None:
+    """A worker that is busy at that moment sees the line closed and the words at once."""
+    hosts = PairingHosts(nursery, ["sh", "-c", "printf 'fatal error: last words'; kill -ABRT $$"])
+    with capture_logs() as lines, trio.fail_after(PATIENCE):
+        async with hosts.pair(SHOP, SessionStore.of(tmp_path, SHOP), "n") as line:
+            time.sleep(0.5)  # noqa: ASYNC251 - the worker is busy
+            await line.receive()
+    said = [line["reason"] for line in lines if line["event"] == "the pairing host printed"]
+    assert said == ["fatal error: last words"]
 
 
 def descriptors() -> int:

@@ -172,7 +172,7 @@ MUTATIONS = (
         "                    await printed.wait()\n",
         "                    pass\n",
         "what a host prints when it aborts is in the log",
-        "whatsapp/test_pairing.py::test_the_last_words_of_one_that_aborts_are_in_our_log",
+        "whatsapp/test_pairing.py::test_so_are_those_that_come_together_with_the_end",
     ),
     Mutation(
         "last-line-cut-off",
