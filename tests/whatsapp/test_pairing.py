@@ -86,7 +86,7 @@ async def test_a_host_that_does_not_end_by_itself_is_killed(tmp_path: Path) -> N
     for stops in (False, True):
         pid.unlink(missing_ok=True)
         async with trio.open_nursery() as nursery:
-            hosts = PairingHosts(nursery, ["sh", "-c", f"echo $$ > {pid}; exec sleep 60"])
+            hosts = PairingHosts(nursery, ["sh", "-c", f"echo $$ > '{pid}'; exec sleep 60"])
             async with hosts.pair(SHOP, SessionStore.of(tmp_path, SHOP), "n"):
                 await until(lambda: pid.exists() and pid.read_text())
                 assert runs(int(pid.read_text()))
@@ -151,7 +151,7 @@ async def test_the_last_words_of_one_that_aborts_are_in_our_log(
     """All of them: it prints a lot, and is gone in the same moment."""
     (tmp_path / "words").write_text("\n".join(LAST_WORDS) + newline)
     with capture_logs() as lines:
-        await events(PairingHosts(nursery, ["sh", "-c", f"cat {tmp_path}/words; kill -ABRT $$"]), tmp_path, 1)
+        await events(PairingHosts(nursery, ["sh", "-c", f"cat '{tmp_path}/words'; kill -ABRT $$"]), tmp_path, 1)
     said = [line["reason"] for line in lines if line["event"] == "the pairing host printed"]
     assert said == LAST_WORDS
 
