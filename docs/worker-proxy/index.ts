@@ -115,6 +115,9 @@ async function markSent(request: Request): Promise<Response> {
   const body = await jsonObject(request);
   const p_message_id = messageId(body);
   const p_wa_message_id = text(body, "wa_message_id", { max: MAX_ID });
+  if ("to" in body) {
+    text(body, "to", { max: MAX_ID }); // checked and not stored: a column of your own can have it
+  }
   return marked("mark-sent", await mark("wa_mark_sent", { p_message_id, p_wa_message_id }, ["sent", "other"]));
 }
 
@@ -145,6 +148,7 @@ function marked(endpoint: string, result: string): Response {
 async function inbound(request: Request): Promise<Response> {
   const body = await jsonObject(request);
   const from = text(body, "from", { max: MAX_ID });
+  checkChoice(body);
   const result = await outcome("wa_add_inbound", {
     p_instance_id: text(body, "instanceId"),
     p_chat_id: optionalText(body, "chat_id", MAX_ID) || from,
@@ -165,6 +169,32 @@ async function inbound(request: Request): Promise<Response> {
 }
 
 // The request
+
+/** The option of an answer to a choice, in two forms: checked and not stored, a column of your own can have it. */
+function checkChoice(body: Fields): void {
+  checkTexts(body, "button", ["payload", "text"]);
+  const interactive = checkTexts(body, "interactive", ["type"]);
+  if (interactive !== null) {
+    checkTexts(interactive, "button_reply", ["id", "title"], ["description"]);
+    checkTexts(interactive, "list_reply", ["id", "title"], ["description"]);
+    checkTexts(interactive, "nfm_reply", ["name", "body"], ["response_json"]);
+  }
+}
+
+/** Throws the 400 unless it is missing, null, or an object with these texts; the optional ones may be null. */
+function checkTexts(body: Fields, key: string, required: string[], optional: string[] = []): Fields | null {
+  const value = body[key];
+  if (value === undefined || value === null) {
+    return null;
+  }
+  if (typeof value !== "object" || Array.isArray(value)) {
+    throw new Refused(400, `${key} must be an object or null`);
+  }
+  const fields = value as Fields;
+  required.forEach((name) => text(fields, name, { empty: true }));
+  optional.forEach((name) => optionalText(fields, name));
+  return fields;
+}
 
 /** `inbound` for /worker-proxy/inbound, with or without /functions/v1 in front; "" for no path of ours. */
 function endpointName(request: Request): string {
