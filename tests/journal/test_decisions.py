@@ -119,7 +119,7 @@ WHY_NOT = [
 ]
 
 
-@pytest.mark.parametrize(("decision", "state", "reason"), WHY_NOT, ids=str)
+@pytest.mark.parametrize(("decision", "state", "reason"), WHY_NOT, ids=[reason for _, _, reason in WHY_NOT])
 def test_who_decides_hears_why_nothing_was_done(
     sql: sqlite3.Connection, decision: Decision, state: State, reason: str
 ) -> None:
