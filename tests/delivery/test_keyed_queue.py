@@ -109,7 +109,7 @@ async def test_after_an_outage_all_keys_go_on_at_the_first_success(nursery: trio
     proxy.down = True
     await _run(nursery, proxy.rows, proxy.work)
     await trio.sleep(length)
-    assert 140 < len(proxy.tries) < 16 + length, "one at a time tries, after 2 % of what the outage has lasted"
+    assert len(proxy.tries) < 16 + length, "one at a time tries"
     proxy.down, tries, ended = False, len(proxy.tries), trio.current_time()
     await _until(lambda: not proxy.rows.keys)
     first = proxy.tries[tries][1]
