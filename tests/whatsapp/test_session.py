@@ -404,7 +404,7 @@ async def test_a_send_waits_at_the_gate_and_then_asks_whether_the_session_is_ope
     async with trio.open_nursery() as nursery:
         async with unopened.gate.exclusive():
             nursery.start_soon(send)
-            await trio.sleep(0.2)
+            await trio.sleep(1)
             assert not done.is_set()
             await unopened.session._close()
         with trio.fail_after(PATIENCE):

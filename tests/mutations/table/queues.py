@@ -86,14 +86,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "delivery/test_inbound.py::test_what_refuses_everything_speaks_of_no_message",
     ),
     Mutation(
-        "inbound-refusal-is-never-final",
-        "delivery/inbound.py",
-        "                if self._refusals.is_final(row, error):",
-        "                if self._refusals.is_final(row, error) and False:",
-        "P4: a message that is refused for good holds up nobody",
-        "delivery/test_inbound.py::test_a_message_that_is_refused_is_set_aside_after_a_few_tries",
-    ),
-    Mutation(
         "inbound-refused-is-skipped",
         "delivery/inbound.py",
         "                raise  # the chat rests",
