@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import attrs
 
@@ -50,6 +51,11 @@ class ProportionalBackoff:
         """The pause before another try of what has failed for `age` seconds."""
         whole = min(max(age * self.share, self.shortest), self.longest)
         return whole * random.uniform(0.75, 1.0)  # noqa: S311 - jitter
+
+    def delays(self, clock: Callable[[], float]) -> Iterator[float]:
+        """Returns an endless iterator of the pauses in an outage that begins now. `clock` gives seconds."""
+        began = clock()
+        return (self.pause(clock() - began) for _ in itertools.repeat(None))
 
 
 PROXY_OUTAGE = ProportionalBackoff(share=0.02, shortest=0.5, longest=12.0)

@@ -8,7 +8,7 @@ Pure but for the clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Iterator
 from typing import Generic, TypeVar
 
 import trio
@@ -31,12 +31,13 @@ class CircuitBreaker(Generic[K]):
         self, threshold: int, pauses: ProportionalBackoff, *, works: Callable[[], bool] = lambda: False
     ) -> None:
         self._threshold = threshold
-        self._pauses = pauses
+        self._policy = pauses
         self._works = works
         self._failed: set[K] = set()
         self._trial: K | None = None
         self._next_trial = 0.0
-        self._failing_since: float | None = None
+        self._pauses: Iterator[float] | None = None
+        """Those of the outage that lasts since the first failure behind the last success."""
 
     @property
     def is_open(self) -> bool:
@@ -60,15 +61,13 @@ class CircuitBreaker(Generic[K]):
             return True
         if trio.current_time() < self._next_trial:
             return False
-        now = trio.current_time()
-        age = now - (self._failing_since or now)
-        self._trial, self._next_trial = key, now + self._pauses.pause(age)
+        self._trial, self._next_trial = key, trio.current_time() + next(self._outage())
         return True
 
     def record_failure(self, key: K, retry_after: float | None = None) -> None:
         """`key` has failed. `retry_after`: seconds that the far side asked for."""
         self._failed.add(key)
-        self._failing_since = self._failing_since or trio.current_time()
+        self._outage()
         if self._trial == key:
             self._trial = None
         if retry_after is not None and self.is_open:
@@ -77,10 +76,15 @@ class CircuitBreaker(Generic[K]):
     def record_success(self) -> None:
         """Something has worked: everyone may try again."""
         self._failed.clear()
-        self._trial, self._next_trial, self._failing_since = None, 0.0, None
+        self._trial, self._next_trial, self._pauses = None, 0.0, None
 
     def forget(self, keys: Collection[K]) -> None:
         """These keys have nothing left that could fail or succeed."""
         self._failed.difference_update(keys)
         if self._trial in keys:
             self._trial = None
+
+    def _outage(self) -> Iterator[float]:
+        """Returns the pauses of the outage that lasts, or that begins now."""
+        self._pauses = self._pauses or self._policy.delays(trio.current_time)
+        return self._pauses

@@ -53,6 +53,13 @@ class Marking:
     def told_of_failures(self) -> int:
         return self.proxy.store.requests["mark-failed"]
 
+    async def no_call_is_believed(self) -> None:
+        """The proxy has said of a failure that it has no such call, answered a poll, and said it again."""
+        await until(lambda: self.told_of_failures >= 1)
+        await self.edge.queued_messages(SHOP)
+        with trio.fail_after(PATIENCE):
+            await self.marks.settled(SHOP)
+
     def polling(self, session: Session, threads: trio.Nursery) -> Callable[[], Awaitable[None]]:
         sender = MessageSender(self.edge, self.journal, self.marks, Metrics(), threads, resend_uncertain=True)
         return partial(sender.run, SHOP, session, PollTimer(0.1, 0.1), trio.lowlevel.checkpoint)
@@ -159,10 +166,7 @@ async def test_one_failure_that_the_proxy_does_not_know_silences_no_other(
         (known,) = fixture.proxy.store.queue_many(SHOP, [(ANA, "x")])
         fixture.failed("deleted there")
         nursery.start_soon(fixture.marks.run)
-        await until(lambda: fixture.told_of_failures >= 1)
-        await fixture.edge.queued_messages(SHOP)
-        with trio.fail_after(PATIENCE):
-            await fixture.marks.settled(SHOP)
+        await fixture.no_call_is_believed()
         fixture.failed(known)
         await until(lambda: not fixture.proxy.store.queued(SHOP))
         nursery.cancel_scope.cancel()
@@ -173,10 +177,7 @@ async def test_one_that_goes_on_being_listed_is_not_told_each_time(tmp_path: Pat
         fixture.proxy.store.has_mark_failed = False
         fixture.failed("a")
         nursery.start_soon(fixture.marks.run)
-        await until(lambda: fixture.told_of_failures >= 1)
-        await fixture.edge.queued_messages(SHOP)
-        with trio.fail_after(PATIENCE):
-            await fixture.marks.settled(SHOP)
+        await fixture.no_call_is_believed()
         told = fixture.told_of_failures
         with fixture.journal.database.transaction() as sql:  # as the ledger does a minute later
             sql.execute("UPDATE ledger SET reported = 0")

@@ -149,14 +149,20 @@ async def test_after_a_batch_it_asks_again_at_once(tmp_path: Path) -> None:
         assert trio.current_time() - began < 2.5, "with an interval between the pages it would be four at the least"
 
 
+async def sent_without_a_mark(at: Sending, fault: Fault) -> Accepting:
+    """One message has been sent, and its mark meets the fault."""
+    at.fixture.proxy.store.queue(SHOP, ANA, "one")
+    at.fixture.proxy.faults.set("mark-sent", fault)
+    session = Accepting()
+    at.nursery.start_soon(at.run, session)
+    await until(lambda: session.texts)
+    return session
+
+
 async def test_it_waits_for_the_marks_before_it_asks_again(tmp_path: Path) -> None:
     """The proxy would only list the same messages once more."""
     async with open_sending(tmp_path) as at:
-        at.fixture.proxy.store.queue(SHOP, ANA, "one")
-        at.fixture.proxy.faults.set("mark-sent", Fault(delay=0.8))
-        session = Accepting()
-        at.nursery.start_soon(at.run, session)
-        await until(lambda: session.texts)
+        await sent_without_a_mark(at, Fault(delay=0.8))
         polls = at.polls
         await trio.sleep(0.5)
         assert at.polls == polls
@@ -166,11 +172,7 @@ async def test_it_waits_for_the_marks_before_it_asks_again(tmp_path: Path) -> No
 
 async def test_a_proxy_that_takes_no_mark_is_asked_again_all_the_same(tmp_path: Path) -> None:
     async with open_sending(tmp_path) as at:
-        at.fixture.proxy.store.queue(SHOP, ANA, "one")
-        at.fixture.proxy.faults.set("mark-sent", Fault(status=500))
-        session = Accepting()
-        at.nursery.start_soon(at.run, session)
-        await until(lambda: session.texts)
+        session = await sent_without_a_mark(at, Fault(status=500))
         polls, sent = at.polls, trio.current_time()
         await until(lambda: at.polls > polls)
         assert trio.current_time() - sent >= MARKS_GRACE - 0.5

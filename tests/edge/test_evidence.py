@@ -68,10 +68,10 @@ async def test_who_listens_hears_of_each_poll_and_what_is_strange_is_known() -> 
     evidence = Evidence()
     assert not evidence.is_strange(7)
     evidence.on_poll.append(lambda began, strange: heard.append((began, strange)))
-    evidence.poll_answered(LIST, 1.0, 7)
-    evidence.poll_answered("queued-messages", 2.0, None)
+    evidence.poll_strange(LIST, 7, 1.0)
+    evidence.poll_accepted("queued-messages", "", 2.0)
     assert evidence.is_strange(7)
     assert not evidence.is_strange(8)
-    evidence.poll_answered(LIST, 3.0, None)
+    evidence.poll_accepted(LIST, "", 3.0)
     assert not evidence.is_strange(7), "it has answered well since"
     assert heard == [(1.0, 7), (2.0, None), (3.0, None)]

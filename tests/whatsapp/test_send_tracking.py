@@ -51,6 +51,14 @@ async def sent(world: World, session: Session, text: str) -> str:
     return str((await session.hears("sent"))["id"])
 
 
+async def cut_off(world: World, session: Session) -> str:
+    """A message that arrives and is cut off before its answer, twice; returns the id that the session finds."""
+    await sent(world, session, "warm")
+    world.simulator.swallow_acks = 2
+    await session.tell("send", to=TO, text="maybe")
+    return str((await session.hears("error", kind="SendUncertain"))["wa_id"])
+
+
 async def test_the_id_is_written_down_before_the_message_leaves(world: World) -> None:
     """With slow answers one sees: the row, then the message, then the answer to it."""
     contact, file = world.simulator.contact(CONTACT), store_of(world).file
@@ -81,13 +89,10 @@ async def test_a_cut_gives_the_id_and_whatsmeow_itself_sends_no_second_copy(worl
     contact = world.simulator.contact(CONTACT)
     world.simulator.no_receipts.add(CONTACT)
     async with world.session() as session:
-        await sent(world, session, "warm")
-        world.simulator.swallow_acks = 2
-        await session.tell("send", to=TO, text="maybe")
-        error = await session.hears("error", kind="SendUncertain")
+        wa_id = await cut_off(world, session)
         assert world.simulator.swallow_acks == 0, "it has tried twice, under one id"
         (_, maybe) = contact.received
-        assert error["wa_id"] == maybe.wa_id
+        assert wa_id == maybe.wa_id
         await session.hears("expect", ids=[maybe.wa_id])
         await world.simulator.wait_connected(world.jid)
         await contact.send_receipt(world.jid, maybe.wa_id, "read")
@@ -130,10 +135,7 @@ async def test_a_receipt_that_asks_once_more_proves_something_only_where_it_is_h
     contact = world.simulator.contact(CONTACT)
     world.simulator.no_receipts.add(CONTACT)
     async with world.session() as session:
-        await sent(world, session, "warm")
-        world.simulator.swallow_acks = 2
-        await session.tell("send", to=TO, text="maybe")
-        wa_id = (await session.hears("error", kind="SendUncertain"))["wa_id"]
+        wa_id = await cut_off(world, session)
         if same:
             await world.simulator.wait_connected(world.jid)
             await contact.send_receipt(world.jid, wa_id, "retry")

@@ -19,7 +19,7 @@ from wa_worker.backoff import Backoff
 from wa_worker.edge.wire import Rows
 from wa_worker.errors import JournalError, RowError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
 from wa_worker.jid.numbering import DEFAULT_REGION
-from wa_worker.journal import SendLedger, SendState, Settled, Trace
+from wa_worker.journal import JOURNAL_RETRY, SendLedger, SendState, Settled, Trace
 from wa_worker.messages import Accepted, OutgoingMessage, QueuedMessage
 from wa_worker.models import InstanceId, Jid, MessageId
 
@@ -30,9 +30,6 @@ MAX_TRIES = 8
 
 LONGEST_PAUSE = 900.0
 """Seconds to which a message's pause grows with its tries, unless the error's own pause is longer."""
-
-JOURNAL_RETRY = 0.5
-"""Seconds between tries to commit an outcome."""
 
 
 class Sender(Protocol):

@@ -113,32 +113,25 @@ class KeyedQueue:
         """Notes that the proxy took something of this key: its pauses start anew, though it may not be empty yet. Those
         that failed since the last success may try again at once, for it was not their fault."""
         self._resting.pop(key, None)
-        self.try_again()
+        self._free(self._unwitnessed)
         self._unwitnessed.clear()
         self._last_success = trio.current_time()
 
-    def try_all_again(self) -> None:
-        """Lets every key try that rests: the proxy is back from an outage, and may have failed any of them in it."""
-        for key, rest in self._resting.items():
-            self._resting[key] = attrs.evolve(rest, until=rest.bidden)
-        self.try_again()
-        if self._resting:
-            self.wakeup.ring()
+    async def _watch_recovery(self) -> None:
+        """Lets every key that rests try at the end of an outage, which may have failed any of them."""
+        while True:
+            await self._recovery()
+            self._free(set(self._resting))
 
-    def try_again(self) -> None:
-        """Lets all keys try that failed while none succeeded."""
-        for key in self._unwitnessed & self._resting.keys():
+    def _free(self, keys: set[int]) -> None:
+        """Lets those of these keys try that rest: the proxy works."""
+        for key in keys & self._resting.keys():
             rest = self._resting[key]
             self._resting[key] = attrs.evolve(rest, until=rest.bidden)
         self.breaker.record_success()
         self._newcomers.reset()
-        if self._unwitnessed:
+        if keys:
             self.wakeup.ring()
-
-    async def _watch_recovery(self) -> None:
-        while True:
-            await self._recovery()
-            self.try_all_again()
 
     def _next_try(self) -> float:
         now = trio.current_time()

@@ -15,7 +15,7 @@ from wa_worker.delivery.group_commit import GroupCommit
 from wa_worker.delivery.keyed_queue import KeyedQueue
 from wa_worker.edge.answers import NO_SUCH_CALL
 from wa_worker.edge.client import EdgeClient
-from wa_worker.edge.evidence import LIST
+from wa_worker.edge.evidence import LIST, QUEUE
 from wa_worker.errors import EdgeError, Failure
 from wa_worker.journal import Mark, SendLedger
 from wa_worker.models import InstanceId, MessageId
@@ -119,7 +119,7 @@ class MarkReporter:
         now, evidence = trio.current_time(), self._edge.evidence
         first = self._doubted.setdefault(key, now)
         has_none = now - self._absent_since < NO_CALL_MEMORY and not evidence.since("mark-failed", -math.inf)
-        if not has_none and not any(evidence.since(poll, first) for poll in (LIST, "queued-messages")):
+        if not has_none and not any(evidence.since(poll, first) for poll in (LIST, QUEUE)):
             return False
         if not has_none:
             log.info("the proxy has no /mark-failed", remembered_seconds=NO_CALL_MEMORY)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
 import structlog
@@ -82,7 +82,7 @@ class MessageSender:
     async def _poll(
         self, instance: InstanceId, session: Sender, timer: PollTimer, connected: Callable[[], Awaitable[None]]
     ) -> None:
-        failing_since: float | None = None
+        pauses: Iterator[float] | None = None
         await timer.first()
         while True:
             await connected()
@@ -93,15 +93,15 @@ class MessageSender:
                 log.warning(
                     "queued messages not listed", instance=instance, endpoint=error.endpoint, reason=error.detail
                 )
-                failing_since = failing_since or trio.current_time()
-                pause = PROXY_OUTAGE.pause(trio.current_time() - failing_since)
-                await trio.sleep(error.retry_after or 0.0)
-                with trio.move_on_after(max(pause - (error.retry_after or 0.0), 0.0)) as rest:
+                pauses = pauses or PROXY_OUTAGE.delays(trio.current_time)
+                pause, asked = next(pauses), error.retry_after or 0.0
+                await trio.sleep(asked)
+                with trio.move_on_after(max(pause - asked, 0.0)) as rest:
                     await self._edge.evidence.recovery()
                 if not rest.cancelled_caught:
                     await trio.sleep(random.uniform(0, RECOVERY_SPREAD))  # noqa: S311 - not all in one instant
                 continue
-            failing_since = None
+            pauses = None
             result = await self._send(instance, session, rows, listed_at)
             if result.tried:
                 timer.wake()

@@ -18,7 +18,7 @@ import structlog
 import trio
 
 from wa_worker.errors import JournalError, SessionError
-from wa_worker.journal import CutOff, Doubts, SendState, Settled
+from wa_worker.journal import JOURNAL_RETRY, CutOff, Doubts, SendState, Settled
 from wa_worker.models import InstanceId, MessageId, WaMessageId
 from wa_worker.wakeup import Wakeup
 
@@ -34,8 +34,6 @@ LOOK_AGAIN = 1.0
 RECENT = 600.0
 """Seconds after the beginning of a send for which a start believes a session store that does not know it. A copy of the
 volume that somebody has put back is older, as a rule, and knows nothing of what was sent since."""
-
-JOURNAL_RETRY = 0.5
 
 LookUp = Callable[[InstanceId, bytes, str | None], WaMessageId | None]
 """Asks the session store of an instance under which id the message with this secret has left; see sent_id()."""

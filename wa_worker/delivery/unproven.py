@@ -67,9 +67,10 @@ class Unproven:
                 self._waiting.popleft()
             return
         caught = [each for each in self._waiting if each.answer == strange]
+        if not caught:
+            return
         for each in caught:
             each.doubted = True
-            self._waiting.remove(each)
-        if caught:
-            self._doubted += caught
-            self._ring.ring()
+        self._waiting = deque((each for each in self._waiting if not each.doubted), MOST)
+        self._doubted += caught
+        self._ring.ring()

@@ -19,7 +19,7 @@ import trio
 
 from wa_worker.edge import wire
 from wa_worker.edge.answers import error_of, foreign, quotable
-from wa_worker.edge.evidence import Evidence
+from wa_worker.edge.evidence import LIST, QUEUE, Evidence
 from wa_worker.edge.transport import open_transport
 from wa_worker.errors import EdgeError, EdgeForeign, EdgeUnavailable, Failure
 from wa_worker.messages import InboundMessage, QueuedMessage
@@ -64,17 +64,15 @@ class EdgeClient:
         self._polls: dict[str, httpx.Request] = {}
         self.evidence = Evidence()
         """What the proxy has accepted: who would act on a refusal asks this first."""
-        self.polled: dict[str, float] = {}
-        """When each kind of poll was last answered as the contract says (`trio.current_time()`), by endpoint."""
 
     async def disconnected_instances(self) -> wire.Rows[InstanceId]:
         """Lists the instances to connect, and the rows that name none."""
-        return await self._poll("disconnected-instances", "", wire.instances_from)
+        return await self._poll(LIST, "", wire.instances_from)
 
     async def queued_messages(self, instance: InstanceId) -> wire.Rows[QueuedMessage]:
         """Lists the messages to send, oldest first, and the rows that are none."""
         query = f"?instanceId={instance}"  # an id needs no escaping
-        return await self._poll("queued-messages", query, wire.messages_from)
+        return await self._poll(QUEUE, query, wire.messages_from)
 
     async def update_status(self, instance: InstanceId, status: Status) -> None:
         """Tells the status of an instance."""
@@ -90,8 +88,7 @@ class EdgeClient:
 
     async def inbound(self, instance: InstanceId, message: InboundMessage) -> int:
         """Hands a message over. ALREADY_THERE is an EdgeRejected like any other. Returns a hash of the answer."""
-        private = (message.body, message.push_name)
-        key = (instance, message.chat, message.wa_id)
+        key, private = message_key(instance, message), (message.body, message.push_name)
         return await self._post("inbound", key, wire.inbound_body(instance, message), private=private)
 
     async def _poll(self, endpoint: str, query: str, structure: Callable[[object], T]) -> T:
@@ -106,12 +103,9 @@ class EdgeClient:
             answer = await trio.to_thread.run_sync(_parse, body) if len(body) > LARGE else _parse(body)
             models = structure(answer)
         except wire.NotTheContract as error:
-            self.evidence.poll_answered(endpoint, began, hash(body))
-            self.evidence.failed(endpoint)
+            self.evidence.poll_strange(endpoint, hash(body), began)
             raise EdgeUnavailable(endpoint, str(error)) from None
-        self.evidence.poll_answered(endpoint, began, None)
-        self.polled[endpoint] = trio.current_time()
-        self.evidence.accepted(endpoint, query)
+        self.evidence.poll_accepted(endpoint, query, began)
         return models
 
     def _poll_request(self, endpoint: str, query: str) -> httpx.Request:
@@ -183,7 +177,12 @@ class EdgeClient:
 
     def forget(self, instance: InstanceId) -> None:
         """An instance has ended: drops what was kept for its polls."""
-        self._polls.pop(f"queued-messages?instanceId={instance}", None)
+        self._polls.pop(f"{QUEUE}?instanceId={instance}", None)
+
+
+def message_key(instance: InstanceId, message: InboundMessage) -> Hashable:
+    """Names a received message to the evidence."""
+    return instance, message.chat, message.wa_id
 
 
 _TIMEOUTS = {"timeout": httpx.Timeout(CALL_DEADLINE, connect=10.0, write=WRITE_DEADLINE).as_dict()}

@@ -12,6 +12,9 @@ from collections.abc import Callable, Hashable
 import attrs
 import trio
 
+QUEUE = "queued-messages"
+"""The other poll."""
+
 LIST = "disconnected-instances"
 """The endpoint that is asked whatever happens, and whose answers are easily told from anything else's."""
 
@@ -47,12 +50,19 @@ class Evidence:
             if endpoint == LIST:
                 self._recovered.unpark_all()
 
-    def poll_answered(self, endpoint: str, began: float, strange: int | None) -> None:
-        """Notes a success of a poll. `strange`: the hash of a body that is not as the contract says."""
-        if strange is None:
-            self._strange.pop(endpoint, None)
-        else:
-            self._strange[endpoint] = strange
+    def poll_accepted(self, endpoint: str, key: Hashable, began: float) -> None:
+        """Notes that a poll, begun then, was answered as the contract says."""
+        self._strange.pop(endpoint, None)
+        self.accepted(endpoint, key)
+        self._tell(began, None)
+
+    def poll_strange(self, endpoint: str, answer: int, began: float) -> None:
+        """Notes that a poll got a success whose body is no list of anything. `answer`: the hash of the body."""
+        self._strange[endpoint] = answer
+        self.failed(endpoint)
+        self._tell(began, answer)
+
+    def _tell(self, began: float, strange: int | None) -> None:
         for listener in self.on_poll:
             listener(began, strange)
 
@@ -74,10 +84,15 @@ class Evidence:
         """
         await self._recovered.park()
 
+    def latest(self, endpoint: str) -> float | None:
+        """Returns when the proxy last took a call at this endpoint (`trio.current_time()`), None if it never did."""
+        latest = self._latest.get(endpoint)
+        return latest.at if latest is not None else None
+
     def since(self, endpoint: str, moment: float) -> bool:
         """Says whether the proxy took any call at this endpoint after `moment` (`trio.current_time()`)."""
-        latest = self._latest.get(endpoint)
-        return latest is not None and latest.at > moment
+        latest = self.latest(endpoint)
+        return latest is not None and latest > moment
 
     def of_others_since(self, endpoint: str, key: Hashable, moment: float) -> bool:
         """Says whether the proxy took a call at this endpoint after `moment` that was about another key."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 import attrs
@@ -85,7 +85,7 @@ class Fleet(Protocol):
 async def run_discovery(edge: EdgeClient, fleet: Fleet, interval: float) -> None:
     """Polls every `interval` seconds until cancelled. A failed poll changes nothing."""
     unlisted: Mapping[InstanceId, int] = {}
-    failing_since: float | None = None
+    pauses: Iterator[float] | None = None
     last_answer = trio.current_time()
     while True:
         running = fleet.running()
@@ -93,12 +93,11 @@ async def run_discovery(edge: EdgeClient, fleet: Fleet, interval: float) -> None
             rows = await edge.disconnected_instances()
         except EdgeError as error:
             log.warning("instances not listed", endpoint=error.endpoint, reason=error.detail)
-            failing_since = failing_since or trio.current_time()
-            pause = PROXY_OUTAGE.pause(trio.current_time() - failing_since)
-            await trio.sleep(max(error.retry_after or 0.0, min(pause, interval)))
+            pauses = pauses or PROXY_OUTAGE.delays(trio.current_time)
+            await trio.sleep(max(error.retry_after or 0.0, min(next(pauses), interval)))
             continue
-        if failing_since is not None:
-            failing_since = None
+        if pauses is not None:
+            pauses = None
             fleet.proxy_is_back(last_answer)
         last_answer = trio.current_time()
         for bad in rows.bad:

@@ -5,7 +5,7 @@ The latest status wins; one that was overtaken while the proxy was away, such as
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 import trio
@@ -104,7 +104,7 @@ class StatusPublisher:
         Raises InstanceGone when the proxy says again and again that it does not know the instance, while it lists
         instances well and takes the statuses of others.
         """
-        failing_since: float | None = None
+        pauses: Iterator[float] | None = None
         while True:
             self._changed.arm()
             status = self._wanted
@@ -122,16 +122,16 @@ class StatusPublisher:
                 if error.status == UNKNOWN and not isinstance(error, EdgeForeign) and self._is_gone():
                     raise InstanceGone(str(error)) from error
                 log.warning("status not announced", instance=self._instance, reason=str(error))
-                failing_since = failing_since or trio.current_time()
+                pauses = pauses or PROXY_OUTAGE.delays(trio.current_time)
                 await trio.sleep(error.retry_after or 0)
-                with trio.move_on_after(PROXY_OUTAGE.pause(trio.current_time() - failing_since)):
+                with trio.move_on_after(next(pauses)):
                     await self._changed.wait()
             else:
                 self._posted, self._posted_at = status, trio.current_time()
                 self.may_have_heard = {status.status}
                 self._acknowledged.ring()
                 self._unknown.clear()
-                failing_since = None
+                pauses = None
 
     def _is_gone(self) -> bool:
         """Judges an answer that this instance is unknown, for its word may not be the proxy's."""

@@ -10,5 +10,15 @@ OLD_USER = "c.us"
 
 
 def is_lid(jid: str) -> bool:
-    _, at, server = jid.rpartition("@")
-    return bool(at) and server == LID
+    """Says whether it is a LID."""
+    return jid.endswith(f"@{LID}")
+
+
+def is_number(jid: str) -> bool:
+    """Says whether it is a phone number: one that WhatsApp can be asked for."""
+    return jid.endswith(f"@{USER}")
+
+
+def is_group(jid: str) -> bool:
+    """Says whether it is a group."""
+    return jid.endswith(f"@{GROUP}")

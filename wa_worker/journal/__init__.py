@@ -44,6 +44,7 @@ from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.models import InstanceId
 
 __all__ = [
+    "JOURNAL_RETRY",
     "Accounts",
     "Admission",
     "Backlog",
@@ -68,6 +69,10 @@ __all__ = [
     "Trace",
     "open_journal",
 ]
+
+
+JOURNAL_RETRY = 0.5
+"""Seconds between tries to commit what would be lost else, while the journal cannot."""
 
 
 @attrs.frozen

@@ -143,14 +143,19 @@ class _WholeRequests:
         if too_large or waiting.cancelled_caught:
             await _refuse(413 if too_large else 408, receive, send)
             return
-        whole = iter([{"type": "http.request", "body": bytes(body), "more_body": False}])
-
-        async def receive_whole() -> Event:
-            return next(whole, None) or await receive()
-
         self._connection.request_is_whole()
-        await self._app(scope, receive_whole, send)
+        await self._app(scope, receive_whole(bytes(body), receive), send)
         self._connection.answered()
+
+
+def receive_whole(body: bytes, then: Receive) -> Receive:
+    """Returns what gives an app a body that has come already, and `then` whatever follows it."""
+    whole = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def receive() -> Event:
+        return next(whole, None) or await then()
+
+    return receive
 
 
 async def _refuse(status: int, receive: Receive, send: Send) -> None:

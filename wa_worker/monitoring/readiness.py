@@ -16,6 +16,7 @@ import attrs
 import trio
 
 from wa_worker.edge.client import EdgeClient
+from wa_worker.edge.evidence import LIST, QUEUE
 from wa_worker.errors import JournalError
 from wa_worker.instances.registry import Registry
 from wa_worker.journal import Backlog, InstanceBacklog, Journal
@@ -118,7 +119,7 @@ class Readiness:
             backlog=backlog,
             journal_works=trouble is None and self._journal is not None,
             ready=not reasons_not_ready(self._facts(backlog, trouble)),
-            poll_ages={name: now - at for name, at in self._edge.polled.items()} if self._edge else {},
+            poll_ages={name: now - at for name in (LIST, QUEUE) if (at := self._polled(name)) is not None},
             threads=_threads(),
             attention=self._registry.attention(),
         )
@@ -133,7 +134,7 @@ class Readiness:
             return {}  # `/ready` says why
 
     def _facts(self, backlog: Backlog | None, trouble: str | None) -> Facts:
-        polled = self._edge.polled.get("disconnected-instances") if self._edge else None
+        polled = self._polled(LIST)
         since = self._working_since if polled is None else polled
         return Facts(
             self._phase,
@@ -144,6 +145,10 @@ class Readiness:
             trouble=trouble,
             full=self._volume is not None and self._volume.full,
         )
+
+    def _polled(self, endpoint: str) -> float | None:
+        """Returns when a poll was last answered as the contract says (`trio.current_time()`), None if it never was."""
+        return self._edge.evidence.latest(endpoint) if self._edge else None
 
     def _read_journal(self) -> tuple[Backlog | None, str | None]:
         """On a thread."""

@@ -13,13 +13,14 @@ from neonize.proto import Neonize_pb2 as pb
 from wa_worker.backoff import ProportionalBackoff, jittered
 from wa_worker.circuit_breaker import CircuitBreaker
 from wa_worker.errors import JournalError
+from wa_worker.journal import JOURNAL_RETRY
 from wa_worker.models import InstanceId, WaMessageId
 from wa_worker.whatsapp.identity import identity
 from wa_worker.whatsapp.message_secrets import sent_id
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.probe import FRESH, ReachabilityProbe
-from wa_worker.whatsapp.session import JOURNAL_RETRY, Session, SessionHost, open_session
+from wa_worker.whatsapp.session import Session, SessionHost, open_session
 from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)

@@ -15,12 +15,12 @@ import hashlib
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from wa_worker.errors import SessionError
 from wa_worker.models import WaMessageId
-from wa_worker.whatsapp.store import SessionStore, uri_path
+from wa_worker.whatsapp.store import SessionStore
 
 LONGEST = 2.0
 """Seconds for a look into the table, which has no index on the secret: 100,000 rows take some 50 ms."""
@@ -86,8 +86,7 @@ def _reading(store: SessionStore) -> Iterator[sqlite3.Connection]:
     if not store.file.is_file():
         raise SessionError(f"session store {store.file}: there is none")
     deadline = time.monotonic() + LONGEST
-    uri = f"file:{uri_path(store.file)}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=LONGEST)) as database:
+    with store.reading(LONGEST) as database:
         database.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
         mode = database.execute("PRAGMA journal_mode").fetchone()[0]
         if mode != "wal":

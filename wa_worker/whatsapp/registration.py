@@ -13,17 +13,12 @@ import structlog
 from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker.errors import Failure, JournalError, SendDelayed, SendRefused
-from wa_worker.jid import USER, is_lid
+from wa_worker.jid import is_lid, is_number
 from wa_worker.journal.accounts import Accounts
 from wa_worker.models import Jid
 from wa_worker.whatsapp.send_errors import TROUBLE_PAUSE
 
 log = structlog.get_logger(__name__)
-
-
-def is_number(to: Jid) -> bool:
-    """Says whether the address is a phone number: one that WhatsApp can be asked for."""
-    return to.endswith(f"@{USER}")
 
 
 def account_of(to: Jid, answers: Sequence[pb.IsOnWhatsAppResponse], phone_of: Callable[[Jid], Jid | None]) -> Jid:

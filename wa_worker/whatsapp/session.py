@@ -19,7 +19,7 @@ import trio
 from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker.errors import JournalError
-from wa_worker.journal.accounts import Accounts
+from wa_worker.journal import JOURNAL_RETRY, Accounts
 from wa_worker.messages import Accepted, OutgoingMessage
 from wa_worker.models import InstanceId
 from wa_worker.states import Event, Report
@@ -42,9 +42,6 @@ log = structlog.get_logger(__name__)
 NO_RECEIPTS = 3600.0
 """Seconds without receipts after one of a type without a name has ended the library's loop. Each such end can lose the
 messages that the library had taken and not handed over; without receipts uncertain sends are only not proven."""
-
-JOURNAL_RETRY = 0.5
-"""Seconds between tries to commit a message that WhatsApp has already been told we have."""
 
 DISK_TROUBLE = ("disk I/O error", "database or disk is full", "attempt to write a readonly database")
 """What SQLite says, in whatsmeow's log, when its store cannot be written: messages are then dropped, not kept."""

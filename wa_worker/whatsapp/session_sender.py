@@ -7,7 +7,7 @@ from neonize.exc import NeonizeError
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
 from wa_worker.errors import Failure, JournalError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
-from wa_worker.jid import GROUP
+from wa_worker.jid import is_group, is_number
 from wa_worker.messages import Accepted, OutgoingMessage
 from wa_worker.models import Jid, WaMessageId
 from wa_worker.whatsapp import outgoing
@@ -15,7 +15,7 @@ from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.identity import Identity
 from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.receiving import Receiver
-from wa_worker.whatsapp.registration import KnownAccounts, account_of, is_number
+from wa_worker.whatsapp.registration import KnownAccounts, account_of
 from wa_worker.whatsapp.send_errors import NOT_CONNECTED_PAUSE, TROUBLE_PAUSE, look_up_error, send_error
 from wa_worker.whatsapp.send_tracking import SendTracking
 from wa_worker.whatsapp.store import SessionStore
@@ -89,6 +89,7 @@ class SessionSender:
         finally:
             self._tracking.end()
         own = [address.partition("@")[0] for address in (me.jid, me.lid) if address is not None]
+        # in a group, who has no copy asks for one
         if not is_group(to) and not self._tracking.reached(WaMessageId(response.ID), own):
             raise SendDelayed("the keys of the receiver's phone could not be fetched", pause=NOT_CONNECTED_PAUSE)
         return Accepted(WaMessageId(response.ID), response.Timestamp, None if to == message.to else to)
@@ -114,11 +115,6 @@ class SessionSender:
             except NeonizeError as error:
                 raise look_up_error(str(error)) from error
         return account_of(to, answers, self._store.phone_of)
-
-
-def is_group(to: Jid) -> bool:
-    """Says whether it is a group: there, who has no copy asks for one."""
-    return to.endswith(f"@{GROUP}")
 
 
 def _not_open() -> SessionNotOpen:

@@ -72,12 +72,16 @@ class SessionStore:
         except SessionError:
             return None  # a mapping is a nicety, the message is not
 
+    def reading(self, patience: float) -> closing[sqlite3.Connection]:
+        """Opens the file, which has to be there, for reading only. `patience`: seconds to wait for a writer."""
+        uri = f"file:{uri_path(self.file)}?mode=ro"
+        return closing(sqlite3.connect(uri, uri=True, timeout=patience))
+
     def _scalar(self, query: str, *parameters: str) -> object:
         try:
             if not self.file.is_file():
                 return None
-            uri = f"file:{uri_path(self.file)}?mode=ro"
-            with closing(sqlite3.connect(uri, uri=True, timeout=5)) as database:
+            with self.reading(5.0) as database:
                 row = database.execute(query, parameters).fetchone()
         except (OSError, sqlite3.Error) as error:
             if any(sign in str(error) for sign in ("no such table", "not a database")):

@@ -200,7 +200,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "evidence-since-ever",
         "edge/evidence.py",
-        "return latest is not None and latest.at > moment",
+        "return latest is not None and latest > moment",
         "return latest is not None",
         "nothing final on one unproven word",
         "edge/test_evidence.py::test_since",

@@ -73,7 +73,6 @@ MUTATIONS = (
     Mutation(
         "evidence-old-witness", _EVIDENCE, "and accepted.at > moment", "", F2, _TEST_EVIDENCE + "test_of_others_since"
     ),
-    Mutation("evidence-since", _EVIDENCE, "and latest.at > moment", "", F1, _TEST_EVIDENCE + "test_since"),
     Mutation(
         "evidence-recovery-of-any",
         _EVIDENCE,
@@ -110,8 +109,8 @@ MUTATIONS = (
     Mutation(
         "queue-lonely-failure-rests-on",
         "delivery/keyed_queue.py",
-        "            await self._recovery()\n            self.try_all_again()",
-        "            await self._recovery()\n            self.try_again()",
+        "            self._free(set(self._resting))",
+        "            self._free(self._unwitnessed)",
         "a chat goes on within two seconds of an outage's end",
         "delivery/test_keyed_queue.py::test_also_one_that_has_failed_alone",
     ),
@@ -126,7 +125,7 @@ MUTATIONS = (
     Mutation(
         "queue-no-recovery",
         _QUEUE,
-        "            await self._recovery()\n            self.try_all_again()",
+        "            await self._recovery()\n            self._free(set(self._resting))",
         "            await self._recovery()",
         F3,
         _TEST_QUEUE + "test_all_go_on_when_somebody_else_has_seen_the_proxy_come_back",
@@ -323,8 +322,8 @@ MUTATIONS = (
     Mutation(
         "discovery-retry-after-ignored",
         _DISCOVERY,
-        "max(error.retry_after or 0.0, min(pause, interval))",
-        "min(pause, interval)",
+        "max(error.retry_after or 0.0, min(next(pauses), interval))",
+        "min(next(pauses), interval)",
         RATE,
         _TEST_DISCOVERY + "test_discovery_waits_as_long_as_it_is_asked_to",
     ),

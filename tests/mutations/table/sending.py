@@ -8,7 +8,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "sending-retry-after-ignored",
         "delivery/sending.py",
-        "                await trio.sleep(error.retry_after or 0.0)\n",
+        "                await trio.sleep(asked)\n",
         "                await trio.lowlevel.checkpoint()\n",
         "Retry-After is waited for",
         "delivery/test_sending.py::test_after_a_refusal_it_waits_for_as_long_as_the_proxy_says",
@@ -16,7 +16,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "sending-without-pauses",
         "delivery/sending.py",
-        "trio.move_on_after(max(pause - (error.retry_after or 0.0), 0.0))",
+        "trio.move_on_after(max(pause - asked, 0.0))",
         "trio.move_on_after(0)",
         "polls of an outage have pauses",
         "delivery/test_sending.py::test_without_a_word_of_it_there_are_pauses",

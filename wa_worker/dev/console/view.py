@@ -15,7 +15,7 @@ from wa_worker.dev.addresses import phone_or_jid
 from wa_worker.dev.console.display_text import SHOWN, UNFOLDED, parts
 from wa_worker.dev.console.page import NEW, At, Badge, Body, Card, Chat, Composer, Message, Page, Phone
 from wa_worker.dev.proxy import InboundRow, InstanceRow, MessageRow, Store
-from wa_worker.jid import USER, destination
+from wa_worker.jid import USER, destination, is_number
 from wa_worker.states import State
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class View:
                 name=head.name or head.address if head else "",
                 ready=any(row.id == instance for row in rows),
                 simulated=users is not None,
-                person=chat.endswith(f"@{USER}"),
+                person=is_number(chat),
                 suggested=users.contact if users else "",
             ),
         )

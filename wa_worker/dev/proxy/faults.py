@@ -16,7 +16,7 @@ import trio
 from attrs import validators
 from cattrs import BaseValidationError, Converter, transform_error
 
-from wa_worker.monitoring.http_server import Event, Receive, Scope, Send
+from wa_worker.monitoring.http_server import Event, Receive, Scope, Send, receive_whole
 
 ENDPOINTS = (
     "disconnected-instances",
@@ -181,7 +181,7 @@ class FaultLayer:
             return
         fault = self._faults.take(endpoint, scope["path"].encode() + scope["query_string"] + body)
         if fault is None:
-            await self._app(scope, _receiving(body, receive), send)
+            await self._app(scope, receive_whole(body, receive), send)
             return
         # A fault may last for ever: it ends when the client has gone.
         async with trio.open_nursery() as nursery:
@@ -224,7 +224,7 @@ class FaultLayer:
         async def keep(event: Event) -> None:
             events.append(event)
 
-        await self._app(scope, _receiving(body, _nothing_more), keep)
+        await self._app(scope, receive_whole(body, _nothing_more), keep)
         start, *parts = events
         return _Answer(
             start["status"],
@@ -263,18 +263,6 @@ async def _read_body(receive: Receive) -> bytes | None:
         body += event.get("body", b"")
         if not event.get("more_body", False):
             return bytes(body)
-
-
-def _receiving(body: bytes, then: Receive) -> Receive:
-    """Returns what gives an application a body that has been read already, and `then` whatever follows."""
-    requests = iter([{"type": "http.request", "body": body, "more_body": False}])
-
-    async def receive() -> Event:
-        for request in requests:
-            return request
-        return await then()
-
-    return receive
 
 
 async def _nothing_more() -> Event:
