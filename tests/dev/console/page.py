@@ -73,8 +73,9 @@ class Page:
         return self.texts("#messages .body")
 
     def answered(self, text: str) -> bool:
-        """Whether this message is the last one of ours, and has its answer."""
-        return self.bodies()[-2:] == [text, f"You said: {text}"]
+        """Whether this message is there, and its answer behind it. Answers to others may come in between."""
+        bodies = self.bodies()
+        return text in bodies and f"You said: {text}" in bodies[bodies.index(text) :]
 
     def type(self, selector: str, text: str) -> None:
         """Types into an element, which may be redrawn between its being found and used: then once more."""
