@@ -23,13 +23,14 @@ from wa_worker.config import OnUncertain, Settings, advice_on
 from wa_worker.delivery.batch import MAX_TRIES
 from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.marks import MarkReporter
+from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.delivery.retention import run_retention
 from wa_worker.delivery.sending import MessageSender
 from wa_worker.delivery.uncertain import LookUp, UncertainSends
 from wa_worker.edge.client import open_edge_client
 from wa_worker.errors import JournalError, StartupError
-from wa_worker.instances.discovery import run_discovery
 from wa_worker.instances.fleet import InstanceFleet
+from wa_worker.instances.polling import WAIT, Polling
 from wa_worker.instances.registry import Registry
 from wa_worker.instances.services import Services
 from wa_worker.journal import Journal, open_journal
@@ -95,8 +96,9 @@ class _Work:
             open_edge_client(
                 settings.edge_base_url,
                 settings.worker_secret,
-                longest_poll=max(settings.instance_poll, settings.message_poll),
+                longest_poll=max(settings.instance_poll, settings.message_poll, WAIT),
                 metrics=metrics,
+                events_at_once=settings.events_at_once,
             ) as edge,
         ):
             self.readiness.loading()
@@ -118,7 +120,8 @@ class _Work:
                 paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
                 await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)
                 volume = VolumeGuard(settings.auth_dir)
-                shared = Services(settings, edge, journal.holds, self.registry, metrics, sender, volume, native)
+                pace = PollTimer(settings.message_poll, settings.message_poll_max)
+                shared = Services(settings, edge, journal.holds, self.registry, metrics, sender, pace, volume, native)
                 async with trio.open_nursery() as workers:
                     fleet = InstanceFleet(shared, workers, stopping=lambda: self.scope.cancel_called)
                     workers.start_soon(volume.run)
@@ -129,7 +132,8 @@ class _Work:
                         fleet.start(instance)
                     self.readiness.working(journal, edge, volume)
                     log.info("working", resumed=len(paired), proxy=settings.edge_base_url)
-                    workers.start_soon(run_discovery, edge, fleet, settings.instance_poll)
+                    polling = Polling(edge, fleet, sender.polled, interval=settings.instance_poll, pace=pace)
+                    workers.start_soon(polling.run)
 
     def _whatsapp(
         self,

@@ -136,6 +136,12 @@ class Settings:
         "to what an idle instance's poll interval grows (0 or below MSG_POLL_MS: it does not)",
         default=0.0,
     )
+    events_at_once: int = _setting(
+        "EVENTS_AT_ONCE",
+        _whole(1, 64),
+        "how many calls of /events are under way at the most (version 2 of the contract)",
+        default=4,
+    )
     device_name: str = _setting(
         "DEVICE_NAME", _text, "name shown on the phone under linked devices", default="wa-worker"
     )

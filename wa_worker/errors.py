@@ -77,6 +77,10 @@ class EdgeForeign(EdgeUnavailable):
     """Something else than the proxy answered, a router or a portal. Do: try again later, and believe no word of it."""
 
 
+class NoSuchVersion(EdgeUnavailable):
+    """The proxy has no call of version 2. Do: use those of version 1, and ask again later."""
+
+
 class EdgeRejected(EdgeError):
     """Something refuses this call. Do: set it aside, but only when the proxy has accepted others meanwhile."""
 

@@ -180,8 +180,8 @@ class Metrics:
     def received(self, what: Received) -> None:
         self._received.labels(what.value).inc()
 
-    def delivered(self, what: Delivered) -> None:
-        self._delivered.labels(what.value).inc()
+    def delivered(self, what: Delivered, count: int = 1) -> None:
+        self._delivered.labels(what.value).inc(count)
 
     def edge_request(self, endpoint: str, result: str, seconds: float) -> None:
         """`result`: the class of the status ('2xx'), 'timeout', or 'error' when there was no answer."""

@@ -34,7 +34,7 @@ async def _unavailable(key: int) -> None:
 
 
 async def _run(nursery: trio.Nursery, rows: Rows, work: Callable[[int], Awaitable[None]]) -> KeyedQueue:
-    found = KeyedQueue("test", rows.find, work, width=16)
+    found = KeyedQueue("test", rows.find, work, width=lambda: 16)
     nursery.start_soon(found.run)
     return found
 
@@ -65,7 +65,9 @@ async def test_rows_that_never_succeed_do_not_hold_up_one_that_would(
         rows.discard(good)
         done.set()
 
-    drained = KeyedQueue("test", lambda after, limit: sorted(r for r in rows if r > after)[:limit], work, width=4)
+    drained = KeyedQueue(
+        "test", lambda after, limit: sorted(r for r in rows if r > after)[:limit], work, width=lambda: 4
+    )
     nursery.start_soon(drained.run)
     await trio.sleep(hopeless.outage + 300)
     for _ in range(3):
@@ -139,7 +141,7 @@ async def test_the_first_success_frees_those_that_rest(nursery: trio.Nursery, ju
 async def test_all_go_on_when_somebody_else_has_seen_the_proxy_come_back(nursery: trio.Nursery, jumping: Clock) -> None:
     proxy, back = Proxy(Rows(*range(1, 9))), trio.lowlevel.ParkingLot()
     proxy.down = True
-    queue = KeyedQueue("test", proxy.rows.find, proxy.work, width=16, recovery=back.park)
+    queue = KeyedQueue("test", proxy.rows.find, proxy.work, width=lambda: 16, recovery=back.park)
     nursery.start_soon(queue.run)
     await trio.sleep(300)
     tries = len(proxy.tries)
@@ -167,7 +169,9 @@ async def test_a_key_that_has_not_failed_waits_for_none_that_has(nursery: trio.N
 async def test_a_key_that_fails_alone_rests_longer_each_time(nursery: trio.Nursery, jumping: Clock) -> None:
     proxy = Proxy(Rows(1))
     proxy.failing[1] = EdgeUnavailable("inbound", "answered 500", 500)
-    queue = KeyedQueue("test", proxy.rows.find, proxy.work, width=4, stubborn=lambda _error: Backoff(10.0, 80.0))
+    queue = KeyedQueue(
+        "test", proxy.rows.find, proxy.work, width=lambda: 4, stubborn=lambda _error: Backoff(10.0, 80.0)
+    )
     nursery.start_soon(queue.run)
     for key in range(2, 82):
         proxy.rows.keys.add(key)
@@ -183,7 +187,7 @@ async def test_also_one_that_has_failed_alone(nursery: trio.Nursery, jumping: Cl
     """In a proxy that flaps a chat fails while others succeed, and it was not its fault either."""
     proxy, back = Proxy(Rows(1)), trio.lowlevel.ParkingLot()
     proxy.failing[1] = EdgeUnavailable("inbound", "answered 500", 500)
-    queue = KeyedQueue("test", proxy.rows.find, proxy.work, width=16, recovery=back.park)
+    queue = KeyedQueue("test", proxy.rows.find, proxy.work, width=lambda: 16, recovery=back.park)
     nursery.start_soon(queue.run)
     for key in range(2, 62):
         proxy.rows.keys.add(key)
@@ -288,7 +292,7 @@ async def test_a_journal_that_cannot_be_read_for_a_moment_ends_nothing(nursery: 
         rows.keys.discard(key)
         done.set()
 
-    nursery.start_soon(KeyedQueue("test", find, work, width=4).run)
+    nursery.start_soon(KeyedQueue("test", find, work, width=lambda: 4).run)
     with trio.fail_after(60):
         await done.wait()
     nursery.cancel_scope.cancel()

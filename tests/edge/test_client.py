@@ -19,7 +19,8 @@ from trio.testing import MockClock
 from tests.proxy_fixture import PATIENCE, open_proxy_fixture
 from wa_worker.dev.proxy import Fault
 from wa_worker.edge.answers import quotable
-from wa_worker.edge.client import CALL_DEADLINE, open_edge_client
+from wa_worker.edge.call import CALL_DEADLINE
+from wa_worker.edge.client import open_edge_client
 from wa_worker.errors import EdgeUnavailable
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId, Secret
@@ -203,7 +204,8 @@ ENDLESS = """
 import trio
 from contextlib import suppress
 from functools import partial
-from wa_worker.edge.client import MAX_ANSWER, open_edge_client
+from wa_worker.edge.call import MAX_ANSWER
+from wa_worker.edge.client import open_edge_client
 from wa_worker.errors import EdgeUnavailable
 from wa_worker.metrics import Metrics
 from wa_worker.models import Secret

@@ -17,6 +17,7 @@ import trio
 from tests.proxy_fixture import SHOP, ProxyFixture, open_proxy_fixture
 from wa_worker.config import Settings
 from wa_worker.delivery.marks import MarkReporter
+from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.delivery.sending import MessageSender
 from wa_worker.instances.registry import Registry
 from wa_worker.instances.services import Services
@@ -68,8 +69,9 @@ async def open_bed(
             probe = ReachabilityProbe("127.0.0.1", await _listen(nursery) if reachable else 1)
             pairing = PairingHosts(nursery, host, at_once=pairings_at_once)
             whatsapp = WhatsApp(folder, sessions, pairing, probe, registry.anyone_connected)
+            pace = PollTimer(settings.message_poll, settings.message_poll_max)
             services = Services(
-                settings, fixture.edge, journal.holds, registry, fixture.metrics, sender, volume, whatsapp
+                settings, fixture.edge, journal.holds, registry, fixture.metrics, sender, pace, volume, whatsapp
             )
             yield Bed(fixture, journal, services, nursery)
             nursery.cancel_scope.cancel()

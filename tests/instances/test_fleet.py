@@ -10,10 +10,11 @@ import trio
 from structlog.testing import capture_logs
 
 from tests.instances.bed import Bed, listing, open_bed
+from tests.instances.polls import run_polling
 from tests.proxy_fixture import SHOP, until
 from tests.whatsapp.scripted_host import script
 from wa_worker.dev.proxy import Fault
-from wa_worker.instances.discovery import Running, run_discovery
+from wa_worker.instances.discovery import Running
 from wa_worker.instances.fleet import InstanceFleet
 from wa_worker.models import InstanceId, ProxyStatus, Status
 from wa_worker.states import Event, State
@@ -85,7 +86,7 @@ async def test_one_that_the_proxy_takes_for_connected_is_reported_when_let_go(tm
         await until(lambda: bed.fixture.proxy.store.statuses(SHOP)[-1].status == "CONNECTED")
         fleet.release(SHOP)
         await until(lambda: bed.fixture.proxy.store.statuses(SHOP)[-1].status == "DISCONNECTED")
-        nursery.start_soon(run_discovery, bed.fixture.edge, fleet, 0.1)
+        nursery.start_soon(run_polling, bed.fixture.edge, fleet, 0.1)
         await until(lambda: SHOP in fleet.running())
         nursery.cancel_scope.cancel()
 
@@ -131,7 +132,7 @@ async def test_a_status_that_the_proxy_lost_is_announced_again(tmp_path: Path) -
 
 async def test_with_discovery_the_proxys_list_decides(tmp_path: Path) -> None:
     async with open_fleet(tmp_path) as (fleet, bed), trio.open_nursery() as nursery:
-        nursery.start_soon(run_discovery, bed.fixture.edge, fleet, 0.1)
+        nursery.start_soon(run_polling, bed.fixture.edge, fleet, 0.1)
         await until(lambda: set(fleet.running()) == {SHOP, OTHER})
         bed.fixture.proxy.store.remove_instance(OTHER)
         await until(lambda: set(fleet.running()) == {SHOP})

@@ -24,7 +24,7 @@ from tests.dev.proxy.test_endpoints import (
 )
 from tests.e2e.world import SECRET
 from tests.worker_proxy.backend import EdgeProxy
-from wa_worker.edge.client import MAX_ANSWER
+from wa_worker.edge.call import MAX_ANSWER
 
 __all__ = [
     "test_401_without_the_secret",

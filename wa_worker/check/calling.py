@@ -19,7 +19,7 @@ import trio
 
 from wa_worker.check.clock import Clock
 from wa_worker.check.result import quoted, reason
-from wa_worker.edge.client import MAX_ANSWER
+from wa_worker.edge.call import MAX_ANSWER
 from wa_worker.models import Secret
 
 DEADLINE = 15.0

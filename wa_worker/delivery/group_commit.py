@@ -27,10 +27,10 @@ class GroupCommit(Generic[T]):
         self._done = trio.Event()
         self._turn = trio.Lock()  # who commits for the others changes: nobody does it for as long as they have work
 
-    async def add(self, item: T) -> None:
-        """Returns when `item` is on disk. Not cancellable for the moment that takes; while the journal cannot
+    async def add(self, *items: T) -> None:
+        """Returns when `items` are on disk. Not cancellable for the moment that takes; while the journal cannot
         commit it keeps trying, and then a cancel ends it."""
-        self._waiting.append(item)
+        self._waiting.extend(items)
         done = self._done
         with trio.CancelScope(shield=True):
             await self._turn.acquire()

@@ -58,6 +58,7 @@ class KeyedQueue:
     find(after, limit): keys with rows, ascending, above `after`. Blocking: it is called on a thread.
     work(key): does one key for a while, then it is the others' turn. Raises EdgeError when the proxy is to be tried
     again later.
+    width(): how many keys are at work at once.
     stubborn(error): the pauses of a key that fails while others succeed.
     recovery: waits until something else has seen the proxy come back from an outage.
     """
@@ -68,7 +69,7 @@ class KeyedQueue:
         find: Callable[[int, int], list[int]],
         work: Callable[[int], Awaitable[None]],
         *,
-        width: int,
+        width: Callable[[], int],
         stubborn: Callable[[EdgeError], Backoff] = lambda _error: RETRY,
         recovery: Callable[[], Awaitable[None]] = trio.sleep_forever,
     ) -> None:
@@ -83,6 +84,8 @@ class KeyedQueue:
         self._unwitnessed: set[int] = set()
         """Keys that have failed since the last success: it may be the proxy's fault, not theirs."""
         self._last_success = 0.0
+        self._said: EdgeError | None = None
+        """The failure that the log has last been told of."""
         self._cursor = 0
         self._newcomers = _Newcomers()
         self.breaker: CircuitBreaker[int] = CircuitBreaker(OUTAGE, PROXY_OUTAGE)
@@ -93,6 +96,11 @@ class KeyedQueue:
     def resting(self) -> int:
         """Says how many keys wait after a failure."""
         return len(self._resting)
+
+    def is_alone(self, key: int) -> bool:
+        """Says whether a key has failed while others succeeded, or is the one that tries in an outage."""
+        rest = self._resting.get(key)
+        return rest is not None and (rest.alone > 0 or self.breaker.is_open)
 
     async def run(self) -> None:
         """Runs until cancelled; then rows under way are tried again at the next start."""
@@ -141,7 +149,7 @@ class KeyedQueue:
                 times.append(self.breaker.next_trial)
             if self._newcomers.waits(now):
                 times.append(self._newcomers.until)
-        elif len(self._busy) < self._width:  # else a ring comes first
+        elif len(self._busy) < self._width():  # else a ring comes first
             times += [rest.until for key, rest in self._resting.items() if key not in self._busy]
         return max(min(times), now)
 
@@ -149,11 +157,11 @@ class KeyedQueue:
         """Starts keys in turn, from behind the last one started, until all places are taken or all are seen."""
         wrapped = self._cursor == 0
         unseen = self._resting.keys() | self.breaker.failed
-        while len(self._busy) < self._width:
+        while len(self._busy) < self._width():
             found = await trio.to_thread.run_sync(self._find, self._cursor, SCAN)
             unseen.difference_update(found)
             for key in found:
-                if len(self._busy) >= self._width:
+                if len(self._busy) >= self._width():
                     return
                 self._cursor = key
                 if key not in self._busy and self._may_try(key):
@@ -208,9 +216,11 @@ class KeyedQueue:
             self.wakeup.ring()
 
     def _failed(self, key: int, error: EdgeError) -> None:
-        log.warning(
-            "not handed to the proxy, will retry", what=self._name, endpoint=error.endpoint, reason=error.detail
-        )
+        if error is not self._said:  # one call may have failed for many keys
+            self._said = error
+            log.warning(
+                "not handed to the proxy, will retry", what=self._name, endpoint=error.endpoint, reason=error.detail
+            )
         now = trio.current_time()
         rest = self._resting.get(key)
         if rest is None and self.breaker.is_open:

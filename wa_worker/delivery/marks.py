@@ -15,6 +15,7 @@ from wa_worker.delivery.group_commit import GroupCommit
 from wa_worker.delivery.keyed_queue import KeyedQueue
 from wa_worker.edge.answers import NO_SUCH_CALL
 from wa_worker.edge.client import EdgeClient
+from wa_worker.edge.events import FAILED, failed_event, sent_event
 from wa_worker.edge.evidence import LIST, QUEUE
 from wa_worker.errors import EdgeError, Failure
 from wa_worker.journal import Mark, SendLedger
@@ -24,6 +25,10 @@ from wa_worker.wakeup import Wakeup
 log = structlog.get_logger(__name__)
 
 CALLS_AT_ONCE = 16
+"""In version 1."""
+
+ROWS_IN_BATCHES = 400
+"""In version 2: as many as the calls under way can hold."""
 
 STUBBORN = Backoff(first=1.0, ceiling=600.0)
 """For a mark that the proxy refuses while it takes others (it deleted the message, say): kept, but not every 30 s."""
@@ -58,7 +63,7 @@ class MarkReporter:
             "outcome",
             self._find,
             self._report,
-            width=CALLS_AT_ONCE,
+            width=lambda: ROWS_IN_BATCHES if edge.poster.batches else CALLS_AT_ONCE,
             stubborn=lambda _error: STUBBORN,
             recovery=edge.evidence.recovery,
         )
@@ -91,20 +96,22 @@ class MarkReporter:
         if row is None:
             return
         structlog.contextvars.bind_contextvars(instance=row.instance)  # of this key's task
+        alone = self._queue.is_alone(seq)
         if row.wa_id is not None:
-            await self._edge.mark_sent(row.message_id, row.wa_id, row.to)
+            await self._edge.poster.tell(sent_event(row.instance, row.message_id, row.wa_id, row.to), alone=alone)
         else:
-            await self._report_failure(row)
+            await self._report_failure(row, alone=alone)
         await self._reported.add(row)
 
-    async def _report_failure(self, row: Mark) -> None:
+    async def _report_failure(self, row: Mark, *, alone: bool) -> None:
         """Tells of a failure. A proxy may have no call for it: then that counts as told, but of this message alone, and
         only if the proxy has answered a poll well since. Should it go on listing the message, it is told again."""
         key: _Key = (row.instance, row.message_id)
         if trio.current_time() < self._silent_until.get(key, 0.0):
             return
         try:
-            await self._edge.mark_failed(row.message_id, Failure.of(row.error))
+            event = failed_event(row.instance, row.message_id, Failure.of(row.error))
+            await self._edge.poster.tell(event, alone=alone)
         except EdgeError as error:
             if error.status not in NO_SUCH_CALL:
                 raise
@@ -118,7 +125,7 @@ class MarkReporter:
         """Says whether it counts that the proxy has no call for this failure."""
         now, evidence = trio.current_time(), self._edge.evidence
         first = self._doubted.setdefault(key, now)
-        has_none = now - self._absent_since < NO_CALL_MEMORY and not evidence.since("mark-failed", -math.inf)
+        has_none = now - self._absent_since < NO_CALL_MEMORY and not evidence.since(FAILED, -math.inf)
         if not has_none and not any(evidence.since(poll, first) for poll in (LIST, QUEUE)):
             return False
         if not has_none:

@@ -42,15 +42,24 @@ class PollTimer:
     """Says when one instance polls next. Made on the Trio thread; `received()` and `sent()` may come from any.
 
     shortest, longest: seconds between polls while something happens, and while nothing does.
+    also: another timer that is to hear of it.
     """
 
-    def __init__(self, shortest: float, longest: float, activity: Activity | None = None) -> None:
+    def __init__(
+        self, shortest: float, longest: float, activity: Activity | None = None, *, also: PollTimer | None = None
+    ) -> None:
         self._shortest = shortest
+        self._also = also
         self._longest = longest
         self._activity = activity or Activity()
         self._active_at = time.monotonic() - self._activity.idle()
         self._slow = False
         self._bell = Wakeup()
+
+    @property
+    def shortest(self) -> float:
+        """The seconds between polls while something happens."""
+        return self._shortest
 
     def received(self) -> None:
         """A message came in."""
@@ -65,6 +74,8 @@ class PollTimer:
     def wake(self) -> None:
         """Something was tried or came in: the next poll comes soon, and those after it."""
         self._active_at = time.monotonic()
+        if self._also is not None:
+            self._also.wake()
         if self._slow:
             self._bell.ring()
 

@@ -12,7 +12,7 @@ import attrs
 import trio
 
 from wa_worker.edge.answers import ALREADY_THERE
-from wa_worker.edge.client import message_key
+from wa_worker.edge.events import INBOUND, inbound_key
 from wa_worker.edge.evidence import LIST, Evidence
 from wa_worker.errors import EdgeError, EdgeRejected
 from wa_worker.journal import PendingInbound
@@ -86,4 +86,4 @@ class Refusals:
         return (plausible or old_enough) and self._evidence.since(LIST, known.first)
 
     def _others_accepted_since(self, row: PendingInbound, moment: float) -> bool:
-        return self._evidence.of_others_since("inbound", message_key(row.instance, row.message), moment)
+        return self._evidence.of_others_since(INBOUND, inbound_key(row.instance, row.message), moment)

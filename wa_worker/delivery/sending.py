@@ -17,6 +17,7 @@ from wa_worker.backoff import PROXY_OUTAGE
 from wa_worker.delivery.batch import BatchResult, SendBatch, Sender, SendRecord
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
+from wa_worker.delivery.polled import Listed, PolledMessages
 from wa_worker.delivery.uncertain import Line, UncertainSends
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.wire import Rows
@@ -62,6 +63,8 @@ class MessageSender:
         region: str = DEFAULT_REGION,
     ) -> None:
         self._edge = edge
+        self.polled = PolledMessages()
+        """Where what `/poll` lists for the instances goes."""
         self._marks = marks
         self._threads = threads
         self._metrics = metrics
@@ -82,36 +85,53 @@ class MessageSender:
     async def _poll(
         self, instance: InstanceId, session: Sender, timer: PollTimer, connected: Callable[[], Awaitable[None]]
     ) -> None:
+        if not self._edge.version.two:
+            await timer.first()
+        try:
+            while True:
+                listed = await self._listed(instance, timer, connected)
+                result = await self._send(instance, session, listed.rows, listed.at)
+                if result.tried:
+                    timer.wake()
+                if result.sent:
+                    timer.sent()
+                    with trio.move_on_after(MARKS_GRACE):
+                        # not older ones, which the proxy may refuse for ever
+                        await self._marks.settled(instance, listed.at)
+                else:
+                    await timer.wait()
+        finally:
+            self.polled.leave(instance)
+
+    async def _listed(self, instance: InstanceId, timer: PollTimer, connected: Callable[[], Awaitable[None]]) -> Listed:
+        """Returns the next messages listed for an instance. In version 2 of the contract it waits until there are some;
+        in version 1 it asks, and there may be none."""
         pauses: Iterator[float] | None = None
-        await timer.first()
         while True:
             await connected()
-            listed_at = time.time()
+            if self._edge.version.two:
+                listed = await self.polled.take(instance)
+                if listed is not None:
+                    return listed
+                await timer.first()  # not all in one instant
+                continue
+            began = time.time()
             try:
-                rows = await self._edge.queued_messages(instance)
+                return Listed(await self._edge.queued_messages(instance), began)
             except EdgeError as error:
                 log.warning(
                     "queued messages not listed", instance=instance, endpoint=error.endpoint, reason=error.detail
                 )
                 pauses = pauses or PROXY_OUTAGE.delays(trio.current_time)
-                pause, asked = next(pauses), error.retry_after or 0.0
-                await trio.sleep(asked)
-                with trio.move_on_after(max(pause - asked, 0.0)) as rest:
-                    await self._edge.evidence.recovery()
-                if not rest.cancelled_caught:
-                    await trio.sleep(random.uniform(0, RECOVERY_SPREAD))  # noqa: S311 - not all in one instant
-                continue
-            pauses = None
-            result = await self._send(instance, session, rows, listed_at)
-            if result.tried:
-                timer.wake()
-            if result.sent:
-                timer.sent()
-                with trio.move_on_after(MARKS_GRACE):
-                    # not older ones, which the proxy may refuse for ever
-                    await self._marks.settled(instance, listed_at)
-            else:
-                await timer.wait()
+                await self._rest(next(pauses), error.retry_after or 0.0)
+
+    async def _rest(self, pause: float, asked: float) -> None:
+        """Waits for `pause` seconds, or until the proxy is back, but for as long as it has `asked` in any case."""
+        await trio.sleep(asked)
+        with trio.move_on_after(max(pause - asked, 0.0)) as rest:
+            await self._edge.evidence.recovery()
+        if not rest.cancelled_caught:
+            await trio.sleep(random.uniform(0, RECOVERY_SPREAD))  # noqa: S311 - not all in one instant
 
     def _settled(self, instance: InstanceId, outcome: Settled) -> None:
         self._metrics.sent(outcome)

@@ -41,6 +41,9 @@ ALREADY_THERE = HTTPStatus.CONFLICT
 QUOTE = 8
 """Characters in a row that make an answer a quote of the request."""
 
+QUOTED = 200
+"""Bytes of an answer that a log shows at most."""
+
 WINDOW = 64 * 1024
 """Characters of a text that are looked through at once."""
 
@@ -64,7 +67,7 @@ def quotable(answer: bytes, private: Iterable[str | None]) -> str:
 
     A quote may be cut or escaped: a few characters in a row that occur in both are enough.
     """
-    said = " ".join(answer[:200].decode("utf-8", "replace").split())
+    said = " ".join(answer[:QUOTED].decode("utf-8", "replace").split())
     pieces = {said[start : start + QUOTE] for start in range(max(len(said) - QUOTE, 0) + 1)}
     for secret in filter(None, private):
         for flat in _flat(secret):
@@ -102,9 +105,29 @@ def error_of(
         return EdgeUnavailable(endpoint, f"answered {status} to {where}: set EDGE_BASE_URL to where it leads", status)
     if status == HTTPStatus.UNAUTHORIZED:
         detail += ": does WORKER_SECRET match the proxy's?"
-    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in NEVER_OF_A_ROW:
+    if may_be_of_a_row(status):
         return EdgeRejected(endpoint, detail, status)
     return EdgeUnavailable(endpoint, detail, status, _retry_after(response.headers.get("retry-after")))
+
+
+def event_error(
+    endpoint: str, status: int | None, said: str, private: Iterable[str | None]
+) -> EdgeUnavailable | EdgeRejected | None:
+    """Returns the error that the result of one event stands for, None if the proxy took it. `endpoint`: that of its
+    version 1 call, whose answer with this status means the same."""
+    if status is None:
+        return EdgeUnavailable(endpoint, "the result of this event is none")
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return None
+    quoted = quotable(said[:QUOTED].encode(errors="replace"), private)
+    kind = EdgeRejected if may_be_of_a_row(status) else EdgeUnavailable
+    return kind(endpoint, f"answered {status}" + (f" ({quoted})" if quoted else ""), status)
+
+
+def may_be_of_a_row(status: int) -> bool:
+    """Says whether a status may be a refusal of what the call is about, and not of the moment."""
+    client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return client_error and status not in NEVER_OF_A_ROW
 
 
 def _retry_after(header: str | None) -> float | None:

@@ -6,7 +6,7 @@ model is returned beside the good ones with its reason, never raised into a loop
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -46,6 +46,23 @@ class BadRow:
     failure: Failure = Failure.BAD_ROW
 
 
+@attrs.frozen
+class Polled:
+    """Holds an answer of `/poll`: the instances to connect, the messages of each, and rows that name no instance."""
+
+    instances: Rows[InstanceId]
+    messages: dict[InstanceId, Rows[QueuedMessage]]
+    stray: tuple[BadRow, ...] = ()
+
+
+@attrs.frozen
+class Result:
+    """Says what `/events` answered to one event. `status` None: what stands there is no result."""
+
+    status: int | None
+    error: str = ""
+
+
 class NotTheContract(ValueError):
     """The whole answer is not what the contract says (HTML, an error object, truncated JSON...)."""
 
@@ -64,6 +81,37 @@ def messages_from(answer: object) -> Rows[QueuedMessage]:
     rows = _rows(_listing(answer, "messages"), _queued_message, _id_if_any)
     unique = {_identity(m.id): m for m in reversed(rows.good)}
     return attrs.evolve(rows, good=tuple(m for m in rows.good if unique.get(_identity(m.id)) is m))
+
+
+def polled_from(answer: object) -> Polled:
+    """`POST /poll`: `{"instances": [{"id": ...}], "messages": [{"instanceId", "id", "to", "body"}]}`."""
+    if not isinstance(answer, dict) or not all(isinstance(answer.get(key), list) for key in ("instances", "messages")):
+        raise NotTheContract(f'expected {{"instances": [...], "messages": [...]}}, got {_shape(answer)}')
+    messages: dict[InstanceId, list[object]] = {}
+    stray: list[BadRow] = []
+    for item in answer["messages"]:
+        try:
+            messages.setdefault(instance_id(item.get("instanceId")), []).append(item)
+        except (ValueError, AttributeError):
+            stray.append(BadRow("a row of messages names no instance", _id_if_any(item)))
+    each = {instance: messages_from(items) for instance, items in messages.items()}
+    return Polled(instances_from(answer["instances"]), each, tuple(stray))
+
+
+def results_from(answer: object, count: int) -> list[Result]:
+    """`POST /events`: `{"results": [{"status": 200}, ...]}`, one for each event, in order."""
+    results = answer.get("results") if isinstance(answer, dict) else None
+    if not isinstance(results, list):
+        raise NotTheContract(f'expected {{"results": [...]}}, got {_shape(answer)}')
+    if len(results) != count:
+        raise NotTheContract(f"answered {len(results)} results to {count} events: none of them counts")
+    return [_result(item) for item in results]
+
+
+def _result(item: object) -> Result:
+    status, error = (item.get("status"), item.get("error")) if isinstance(item, dict) else (None, None)
+    known = isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599
+    return Result(status if known else None, error if isinstance(error, str) else "")
 
 
 def _identity(message_id: MessageId) -> tuple[type, MessageId]:
@@ -163,6 +211,15 @@ _converter.register_unstructure_hook(
         button=override(omit_if_default=True),
     ),
 )
+
+
+def poll_body(worker: str, asked: Mapping[InstanceId, str], wait: int) -> dict[str, Any]:
+    """`POST /poll`. `asked`: the state of each instance that runs; `wait`: seconds for which it may be held."""
+    return {
+        "worker": worker,
+        "instances": [{"id": instance, "state": state} for instance, state in asked.items()],
+        "wait": wait,
+    }
 
 
 def status_body(instance: InstanceId, status: Status) -> dict[str, Any]:

@@ -1,21 +1,18 @@
 """Which instances run: what the proxy lists, what the volume holds, and what to let go of.
 
-`plan()` is pure. `run_discovery()` polls the proxy and acts on the plan through a `Fleet`; it owns no instance.
+`plan()` is pure. `Discovery` acts on the plan through a `Fleet`; it owns no instance, and polling.py asks the proxy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import attrs
 import structlog
-import trio
 
-from wa_worker.backoff import PROXY_OUTAGE, jittered
-from wa_worker.edge.client import EdgeClient
-from wa_worker.errors import EdgeError
-from wa_worker.models import InstanceId
+from wa_worker.edge.wire import Rows
+from wa_worker.models import InstanceId, ProxyStatus
 
 log = structlog.get_logger(__name__)
 
@@ -25,12 +22,17 @@ UNLISTED_POLLS = 2
 
 @attrs.frozen
 class Running:
-    """Says what discovery needs to know of an instance that runs. `announced`: the proxy has acknowledged its current
-    status, so that a poll begun since must list it unless it is CONNECTED or gone. `changes`: of its status so far."""
+    """Says what discovery needs to know of an instance that runs.
+
+    announced: the proxy has acknowledged its current status, so that a poll begun since must list it unless it is
+    CONNECTED or gone; or it says that it does not know the instance. changes: how often it has become another one.
+    status: what the proxy is told of it.
+    """
 
     connected: bool
     announced: bool
     changes: int = 0
+    status: ProxyStatus = ProxyStatus.DISCONNECTED
 
     def throughout(self, later: Running | None) -> Running:
         """What was true of it from this moment to a later one: a line that broke in between may have been reported
@@ -38,7 +40,7 @@ class Running:
         if later is None:
             return self
         steady = self.announced and later.announced and self.changes == later.changes
-        return Running(self.connected or later.connected, steady, later.changes)
+        return Running(self.connected or later.connected, steady, later.changes, later.status)
 
 
 @attrs.frozen
@@ -49,6 +51,8 @@ class Plan:
     """Unlisted for long enough although it is not connected: the proxy does not want it any more."""
     announce_again: frozenset[InstanceId]
     """Listed, though connected here: the proxy lost the status."""
+    confirm: frozenset[InstanceId]
+    """Unlisted for the first time: something else than the proxy may have taken the status. It is posted once more."""
     unlisted: Mapping[InstanceId, int]
     """Polls in a row, to be handed to the next plan."""
 
@@ -68,12 +72,15 @@ def plan(
         start=wanted - running.keys(),
         release=release,
         announce_again=frozenset(i for i in wanted & running.keys() if running[i].connected),
+        confirm=frozenset(instance for instance, polls in missing.items() if polls == 1),
         unlisted={instance: polls for instance, polls in missing.items() if instance not in release},
     )
 
 
 class Fleet(Protocol):
     """Stands for the instances, as discovery sees them. All sync: they start, cancel or ring."""
+
+    on_end: list[Callable[[], None]]
 
     def running(self) -> Mapping[InstanceId, Running]: ...
     def start(self, instance: InstanceId) -> None: ...
@@ -82,34 +89,28 @@ class Fleet(Protocol):
     def proxy_is_back(self, last_seen: float) -> None: ...
 
 
-async def run_discovery(edge: EdgeClient, fleet: Fleet, interval: float) -> None:
-    """Polls every `interval` seconds until cancelled. A failed poll changes nothing."""
-    unlisted: Mapping[InstanceId, int] = {}
-    pauses: Iterator[float] | None = None
-    last_answer = trio.current_time()
-    while True:
-        running = fleet.running()
-        try:
-            rows = await edge.disconnected_instances()
-        except EdgeError as error:
-            log.warning("instances not listed", endpoint=error.endpoint, reason=error.detail)
-            pauses = pauses or PROXY_OUTAGE.delays(trio.current_time)
-            await trio.sleep(max(error.retry_after or 0.0, min(next(pauses), interval)))
-            continue
-        if pauses is not None:
-            pauses = None
-            fleet.proxy_is_back(last_answer)
-        last_answer = trio.current_time()
+class Discovery:
+    """Acts on what the proxy lists. Trio thread only."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._unlisted: Mapping[InstanceId, int] = {}
+
+    def listed(self, rows: Rows[InstanceId], running: Mapping[InstanceId, Running]) -> None:
+        """Takes a list of instances. `running`: what ran when it was asked for."""
         for bad in rows.bad:
             log.warning("a listed instance is refused", reason=bad.reason)
-        now = fleet.running()
-        decided = plan(rows.good, {each: state.throughout(now.get(each)) for each, state in running.items()}, unlisted)
-        unlisted = decided.unlisted
+        now = self._fleet.running()
+        throughout = {instance: state.throughout(now.get(instance)) for instance, state in running.items()}
+        decided = plan(rows.good, throughout, self._unlisted)
+        self._unlisted = decided.unlisted
         for instance in sorted(decided.release):
             log.info("instance released: the proxy no longer lists it", instance=instance)
-            fleet.release(instance)
+            self._fleet.release(instance)
+        for instance in sorted(decided.confirm):
+            self._fleet.announce_again(instance)
         for instance in sorted(decided.announce_again):
-            fleet.announce_again(instance)
+            log.info("the proxy lists a connected instance, announcing it again", instance=instance)
+            self._fleet.announce_again(instance)
         for instance in sorted(decided.start):
-            fleet.start(instance)
-        await trio.sleep(jittered(interval, 0.1))
+            self._fleet.start(instance)

@@ -40,6 +40,8 @@ class InstanceFleet:
         self._members: dict[InstanceId, _Member] = {}
         self._let_go: dict[InstanceId, trio.CancelScope] = {}
         """Instances that were let go of, of which the proxy may still think that they are connected."""
+        self.on_end: list[Callable[[], None]] = []
+        """Called when an instance has ended."""
 
     def running(self) -> Mapping[InstanceId, Running]:
         """Shows what discovery needs to know of each instance."""
@@ -47,8 +49,9 @@ class InstanceFleet:
         return {
             instance: Running(
                 connected=instance in states and states[instance].state is State.CONNECTED,
-                announced=member.publisher.settled,
+                announced=member.publisher.settled or member.publisher.unknown,
                 changes=member.publisher.changes,
+                status=member.publisher.status,
             )
             for instance, member in self._members.items()
         }
@@ -71,7 +74,6 @@ class InstanceFleet:
     def announce_again(self, instance: InstanceId) -> None:
         """Posts the status of an instance once more."""
         if member := self._members.get(instance):
-            log.info("the proxy lists a connected instance, announcing it again", instance=instance)
             member.publisher.announce_again()
 
     def proxy_is_back(self, last_seen: float) -> None:
@@ -96,6 +98,8 @@ class InstanceFleet:
         finally:
             del self._members[instance]
             self._services.edge.forget(instance)
+            for listener in self.on_end:
+                listener()
             self._services.whatsapp.breaker.forget({instance})
             if ProxyStatus.CONNECTED in publisher.may_have_heard and not self._stopping():
                 self._nursery.start_soon(self._tell_let_go, instance)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from wa_worker.config import Settings
+from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.delivery.sending import MessageSender
 from wa_worker.edge.client import EdgeClient
 from wa_worker.instances.registry import Registry
@@ -28,5 +29,7 @@ class Services:
     registry: Registry
     metrics: Metrics
     sender: MessageSender
+    pace: PollTimer
+    """When the next poll comes that asks for all instances."""
     volume: VolumeGuard
     whatsapp: WhatsApp

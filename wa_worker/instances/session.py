@@ -29,7 +29,7 @@ async def run_session(services: Services, state: InstanceState) -> tuple[Move, R
     """
     whatsapp = services.whatsapp
     activity = services.registry.activity(state.instance)
-    timer = PollTimer(services.settings.message_poll, services.settings.message_poll_max, activity)
+    timer = PollTimer(services.settings.message_poll, services.settings.message_poll_max, activity, also=services.pace)
     try:
         if problem := await services.volume.problem() or await whatsapp.obstacle(state.instance):
             raise SessionError(problem)  # noqa: TRY301 - like what the start gate may say

@@ -13,6 +13,7 @@ import trio
 from wa_worker.backoff import PROXY_OUTAGE
 from wa_worker.edge.answers import UNKNOWN
 from wa_worker.edge.client import EdgeClient
+from wa_worker.edge.events import STATUS, Event, status_event
 from wa_worker.edge.evidence import LIST
 from wa_worker.errors import EdgeError, EdgeForeign
 from wa_worker.models import InstanceId, ProxyStatus, Status
@@ -60,9 +61,19 @@ class StatusPublisher:
         self._acknowledged = Wakeup()
         self._unknown: list[float] = []
         self.changes = 0
-        """How often the status to post has changed."""
+        """How often the status to post has become another one."""
         self.may_have_heard: set[ProxyStatus] = set()
         """What the proxy may take for the status: the one it acknowledged last, and those it was told since."""
+
+    @property
+    def status(self) -> ProxyStatus:
+        """What the proxy is told of the instance."""
+        return self._wanted.status if self._wanted is not None else ProxyStatus.DISCONNECTED
+
+    @property
+    def unknown(self) -> bool:
+        """Says whether the proxy has last answered that it does not know the instance."""
+        return bool(self._unknown)
 
     @property
     def settled(self) -> bool:
@@ -72,8 +83,8 @@ class StatusPublisher:
     def announce(self, status: Status) -> None:
         """Makes `status` the one to post. Sync: it only fills the slot."""
         if status != self._wanted:
+            self.changes += status.status is not self.status
             self._wanted = status
-            self.changes += 1
             self._changed.ring()
 
     def try_again(self, *, doubt_since: float) -> None:
@@ -105,19 +116,23 @@ class StatusPublisher:
         instances well and takes the statuses of others.
         """
         pauses: Iterator[float] | None = None
+        event: Event | None = None
+        told: Status | None = None
         while True:
             self._changed.arm()
             status = self._wanted
             if status is None or status == self._posted:
-                with trio.move_on_after(self._heartbeat) as quiet:
+                with trio.move_on_at(self._next_heartbeat()) as quiet:
                     await self._changed.wait()
                 if quiet.cancelled_caught:
                     self._posted = None
                 continue
             self._posted = None  # a call that fails or is cancelled may have been carried out all the same
             self.may_have_heard.add(status.status)
+            if event is None or told != status:
+                event, told = status_event(self._instance, status), status  # the same id in each try
             try:
-                await self._edge.update_status(self._instance, status)
+                await self._edge.poster.tell(event, alone=pauses is not None)
             except EdgeError as error:
                 if error.status == UNKNOWN and not isinstance(error, EdgeForeign) and self._is_gone():
                     raise InstanceGone(str(error)) from error
@@ -127,11 +142,18 @@ class StatusPublisher:
                 with trio.move_on_after(next(pauses)):
                     await self._changed.wait()
             else:
-                self._posted, self._posted_at = status, trio.current_time()
+                self._posted, self._posted_at, event = status, trio.current_time(), None
                 self.may_have_heard = {status.status}
                 self._acknowledged.ring()
                 self._unknown.clear()
                 pauses = None
+
+    def _next_heartbeat(self) -> float:
+        """Says when an unchanged status is posted again: if many go in one call, at the same time as all others."""
+        now = trio.current_time()
+        if not self._edge.poster.batches:
+            return now + self._heartbeat
+        return (now // self._heartbeat + 1) * self._heartbeat
 
     def _is_gone(self) -> bool:
         """Judges an answer that this instance is unknown, for its word may not be the proxy's."""
@@ -142,6 +164,6 @@ class StatusPublisher:
         self._unknown.append(now)
         if len(self._unknown) <= GONE_AFTER:
             return False
-        if evidence.of_others_since("update-status", self._instance, self._unknown[0]):
+        if evidence.of_others_since(STATUS, self._instance, self._unknown[0]):
             return True
         return not self._ask_others(self._instance)

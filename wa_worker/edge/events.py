@@ -1,0 +1,97 @@
+"""What the worker tells the worker-proxy: one event each, which is a call of version 1 or a part of `/events`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Hashable
+from secrets import token_hex
+from typing import Any
+
+import attrs
+
+from wa_worker.edge import wire
+from wa_worker.edge.call import encoded
+from wa_worker.errors import EdgeError, Failure
+from wa_worker.messages import InboundMessage
+from wa_worker.models import InstanceId, Jid, MessageId, Status, WaMessageId
+
+STATUS = "update-status"
+INBOUND = "inbound"
+SENT = "mark-sent"
+FAILED = "mark-failed"
+
+_TYPES = {STATUS: "status", INBOUND: "inbound", SENT: "sent", FAILED: "failed"}
+"""The word of `/events` for each call of version 1."""
+
+
+@attrs.frozen
+class Event:
+    """Describes one thing to tell. `endpoint` and `body` are those of its version 1 call.
+
+    key: whom it is about, to the evidence. private: what of the body no log may show. id: the same in each try.
+    """
+
+    endpoint: str
+    instance: InstanceId
+    key: Hashable
+    body: dict[str, Any] = attrs.field(repr=False)
+    id: str
+    private: tuple[str | None, ...] = attrs.field(default=(), repr=False)
+
+    async def in_a_batch(self) -> bytes:
+        """Returns its JSON as a part of `/events`."""
+        own = {"event_id": self.id, "type": _TYPES[self.endpoint], "instanceId": self.instance}
+        return await encoded({**own, **self.body})
+
+
+@attrs.frozen
+class Outcome:
+    """Says what became of an event. `error` None: the proxy took it.
+
+    answer: the hash of an answer that anything might have given, None if it shows by its form that it is the proxy's.
+    """
+
+    error: EdgeError | None = None
+    answer: int | None = None
+
+
+def status_event(instance: InstanceId, status: Status) -> Event:
+    """The status of an instance. Each has an id of its own: the same one may have to be told again."""
+    return Event(
+        STATUS, instance, instance, wire.status_body(instance, status), token_hex(16), private=(status.qr_code,)
+    )
+
+
+def sent_event(instance: InstanceId, message_id: MessageId, wa_id: WaMessageId, to: Jid | None) -> Event:
+    """WhatsApp has accepted a message."""
+    body = wire.sent_body(message_id, wa_id, to)
+    return Event(SENT, instance, (instance, message_id), body, _stable(SENT, instance, message_id, wa_id))
+
+
+def failed_event(instance: InstanceId, message_id: MessageId, failure: Failure) -> Event:
+    """A message will never be sent. In version 1 the call is optional: NO_SUCH_CALL may be the answer."""
+    body = wire.failed_body(message_id, failure)
+    return Event(FAILED, instance, (instance, message_id), body, _stable(FAILED, instance, message_id, failure.value))
+
+
+def inbound_event(instance: InstanceId, message: InboundMessage) -> Event:
+    """A received message. ALREADY_THERE is an error like any other."""
+    return Event(
+        INBOUND,
+        instance,
+        inbound_key(instance, message),
+        wire.inbound_body(instance, message),
+        _stable(INBOUND, instance, message.chat, message.wa_id),
+        private=(message.body, message.push_name),
+    )
+
+
+def inbound_key(instance: InstanceId, message: InboundMessage) -> Hashable:
+    """Names a received message to the evidence."""
+    return instance, message.chat, message.wa_id
+
+
+def _stable(*parts: object) -> str:
+    """Returns an id that is the same for the same event, also after a restart."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

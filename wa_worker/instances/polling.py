@@ -1,0 +1,185 @@
+"""Asks the worker-proxy what there is to do, for ever: `/poll` for everything, or in version 1 the list of instances.
+
+The answers go to discovery.py and, in version 2, to the instances' senders. A failed poll changes nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+import structlog
+import trio
+
+from wa_worker.backoff import PROXY_OUTAGE, jittered
+from wa_worker.delivery.poll_timer import PollTimer
+from wa_worker.delivery.polled import PolledMessages
+from wa_worker.edge.client import EdgeClient
+from wa_worker.edge.wire import Polled
+from wa_worker.errors import EdgeError, NoSuchVersion
+from wa_worker.instances.discovery import Discovery, Fleet, Running
+from wa_worker.models import InstanceId, ProxyStatus
+
+log = structlog.get_logger(__name__)
+
+WAIT = 20
+"""Seconds for which the proxy may hold an answer. Hosts of functions end one that says nothing for longer."""
+
+CUT_AFTER = 1.0
+"""Seconds for which an answer may be held at the least, whatever happens here meanwhile: a call that is cut costs a
+connection, and of many instances that connect at the same time each would cut one."""
+
+MARKS_WAIT = 1.0
+"""Seconds for those who were given messages. Usually they are sent and marked by then, and the next poll asks for
+everybody. Else it asks for the others, and is cut when they are done."""
+
+GO_BACK_AFTER = 30.0
+"""Seconds without an answer after which version 1 is asked, too: a proxy may have gone back to it."""
+
+SENDING = "SENDING"
+"""The state of an instance that is connected and at work on what it was given: nothing is to be listed for it."""
+
+
+class Polling:
+    """Polls. One per process; `run()` once.
+
+    interval: seconds between lists of instances in version 1.
+    pace: when the next poll comes, in version 2, at a proxy that holds no answer.
+    """
+
+    def __init__(
+        self, edge: EdgeClient, fleet: Fleet, polled: PolledMessages, *, interval: float, pace: PollTimer
+    ) -> None:
+        self._edge = edge
+        self._fleet = fleet
+        self._polled = polled
+        self._interval = interval
+        self._pace = pace
+        self._discovery = Discovery(fleet)
+        self._worker = secrets.token_hex(8)
+        self._outage_since: float | None = None
+        self._last_answer = trio.current_time()
+        self._held: trio.CancelScope | None = None
+        """Of the poll whose answer the proxy may hold, and for whom that did not ask."""
+        self._held_since = 0.0
+        self._asked_for: frozenset[InstanceId] = frozenset()
+        polled.on_ready.append(self._cut_for)
+        fleet.on_end.append(self.cut)
+        edge.version.on_change.append(self._version_changed)
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        while True:
+            two_unanswered = False
+            if self._edge.version.try_two:
+                try:
+                    await self._poll_two()
+                    continue
+                except NoSuchVersion as error:
+                    log.debug("the proxy has no /poll", reason=error.detail)
+                    self._edge.version.is_one()
+                except EdgeError as error:
+                    if self._edge.version.two and self._outage() < GO_BACK_AFTER:
+                        await self._failed(error)
+                        continue
+                    # some proxies of version 1 answer so what they do not know
+                    log.debug("/poll was not answered", reason=error.detail)
+                    await trio.sleep(error.retry_after or 0.0)
+                    two_unanswered = True
+            await self._poll_one(two_unanswered)
+
+    def cut(self) -> None:
+        """Ends a poll that the proxy holds, soon: there is something new to ask."""
+        if self._held is not None:
+            self._held.deadline = max(self._held_since + CUT_AFTER, trio.current_time())
+
+    def _cut_for(self, instance: InstanceId) -> None:
+        if instance not in self._asked_for:
+            self.cut()
+
+    def _version_changed(self) -> None:
+        if not self._edge.version.two:
+            self._polled.end()
+
+    async def _poll_one(self, two_unanswered: bool) -> None:
+        """Lists the instances as version 1 does."""
+        running = self._fleet.running()
+        try:
+            rows = await self._edge.disconnected_instances()
+        except EdgeError as error:
+            await self._failed(error)
+            return
+        back = self._answered()
+        if two_unanswered:
+            self._edge.version.says_nothing()
+        self._discovery.listed(rows, running)
+        if not back or two_unanswered:  # else version 2 is tried at once
+            await trio.sleep(jittered(self._interval, 0.1))
+
+    async def _poll_two(self) -> None:
+        """Polls as version 2 does. Raises EdgeError."""
+        running = self._fleet.running()
+        ready = self._polled.ready & {instance for instance, now in running.items() if now.connected}
+        asked = {instance: _state(now, ready=instance in ready) for instance, now in running.items()}
+        wait = WAIT if self._edge.version.two and self._outage_since is None else 0
+        began, began_at = trio.current_time(), time.time()
+        polled = await self._held_poll(asked, ready, wait)
+        if polled is None:
+            return
+        self._answered()
+        self._edge.version.is_two()
+        self._discovery.listed(polled.instances, running)
+        await self._hand_out(polled, began, began_at)
+
+    async def _held_poll(self, asked: dict[InstanceId, str], ready: frozenset[InstanceId], wait: int) -> Polled | None:
+        """Makes one call of `/poll`. None if it was cut."""
+        self._asked_for = ready
+        self._held_since = trio.current_time()
+        scope = self._held = trio.CancelScope()
+        with scope:
+            if self._polled.ready - ready:
+                self.cut()
+            try:
+                return await self._edge.poll(self._worker, asked, wait)
+            finally:
+                self._held = None
+        return None
+
+    async def _hand_out(self, polled: Polled, began: float, began_at: float) -> None:
+        for bad in polled.stray:
+            log.warning("a queued row is not a message", reason=bad.reason)
+        given = self._polled.give(polled.messages, began_at)
+        if given:
+            self._pace.wake()
+            with trio.move_on_after(MARKS_WAIT):
+                await self._polled.done(given)
+            return
+        # at once after an answer that was held; else the proxy holds none, or lists what is not wanted here
+        if trio.current_time() - began < self._pace.shortest:
+            await self._pace.wait()
+
+    async def _failed(self, error: EdgeError) -> None:
+        log.warning("instances not listed", endpoint=error.endpoint, reason=error.detail)
+        if self._outage_since is None:
+            self._outage_since = trio.current_time()
+        await trio.sleep(max(error.retry_after or 0.0, min(PROXY_OUTAGE.pause(self._outage()), self._interval)))
+
+    def _outage(self) -> float:
+        """Says for how many seconds the proxy has not answered."""
+        return trio.current_time() - self._outage_since if self._outage_since is not None else 0.0
+
+    def _answered(self) -> bool:
+        """Notes a good answer. True if it is the first one after an outage."""
+        back = self._outage_since is not None
+        if back:
+            self._outage_since = None
+            self._edge.version.proxy_is_back()
+            self._fleet.proxy_is_back(self._last_answer)
+        self._last_answer = trio.current_time()
+        return back
+
+
+def _state(now: Running, *, ready: bool) -> str:
+    if ready:
+        return ProxyStatus.CONNECTED.value
+    return SENDING if now.connected else now.status.value
