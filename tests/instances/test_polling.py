@@ -20,7 +20,8 @@ class Instances:
 
     released: list[InstanceId] = attrs.Factory(list)
     back: list[float] = attrs.Factory(list)
-    looks: int = 0
+    looks: int = -1
+    """How often it was looked at: at first for version 2, which this proxy does not speak, then twice for each list."""
     on_end: list[Callable[[], None]] = attrs.Factory(list)
 
     def running(self) -> Mapping[InstanceId, Running]:

@@ -48,7 +48,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "app-discovers-nothing",
         "app.py",
-        "                    workers.start_soon(run_discovery, edge, fleet, settings.instance_poll)\n",
+        "                    workers.start_soon(polling.run)\n",
         "",
         "what the proxy lists is connected",
         "test_app.py::test_it_is_ready_once_the_proxy_has_answered",

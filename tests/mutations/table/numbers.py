@@ -216,8 +216,8 @@ MUTATIONS = (
     Mutation(
         "account-not-told",
         "delivery/marks.py",
-        "mark_sent(row.message_id, row.wa_id, row.to)",
-        "mark_sent(row.message_id, row.wa_id)",
+        "sent_event(row.instance, row.message_id, row.wa_id, row.to)",
+        "sent_event(row.instance, row.message_id, row.wa_id, None)",
         "the proxy hears which JID it was",
         "delivery/test_sending.py::test_the_proxy_hears_to_whom_it_went_where_it_did_not_write_that_itself",
     ),

@@ -15,7 +15,7 @@ COST = "an outage costs few calls"
 
 _ANSWERS = "edge/answers.py"
 _EVIDENCE = "edge/evidence.py"
-_CLIENT = "edge/client.py"
+_CALL = "edge/call.py"
 _QUEUE = "delivery/keyed_queue.py"
 _REFUSALS = "delivery/refusals.py"
 _UNPROVEN = "delivery/unproven.py"
@@ -91,7 +91,7 @@ MUTATIONS = (
     ),
     Mutation(
         "client-page-believed",
-        _CLIENT,
+        _CALL,
         "if kind := foreign(response, body):",
         'if kind := "":',
         PORTAL,
@@ -99,7 +99,7 @@ MUTATIONS = (
     ),
     Mutation(
         "client-large-body-held",
-        _CLIENT,
+        _CALL,
         "WRITE_DEADLINE = 3.0",
         "WRITE_DEADLINE = 30.0",
         F3,
@@ -306,10 +306,10 @@ MUTATIONS = (
     Mutation(
         "discovery-looks-once",
         _DISCOVERY,
-        "Running(self.connected or later.connected, steady, later.changes)",
-        "Running(self.connected, self.announced, later.changes)",
+        "Running(self.connected or later.connected, steady, later.changes, later.status)",
+        "Running(self.connected, self.announced, later.changes, later.status)",
         F1,
-        _TEST_DISCOVERY + "test_a_line_that_breaks_for_a_moment_at_each_poll_lets_nothing_go",
+        "instances/test_polling.py::test_a_line_that_breaks_for_a_moment_at_each_poll_lets_nothing_go",
     ),
     Mutation(
         "discovery-released-at-once",
@@ -321,11 +321,11 @@ MUTATIONS = (
     ),
     Mutation(
         "discovery-retry-after-ignored",
-        _DISCOVERY,
-        "max(error.retry_after or 0.0, min(next(pauses), interval))",
-        "min(next(pauses), interval)",
+        "instances/polling.py",
+        "max(error.retry_after or 0.0, min(PROXY_OUTAGE.pause(self._outage()), self._interval))",
+        "min(PROXY_OUTAGE.pause(self._outage()), self._interval)",
         RATE,
-        _TEST_DISCOVERY + "test_discovery_waits_as_long_as_it_is_asked_to",
+        "instances/test_polling.py::test_a_list_waits_as_long_as_it_is_asked_to",
     ),
     Mutation(
         "fleet-let-go-for-ever",

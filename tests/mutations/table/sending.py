@@ -8,8 +8,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "sending-retry-after-ignored",
         "delivery/sending.py",
-        "                await trio.sleep(asked)\n",
-        "                await trio.lowlevel.checkpoint()\n",
+        "        await trio.sleep(asked)\n",
+        "        await trio.lowlevel.checkpoint()\n",
         "Retry-After is waited for",
         "delivery/test_sending.py::test_after_a_refusal_it_waits_for_as_long_as_the_proxy_says",
     ),
@@ -32,8 +32,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "sending-does-not-wait-for-marks",
         "delivery/sending.py",
-        "                    await self._marks.settled(instance, listed_at)",
-        "                    await trio.lowlevel.checkpoint()",
+        "await self._marks.settled(instance, listed.at)",
+        "await trio.lowlevel.checkpoint()",
         "a poll waits for the marks of the last batch",
         "delivery/test_sending.py::test_it_waits_for_the_marks_before_it_asks_again",
     ),
@@ -48,7 +48,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "sending-waits-for-old-marks",
         "delivery/sending.py",
-        "settled(instance, listed_at)",
+        "settled(instance, listed.at)",
         "settled(instance, 0.0)",
         "a mark that the proxy never takes delays no other message",
         "delivery/test_marks.py::test_a_mark_that_the_proxy_never_takes_delays_no_other_message",
@@ -64,8 +64,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "sending-without-a-pause",
         "delivery/sending.py",
-        "            else:\n                await timer.wait()",
-        "            else:\n                await trio.lowlevel.checkpoint()",
+        "                else:\n                    await timer.wait()",
+        "                else:\n                    await trio.lowlevel.checkpoint()",
         "polls keep to MSG_POLL_MS",
         "delivery/test_sending.py::test_what_waits_for_another_try_is_not_asked_for_without_a_pause",
     ),
