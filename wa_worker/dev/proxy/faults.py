@@ -115,7 +115,7 @@ class Faults:
             return None
 
         def status_for(event: dict[str, Any]) -> int | None:
-            meant = fault.only in json.dumps(event, ensure_ascii=False)
+            meant = fault.only in json.dumps(event, ensure_ascii=False, separators=(",", ":"))
             return fault.refuse if meant and self.rng.random() < fault.share else None
 
         return Refusals(status_for, fault.after_apply)

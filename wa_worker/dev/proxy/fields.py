@@ -24,7 +24,7 @@ def text(body: dict[str, Any], key: str, *, empty: bool = False) -> str:
 
 def member(body: dict[str, Any], key: str, choices: tuple[T, ...]) -> T:
     for choice in choices:
-        if body.get(key) == choice:
+        if body.get(key) == choice and type(body.get(key)) is type(choice):  # true is no 1
             return choice
     raise BadRequestError(f"{key} must be one of {', '.join(map(str, choices))}")
 
