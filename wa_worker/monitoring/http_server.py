@@ -18,7 +18,7 @@ still on its way closes the connection.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, TypeAlias, cast
 
@@ -47,11 +47,13 @@ class HttpServer:
 
     keep_alive: seconds for which a client may be idle, and in which a body has to come.
     max_body: bytes of a request's body; a connection with a larger one ends.
+    larger: paths that take another number of bytes.
     """
 
-    def __init__(self, app: Any, *, keep_alive: float, max_body: int) -> None:
+    def __init__(self, app: Any, *, keep_alive: float, max_body: int, larger: Mapping[str, int] | None = None) -> None:
         self._app = app
         self._max_body = max_body
+        self._larger = larger or {}
         self._config = Config()
         self._config.accesslog = self._config.errorlog = None
         self._config.include_server_header = False
@@ -64,7 +66,7 @@ class HttpServer:
 
     async def serve(self, connection: Connection) -> None:
         """Does the same, and tells the connection what it is doing: it has deadlines of its own."""
-        whole = _WholeRequests(self._app, self._config.keep_alive_timeout, self._max_body, connection)
+        whole = _WholeRequests(self._app, self._config.keep_alive_timeout, self._most_of, connection)
         server = _Server(
             ASGIWrapper(cast(ASGIFramework, whole)),
             self._config,
@@ -84,6 +86,9 @@ class HttpServer:
             log.warning("a connection broke", reason=", ".join(_kinds(errors)))
         finally:
             await trio.aclose_forcefully(connection.stream)
+
+    def _most_of(self, path: str) -> int:
+        return self._larger.get(path, self._max_body)
 
 
 def _kinds(group: BaseExceptionGroup[BaseException]) -> Iterator[str]:
@@ -118,10 +123,10 @@ async def _stay_with_http_1(request: h11.Request) -> None:
 class _WholeRequests:
     """ASGI in front of the app, which sees a request when all of it is there, or never."""
 
-    def __init__(self, app: Any, patience: float, max_body: int, connection: Connection) -> None:
+    def __init__(self, app: Any, patience: float, most_of: Callable[[str], int], connection: Connection) -> None:
         self._app = app
         self._patience = patience
-        self._max_body = max_body
+        self._most_of = most_of
         self._connection = connection
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,8 +134,9 @@ class _WholeRequests:
             await self._app(scope, receive, send)
             return
         body = bytearray()
+        most = self._most_of(scope["path"])
         announced = dict(scope["headers"]).get(b"content-length", b"0")  # the parser saw to it: a number
-        too_large = int(announced) > self._max_body
+        too_large = int(announced) > most
         with trio.move_on_after(self._patience) as waiting:
             more = not too_large
             while more:
@@ -138,7 +144,7 @@ class _WholeRequests:
                 if event["type"] == "http.disconnect":
                     return
                 body += event.get("body", b"")
-                too_large = len(body) > self._max_body
+                too_large = len(body) > most
                 more = event.get("more_body", False) and not too_large
         if too_large or waiting.cancelled_caught:
             await _refuse(413 if too_large else 408, receive, send)

@@ -46,6 +46,7 @@ async def test_messages_and_what_came_of_them(proxy: ReferenceProxy, client: htt
         "messages": {"queued": 3, "sent": 1, "failed": 0},
         "inbound": 1,
         "requests": {"mark-sent": 1, "inbound": 1, "update-status": 1},
+        "events": {},
         "connections": 1,
     }
 

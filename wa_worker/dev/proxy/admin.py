@@ -11,13 +11,17 @@ from collections.abc import Callable
 import attrs
 from quart import Blueprint, Response, request
 
-from .app import BadRequestError, answer, error, json_object, member, ok, text, unauthorized
+from .app import answer, error, json_object, ok, unauthorized
 from .faults import Faults, faults_from_json, faults_to_json
+from .fields import BadRequestError, member, text
+from .polling import CONTRACTS, Polling
 from .rows import MESSAGE_STATUSES, STATUSES
 from .store import Store
 
 
-def create_admin(store: Store, faults: Faults, *, secret: str, connections: Callable[[], int]) -> Blueprint:
+def create_admin(
+    store: Store, faults: Faults, polling: Polling, *, secret: str, connections: Callable[[], int]
+) -> Blueprint:
     """`connections` tells how many were accepted so far."""
     admin = Blueprint("admin", __name__, url_prefix="/admin")
 
@@ -84,9 +88,19 @@ def create_admin(store: Store, faults: Faults, *, secret: str, connections: Call
                 "messages": {s: store.count_messages(s, instance_id=instance_id) for s in MESSAGE_STATUSES},
                 "inbound": store.count_inbound(instance_id),
                 "requests": store.requests,
+                "events": store.events,
                 "connections": connections(),
             }
         )
+
+    @admin.get("/contract")
+    async def get_contract() -> Response:
+        return answer({"contract": polling.contract})
+
+    @admin.put("/contract")
+    async def put_contract() -> Response:
+        polling.contract = member(await json_object(), "contract", CONTRACTS)
+        return answer({"contract": polling.contract})
 
     @admin.get("/faults")
     async def get_faults() -> Response:

@@ -1,22 +1,20 @@
 """What may go wrong between a worker and its proxy, on demand.
 
-Owns the faults and the ASGI layer that plays them in front of the application. It sees only the worker's
-endpoints: the admin side always answers. A fault that lasts for ever ends when its client leaves.
+Owns the faults that are in force; fault_layer.py plays them.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 import attrs
-import trio
 from attrs import validators
 from cattrs import BaseValidationError, Converter, transform_error
 
-from wa_worker.monitoring.http_server import Event, Receive, Scope, Send, receive_whole
+from .events import Refusals
 
 ENDPOINTS = (
     "disconnected-instances",
@@ -25,10 +23,10 @@ ENDPOINTS = (
     "mark-sent",
     "mark-failed",
     "inbound",
+    "poll",
+    "events",
 )
 EVERY = "*"
-
-Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _NOT_NEGATIVE = validators.ge(0.0)
 
@@ -50,7 +48,13 @@ class Fault:
     trickle: send the body one byte per this many seconds; on its own it is the true body.
     times: only the next so many requests; None is for ever.
     probability: of each request to meet the fault; one that does not is not counted in `times`.
-    only: meet requests alone whose path or body has this text.
+    only: meet requests alone whose path or body has this text; with `refuse`, events alone that have it.
+
+    Of POST /events, whose answer is then true in all else:
+
+    refuse: refuse events with this status, and do not carry them out; with `after_apply`, do.
+    share: the part of the events that `refuse` meets, drawn for each.
+    results: answer so many results more than there are events, or fewer if it is negative.
     """
 
     status: int | None = attrs.field(default=None, validator=validators.optional(validators.in_(range(200, 600))))
@@ -65,6 +69,9 @@ class Fault:
     times: int | None = attrs.field(default=None, validator=validators.optional(validators.ge(1)))
     probability: float = attrs.field(default=1.0, validator=[_NOT_NEGATIVE, validators.le(1.0)])
     only: str = ""
+    refuse: int | None = attrs.field(default=None, validator=validators.optional(validators.in_(range(300, 600))))
+    share: float = attrs.field(default=1.0, validator=[_NOT_NEGATIVE, validators.le(1.0)])
+    results: int = 0
 
     @property
     def applies(self) -> bool:
@@ -102,6 +109,17 @@ class Faults:
         """Returns a copy, with what is left of each `times`."""
         return dict(self._faults)
 
+    def refusals(self, fault: Fault) -> Refusals | None:
+        """Returns what `fault` does to the events of a call; None: nothing."""
+        if fault.refuse is None:
+            return None
+
+        def status_for(event: dict[str, Any]) -> int | None:
+            meant = fault.only in json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+            return fault.refuse if meant and self.rng.random() < fault.share else None
+
+        return Refusals(status_for, fault.after_apply)
+
     def take(self, endpoint: str, said: bytes = b"") -> Fault | None:
         """Returns the fault that this request meets, counted. `said`: its path and body."""
         for key in (endpoint, EVERY):
@@ -136,141 +154,3 @@ def faults_from_json(data: object) -> dict[str, Fault]:
 def faults_to_json(faults: Mapping[str, Fault]) -> dict[str, Any]:
     """Returns the inverse of `faults_from_json`."""
     return {endpoint: _converter.unstructure(fault) for endpoint, fault in faults.items()}
-
-
-@attrs.frozen
-class _Answer:
-    status: int = 200
-    headers: tuple[tuple[bytes, bytes], ...] = ((b"content-type", b"application/json"),)
-    body: bytes = b""
-
-
-class FaultLayer:
-    """ASGI in front of the application: counts each request and plays the fault it meets, if any.
-
-    on_request: called with the endpoint's name for each request to one, before anything else.
-    cut: closes a connection, given the request's scope. ASGI has no such thing (an application that raises
-        makes the server answer 500), so the server that accepted the connection lends a hand.
-    """
-
-    def __init__(
-        self,
-        app: Application,
-        faults: Faults,
-        *,
-        on_request: Callable[[str], None],
-        cut: Callable[[Scope], Awaitable[None]],
-    ) -> None:
-        self._app = app
-        self._faults = faults
-        self._on_request = on_request
-        self._cut = cut
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = scope["path"][1:] if scope["type"] == "http" else ""
-        if endpoint not in ENDPOINTS:
-            await self._app(scope, receive, send)
-            return
-        self._on_request(endpoint)
-        if not self._faults.in_force():
-            await self._app(scope, receive, send)
-            return
-
-        body = await _read_body(receive)
-        if body is None:
-            return
-        fault = self._faults.take(endpoint, scope["path"].encode() + scope["query_string"] + body)
-        if fault is None:
-            await self._app(scope, receive_whole(body, receive), send)
-            return
-        # A fault may last for ever: it ends when the client has gone.
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_cancel_on_disconnect, receive, nursery.cancel_scope)
-            await self._play(fault, scope, body, send)
-            nursery.cancel_scope.cancel()
-
-    async def _play(self, fault: Fault, scope: Scope, body: bytes, send: Send) -> None:
-        await trio.sleep(fault.delay)
-        answer = await self._apply(scope, body) if fault.applies else None
-        if fault.hang:
-            await trio.sleep_forever()
-        if fault.cut and fault.status is None and fault.body is None:
-            await self._cut(scope)
-            return
-        answer = _falsified(fault, answer)
-        length = (b"content-length", str(len(answer.body)).encode())
-        await send(
-            {
-                "type": "http.response.start",
-                "status": answer.status,
-                "headers": [*answer.headers, length],
-            }
-        )
-        if fault.cut:
-            await _send_body(send, [answer.body[: len(answer.body) // 2]], more=True)
-            await self._cut(scope)
-        elif fault.trickle is None:
-            await _send_body(send, [answer.body], more=False)
-        else:
-            for byte in answer.body:
-                await _send_body(send, [bytes([byte])], more=True)
-                await trio.sleep(fault.trickle)
-            await _send_body(send, [b""], more=False)
-
-    async def _apply(self, scope: Scope, body: bytes) -> _Answer:
-        """Says what the application answers, kept from the client."""
-        events: list[Event] = []
-
-        async def keep(event: Event) -> None:
-            events.append(event)
-
-        await self._app(scope, receive_whole(body, _nothing_more), keep)
-        start, *parts = events
-        return _Answer(
-            start["status"],
-            tuple(header for header in start["headers"] if header[0].lower() != b"content-length"),
-            b"".join(part.get("body", b"") for part in parts),
-        )
-
-
-def _falsified(fault: Fault, true: _Answer | None) -> _Answer:
-    answer = true or _Answer()
-    if fault.status is not None:
-        # The true body says that all went well: it would not come with an error status.
-        answer = _Answer(fault.status, body=json.dumps({"error": f"fault {fault.status}"}).encode())
-    if fault.body is not None:
-        answer = attrs.evolve(answer, body=fault.body)
-    headers = dict(answer.headers)
-    if fault.content_type is not None:
-        headers[b"content-type"] = fault.content_type.encode("latin-1")
-    for name, value in fault.headers.items():
-        headers[name.lower().encode("latin-1")] = value.encode("latin-1")
-    return attrs.evolve(answer, headers=tuple(headers.items()))
-
-
-async def _send_body(send: Send, chunks: Iterable[bytes], *, more: bool) -> None:
-    for chunk in chunks:
-        await send({"type": "http.response.body", "body": chunk, "more_body": more})
-
-
-async def _read_body(receive: Receive) -> bytes | None:
-    """Returns None if the client left before it had sent it all."""
-    body = bytearray()
-    while True:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            return None
-        body += event.get("body", b"")
-        if not event.get("more_body", False):
-            return bytes(body)
-
-
-async def _nothing_more() -> Event:
-    await trio.sleep_forever()
-    raise AssertionError
-
-
-async def _cancel_on_disconnect(receive: Receive, scope: trio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()

@@ -21,7 +21,10 @@ from wa_worker.monitoring.http_server import HttpServer, Scope
 
 from .admin import create_admin
 from .app import create_app
-from .faults import FaultLayer, Faults
+from .changes import Changes
+from .fault_layer import FaultLayer
+from .faults import Faults
+from .polling import Contract, Polling
 from .store import Store
 
 T = TypeVar("T")
@@ -33,29 +36,11 @@ _KEEP_ALIVE_SECONDS = 75
 _MAX_BODY = 1024 * 1024
 """Bytes: as much as the Edge Function takes. A text of 65,536 characters takes a quarter of it, or less."""
 
+_LARGER = {"/poll": 2 * _MAX_BODY, "/events": 2 * _MAX_BODY}
+"""Twice what a worker puts into a call of version 2, so that nothing hangs on who counts how."""
+
 _COPIES_LAST = 5.0
 """Seconds, at most, for which a process that is being started may have a copy of a socket of ours."""
-
-
-class Changes:
-    """Broadcasts a wakeup: it is rung by every request, every change of the store and every closed connection."""
-
-    def __init__(self, store: Callable[[], Store]) -> None:
-        self._store = store
-        self._waiting = trio.lowlevel.ParkingLot()
-
-    def ring(self) -> None:
-        self._waiting.unpark_all()
-
-    async def wait(self, predicate: Callable[[Store], T]) -> T:
-        """Returns the first truthy value of predicate(store), which is asked now and after each change.
-
-        Put it into `fail_after`. Cancelling loses nothing.
-        """
-        await trio.lowlevel.checkpoint()
-        while not (value := predicate(self._store())):
-            await self._waiting.park()
-        return value
 
 
 class ReferenceProxy:
@@ -85,15 +70,35 @@ class ReferenceProxy:
         self._bound = bound
         self.port: int = self._bound.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
-        app = create_app(store, secret=secret)
-        admin = create_admin(store, faults, secret=secret, connections=lambda: self.connections_opened)
+        self._polling = Polling(store, changed)
+        app = create_app(store, self._polling, secret=secret)
+        admin = create_admin(store, faults, self._polling, secret=secret, connections=lambda: self.connections_opened)
         app.register_blueprint(admin)
         layer = FaultLayer(cast(Any, app), faults, on_request=self._on_request, cut=self._cut)
-        self._connections = OpenConnections(HttpServer(layer, keep_alive=_KEEP_ALIVE_SECONDS, max_body=_MAX_BODY))
+        server = HttpServer(layer, keep_alive=_KEEP_ALIVE_SECONDS, max_body=_MAX_BODY, larger=_LARGER)
+        self._connections = OpenConnections(server)
 
     @property
     def connections_open(self) -> int:
         return len(self._connections)
+
+    @property
+    def contract(self) -> Contract:
+        """The version that it speaks. Setting it to 1 ends held answers with 404: the calls are gone."""
+        return self._polling.contract
+
+    @contract.setter
+    def contract(self, contract: Contract) -> None:
+        self._polling.contract = contract
+
+    @property
+    def longest_hold(self) -> float:
+        """Seconds for which POST /poll is held at most. Those that are held already keep their time."""
+        return self._polling.longest_hold
+
+    @longest_hold.setter
+    def longest_hold(self, seconds: float) -> None:
+        self._polling.longest_hold = seconds
 
     async def wait_for(self, predicate: Callable[[Store], T]) -> T:
         """Short for `changed.wait`."""

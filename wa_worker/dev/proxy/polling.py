@@ -1,0 +1,146 @@
+"""POST /poll: what there is for a worker, and an answer that is held while there is nothing.
+
+A held answer waits for a change and asks the store again; it ends when there is something, when its time is over, and,
+since its task is the request's own, when its client leaves or the proxy stops.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import attrs
+import trio
+
+from .changes import Changes
+from .fields import BadRequestError, is_whole, text
+from .outbound import Outbound
+from .store import Store
+
+Contract = Literal[1, 2]
+
+CONTRACTS: tuple[Contract, ...] = (1, 2)
+
+LONGEST_WAIT = 60
+"""Seconds that a worker may ask for: below what proxies and load balancers on the way allow an idle request."""
+
+MOST_ASKED = 10_000
+"""Instances in one call."""
+
+PAGE_ROWS = 200
+
+PAGE_BYTES = 2**20
+"""Of the answer's JSON; a message that is longer by itself goes alone."""
+
+_WORKER = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+_READY = "CONNECTED"
+_LISTED = ("CONNECTING", "DISCONNECTED")
+"""What a worker believes of an instance whose status says the same, so that it is listed."""
+_NOT_LISTED = (_READY, "SENDING")
+
+
+@attrs.frozen
+class Asked:
+    """Holds a request: what the worker believes of each instance it runs, and how many seconds it would wait."""
+
+    states: dict[str, str]
+    wait: float
+
+    @property
+    def ready(self) -> set[str]:
+        return {id_ for id_, state in self.states.items() if state == _READY}
+
+
+@attrs.frozen
+class TooManyError(Exception):
+    """More than fits into one call: 413. The text goes into the answer."""
+
+    text: str
+
+
+def asked_from(body: dict[str, Any]) -> Asked:
+    """Raises BadRequestError and TooManyError."""
+    if not _WORKER.fullmatch(text(body, "worker")):
+        raise BadRequestError("worker must be 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-'")
+    instances = body.get("instances")
+    if not isinstance(instances, list) or not all(isinstance(instance, dict) for instance in instances):
+        raise BadRequestError("instances must be a list of objects")
+    if len(instances) > MOST_ASKED:
+        raise TooManyError(f"more than {MOST_ASKED} instances")
+    wait: Any = body.get("wait")
+    if not is_whole(wait) or not 0 <= wait <= LONGEST_WAIT:
+        raise BadRequestError(f"wait must be a whole number of seconds from 0 to {LONGEST_WAIT}")
+    return Asked({text(instance, "id"): text(instance, "state") for instance in instances}, wait)
+
+
+class Polling:
+    """Answers POST /poll.
+
+    contract: 1 makes the proxy one that has neither /poll nor /events.
+    longest_hold: seconds for which it holds an answer at most, whatever it is asked; 0 makes it one that holds none.
+    """
+
+    def __init__(self, store: Store, changed: Changes) -> None:
+        self.longest_hold: float = LONGEST_WAIT
+        self._contract: Contract = 2
+        self._store = store
+        self._changed = changed
+
+    @property
+    def contract(self) -> Contract:
+        return self._contract
+
+    @contract.setter
+    def contract(self, contract: Contract) -> None:
+        if contract not in CONTRACTS:
+            raise ValueError(f"there is no contract {contract!r}")
+        self._contract = contract
+        self._changed.ring()
+
+    async def answer(self, asked: Asked) -> str | None:
+        """Returns the JSON of the answer; None if the proxy has become one of version 1 meanwhile.
+
+        Cancelled: nothing has changed.
+        """
+        with trio.move_on_after(min(asked.wait, self.longest_hold)):
+            await self._changed.wait(lambda store: self._contract == 1 or there_is_something(store, asked))
+        return None if self._contract == 1 else page(self._store, asked)
+
+
+def there_is_something(store: Store, asked: Asked) -> bool:
+    """Says whether the worker is to hear something now: a message, or an instance that the two see differently."""
+    listed = store.unconnected()
+    if any(asked.states.get(id_, _READY) in _NOT_LISTED for id_ in listed):
+        return True  # a new one, or one whose status was lost
+    thought_listed = {id_ for id_, state in asked.states.items() if state in _LISTED}
+    if not thought_listed.issubset(listed):
+        return True  # deleted, switched off, or its status was lost
+    return next(store.queued_fairly(asked.ready), None) is not None
+
+
+def page(store: Store, asked: Asked) -> str:
+    instances = json.dumps([{"id": id_} for id_ in store.unconnected()], separators=(",", ":"))
+    head = f'{{"instances":{instances},"messages":['
+    return head + ",".join(_rows_that_fit(store.queued_fairly(asked.ready), _most_rows(store), len(head))) + "]}"
+
+
+def _most_rows(store: Outbound) -> int:
+    return PAGE_ROWS if store.page_size is None else min(PAGE_ROWS, store.page_size)
+
+
+def _rows_that_fit(messages: Iterable[dict[str, Any]], most: int, begun: int) -> list[str]:
+    """Returns the JSON of the first ones, one at least if there is one. `begun`: bytes that the answer has already."""
+    rows: list[str] = []
+    size = begun + len("]}")
+    for message in messages:
+        row = json.dumps(message, separators=(",", ":"))
+        size += len(row) + 1
+        if rows and size > PAGE_BYTES:
+            break
+        rows.append(row)
+        if len(rows) >= most:
+            break
+    return rows
