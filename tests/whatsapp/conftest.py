@@ -6,6 +6,7 @@ They belong to processes that `subprocess` keeps until it starts another one, so
 from __future__ import annotations
 
 import subprocess
+import sys
 import warnings
 from collections.abc import AsyncIterator
 
@@ -20,6 +21,12 @@ with warnings.catch_warnings():
     import neonize.client  # noqa: F401  # isort: skip
 
     subprocess.run(["true"], check=True)
+
+
+@pytest.fixture
+def pythons_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Session stores are read with Python's SQLite, for tests that have them open with it: see whatsapp/sqlite.py."""
+    monkeypatch.delitem(sys.modules, "neonize._binder")
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from wa_worker.whatsapp.message_secrets import sent_id, store_mark
 from wa_worker.whatsapp.send_tracking import SendTracking
 from wa_worker.whatsapp.store import SessionStore
 
+pytestmark = pytest.mark.usefixtures("pythons_sqlite")
+
 SECRET, OTHER = b"s" * 32, b"o" * 32
 
 

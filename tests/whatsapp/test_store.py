@@ -15,6 +15,8 @@ from wa_worker.errors import SessionError
 from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid
 from wa_worker.whatsapp.store import ARCHIVES_KEPT, SessionStore, paired_instances
 
+pytestmark = pytest.mark.usefixtures("pythons_sqlite")
+
 SHOP = InstanceId("shop")
 PHONE, LID = Jid("5511988880005@s.whatsapp.net"), Jid("98765432109876@lid")
 

@@ -20,6 +20,7 @@ timers.py         what a message says of its chat's timer
 outgoing.py       a message to send as protobuf
 registration.py   under which JID the account of a number is registered
 send_errors.py    what the library's error texts mean for a send
+sqlite.py         reads whatsmeow's files with its own SQLite
 store.py          an instance's folder: paths, is it paired, archive
 message_secrets.py the id of a send whose outcome nobody knows, from whatsmeow's store
 send_tracking.py  what a session finds out of a send that failed

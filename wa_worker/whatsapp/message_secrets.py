@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from wa_worker.errors import SessionError
 from wa_worker.models import WaMessageId
+from wa_worker.whatsapp.sqlite import Reader, open_read_only
 from wa_worker.whatsapp.store import SessionStore
 
 LONGEST = 2.0
@@ -51,17 +51,14 @@ def sent_id(store: SessionStore, secret: bytes, mark: str | None) -> WaMessageId
     `mark` is that of the store through which it was sent. Raises SessionError when the store cannot tell: it cannot be
     read, or knows nothing of the message and is not that one. Blocking.
     """
-    found = None
-    for _ in range(2):
-        # a reader in the writer's own process is not kept apart by file locks: what it misses, it looks for again
-        try:
-            with _reading(store) as database:
-                row = database.execute(_FIND, (secret,)).fetchone()
-                found = _mark(store, database)
-        except (OSError, sqlite3.Error) as error:
-            raise SessionError(f"session store {store.file}: {error}") from error
-        if row is not None:
-            return WaMessageId(row[0])
+    try:
+        with _reading(store) as database:
+            rows = database.rows(_FIND, secret)
+            found = _mark(store, database)
+    except (OSError, sqlite3.Error) as error:
+        raise SessionError(f"session store {store.file}: {error}") from error
+    if rows:
+        return WaMessageId(str(rows[0][0]))
     if mark is None or found != mark:
         raise SessionError(f"session store {store.file}: it is not known to be the one that the message went through")
     return None
@@ -70,9 +67,9 @@ def sent_id(store: SessionStore, secret: bytes, mark: str | None) -> WaMessageId
 _FIND = "SELECT message_id FROM whatsmeow_message_secrets WHERE key = ? ORDER BY rowid DESC LIMIT 1"
 
 
-def _mark(store: SessionStore, database: sqlite3.Connection) -> str:
+def _mark(store: SessionStore, database: Reader) -> str:
     """Raises OSError, sqlite3.Error, or SessionError if no device is in it."""
-    device = database.execute("SELECT jid, registration_id FROM whatsmeow_device").fetchall()
+    device = database.rows("SELECT jid, registration_id FROM whatsmeow_device")
     if len(device) != 1:
         raise SessionError(f"session store {store.file}: it has {len(device)} devices")
     file = store.file.stat()
@@ -81,14 +78,12 @@ def _mark(store: SessionStore, database: sqlite3.Connection) -> str:
 
 
 @contextmanager
-def _reading(store: SessionStore) -> Iterator[sqlite3.Connection]:
+def _reading(store: SessionStore) -> Iterator[Reader]:
     """Raises SessionError, or sqlite3.Error after LONGEST."""
     if not store.file.is_file():
         raise SessionError(f"session store {store.file}: there is none")
-    deadline = time.monotonic() + LONGEST
-    with store.reading(LONGEST) as database:
-        database.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
-        mode = database.execute("PRAGMA journal_mode").fetchone()[0]
+    with open_read_only(store.file, patience=LONGEST, longest=LONGEST) as database:
+        mode = database.rows("PRAGMA journal_mode")[0][0]
         if mode != "wal":
-            raise SessionError(f"session store {store.file}: in mode {mode} a reader keeps the writer waiting")
+            raise SessionError(f"session store {store.file}: in mode {mode!r} a reader keeps the writer waiting")
         yield database

@@ -9,7 +9,6 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -18,6 +17,7 @@ import structlog
 from wa_worker.errors import SessionError
 from wa_worker.jid import LID, USER
 from wa_worker.models import InstanceId, Jid, instance_id
+from wa_worker.whatsapp.sqlite import open_read_only, uri_path
 
 log = structlog.get_logger(__name__)
 
@@ -72,22 +72,17 @@ class SessionStore:
         except SessionError:
             return None  # a mapping is a nicety, the message is not
 
-    def reading(self, patience: float) -> closing[sqlite3.Connection]:
-        """Opens the file, which has to be there, for reading only. `patience`: seconds to wait for a writer."""
-        uri = f"file:{uri_path(self.file)}?mode=ro"
-        return closing(sqlite3.connect(uri, uri=True, timeout=patience))
-
     def _scalar(self, query: str, *parameters: str) -> object:
         try:
             if not self.file.is_file():
                 return None
-            with self.reading(5.0) as database:
-                row = database.execute(query, parameters).fetchone()
+            with open_read_only(self.file, patience=5.0) as database:
+                rows = database.rows(query, *parameters)
         except (OSError, sqlite3.Error) as error:
             if any(sign in str(error) for sign in ("no such table", "not a database")):
                 return None
             raise SessionError(f"session store {self.file}: {error}") from error
-        return row[0] if row else None
+        return rows[0][0] if rows else None
 
     def archive(self) -> Path | None:
         """Moves the store aside, dated, and drops the oldest archives. None if there was nothing to move.
@@ -127,8 +122,3 @@ def paired_instances(auth_dir: Path) -> Iterator[InstanceId]:
             paired = True  # its instance finds out, and tries again
         if paired:
             yield instance
-
-
-def uri_path(path: Path) -> str:
-    """Returns a path inside an SQLite URI: what would end or escape it is percent-encoded (sqlite.org/uri.html)."""
-    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
