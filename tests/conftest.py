@@ -22,6 +22,7 @@ TOGETHER = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("wa-worker")
+    group.addoption("--contract", type=int, choices=(1, 2), default=1, help="the version that the e2e proxy speaks")
     group.addoption("--fault-runs", type=int, default=24, help="how many seeded fault runs (default 24)")
     group.addoption("--fault-at-once", type=int, default=4, help="how many of them side by side (default 4)")
     group.addoption("--fault-seed", type=int, default=1, help="the first seed")

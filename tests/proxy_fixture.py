@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from wa_worker.dev.proxy import ReferenceProxy, open_proxy
+from wa_worker.dev.proxy import Contract, ReferenceProxy, open_proxy
 from wa_worker.edge.client import EdgeClient, open_edge_client
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId, Secret
@@ -26,11 +26,11 @@ class ProxyFixture:
 
 
 @asynccontextmanager
-async def open_proxy_fixture(*instances: InstanceId) -> AsyncIterator[ProxyFixture]:
-    """Opens a proxy that knows `instances` and a client of it."""
+async def open_proxy_fixture(*instances: InstanceId, contract: Contract = 1) -> AsyncIterator[ProxyFixture]:
+    """Opens a proxy that knows `instances` and a client of it. `contract`: the version that it speaks."""
     metrics = Metrics()
     async with (
-        open_proxy(secret="s") as proxy,
+        open_proxy(secret="s", contract=contract) as proxy,
         open_edge_client(proxy.url, Secret("s"), longest_poll=1, metrics=metrics) as edge,
     ):
         for instance in instances:

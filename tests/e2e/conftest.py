@@ -7,6 +7,6 @@ from tests.e2e.world import World, open_world
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(tmp_path) as opened:
+async def world(tmp_path: Path, pytestconfig: pytest.Config) -> AsyncIterator[World]:
+    async with open_world(tmp_path, contract=pytestconfig.getoption("--contract")) as opened:
         yield opened

@@ -11,6 +11,7 @@ from typing import ClassVar
 import trio
 
 from tests.e2e.privacy import leaks
+from wa_worker.dev.proxy import Contract
 from wa_worker.dev.world import world
 from wa_worker.dev.world.worker_process import WorkerProcess as Worker
 from wa_worker.dev.world.worker_process import alive
@@ -66,6 +67,6 @@ async def eventually(holds: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def open_world(folder: Path) -> AsyncIterator[World]:
-    async with world.open_world(World, folder, secret=SECRET) as opened:
+async def open_world(folder: Path, *, contract: Contract = 1) -> AsyncIterator[World]:
+    async with world.open_world(World, folder, secret=SECRET, contract=contract) as opened:
         yield opened

@@ -181,10 +181,11 @@ async def open_proxy(
     secret: str,
     port: int = 0,
     text_ids: bool = False,
+    contract: Contract = 2,
 ) -> AsyncIterator[ReferenceProxy]:
     """Yields a proxy that listens until the block is left. Raises OSError if the port is taken.
 
-    text_ids: message ids are UUIDs instead of numbers.
+    text_ids: message ids are UUIDs instead of numbers. contract: the version that it speaks.
     What the block raises leaves it in an exception group: there is a nursery around it.
     """
     changed = Changes(lambda: store)
@@ -193,6 +194,7 @@ async def open_proxy(
         bound = bind(port)
         async with trio.open_nursery() as nursery:
             proxy = ReferenceProxy(nursery, store, Faults(), changed, secret=secret, bound=bound)
+            proxy.contract = contract
             try:
                 await proxy.up()
                 yield proxy

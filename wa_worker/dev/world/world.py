@@ -15,7 +15,7 @@ from typing import ClassVar, TypeVar
 import attrs
 import trio
 
-from wa_worker.dev.proxy import InstanceRow, ReferenceProxy, Store, open_proxy
+from wa_worker.dev.proxy import Contract, InstanceRow, ReferenceProxy, Store, open_proxy
 from wa_worker.dev.simulator import Simulator, open_simulator
 from wa_worker.dev.world.qr import read_png_data_url
 from wa_worker.dev.world.simulated_worker import worker_command
@@ -149,15 +149,20 @@ W = TypeVar("W", bound=World)
 
 @asynccontextmanager
 async def open_world(
-    kind: Callable[..., W], folder: Path, *, secret: str, database: Path | str = ":memory:"
+    kind: Callable[..., W],
+    folder: Path,
+    *,
+    secret: str,
+    database: Path | str = ":memory:",
+    contract: Contract = 2,
 ) -> AsyncIterator[W]:
-    """Opens a world of this kind. `database` is the proxy's file.
+    """Opens a world of this kind. `database` is the proxy's file, `contract` the version that it speaks.
 
     What the block raises leaves it in an exception group: there are nurseries around it.
     """
     async with (
         open_simulator() as simulator,
-        open_proxy(database, secret=secret) as proxy,
+        open_proxy(database, secret=secret, contract=contract) as proxy,
         trio.open_nursery() as nursery,
     ):
         world = kind(simulator, proxy, folder, nursery)
