@@ -6,6 +6,7 @@ import pytest
 
 from wa_worker.check.configuration import read_configuration
 from wa_worker.check.result import Grade
+from wa_worker.check.version import Usage
 
 GOOD = {"EDGE_BASE_URL": "https://proxy.example/worker-proxy", "WORKER_SECRET": "a-secret-of-the-tests"}
 
@@ -39,3 +40,9 @@ def test_each_fault_of_the_settings_is_a_line_and_the_rest_is_used() -> None:
     assert [result.grade for result in configuration.results] == [Grade.FAIL, Grade.FAIL]
     assert (configuration.base_url, configuration.secret) == (GOOD["EDGE_BASE_URL"], None)
     assert configuration.auth_dir is not None
+
+
+def test_what_calls_cost_is_reckoned_with_the_settings_that_are_usable() -> None:
+    environ = {"INSTANCE_POLL_MS": "60000", "MSG_POLL_MS": "soon", "MSG_POLL_MAX_MS": "30000"}
+    assert read_configuration(environ).usage == Usage(instance_poll=60, message_poll=2, idle_poll=30)
+    assert read_configuration({"MSG_POLL_MS": "5000"}).usage == Usage(message_poll=5, idle_poll=0)

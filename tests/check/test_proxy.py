@@ -9,6 +9,7 @@ from tests.check.results import SECRET, by_name
 from wa_worker.check.clock import Clock
 from wa_worker.check.proxy import check_proxy
 from wa_worker.check.result import Grade
+from wa_worker.check.version import Usage
 from wa_worker.dev.proxy import Fault, open_proxy
 
 
@@ -64,7 +65,7 @@ async def test_of_the_proxy(odd: Odd) -> None:
     async with open_proxy(secret=SECRET.reveal()) as proxy:
         proxy.store.add_instance("shop")
         proxy.faults.replace(odd.faults)
-        results = await check_proxy(proxy.url, SECRET, Clock())
+        results = await check_proxy(proxy.url, SECRET, Clock(), Usage())
     found = by_name(results)[odd.name]
     assert found.grade is odd.grade
     assert odd.says in found.found
@@ -74,7 +75,7 @@ async def test_of_the_proxy(odd: Odd) -> None:
 
 async def test_https_to_a_port_that_speaks_http() -> None:
     async with open_proxy(secret=SECRET.reveal()) as proxy:
-        found = by_name(await check_proxy(proxy.url.replace("http:", "https:"), SECRET, Clock()))["proxy"]
+        found = by_name(await check_proxy(proxy.url.replace("http:", "https:"), SECRET, Clock(), Usage()))["proxy"]
     assert found.grade is Grade.FAIL
     assert "no TLS" in found.found
     assert "plain http" in (found.remedy or "")
@@ -83,7 +84,7 @@ async def test_https_to_a_port_that_speaks_http() -> None:
 async def test_what_the_proxy_repeats_of_the_secret_or_a_number_is_not_shown() -> None:
     async with open_proxy(secret=SECRET.reveal()) as proxy:
         proxy.faults.set("*", Fault(status=500, body=f"\x1b[2J {SECRET.reveal()} of 5511988880002".encode()))
-        results = await check_proxy(proxy.url, SECRET, Clock())
+        results = await check_proxy(proxy.url, SECRET, Clock(), Usage())
     assert by_name(results)[LISTS].found == "answered 500 ([2J *** of ***0002)"
     assert SECRET.reveal() not in str(results)
 
@@ -91,13 +92,16 @@ async def test_what_the_proxy_repeats_of_the_secret_or_a_number_is_not_shown() -
 async def test_reading_changes_nothing_at_the_proxy() -> None:
     async with open_proxy(secret=SECRET.reveal()) as proxy:
         proxy.store.add_instance("shop")
-        await check_proxy(proxy.url, SECRET, Clock())
-        assert set(proxy.store.requests) == {LISTS, QUEUE}
-        assert proxy.store.statuses("shop") == []
+        before = proxy.store.version
+        await check_proxy(proxy.url, SECRET, Clock(), Usage())
+        assert set(proxy.store.requests) == {LISTS, QUEUE, "poll", "events"}
+        assert proxy.store.version == before
 
 
 async def test_without_a_usable_secret_the_refusal_is_checked_all_the_same() -> None:
     async with open_proxy(secret=SECRET.reveal()) as proxy:
-        found = by_name(await check_proxy(proxy.url, None, Clock()))
+        found = by_name(await check_proxy(proxy.url, None, Clock(), Usage()))
     assert found["wrong secret"].grade is Grade.OK
-    assert {found[name].found for name in ("secret", LISTS, QUEUE)} == {"not checked: WORKER_SECRET is not usable"}
+    assert {found[name].found for name in ("secret", LISTS, QUEUE, "contract")} == {
+        "not checked: WORKER_SECRET is not usable"
+    }

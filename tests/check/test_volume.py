@@ -12,7 +12,7 @@ import pytest
 from tests.check.results import by_name
 from tests.nobody import as_nobody, folder_of_nobody
 from wa_worker.check.result import Grade, Result
-from wa_worker.check.volume import _cannot, look_at_volume
+from wa_worker.check.volume import _cannot, instances_on, look_at_volume
 from wa_worker.ownership.volume import hold_volume
 
 
@@ -28,6 +28,15 @@ def test_a_volume_that_the_worker_will_make_is_not_made(tmp_path: Path) -> None:
     assert found["volume"].grade is Grade.OK
     assert str(tmp_path) in found["volume"].found
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_instances_are_those_with_a_session(tmp_path: Path) -> None:
+    for folder in ("shop", "pub", "@worker", "lost+found"):
+        (tmp_path / folder).mkdir()
+    for folder in ("shop", "pub", "@worker"):
+        (tmp_path / folder / "session.db").touch()
+    assert instances_on(tmp_path) == {"shop", "pub"}
+    assert instances_on(tmp_path / "nowhere") == frozenset()
 
 
 def test_what_is_above_the_volume_is_never_handed_over(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ NAMES = [
         "wrong secret",
         "disconnected-instances",
         "queued-messages",
+        "contract",
+        "events",
         "clock",
     ),
 ]

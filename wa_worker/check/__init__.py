@@ -12,5 +12,6 @@ route.py          the way to WhatsApp
 clock.py          this machine's clock against the others'
 calling.py        one call to the worker-proxy, timed
 proxy.py          the calls that only read
+version.py        which version of the contract, and what it costs
 writing.py        the calls that write, if an instance is named
 """

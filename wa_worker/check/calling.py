@@ -75,9 +75,9 @@ class Caller:
         """Raises NoAnswer. Cancelled: closes the connection."""
         return await self._call(httpx.Request("GET", f"{self.base_url}/{path}", headers=_headers(secret)))
 
-    async def post(self, path: str, body: object) -> Answer:
-        """With the right secret. Raises NoAnswer."""
-        headers = _headers(self.secret)
+    async def post(self, path: str, body: object, secret: Secret | None) -> Answer:
+        """Raises NoAnswer. Cancelled: closes the connection."""
+        headers = _headers(secret)
         return await self._call(httpx.Request("POST", f"{self.base_url}/{path}", headers=headers, json=body))
 
     def said(self, answer: Answer) -> str:

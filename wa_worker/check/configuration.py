@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 
 from wa_worker.check.result import Result, fail, ok, warn
+from wa_worker.check.version import Usage
 from wa_worker.config import Settings, advice_on
 from wa_worker.errors import ConfigError
 from wa_worker.models import Secret
@@ -26,6 +27,8 @@ class Configuration:
     auth_dir: Path | None
     bind_host: str | None
     port: int | None
+    usage: Usage
+    """What is wrong of it is as by default."""
 
 
 def read_configuration(environ: Mapping[str, str]) -> Configuration:
@@ -51,7 +54,18 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
         auth_dir.auth_dir if auth_dir else None,
         bind_host.bind_host if bind_host else None,
         port.port if port else None,
+        _usage(environ),
     )
+
+
+def _usage(environ: Mapping[str, str]) -> Usage:
+    lists, queues, most = (_alone(environ, name) for name in ("INSTANCE_POLL_MS", "MSG_POLL_MS", "MSG_POLL_MAX_MS"))
+    usage = Usage()
+    if lists is not None:
+        usage = attrs.evolve(usage, instance_poll=lists.instance_poll)
+    if queues is not None:
+        usage = attrs.evolve(usage, message_poll=queues.message_poll)
+    return usage if most is None else attrs.evolve(usage, idle_poll=most.message_poll_max)
 
 
 def _alone(environ: Mapping[str, str], name: str) -> Settings | None:

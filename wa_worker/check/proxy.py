@@ -1,13 +1,14 @@
 """The worker-proxy's contract, by reading only: does it answer, whom does it let in, what does it list.
 
-Nothing it asks changes anything at the proxy.
+Nothing it asks changes anything at the proxy. Which version of the contract it is: version.py.
 """
 
 from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -15,15 +16,18 @@ from urllib.parse import urlsplit
 import attrs
 import trio
 
+from wa_worker.check import version
 from wa_worker.check.calling import Answer, Caller, NoAnswer, open_caller
 from wa_worker.check.clock import Clock
 from wa_worker.check.result import Result, fail, not_checked, ok, quoted, warn
+from wa_worker.check.version import Usage
 from wa_worker.edge import wire
-from wa_worker.models import Secret
+from wa_worker.models import InstanceId, Secret
 
 T = TypeVar("T")
 
-NAMES = ("proxy", "secret", "wrong secret", "disconnected-instances", "queued-messages")
+NAMES = ("proxy", "secret", "wrong secret", "disconnected-instances", "queued-messages", version.NAME)
+"""And version.EVENTS, where there is such a call."""
 
 SLOW = 2.0
 """Seconds: the worker's usual pause between two polls of an instance."""
@@ -40,44 +44,51 @@ _JWT = "it is Supabase that wants a JWT of its own: deploy the function with --n
 _FASTER = "if it is slow again: an index on what it selects? the function in the database's region?"
 
 
-async def check_proxy(base_url: str, secret: Secret | None, clock: Clock) -> list[Result]:
+async def check_proxy(base_url: str, secret: Secret | None, clock: Clock, usage: Usage) -> list[Result]:
     """Results of these NAMES. `secret` None: it is not known, and what needs it is not checked."""
     try:
         async with open_caller(base_url, secret, clock) as caller:
-            return await _check(caller)
+            return await _check(caller, usage)
     except NoAnswer as no:
         rest = [not_checked(name, "the proxy does not answer") for name in NAMES[1:]]
         return [fail("proxy", f"{base_url}: {no.found}", no.remedy), *rest]
 
 
-async def _check(caller: Caller) -> list[Result]:
+async def _check(caller: Caller, usage: Usage) -> list[Result]:
     first = await caller.get("disconnected-instances", caller.secret)  # alone: it wakes an Edge Function
     answers: dict[str, Answer | NoAnswer] = {}
 
-    async def ask(call: str, path: str, secret: Secret | None) -> None:
+    async def ask(call: str, send: Callable[[], Awaitable[Answer]]) -> None:
         try:
-            answers[call] = await caller.get(path, secret)
+            answers[call] = await send()
         except NoAnswer as no:
             answers[call] = no
 
+    lists = "disconnected-instances"
     queue = f"queued-messages?instanceId={uuid.uuid4()}"  # a UUID, for proxies whose ids are nothing else
     wrong = Secret(f"wa-worker-check-{secrets.token_hex(16)}")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(ask, "GET /disconnected-instances with a wrong secret", "disconnected-instances", wrong)
-        nursery.start_soon(ask, "GET /disconnected-instances without a secret", "disconnected-instances", None)
-        nursery.start_soon(ask, "GET /queued-messages with a wrong secret", queue, wrong)
+        nursery.start_soon(ask, "GET /disconnected-instances with a wrong secret", partial(caller.get, lists, wrong))
+        nursery.start_soon(ask, "GET /disconnected-instances without a secret", partial(caller.get, lists, None))
+        nursery.start_soon(ask, "GET /queued-messages with a wrong secret", partial(caller.get, queue, wrong))
         if caller.secret is not None:
-            nursery.start_soon(ask, "queue", queue, caller.secret)
-    queued = answers.pop("queue", None)
+            nursery.start_soon(ask, "queue", partial(caller.get, queue, caller.secret))
+            nursery.start_soon(ask, "poll", partial(version.poll, caller, caller.secret))
+    queued, polled = answers.pop("queue", None), answers.pop("poll", None)
+    if version.speaks_2(polled):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, "POST /poll with a wrong secret", partial(version.poll, caller, wrong))
+            nursery.start_soon(ask, "POST /poll without a secret", partial(version.poll, caller, None))
     refusals = _wrong_secret(caller, first, dict(sorted(answers.items())))
     proxy = ok("proxy", f"{caller.base_url} answers ({first.seconds:.2f} s)")
-    if caller.secret is None or queued is None:
+    if caller.secret is None or queued is None or polled is None:
         unknown = not_checked("secret", "WORKER_SECRET is not usable")
         return [proxy, unknown, refusals, *(attrs.evolve(unknown, name=name) for name in NAMES[3:])]
     if first.status in REFUSED:
-        lists = [not_checked(name, "the secret is refused") for name in NAMES[3:]]
-        return [proxy, fail("secret", *refused(caller, first)), refusals, *lists]
-    return [proxy, _secret(first), refusals, _instances(caller, first), _messages(caller, queued)]
+        rest = [not_checked(name, "the secret is refused") for name in NAMES[3:]]
+        return [proxy, fail("secret", *refused(caller, first)), refusals, *rest]
+    results = [proxy, _secret(first), refusals, _instances(caller, first), _messages(caller, queued)]
+    return [*results, *await version.check_version(caller, polled, usage, _listed_by(first))]
 
 
 def refused(caller: Caller, answer: Answer) -> tuple[str, str]:
@@ -140,6 +151,13 @@ def _instances(caller: Caller, answer: Answer) -> Result:
         return rows
     many = len(rows.good)
     return _listed(name, rows, answer, f"{many} instance{'' if many == 1 else 's'} to connect")
+
+
+def _listed_by(answer: Answer) -> tuple[InstanceId, ...]:
+    try:
+        return wire.instances_from(answer.data()).good if answer.is_success else ()
+    except ValueError:  # NotTheContract is one
+        return ()
 
 
 def _messages(caller: Caller, answer: Answer | NoAnswer) -> Result:

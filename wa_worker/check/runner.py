@@ -92,7 +92,11 @@ def _checks(
     async def check_proxy() -> list[Result]:
         if settings.base_url is None:
             return [not_checked(name, "EDGE_BASE_URL is not usable") for name in proxy.NAMES]
-        return await proxy.check_proxy(settings.base_url, settings.secret, clock)
+        usage = settings.usage
+        if settings.auth_dir is not None:
+            here = await trio.to_thread.run_sync(volume.instances_on, settings.auth_dir, abandon_on_cancel=True)
+            usage = attrs.evolve(usage, instances=here)
+        return await proxy.check_proxy(settings.base_url, settings.secret, clock, usage)
 
     async def check_writing(instance: InstanceId) -> list[Result]:
         if settings.base_url is None or settings.secret is None or settings.auth_dir is None:
@@ -108,7 +112,7 @@ def _checks(
         _Check((port.NAME,), 30.0, check_port),
         _Check(libraries.NAMES, 60.0, libraries.check_libraries),
         _Check((route.NAME,), 60.0, check_route),
-        _Check(proxy.NAMES, 60.0, check_proxy),
+        _Check(proxy.NAMES, 90.0, check_proxy),
     ]
     if instance is not None:
         checks.append(_Check(writing.NAMES, 120.0, partial(check_writing, instance)))

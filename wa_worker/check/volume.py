@@ -156,6 +156,14 @@ def _folders(auth_dir: Path) -> Iterator[Path]:
             yield path
 
 
+def instances_on(auth_dir: Path) -> frozenset[str]:
+    """Returns the instances whose sessions are here; none where it cannot be looked at."""
+    try:
+        return frozenset(folder.name for folder in _folders(auth_dir) if folder.name != RESERVED_FOLDER)
+    except OSError:
+        return frozenset()
+
+
 def _matches(folder: Path, pattern: str) -> list[Path]:
     return sorted(folder.glob(pattern))
 

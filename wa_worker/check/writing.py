@@ -34,10 +34,10 @@ async def check_writing(
             results.append(await _update_status(caller, instance, worker_is_running=worker_is_running))
             unknown = await _unknown_message(caller, instance)
             sent = wire.sent_body(unknown, WaMessageId("WA-WORKER-CHECK"))
-            nowhere = await caller.post(_NOWHERE, sent)
-            results.append(_mark_sent(caller, await caller.post("mark-sent", sent), nowhere))
+            nowhere = await caller.post(_NOWHERE, sent, secret)
+            results.append(_mark_sent(caller, await caller.post("mark-sent", sent, secret), nowhere))
             failed = wire.failed_body(unknown, Failure.CHECK)
-            results.append(_mark_failed(caller, await caller.post("mark-failed", failed), nowhere))
+            results.append(_mark_failed(caller, await caller.post("mark-failed", failed, secret), nowhere))
     except NoAnswer as no:
         first, *rest = NAMES[len(results) :]
         return [*results, fail(first, no.found, no.remedy), *(not_checked(name, f"{first} failed") for name in rest)]
@@ -55,7 +55,7 @@ async def _update_status(caller: Caller, instance: InstanceId, *, worker_is_runn
     if instance not in listed:
         found = f"not written: the proxy does not list {instance}, so it is connected or does not exist"
         return warn(name, found, "name an instance that is DISCONNECTED at the proxy")
-    answer = await caller.post(name, wire.status_body(instance, Status(ProxyStatus.DISCONNECTED)))
+    answer = await caller.post(name, wire.status_body(instance, Status(ProxyStatus.DISCONNECTED)), caller.secret)
     if answer.is_success:
         return ok(name, f"DISCONNECTED taken for {instance} ({answer.seconds:.2f} s)")
     if answer.status == HTTPStatus.NOT_FOUND:

@@ -8,7 +8,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "http-announced-is-waited-for",
         "monitoring/http_server.py",
-        "too_large = int(announced) > self._max_body",
+        "too_large = int(announced) > most",
         "too_large = False",
         "a body that is too large is refused at once",
         "monitoring/test_http_server.py::test_a_body_that_is_announced_as_huge_is_not_waited_for",
@@ -16,7 +16,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "http-body-without-end",
         "monitoring/http_server.py",
-        "                too_large = len(body) > self._max_body\n",
+        "                too_large = len(body) > most\n",
         "",
         "a body that is too large ends the connection",
         "monitoring/test_http_server.py::test_a_huge_body_ends_the_connection_and_is_kept_nowhere",
