@@ -138,35 +138,39 @@ async def test_who_waits_for_connected_waits_for_as_long_as_it_is_not(under: Und
 
 
 async def test_pauses_grow_until_success_is_proven(under: Under, autojump_clock: trio.abc.Clock) -> None:
-    state = under.state
+    def pause() -> float:
+        move = under.state.apply(Event.OPEN_FAILED)
+        assert move.pause is QUICK
+        return under.state.pause(move)
+
     under.go(Event.PAIRED)
-    move = TABLE[State.OPENING, Event.OPEN_FAILED]
-    assert move.pause is QUICK
     for whole in (1, 2, 4, 8):
-        assert whole / 2 <= state.pause(move) <= whole
-    under.go(Event.CONNECTED)
+        assert whole / 2 <= pause() <= whole
+    under.go(Event.PAIRED, Event.CONNECTED)
     await trio.sleep(PROVEN - 1)
     under.go(Event.DISCONNECTED)
-    assert not state.proven
-    assert 8 <= state.pause(move) <= 16, "an attempt that worked for a moment is none"
-    under.go(Event.CONNECTED)
+    assert not under.state.proven
+    assert 8 <= pause() <= 16, "an attempt that worked for a moment is none"
+    under.go(Event.PAIRED, Event.CONNECTED)
     await trio.sleep(PROVEN - 1)
     under.go(Event.CONNECTED)  # WhatsApp says so again: the time goes on
     await trio.sleep(1)
     under.go(Event.DISCONNECTED)
-    assert state.proven
-    assert 0.5 <= state.pause(move) <= 1
+    assert under.state.proven
+    assert 0.5 <= pause() <= 1
 
 
-async def test_each_policy_grows_by_itself(under: Under) -> None:
-    quick = TABLE[State.OPENING, Event.OPEN_FAILED]
-    polite = TABLE[State.OPENING, Event.REPLACED]
-    assert 0.5 <= under.state.pause(quick) <= 1
-    assert 90 <= under.state.pause(polite) <= 180
-    assert 1 <= under.state.pause(quick) <= 2
-    under.state.reset_pauses()
-    assert 0.5 <= under.state.pause(quick) <= 1
-    assert 90 <= under.state.pause(polite) <= 180
+async def test_each_policy_grows_by_itself(under: Under, autojump_clock: trio.abc.Clock) -> None:
+    def pause(event: Event) -> float:
+        under.go(Event.PAIRED)
+        return under.state.pause(under.state.apply(event))
+
+    assert 0.5 <= pause(Event.OPEN_FAILED) <= 1
+    assert 0.1 <= pause(Event.LOOP_ENDED) <= 0.2
+    assert 1 <= pause(Event.OPEN_FAILED) <= 2
+    under.state.pauses.reset()
+    assert 0.5 <= pause(Event.OPEN_FAILED) <= 1
+    assert 0.1 <= pause(Event.LOOP_ENDED) <= 0.2
 
 
 async def test_what_a_person_should_know_is_a_warning(under: Under) -> None:

@@ -17,7 +17,7 @@ from wa_worker.journal import SendState, Settled, open_journal
 from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
 from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.metrics import Metrics
-from wa_worker.models import InstanceId, Jid, Secret, WaMessageId
+from wa_worker.models import InstanceId, Jid, Reason, Secret, WaMessageId
 from wa_worker.monitoring.health import listen, run_health
 from wa_worker.monitoring.instances import describe
 from wa_worker.monitoring.readiness import Readiness
@@ -30,7 +30,7 @@ ANA = Jid("5511988880001@s.whatsapp.net")
 def test_an_instance_says_what_it_does_and_why() -> None:
     registry, before = Registry(), int(time.time())
     registry.set(SHOP, State.HELD, because=Event.BANNED, detail="sent to +5511988880001")
-    registry.set_until(SHOP, 2_000_000_000.9)
+    registry.set_reason(SHOP, Reason.BANNED, 2_000_000_000.9)
     registry.set_account(SHOP, Jid("5511999990001@s.whatsapp.net"))
     registry.activity(SHOP).last_in = 1_700_000_000.5
     (said,) = describe(registry, {SHOP: InstanceBacklog(1, 2, 3)})["instances"]
@@ -41,6 +41,7 @@ def test_an_instance_says_what_it_does_and_why() -> None:
         "because": "banned",
         "detail": "sent to ***0001",
         "logged_out": False,
+        "reason": "banned",
         "until": 2_000_000_000,
         "number": "***0001",
         "last_in": 1_700_000_000,
@@ -64,7 +65,7 @@ def test_the_number_goes_with_a_log_out_and_the_end_with_the_state() -> None:
     registry.set(SHOP, State.CONNECTED, because=Event.CONNECTED)
     registry.set_account(SHOP, ANA)
     registry.set(SHOP, State.HELD, because=Event.BANNED)
-    registry.set_until(SHOP, 2_000_000_000)
+    registry.set_reason(SHOP, Reason.BANNED, 2_000_000_000)
     assert registry.all()[SHOP].account == ANA
     registry.set(SHOP, State.OPENING, because=Event.PAIRED)
     assert registry.all()[SHOP].until is None

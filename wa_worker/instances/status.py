@@ -5,6 +5,7 @@ The latest status wins; one that was overtaken while the proxy was away, such as
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import structlog
@@ -15,7 +16,7 @@ from wa_worker.edge.answers import UNKNOWN
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.evidence import LIST
 from wa_worker.errors import EdgeError, EdgeForeign
-from wa_worker.models import InstanceId, ProxyStatus, Status
+from wa_worker.models import InstanceId, NextStep, ProxyStatus, Reason, Status, Why
 from wa_worker.wakeup import Wakeup
 
 log = structlog.get_logger(__name__)
@@ -23,6 +24,16 @@ log = structlog.get_logger(__name__)
 HEARTBEAT = 600.0
 """Seconds after which an unchanged status is posted again: an instance that was deleted at the proxy while connected is
 noticed by the 404, and a status that was lost there comes back."""
+
+SETTLING = 1.0
+"""Seconds in which a status that differs from the posted one in its reason alone is waited with: while a session is
+tried again and again, its reasons change several times a second, and each post is a call that is billed."""
+
+PARTINGS = {
+    Reason.WORKER_STOPPING: Why(Reason.WORKER_STOPPING, NextStep.WAIT),
+    Reason.RELEASED: Why(Reason.RELEASED, None),
+}
+"""What is said of an instance last: by a worker that stops, and of one that was let go of."""
 
 GONE_AFTER = 3
 """Answers that it is unknown before an instance counts as gone, each followed by a list of instances that the proxy
@@ -60,21 +71,26 @@ class StatusPublisher:
         self._acknowledged = Wakeup()
         self._unknown: list[float] = []
         self.changes = 0
-        """How often the status to post has changed."""
+        """How often the status to post has changed, its reason aside."""
         self.may_have_heard: set[ProxyStatus] = set()
         """What the proxy may take for the status: the one it acknowledged last, and those it was told since."""
 
     @property
     def settled(self) -> bool:
-        """Says whether the proxy has acknowledged the current status."""
-        return self._wanted is not None and self._posted == self._wanted
+        """Says whether the proxy has acknowledged the current status; its reason may be on its way."""
+        return self._wanted is not None and self._wanted.shows_as(self._posted)
 
     def announce(self, status: Status) -> None:
         """Makes `status` the one to post. Sync: it only fills the slot."""
         if status != self._wanted:
+            self.changes += not status.shows_as(self._wanted)
             self._wanted = status
-            self.changes += 1
             self._changed.ring()
+
+    def parting(self, reason: Reason) -> Status:
+        """Returns what to say of the instance last: one of PARTINGS, from now on."""
+        account = self._wanted.account if self._wanted is not None else None
+        return Status(ProxyStatus.DISCONNECTED, why=PARTINGS[reason], since=int(time.time()), account=account)
 
     def try_again(self, *, doubt_since: float) -> None:
         """Posts what waits without a further pause, for the proxy is back from an outage.
@@ -114,6 +130,10 @@ class StatusPublisher:
                 if quiet.cancelled_caught:
                     self._posted = None
                 continue
+            if status.shows_as(self._posted):
+                status = await self._settled_reason()
+                if status == self._posted:
+                    continue
             self._posted = None  # a call that fails or is cancelled may have been carried out all the same
             self.may_have_heard.add(status.status)
             try:
@@ -132,6 +152,17 @@ class StatusPublisher:
                 self._acknowledged.ring()
                 self._unknown.clear()
                 pauses = None
+
+    async def _settled_reason(self) -> Status:
+        """Returns the status to post after a moment in which its reason may change; sooner if more than that does."""
+        assert self._wanted is not None
+        with trio.move_on_after(SETTLING):
+            while True:
+                self._changed.arm()
+                if not self._wanted.shows_as(self._posted):
+                    break
+                await self._changed.wait()
+        return self._wanted
 
     def _is_gone(self) -> bool:
         """Judges an answer that this instance is unknown, for its word may not be the proxy's."""

@@ -1,7 +1,7 @@
 """`GET /instances`: what each instance is doing, for people and tools. Read-only, and off unless ADMIN_TOKEN is set.
 
     {"instances": [{"id": "shop", "state": "connected", "because": "connected", "detail": "",
-      "logged_out": false, "since": 1764100000, "until": null, "number": "***0001",
+      "reason": "connected", "logged_out": false, "since": 1764100000, "until": null, "number": "***0001",
       "last_in": 1764100100, "last_out": null,
       "backlog": {"to_deliver": 0, "to_send": 2, "to_report": 0}}]}
 
@@ -38,6 +38,7 @@ def _instance(
         "state": now.state.name.lower(),
         "because": now.because.name.lower(),
         "detail": masked(now.detail),
+        "reason": now.reason.value if now.reason is not None else None,
         "logged_out": now.logged_out,
         "since": int(now.since),
         "until": _whole(now.until),

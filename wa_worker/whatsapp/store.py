@@ -17,7 +17,7 @@ import structlog
 
 from wa_worker.errors import SessionError
 from wa_worker.jid import LID, USER
-from wa_worker.models import InstanceId, Jid, instance_id
+from wa_worker.models import Account, InstanceId, Jid, instance_id
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,19 @@ class SessionStore:
         """Says whether the store holds a device. One that is missing, empty or no database holds none.
 
         Raises SessionError when that cannot be told now: a QR code would be the wrong answer to a busy disk."""
-        return self._scalar("SELECT count(*) FROM whatsmeow_device") not in (None, 0)
+        return self.account() is not None
+
+    def account(self) -> Account | None:
+        """Returns whose device the store holds, None if it holds none. whatsmeow learns the name some time after the
+        device was linked.
+
+        Raises SessionError as `is_paired()` does."""
+        row = self._row("SELECT * FROM whatsmeow_device")
+        if row is None:
+            return None
+        user, _, server = str(row["jid"]).partition("@")  # with a device part: `5511...:7@s.whatsapp.net`
+        name = row["push_name"] if "push_name" in row.keys() else None  # noqa: SIM118 - of a Row, they are its values
+        return Account(Jid(f"{user.partition(':')[0].partition('.')[0]}@{server}"), name or None)
 
     def phone_of(self, lid: Jid) -> Jid | None:
         """Returns the phone number JID that the store knows for a LID. None too if it cannot be read now."""
@@ -78,16 +90,21 @@ class SessionStore:
         return closing(sqlite3.connect(uri, uri=True, timeout=patience))
 
     def _scalar(self, query: str, *parameters: str) -> object:
+        row = self._row(query, *parameters)
+        return row[0] if row else None
+
+    def _row(self, query: str, *parameters: str) -> sqlite3.Row | None:
         try:
             if not self.file.is_file():
                 return None
             with self.reading(5.0) as database:
-                row = database.execute(query, parameters).fetchone()
+                database.row_factory = sqlite3.Row
+                row: sqlite3.Row | None = database.execute(query, parameters).fetchone()
         except (OSError, sqlite3.Error) as error:
             if any(sign in str(error) for sign in ("no such table", "not a database")):
                 return None
             raise SessionError(f"session store {self.file}: {error}") from error
-        return row[0] if row else None
+        return row
 
     def archive(self) -> Path | None:
         """Moves the store aside, dated, and drops the oldest archives. None if there was nothing to move.
