@@ -37,12 +37,12 @@ def test_since_is_kept_while_the_state_stays() -> None:
 
 def test_an_end_that_is_known_goes_with_its_state() -> None:
     registry = Registry()
-    registry.set_reason(SHOP, Reason.BANNED, 5.0)
+    registry.set_reason(SHOP, Reason.BANNED, 5)
     assert SHOP not in registry.all(), "nothing is made of an end alone"
     registry.set(SHOP, State.HELD, because=Event.BANNED)
-    registry.set_reason(SHOP, Reason.BANNED, 5.0)
+    registry.set_reason(SHOP, Reason.BANNED, 5)
     now = registry.all()[SHOP]
-    assert (now.state, now.reason, now.until) == (State.HELD, Reason.BANNED, 5.0)
+    assert (now.state, now.reason, now.until) == (State.HELD, Reason.BANNED, 5)
     registry.set(SHOP, State.OPENING, because=Event.PAIRED)
     assert (registry.all()[SHOP].reason, registry.all()[SHOP].until) == (None, None)
 

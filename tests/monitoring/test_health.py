@@ -60,7 +60,11 @@ async def test_ready_says_why_not(tmp_path: Path) -> None:
     async with open_health() as at:
         waiting = await at.get("/ready")
         assert waiting.status_code == 503
-        assert waiting.json() == {"status": "not ready", "reasons": ["waiting for the lock on the volume"]}
+        assert waiting.json() == {
+            "status": "not ready",
+            "reasons": ["waiting for the lock on the volume"],
+            "held": [],
+        }
         at.readiness.loading()
         loading = (await at.get("/ready")).json()["reasons"]
         assert loading == ["the journal and the WhatsApp library are loading"]
@@ -70,7 +74,7 @@ async def test_ready_says_why_not(tmp_path: Path) -> None:
                 assert (await at.get("/ready")).json()["reasons"] == ["the proxy has not answered a poll yet"]
                 await fixture.edge.disconnected_instances()
                 ready = await at.get("/ready")
-                assert (ready.status_code, ready.json()) == (200, {"status": "ready", "reasons": []})
+                assert (ready.status_code, ready.json()) == (200, {"status": "ready", "reasons": [], "held": []})
                 at.readiness.stopping()
                 assert (await at.get("/ready")).json()["reasons"] == ["stopping"]
 

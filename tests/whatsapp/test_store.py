@@ -12,7 +12,7 @@ import pytest
 
 from tests.nobody import as_nobody, folder_of_nobody
 from wa_worker.errors import SessionError
-from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid
+from wa_worker.models import RESERVED_FOLDER, Account, InstanceId, Jid
 from wa_worker.whatsapp.store import ARCHIVES_KEPT, SessionStore, paired_instances
 
 SHOP = InstanceId("shop")
@@ -175,3 +175,34 @@ def test_a_folder_of_somebody_else_stops_nobody() -> None:
             return list(paired_instances(auth_dir))
 
         assert as_nobody(look) == ["a", "b"], "its own instance finds out, and tries again"
+
+
+@pytest.mark.parametrize(
+    ("jid", "name", "expected"),
+    [
+        ("5511999990001:7@s.whatsapp.net", "Padaria", Account(Jid("5511999990001@s.whatsapp.net"), "Padaria")),
+        ("5511999990001.0:7@s.whatsapp.net", "", Account(Jid("5511999990001@s.whatsapp.net"))),
+        (
+            "5511999990001@s.whatsapp.net",
+            "Ça \U0001f600",
+            Account(Jid("5511999990001@s.whatsapp.net"), "Ça \U0001f600"),
+        ),
+    ],
+)
+def test_whose_device_it_is(tmp_path: Path, jid: str, name: str, expected: Account) -> None:
+    store = SessionStore.of(tmp_path, SHOP)
+    assert store.account() is None
+    pair(store, devices=0)
+    assert store.account() is None
+    with closing(sqlite3.connect(store.file)) as sql, sql:
+        sql.execute("ALTER TABLE whatsmeow_device ADD COLUMN push_name TEXT NOT NULL DEFAULT ''")
+        sql.execute("INSERT INTO whatsmeow_device (jid, push_name) VALUES (?, ?)", (jid, name))
+    assert store.account() == expected
+
+
+def test_a_store_that_has_no_name_for_it_is_paired_all_the_same(tmp_path: Path) -> None:
+    """A later whatsmeow may keep the name elsewhere."""
+    store = SessionStore.of(tmp_path, SHOP)
+    pair(store)
+    assert store.account() == Account(Jid("0@s.whatsapp.net"))
+    assert store.is_paired()

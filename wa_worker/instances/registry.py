@@ -30,7 +30,7 @@ class InstanceSnapshot:
     because: Event
     since: float
     detail: str = ""
-    until: float | None = None
+    until: int | None = None
     account: Jid | None = attrs.field(default=None, repr=False)
     logged_out: bool = False
     reason: Reason | None = None
@@ -61,8 +61,8 @@ class Registry:
             trouble=_trouble(known, state, because, detail),
         )
 
-    def set_reason(self, instance: InstanceId, reason: Reason, until: float | None) -> None:
-        """Notes why the current state is so, and when it ends by itself (unix seconds) if that is known."""
+    def set_reason(self, instance: InstanceId, reason: Reason, until: int | None) -> None:
+        """Notes why the current state is so, and when it ends by itself (whole unix seconds) if that is known."""
         if known := self._instances.get(instance):
             self._instances[instance] = attrs.evolve(known, reason=reason, until=until)
 

@@ -100,7 +100,7 @@ class InstanceState:
         """The pause of the last move is over, and still nothing can be tried: nobody knows when."""
         self.away_until = -math.inf
         if self._status is not None:
-            self._tell(attrs.evolve(self._status, until=None), None)
+            self._tell(attrs.evolve(self._status, until=None))
 
     def started(self) -> None:
         """The session's start has had its turn: the time of the current state counts from now."""
@@ -122,27 +122,26 @@ class InstanceState:
         elif event in (Event.UNRESTRICTED, Event.UNPAIRED):
             self.restricted_until = -math.inf
 
-    def _until(self) -> float | None:
+    def _until(self) -> int | None:
         """Returns when the current state ends by itself, in unix seconds, None if that is not known."""
         end = self.restricted_until if self.restricted else self.away_until
-        return None if end == -math.inf else time.time() + end - trio.current_time()
+        return None if end == -math.inf else math.ceil(time.time() + end - trio.current_time())
 
     def _announce(self, event: Event, detail: str, qr_code: str | None) -> None:
         reason = RESTRICTED if self.restricted else why(self.current, event, detail)
-        until = self._until()
         status = Status(
             CONDITIONS[self.current].status,
             qr_code,
             reason,
             self._since(reason, event),
-            None if until is None else math.ceil(until),
+            self._until(),
             self.account,
         )
-        self._tell(status, until)
+        self._tell(status)
 
-    def _tell(self, status: Status, until: float | None) -> None:
+    def _tell(self, status: Status) -> None:
         self._status = status
-        self._registry.set_reason(self.instance, status.why.reason, until)
+        self._registry.set_reason(self.instance, status.why.reason, status.until)
         self.publisher.announce(status)
 
     def _since(self, reason: Why, event: Event) -> int:

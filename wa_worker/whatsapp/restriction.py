@@ -29,8 +29,12 @@ class Restriction:
     report: is told RESTRICTED and UNRESTRICTED; from any thread.
     """
 
-    def __init__(self, report: Callable[[Report], None]) -> None:
+    def __init__(
+        self, report: Callable[[Report], None], *, said_again: float = SAID_AGAIN, most_chats: int = MOST_CHATS
+    ) -> None:
         self._report = report
+        self._said_again = said_again
+        self._most_chats = most_chats
         self._refused: dict[Jid, None] = {}
         self._reported_at = -math.inf
 
@@ -49,8 +53,8 @@ class Restriction:
             self._report(Report(Event.UNRESTRICTED, "a message to somebody for whom one was refused has left"))
 
     def _note_refusal(self, chat: Jid, detail: str) -> None:
-        if len(self._refused) < MOST_CHATS:
+        if len(self._refused) < self._most_chats:
             self._refused[chat] = None
-        if time.monotonic() - self._reported_at >= SAID_AGAIN:
+        if time.monotonic() - self._reported_at >= self._said_again:
             self._reported_at = time.monotonic()
             self._report(Report(Event.RESTRICTED, detail))
