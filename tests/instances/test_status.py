@@ -219,15 +219,19 @@ def connecting(reason: Reason, since: int = 0) -> Status:
     return Status(ProxyStatus.CONNECTING, why=Why(reason, NextStep.WAIT), since=since)
 
 
+async def run_until_settled(publisher: StatusPublisher, nursery: trio.Nursery) -> None:
+    nursery.start_soon(publisher.run)
+    with trio.fail_after(PATIENCE):
+        await publisher.wait_settled()
+
+
 @asynccontextmanager
 async def announced(status: Status) -> AsyncIterator[tuple[ProxyFixture, StatusPublisher]]:
     """Gives a publisher whose status the proxy has acknowledged."""
     async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as nursery:
         publisher = StatusPublisher(SHOP, fixture.edge)
-        nursery.start_soon(publisher.run)
         publisher.announce(status)
-        with trio.fail_after(PATIENCE):
-            await publisher.wait_settled()
+        await run_until_settled(publisher, nursery)
         yield fixture, publisher
         nursery.cancel_scope.cancel()
 

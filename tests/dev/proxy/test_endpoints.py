@@ -244,6 +244,7 @@ BAD = [
     Bad("action is true", "/update-status", {**STATUS, "action": True}),
     Bad("until is text", "/update-status", {**STATUS, "until": "1790000000"}),
     Bad("until is half a second", "/update-status", {**STATUS, "until": 1790000000.5}),
+    Bad("until is before all time", "/update-status", {**STATUS, "until": -1}),
     Bad("since is beyond all time", "/update-status", {**STATUS, "since": 10**30}),
     Bad("instanceId is a number", "/update-status", {**STATUS, "instanceId": 7}),
     Bad(

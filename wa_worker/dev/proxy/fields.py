@@ -49,7 +49,7 @@ def status_details(body: dict[str, Any]) -> StatusDetails:
         value = body.get(key)
         if kind == "TEXT" and value is not None:
             text(body, key, empty=True)
-        elif value is not None and not (is_whole(value) and abs(value) < LATEST):
+        elif value is not None and not (is_whole(value) and 0 <= value < LATEST):
             raise BadRequestError(f"{key} must be a whole number of unix seconds or null")
     return StatusDetails(**{key: body.get(key) for key in DETAILS})
 
