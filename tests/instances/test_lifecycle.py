@@ -164,3 +164,16 @@ async def test_a_hold_written_while_the_clock_was_ahead_is_not_sat_out_for_years
         run(bed)
         await until(lambda: (now := doing(bed)) and now.state is State.HELD)
         await until(lambda: (now := doing(bed)) and now.state is State.PAIRING)
+
+
+async def test_whose_session_it_is_is_told_from_its_opening_on(tmp_path: Path) -> None:
+    """And what keeps it from being tried again has no end that is known, once its pause is over."""
+    async with open_bed(tmp_path, reachable=False) as bed:
+        pair(bed.services.whatsapp.store(SHOP))
+        state = bed.state()
+        bed.nursery.start_soon(Lifecycle(bed.services, state).run)
+        bed.nursery.start_soon(state.publisher.run)
+        statuses = bed.fixture.proxy.store.statuses
+        await until(lambda: (said := statuses(SHOP)) and (said[-1].reason, said[-1].until) == ("retrying", None))
+        assert {change.jid for change in statuses(SHOP)} == {"0@s.whatsapp.net"}
+        assert {change.status for change in statuses(SHOP)} == {"CONNECTING"}

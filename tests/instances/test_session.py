@@ -17,9 +17,10 @@ import trio
 
 from tests.instances.bed import Bed, open_bed
 from tests.proxy_fixture import PATIENCE, SHOP
-from wa_worker.instances.session import OFFLINE_PATIENCE, next_report, run_session
+from tests.whatsapp.test_store import pair
+from wa_worker.instances.session import OFFLINE_PATIENCE, learn_name, next_report, run_session
 from wa_worker.instances.state import InstanceState
-from wa_worker.models import RESERVED_FOLDER, InstanceId
+from wa_worker.models import RESERVED_FOLDER, Account, InstanceId, Jid
 from wa_worker.states import CONDITIONS, Action, Event, Report, State
 from wa_worker.whatsapp.bridge import CROWD
 from wa_worker.whatsapp.gate import StartGate
@@ -161,3 +162,38 @@ async def test_what_waits_for_whatsapp_waits_with_a_deadline(tmp_path: Path, eve
         assert await at.nothing_for(0.3)
         with trio.fail_after(PATIENCE):
             assert await at.next() == Report(Event.DEADLINE)
+
+
+async def test_a_restriction_is_over_when_its_hour_is(tmp_path: Path) -> None:
+    async with followed(tmp_path, *CONNECTED, Event.RESTRICTED) as at:
+        at.session.on_offline_synced()
+        at.state.restricted_until = trio.current_time() + 0.6
+        assert await at.nothing_for(0.3)
+        with trio.fail_after(PATIENCE):
+            assert (await at.next()).event is Event.UNRESTRICTED
+        assert not at.state.restricted
+
+
+async def test_a_restricted_one_may_be_deaf_all_the_same(tmp_path: Path) -> None:
+    async with followed(tmp_path, *CONNECTED, Event.RESTRICTED) as at:
+        at.session.last_heard = time.monotonic() - OFFLINE_PATIENCE + 0.3
+        with trio.fail_after(PATIENCE):
+            assert (await at.next()).event is Event.DEAF
+
+
+async def test_a_name_is_looked_up_until_it_is_known(tmp_path: Path) -> None:
+    async with open_bed(tmp_path) as bed:
+        state, store = bed.state(), bed.services.whatsapp.store(SHOP)
+        await learn_name(store, state)
+        assert state.account is None
+        pair(store)
+        await learn_name(store, state)
+        assert state.account == Account(Jid("0@s.whatsapp.net"))
+        store.file.unlink()
+        store.file.symlink_to("x" * 300)  # cannot be looked up now
+        await learn_name(store, state)
+        assert state.account == Account(Jid("0@s.whatsapp.net"))
+        known = state.account = Account(Jid("0@s.whatsapp.net"), "Padaria")
+        store.file.unlink()
+        await learn_name(store, state)
+        assert state.account is known

@@ -17,7 +17,7 @@ from wa_worker.errors import StartupError
 from wa_worker.instances.registry import Registry
 from wa_worker.journal import open_journal
 from wa_worker.metrics import CONTENT_TYPE, Metrics
-from wa_worker.models import InstanceId
+from wa_worker.models import InstanceId, Reason
 from wa_worker.monitoring.health import listen, run_health
 from wa_worker.monitoring.readiness import Readiness
 from wa_worker.states import Event, State
@@ -75,6 +75,11 @@ async def test_ready_says_why_not(tmp_path: Path) -> None:
                 await fixture.edge.disconnected_instances()
                 ready = await at.get("/ready")
                 assert (ready.status_code, ready.json()) == (200, {"status": "ready", "reasons": [], "held": []})
+                at.registry.set(SHOP, State.HELD, because=Event.BANNED)
+                at.registry.set_reason(SHOP, Reason.BANNED, 2_000_000_000)
+                ready = await at.get("/ready")
+                held = [{"id": "shop", "reason": "banned", "until": 2_000_000_000}]
+                assert (ready.status_code, ready.json()) == (200, {"status": "ready", "reasons": [], "held": held})
                 at.readiness.stopping()
                 assert (await at.get("/ready")).json()["reasons"] == ["stopping"]
 

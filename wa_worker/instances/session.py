@@ -13,12 +13,12 @@ from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.errors import SessionError
 from wa_worker.instances.services import Services
 from wa_worker.instances.state import InstanceState
-from wa_worker.models import Account, Jid
 from wa_worker.states import CONDITIONS, Action, Event, Move, Report, State
 from wa_worker.volume import VolumeGuard
 
 if TYPE_CHECKING:
     from wa_worker.whatsapp.session import Session
+    from wa_worker.whatsapp.store import SessionStore
 
 OFFLINE_PATIENCE = 60.0
 """Seconds of silence after CONNECTED without the end of the offline sync, after which a session counts as deaf."""
@@ -55,23 +55,21 @@ async def _follow_reports(services: Services, state: InstanceState, session: Ses
         report = await next_report(state, session)
         if state.current is State.OPENING and report.event in (Event.OPEN_FAILED, Event.DEADLINE):
             services.whatsapp.breaker.record_failure(state.instance)
-        if report.event is Event.CONNECTED and session.me is not None:
-            await _learn_account(services, state, session.me.jid)
+        if report.event is Event.CONNECTED and state.current is State.RECONNECTING:
+            await learn_name(services.whatsapp.store(state.instance), state)
         move = state.apply(report.event, report.detail, lasts=report.seconds)
         if move.to is State.CONNECTED:
             services.whatsapp.breaker.record_success()
-            if state.account is not None:
-                services.registry.set_account(state.instance, state.account.jid)
+            if session.me is not None:
+                services.registry.set_account(state.instance, session.me.jid)
         if move.action is not Action.STAY:
             return move
 
 
-async def _learn_account(services: Services, state: InstanceState, jid: Jid) -> None:
-    """Sees to it that it is known whose session it is, before CONNECTED says so. whatsmeow learns the name after the
-    device was linked: it is looked up at each connection until it is there."""
+async def learn_name(store: SessionStore, state: InstanceState) -> None:
+    """Looks the account's name up unless it is known: whatsmeow learns it some time after the device was linked, and
+    whose session it is was read before it was opened."""
     if state.account is None or state.account.push_name is None:
-        state.account = Account(jid)
-        store = services.whatsapp.store(state.instance)
         with contextlib.suppress(SessionError):  # a name is a nicety, the session is not
             state.account = await trio.to_thread.run_sync(store.account) or state.account
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -10,7 +13,7 @@ import httpx
 import pytest
 import trio
 
-from wa_worker.dev.proxy import InboundRow, ReferenceProxy, StatusDetails, open_proxy
+from wa_worker.dev.proxy import InboundRow, ReferenceProxy, StatusDetails, Store, open_proxy
 
 from .conftest import SECRET, open_client
 
@@ -78,6 +81,22 @@ async def test_why_until_when_and_whose_are_kept_as_they_come(proxy: ReferencePr
     assert proxy.store.instances()[0].reason is None, "nobody knows why an operator did so"
     changes = [{key: getattr(change, key) for key in DETAILS} for change in proxy.store.statuses("shop")]
     assert changes == [{**dict.fromkeys(DETAILS), **details} for details in [*posted, DETAILS]]
+
+
+async def test_a_file_of_an_older_version_gets_the_columns(tmp_path: Path) -> None:
+    file = tmp_path / "proxy.db"
+    with closing(sqlite3.connect(file)) as sql, sql:
+        sql.execute("CREATE TABLE instances (id TEXT PRIMARY KEY, status TEXT NOT NULL, qr_code TEXT, updated_at REAL)")
+        sql.execute("CREATE TABLE statuses (seq INTEGER PRIMARY KEY, instance_id, status, qr_code, at REAL)")
+        sql.execute("INSERT INTO instances VALUES ('shop', 'CONNECTED', NULL, 1)")
+        sql.execute("INSERT INTO statuses VALUES (1, 'shop', 'CONNECTED', NULL, 1)")
+    for _ in range(2):
+        with closing(Store(file)) as store:
+            store.update_status("shop", "DISCONNECTED", None, StatusDetails(**DETAILS))
+            row, changes = store.instance("shop"), store.statuses("shop")
+            assert row is not None
+            assert {key: getattr(row, key) for key in DETAILS} == DETAILS
+            assert (changes[0].reason, changes[-1].reason) == (None, "banned")
 
 
 async def test_status_of_an_unknown_instance_is_404(proxy: ReferenceProxy, client: httpx.AsyncClient) -> None:
