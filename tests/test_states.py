@@ -6,18 +6,23 @@ import itertools
 
 import pytest
 
-from wa_worker.models import ProxyStatus
+from wa_worker.models import NextStep, ProxyStatus, Reason
 from wa_worker.states import (
     AT_ONCE,
     CONDITIONS,
     QUICK,
+    REASONS,
+    RESTRICTED,
     TABLE,
+    TROUBLE,
     Action,
     Event,
     Health,
     IllegalMove,
     State,
+    held_for,
     step,
+    why,
 )
 
 LIVE = {State.OPENING, State.CONNECTED, State.RECONNECTING}
@@ -60,7 +65,7 @@ def test_a_row(state: State, event: Event) -> None:
             assert move.pause is None
         case Action.HOLD:
             assert move.to is State.HELD
-            assert event in FINAL | {Event.STILL_HELD}
+            assert event in FINAL | {Event.STILL_HELD, Event.PASSKEY}
             assert move.pause is not None
             assert move.pause.first >= 60
 
@@ -76,6 +81,7 @@ STAYS = {
     (State.RECONNECTING, Event.CONNECTED): State.CONNECTED,
     (State.RECONNECTING, Event.DISCONNECTED): State.RECONNECTING,
     (State.RECONNECTING, Event.DEAF): State.RECONNECTING,
+    **{(state, event): state for state in LIVE for event in (Event.RESTRICTED, Event.UNRESTRICTED)},
 }
 """The rows in which the session, or the pairing, goes on, and what state that is."""
 
@@ -85,6 +91,7 @@ OPENED_ANEW = {
     *((state, Event.CRASHED) for state in State),
     *((state, Event.OPEN_FAILED) for state in State),
     *((state, event) for state in LIVE for event in (Event.VOLUME_FAILED, Event.LOOP_ENDED)),
+    (State.PAIRING, Event.VOLUME_FAILED),
     (State.OPENING, Event.DEADLINE),
     (State.CONNECTED, Event.DEAF),
     (State.RECONNECTING, Event.DEADLINE),
@@ -93,6 +100,7 @@ OPENED_ANEW = {
 KEPT_AWAY = {
     *((state, event) for state in LIVE for event in FINAL - {Event.LOGGED_OUT}),
     (State.PAIRING, Event.OUTDATED),
+    (State.PAIRING, Event.PASSKEY),
     (State.RETRYING, Event.STILL_HELD),
 }
 
@@ -154,3 +162,66 @@ def test_the_less_we_can_do_about_it_the_longer_we_keep_away() -> None:
     pauses = {event: step(State.OPENING, event).pause for event in FINAL - {Event.LOGGED_OUT}}
     first = {event: pause.first for event, pause in pauses.items() if pause is not None}
     assert first[Event.REFUSED] == first[Event.BANNED] < first[Event.REPLACED] < first[Event.OUTDATED]
+
+
+REACHED = {(move.to, event) for (_, event), move in TABLE.items()}
+
+
+def test_every_move_has_a_reason_and_no_reason_is_of_no_move() -> None:
+    assert set(REASONS) == REACHED
+
+
+SAID_LAST = {Reason.WORKER_STOPPING, Reason.RELEASED}
+"""What no state has: the end of an instance."""
+
+
+def test_every_reason_is_of_some_state() -> None:
+    assert {why.reason for why in REASONS.values()} == set(Reason) - SAID_LAST
+
+
+@pytest.mark.parametrize(("state", "event"), sorted(REACHED, key=repr), ids=named)
+def test_a_reason(state: State, event: Event) -> None:
+    """What each has to be, by the state it is of: the table cannot name a hold for a log-out."""
+    found = why(state, event)
+    allowed = {
+        State.PAIRING: {Reason.SCAN, Reason.WAITING},
+        State.OPENING: {Reason.OPENING},
+        State.CONNECTED: {Reason.CONNECTED, Reason.RESTRICTED},
+        State.RECONNECTING: {Reason.RECONNECTING},
+        State.RETRYING: {Reason.RETRYING, Reason.VOLUME_FULL, Reason.CRASHED},
+        State.LOGGED_OUT: {Reason.LOGGED_OUT},
+        State.HELD: {Reason.REPLACED, Reason.BANNED, Reason.OUTDATED, Reason.REFUSED, Reason.PASSKEY},
+    }
+    assert found.reason in allowed[state]
+    assert (found.action is None) == (found.reason is Reason.CONNECTED), "all else is something to wait for, or to do"
+    assert (found.reason is Reason.SCAN) == (event is Event.QR), "only then there is a code"
+
+
+ASKED = {
+    Reason.SCAN: NextStep.SCAN,
+    Reason.LOGGED_OUT: NextStep.SCAN,
+    Reason.OUTDATED: NextStep.UPGRADE,
+    Reason.REPLACED: NextStep.CHECK_PHONE,
+    Reason.REFUSED: NextStep.CHECK_PHONE,
+    Reason.PASSKEY: NextStep.PASSKEY,
+}
+"""The reasons about which somebody can do something; all others pass."""
+
+
+def test_what_somebody_has_to_do() -> None:
+    for found in REASONS.values():
+        if found.reason is not Reason.CONNECTED:
+            assert found.action is ASKED.get(found.reason, NextStep.WAIT)
+    assert RESTRICTED in REASONS.values()
+
+
+@pytest.mark.parametrize("event", [event for event in TROUBLE if (State.HELD, event) in REASONS], ids=named)
+def test_what_is_held_since_before_the_start_says_what_for(event: Event) -> None:
+    assert held_for(event.name) is event
+    assert why(State.HELD, Event.STILL_HELD, event.name) == REASONS[State.HELD, event]
+
+
+@pytest.mark.parametrize("name", ["LOGGED_OUT", "a reason of a later version", ""])
+def test_what_it_is_held_for_may_be_unknown(name: str) -> None:
+    assert held_for(name) is None
+    assert why(State.HELD, Event.STILL_HELD, name) == REASONS[State.HELD, Event.STILL_HELD]

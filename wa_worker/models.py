@@ -51,12 +51,108 @@ class ProxyStatus(enum.Enum):
     DISCONNECTED = "DISCONNECTED"
 
 
+class Reason(enum.StrEnum):
+    """Why a status is what it is: the closed list of what the proxy hears as `reason` (docs/contract.md has it, too).
+
+    They are for programs. A word that was released is not changed: proxies compare it.
+    """
+
+    SCAN = "scan"
+    """A QR code is shown, and somebody has to scan it."""
+    WAITING = "waiting"
+    """A QR code will come: it is being fetched, or as many instances as may show codes already."""
+    OPENING = "opening"
+    """It is linked, and logs in."""
+    CONNECTED = "connected"
+    """Messages flow."""
+    RECONNECTING = "reconnecting"
+    """The connection broke and is being got back."""
+    RETRYING = "retrying"
+    """It could not be connected, and is tried again after a pause."""
+    LOGGED_OUT = "logged_out"
+    """The phone removed this device. A QR code follows."""
+    REPLACED = "replaced"
+    """Another client uses this session."""
+    BANNED = "banned"
+    """WhatsApp has banned the account for a while."""
+    RESTRICTED = "restricted"
+    """Connected, but WhatsApp does not let the account write first to people (error 463)."""
+    OUTDATED = "outdated"
+    """WhatsApp refuses this version of the worker."""
+    REFUSED = "refused"
+    """WhatsApp refuses the login for another reason."""
+    PASSKEY = "passkey"
+    """WhatsApp asks for a passkey to link this account, which the worker cannot give."""
+    WORKER_STOPPING = "worker_stopping"
+    """The worker stops, as it does at each deployment. The next one goes on."""
+    VOLUME_FULL = "volume_full"
+    """The worker's volume is full or cannot be written."""
+    RELEASED = "released"
+    """The worker let go of the instance, as the proxy wanted or seemed to want."""
+    CRASHED = "crashed"
+    """An error of the worker's own. It starts the instance again."""
+
+
+class NextStep(enum.StrEnum):
+    """What somebody has to do about a status: the closed list of what the proxy hears as `action`."""
+
+    SCAN = "scan"
+    """Scan the QR code, which is there or comes."""
+    WAIT = "wait"
+    """Nothing: the worker goes on by itself."""
+    UPGRADE = "upgrade"
+    """Upgrade wa-worker."""
+    CHECK_PHONE = "check_phone"
+    """Look at the phone, and at where else the session may be used."""
+    PASSKEY = "passkey"
+    """Read docs/troubleshooting.md on passkeys: scanning again does not help."""
+
+
+@attrs.frozen
+class Why:
+    """Says why a status is what it is, and what somebody has to do about it; None for nothing, all is well."""
+
+    reason: Reason
+    action: NextStep | None
+
+
+@attrs.frozen
+class Account:
+    """Says whose session it is: its own phone number JID, and the name that the account gives itself, if known."""
+
+    jid: Jid
+    push_name: str | None = attrs.field(default=None, repr=False)
+
+
+def _plain(status: Status) -> Why:
+    """Returns why a status of which nobody says more is what it is."""
+    if status.qr_code is not None:
+        return Why(Reason.SCAN, NextStep.SCAN)
+    return {
+        ProxyStatus.CONNECTING: Why(Reason.OPENING, NextStep.WAIT),
+        ProxyStatus.CONNECTED: Why(Reason.CONNECTED, None),
+        ProxyStatus.DISCONNECTED: Why(Reason.RELEASED, None),
+    }[status.status]
+
+
 @attrs.frozen
 class Status:
-    """Describes a status to announce. `qr_code` is a PNG data URL, and only ever set while CONNECTING."""
+    """Describes a status to announce. `qr_code` is a PNG data URL, and only ever set while CONNECTING.
+
+    since: since when `why` has been so; until: when the worker tries next, None if that is not known. Both in whole
+    unix seconds.
+    """
 
     status: ProxyStatus
     qr_code: str | None = attrs.field(default=None, repr=False)
+    why: Why = attrs.field(default=attrs.Factory(_plain, takes_self=True))
+    since: int = 0
+    until: int | None = None
+    account: Account | None = attrs.field(default=None, repr=False)
+
+    def shows_as(self, other: Status | None) -> bool:
+        """Says whether the proxy lists and shows an instance alike for both: they differ in the reason at the most."""
+        return other is not None and (self.status, self.qr_code) == (other.status, other.qr_code)
 
 
 class Secret:

@@ -11,7 +11,7 @@ import enum
 import attrs
 
 from wa_worker.backoff import Backoff
-from wa_worker.models import ProxyStatus
+from wa_worker.models import NextStep, ProxyStatus, Reason, Why
 
 
 class Health(enum.Enum):
@@ -58,6 +58,9 @@ class Event(enum.Enum):
     DEAF = "connected, but nothing is heard"
     VOLUME_FAILED = "the volume cannot be written or is full"
     STILL_HELD = "held since before the start"
+    PASSKEY = "WhatsApp asks for a passkey to link this account"
+    RESTRICTED = "WhatsApp does not let this account write first to people (error 463)"
+    UNRESTRICTED = "it writes to people again, or was not refused for an hour"
     CRASHED = "an error nobody expected"
 
 
@@ -126,7 +129,7 @@ REFUSAL = Backoff(first=60.0, ceiling=3600.0)
 PROVEN = 60.0
 """Seconds CONNECTED after which backoff starts anew: success resets it, an attempt never does."""
 
-TROUBLE = (Event.LOGGED_OUT, Event.REPLACED, Event.BANNED, Event.OUTDATED, Event.REFUSED)
+TROUBLE = (Event.LOGGED_OUT, Event.REPLACED, Event.BANNED, Event.OUTDATED, Event.REFUSED, Event.PASSKEY)
 """Events after which an instance stays away until a person has helped or a long time has passed."""
 
 _PAIR = Move(State.PAIRING, Action.PAIR)
@@ -135,6 +138,9 @@ _REOPEN = Move(State.RETRYING, Action.REOPEN, QUICK)
 
 _CLOSED = (State.PAIRING, State.RETRYING, State.LOGGED_OUT, State.HELD)
 _LIVE = (State.OPENING, State.CONNECTED, State.RECONNECTING)
+_CUT = (State.OPENING, State.RECONNECTING)
+"""Live, but for the moment without a connection: what happened before it broke may be heard of now."""
+_RESTRICTION = (Event.RESTRICTED, Event.UNRESTRICTED)
 _ENDINGS = {
     Event.LOGGED_OUT: Move(State.LOGGED_OUT, Action.REPAIR),
     Event.REPLACED: Move(State.HELD, Action.HOLD, POLITE),
@@ -154,6 +160,8 @@ TABLE: dict[tuple[State, Event], Move] = {
     (State.PAIRING, Event.PAIRING_ENDED): _PAIR,
     (State.PAIRING, Event.DEADLINE): _PAIR,
     (State.PAIRING, Event.OUTDATED): Move(State.HELD, Action.HOLD, SLOW),
+    (State.PAIRING, Event.PASSKEY): Move(State.HELD, Action.HOLD, REFUSAL),
+    (State.PAIRING, Event.VOLUME_FAILED): _REOPEN,
     (State.RETRYING, Event.STILL_HELD): Move(State.HELD, Action.HOLD, REFUSAL),
     **{(state, Event.CRASHED): _REOPEN for state in State},
     **{(state, Event.OPEN_FAILED): _REOPEN for state in _CLOSED},
@@ -163,11 +171,63 @@ TABLE: dict[tuple[State, Event], Move] = {
     (State.CONNECTED, Event.CONNECTED): Move(State.CONNECTED, Action.STAY),
     (State.CONNECTED, Event.DISCONNECTED): Move(State.RECONNECTING, Action.STAY),
     (State.CONNECTED, Event.DEAF): _REOPEN,
-    **{(state, Event.DEAF): Move(state, Action.STAY) for state in (State.OPENING, State.RECONNECTING)},
+    **{(State.CONNECTED, event): Move(State.CONNECTED, Action.STAY) for event in _RESTRICTION},
+    **{(state, event): Move(state, Action.STAY) for state in _CUT for event in _RESTRICTION},
+    **{(state, Event.DEAF): Move(state, Action.STAY) for state in _CUT},
     (State.RECONNECTING, Event.CONNECTED): Move(State.CONNECTED, Action.STAY),
     (State.RECONNECTING, Event.DISCONNECTED): Move(State.RECONNECTING, Action.STAY),
     (State.RECONNECTING, Event.DEADLINE): _REOPEN,
 }
+
+
+_SCAN = Why(Reason.SCAN, NextStep.SCAN)
+_CODE_COMES = Why(Reason.WAITING, NextStep.WAIT)
+_LOGS_IN = Why(Reason.OPENING, NextStep.WAIT)
+_BROKEN = Why(Reason.RECONNECTING, NextStep.WAIT)
+_TRIED_AGAIN = Why(Reason.RETRYING, NextStep.WAIT)
+
+RESTRICTED = Why(Reason.RESTRICTED, NextStep.WAIT)
+"""Why CONNECTED is not all well, for as long as the restriction is believed."""
+
+REASONS: dict[tuple[State, Event], Why] = {
+    (State.PAIRING, Event.QR): _SCAN,
+    **{
+        (State.PAIRING, event): _CODE_COMES
+        for event in (Event.UNPAIRED, Event.QUEUED, Event.PAIRING_ENDED, Event.DEADLINE)
+    },
+    **{(State.OPENING, event): _LOGS_IN for event in (Event.PAIRED, Event.DEAF, *_RESTRICTION)},
+    (State.CONNECTED, Event.CONNECTED): Why(Reason.CONNECTED, None),
+    (State.CONNECTED, Event.RESTRICTED): RESTRICTED,
+    (State.CONNECTED, Event.UNRESTRICTED): Why(Reason.CONNECTED, None),
+    **{(State.RECONNECTING, event): _BROKEN for event in (Event.DISCONNECTED, Event.DEAF, *_RESTRICTION)},
+    **{
+        (State.RETRYING, event): _TRIED_AGAIN
+        for event in (Event.OPEN_FAILED, Event.LOOP_ENDED, Event.DEADLINE, Event.DEAF)
+    },
+    (State.RETRYING, Event.VOLUME_FAILED): Why(Reason.VOLUME_FULL, NextStep.WAIT),
+    (State.RETRYING, Event.CRASHED): Why(Reason.CRASHED, NextStep.WAIT),
+    (State.LOGGED_OUT, Event.LOGGED_OUT): Why(Reason.LOGGED_OUT, NextStep.SCAN),
+    (State.HELD, Event.REPLACED): Why(Reason.REPLACED, NextStep.CHECK_PHONE),
+    (State.HELD, Event.BANNED): Why(Reason.BANNED, NextStep.WAIT),
+    (State.HELD, Event.OUTDATED): Why(Reason.OUTDATED, NextStep.UPGRADE),
+    (State.HELD, Event.REFUSED): Why(Reason.REFUSED, NextStep.CHECK_PHONE),
+    (State.HELD, Event.PASSKEY): Why(Reason.PASSKEY, NextStep.PASSKEY),
+    # and if it is known what it is held for, that
+    (State.HELD, Event.STILL_HELD): Why(Reason.REFUSED, NextStep.CHECK_PHONE),
+}
+"""Why the status of a state is what it is, by the event that led to it or happened in it last."""
+
+
+def why(state: State, event: Event, detail: str = "") -> Why:
+    """Returns the reason of `state` after `event`. `detail`: of STILL_HELD, the name of what it is held for."""
+    if event is Event.STILL_HELD:
+        return REASONS[state, held_for(detail) or event]
+    return REASONS[state, event]
+
+
+def held_for(name: str) -> Event | None:
+    """Returns the event that the journal says an instance is held for, None for one that is not known here."""
+    return next((event for event in TROUBLE if event.name == name and (State.HELD, event) in REASONS), None)
 
 
 class IllegalMove(Exception):

@@ -58,7 +58,7 @@ async def test_without_descriptors_it_answers_works_on_and_says_so_once(world: W
 
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, before)
     assert await world.proxy.wait_for(lambda s: s.requests["disconnected-instances"])
-    assert (await worker.health("/ready")) == {"status": "ready", "reasons": []}
+    assert (await worker.health("/ready")) == {"status": "ready", "reasons": [], "held": []}
     assert await worker.stop() < 5
 
 

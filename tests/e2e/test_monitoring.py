@@ -34,7 +34,7 @@ async def _unready(worker: Worker) -> list[str]:
     """The reasons, none if it is ready."""
     response = await _get(worker, "/ready")
     body = response.json()
-    assert body.keys() == {"status", "reasons"}
+    assert body.keys() == {"status", "reasons", "held"}
     assert (response.status_code, body["status"]) == ((503, "not ready") if body["reasons"] else (200, "ready"))
     reasons: list[str] = body["reasons"]
     return reasons

@@ -10,19 +10,44 @@ import pytest
 
 from wa_worker.edge import wire
 from wa_worker.messages import Button, ChatType, FlowReply, InboundMessage, Interactive, OptionReply
-from wa_worker.models import InstanceId, Jid, ProxyStatus, Status, WaMessageId
+from wa_worker.models import Account, InstanceId, Jid, NextStep, ProxyStatus, Reason, Status, WaMessageId, Why
+
+UNSAID = {"reason": "opening", "until": None, "action": "wait", "jid": None, "push_name": None, "since": 0}
+"""Of a status of which nobody says why: all six are there."""
 
 
 def test_status_bodies() -> None:
     shop = InstanceId("shop")
-    assert wire.status_body(shop, Status(ProxyStatus.CONNECTING, "data:image/png;base64,AA==")) == {
+    assert wire.status_body(shop, Status(ProxyStatus.CONNECTING)) == {
+        "instanceId": "shop",
+        "status": "CONNECTING",
+        "qr_code": None,
+        **UNSAID,
+    }
+    code = wire.status_body(shop, Status(ProxyStatus.CONNECTING, "data:image/png;base64,AA=="))
+    assert code == {
         "instanceId": "shop",
         "status": "CONNECTING",
         "qr_code": "data:image/png;base64,AA==",
+        **UNSAID,
+        "reason": "scan",
+        "action": "scan",
     }
-    assert json.dumps(wire.status_body(shop, Status(ProxyStatus.DISCONNECTED))) == (
-        '{"instanceId": "shop", "status": "DISCONNECTED", "qr_code": null}'
+    connected = wire.status_body(shop, Status(ProxyStatus.CONNECTED))
+    assert (connected["reason"], connected["action"]) == ("connected", None)
+
+
+def test_a_status_says_why_until_when_and_whose() -> None:
+    """In plain JSON types: an enum member would be a string like any other, but is none."""
+    account = Account(Jid("5511999990001@s.whatsapp.net"), "Padaria")
+    why = Why(Reason.BANNED, NextStep.WAIT)
+    status = Status(ProxyStatus.DISCONNECTED, why=why, since=1_700_000_000, until=1_700_086_400, account=account)
+    body = wire.status_body(InstanceId("shop"), status)
+    assert json.dumps(body) == (
+        '{"instanceId": "shop", "status": "DISCONNECTED", "qr_code": null, "reason": "banned", "until": 1700086400, '
+        '"action": "wait", "jid": "5511999990001@s.whatsapp.net", "push_name": "Padaria", "since": 1700000000}'
     )
+    assert {type(value) for value in body.values()} == {str, int, type(None)}
 
 
 DIRECT = InboundMessage(

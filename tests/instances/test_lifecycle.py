@@ -81,7 +81,7 @@ async def test_a_hold_is_on_disk_and_known_to_the_registry(tmp_path: Path) -> No
     async with open_bed(tmp_path, script(None, OUTDATED)) as bed:
         before = time.time()
         run(bed)
-        await until(lambda: (now := doing(bed)) and now.until)
+        await until(lambda: bed.journal.holds.get(SHOP))
         hold, snapshot = bed.journal.holds.get(SHOP), doing(bed)
         assert hold is not None
         assert snapshot is not None
@@ -97,7 +97,7 @@ async def test_the_next_hold_of_its_kind_is_longer_over_a_restart(tmp_path: Path
             bed.journal.holds.put(SHOP, "OUTDATED", -1.0)
         before = time.time()
         run(bed)
-        await until(lambda: (now := doing(bed)) and now.until)
+        await until(lambda: (held := bed.journal.holds.get(SHOP)) and held.until > before)
         hold = bed.journal.holds.get(SHOP)
         assert hold is not None
         assert hold.count == 4
@@ -111,12 +111,11 @@ async def test_success_that_was_proven_makes_it_the_first_again(tmp_path: Path) 
         state, before = bed.state(), time.time()
         state.proven = True
         bed.nursery.start_soon(Lifecycle(bed.services, state).run)
-        await until(lambda: (now := doing(bed)) and now.until)
+        await until(lambda: (held := bed.journal.holds.get(SHOP)) and held.until > before and not state.proven)
         hold = bed.journal.holds.get(SHOP)
         assert hold is not None
         assert hold.count == 1
-        assert hold.until - before <= SLOW.first + 10
-        assert not state.proven, "it counts once"
+        assert hold.until - before <= SLOW.first + 10, "it counts once"
 
 
 async def test_a_journal_that_cannot_commit_does_not_shorten_a_hold(tmp_path: Path) -> None:
@@ -143,7 +142,7 @@ async def test_a_hold_of_an_earlier_run_is_sat_out(tmp_path: Path) -> None:
         assert snapshot is not None
         assert (snapshot.state, snapshot.because, snapshot.detail) == (State.HELD, Event.STILL_HELD, "REPLACED")
         assert snapshot.until is not None
-        assert abs(snapshot.until - until_then.until) < 0.5
+        assert -0.1 <= snapshot.until - until_then.until <= 1.1
         await until(lambda: (now := doing(bed)) and now.state is State.PAIRING)
         assert time.time() >= until_then.until - 0.05
 
@@ -165,3 +164,16 @@ async def test_a_hold_written_while_the_clock_was_ahead_is_not_sat_out_for_years
         run(bed)
         await until(lambda: (now := doing(bed)) and now.state is State.HELD)
         await until(lambda: (now := doing(bed)) and now.state is State.PAIRING)
+
+
+async def test_whose_session_it_is_is_told_from_its_opening_on(tmp_path: Path) -> None:
+    """And what keeps it from being tried again has no end that is known, once its pause is over."""
+    async with open_bed(tmp_path, reachable=False) as bed:
+        pair(bed.services.whatsapp.store(SHOP))
+        state = bed.state()
+        bed.nursery.start_soon(Lifecycle(bed.services, state).run)
+        bed.nursery.start_soon(state.publisher.run)
+        statuses = bed.fixture.proxy.store.statuses
+        await until(lambda: (said := statuses(SHOP)) and (said[-1].reason, said[-1].until) == ("retrying", None))
+        assert {change.jid for change in statuses(SHOP)} == {"0@s.whatsapp.net"}
+        assert {change.status for change in statuses(SHOP)} == {"CONNECTING"}

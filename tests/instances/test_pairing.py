@@ -26,7 +26,7 @@ from wa_worker.dev.world.qr import read_png_data_url
 from wa_worker.instances.lifecycle import Lifecycle
 from wa_worker.instances.pairing import PARTING, SHORTEST_ROUND, archive, run_pairing
 from wa_worker.instances.state import InstanceState
-from wa_worker.models import RESERVED_FOLDER, InstanceId
+from wa_worker.models import RESERVED_FOLDER, InstanceId, Reason
 from wa_worker.states import CONDITIONS, Action, Event, Move, State
 from wa_worker.whatsapp.store import SessionStore
 
@@ -317,3 +317,28 @@ async def test_cancelled_it_takes_the_codes_away(tmp_path: Path) -> None:
             command, end = map(json.loads, lines)
         assert (command["do"], end["do"]) == ("pair", "end")
         await until(lambda: not Path(f"/proc/{command['pid']}").exists())
+
+
+@pytest.mark.parametrize("reason", ["passkey-request", "error: Failed to fetch passkey options: no answer"])
+async def test_a_request_for_a_passkey_is_held_and_said(tmp_path: Path, reason: str) -> None:
+    """However soon it comes: it says nothing of the store."""
+    says = ({"is": "qr", "code": "2@"}, {"is": "ended", "reason": reason, "after": 0.1})
+    async with open_bed(tmp_path, script(None, *says)) as bed:
+        with capture_logs() as lines:
+            move, state, _ = await pair(bed)
+        assert move is not None
+        assert (move.to, move.action, state.current) == (State.HELD, Action.HOLD, State.HELD)
+        snapshot = bed.services.registry.all()[SHOP]
+        assert (snapshot.because, snapshot.reason, snapshot.trouble) == (Event.PASSKEY, Reason.PASSKEY, Event.PASSKEY)
+        assert snapshot.until is not None
+    (line,) = [line for line in lines if line["log_level"] == "warning"]
+    assert "docs/troubleshooting.md" in line["event"]
+    assert line["reason"] == reason
+
+
+async def test_a_full_volume_is_said_before_a_code_is_asked_for(tmp_path: Path) -> None:
+    async with open_bed(tmp_path, ["no such command"]) as bed:
+        (tmp_path / RESERVED_FOLDER / "trial").mkdir()
+        move, _, _ = await pair(bed)
+        assert move is not None
+        assert (move.to, bed.services.registry.all()[SHOP].reason) == (State.RETRYING, Reason.VOLUME_FULL)

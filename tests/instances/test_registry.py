@@ -8,7 +8,7 @@ import pytest
 
 from tests.proxy_fixture import SHOP
 from wa_worker.instances.registry import Registry
-from wa_worker.models import InstanceId
+from wa_worker.models import InstanceId, Reason
 from wa_worker.states import TROUBLE, Event, State
 
 OTHER = InstanceId("other")
@@ -37,13 +37,14 @@ def test_since_is_kept_while_the_state_stays() -> None:
 
 def test_an_end_that_is_known_goes_with_its_state() -> None:
     registry = Registry()
-    registry.set_until(SHOP, 5.0)
+    registry.set_reason(SHOP, Reason.BANNED, 5)
     assert SHOP not in registry.all(), "nothing is made of an end alone"
     registry.set(SHOP, State.HELD, because=Event.BANNED)
-    registry.set_until(SHOP, 5.0)
-    assert (registry.all()[SHOP].state, registry.all()[SHOP].until) == (State.HELD, 5.0)
+    registry.set_reason(SHOP, Reason.BANNED, 5)
+    now = registry.all()[SHOP]
+    assert (now.state, now.reason, now.until) == (State.HELD, Reason.BANNED, 5)
     registry.set(SHOP, State.OPENING, because=Event.PAIRED)
-    assert registry.all()[SHOP].until is None
+    assert (registry.all()[SHOP].reason, registry.all()[SHOP].until) == (None, None)
 
 
 def test_removed_is_forgotten_and_twice_is_no_error() -> None:

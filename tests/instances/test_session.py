@@ -17,10 +17,11 @@ import trio
 
 from tests.instances.bed import Bed, open_bed
 from tests.proxy_fixture import PATIENCE, SHOP
-from wa_worker.instances.session import OFFLINE_PATIENCE, next_report, run_session
+from tests.whatsapp.test_store import pair
+from wa_worker.instances.session import OFFLINE_PATIENCE, learn_name, next_report, run_session
 from wa_worker.instances.state import InstanceState
-from wa_worker.models import RESERVED_FOLDER, InstanceId
-from wa_worker.states import CONDITIONS, Action, Event, Move, Report, State
+from wa_worker.models import RESERVED_FOLDER, Account, InstanceId, Jid
+from wa_worker.states import CONDITIONS, Action, Event, Report, State
 from wa_worker.whatsapp.bridge import CROWD
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.receiving import Receiver
@@ -28,28 +29,28 @@ from wa_worker.whatsapp.session import Session, SessionHost
 from wa_worker.whatsapp.store import SessionStore
 
 
-async def refused(bed: Bed) -> tuple[Move, Report]:
+async def refused(bed: Bed) -> tuple[Event, str]:
+    """Returns what happened, and what the log says of it."""
     state = bed.state()
     state.apply(Event.PAIRED)
     with trio.fail_after(PATIENCE):
-        move, report = await run_session(bed.services, state)
-    assert state.current is State.RETRYING
-    assert (move.action, report.event) == (Action.REOPEN, Event.OPEN_FAILED)
-    assert bed.services.registry.all()[SHOP].detail == report.detail
-    return move, report
+        move = await run_session(bed.services, state)
+    assert (state.current, move.action) == (State.RETRYING, Action.REOPEN)
+    snapshot = bed.services.registry.all()[SHOP]
+    return snapshot.because, snapshot.detail
 
 
 async def test_none_is_opened_while_whatsapp_cannot_be_reached(tmp_path: Path) -> None:
     async with open_bed(tmp_path, reachable=False) as bed:
-        _, report = await refused(bed)
-    assert "no TCP connection" in report.detail
+        event, detail = await refused(bed)
+    assert event is Event.OPEN_FAILED
+    assert "no TCP connection" in detail
 
 
 async def test_nor_while_the_volume_takes_no_write(tmp_path: Path) -> None:
     async with open_bed(tmp_path) as bed:
         (tmp_path / RESERVED_FOLDER / "trial").mkdir()
-        _, report = await refused(bed)
-    assert report.detail == "the volume cannot be written: Is a directory"
+        assert await refused(bed) == (Event.VOLUME_FAILED, "the volume cannot be written: Is a directory")
 
 
 async def test_nor_while_none_gets_through_and_another_one_tries(tmp_path: Path) -> None:
@@ -59,8 +60,8 @@ async def test_nor_while_none_gets_through_and_another_one_tries(tmp_path: Path)
             breaker.record_failure(InstanceId(f"other {number}"))
         assert breaker.allows(InstanceId("other 0"))
         began = time.monotonic()
-        _, report = await refused(bed)
-    assert report.detail == "no session gets through: one at a time finds out"
+        refusal = await refused(bed)
+    assert refusal == (Event.OPEN_FAILED, "no session gets through: one at a time finds out")
     assert time.monotonic() - began < 2
 
 
@@ -161,3 +162,38 @@ async def test_what_waits_for_whatsapp_waits_with_a_deadline(tmp_path: Path, eve
         assert await at.nothing_for(0.3)
         with trio.fail_after(PATIENCE):
             assert await at.next() == Report(Event.DEADLINE)
+
+
+async def test_a_restriction_is_over_when_its_hour_is(tmp_path: Path) -> None:
+    async with followed(tmp_path, *CONNECTED, Event.RESTRICTED) as at:
+        at.session.on_offline_synced()
+        at.state.restricted_until = trio.current_time() + 0.6
+        assert await at.nothing_for(0.3)
+        with trio.fail_after(PATIENCE):
+            assert (await at.next()).event is Event.UNRESTRICTED
+        assert not at.state.restricted
+
+
+async def test_a_restricted_one_may_be_deaf_all_the_same(tmp_path: Path) -> None:
+    async with followed(tmp_path, *CONNECTED, Event.RESTRICTED) as at:
+        at.session.last_heard = time.monotonic() - OFFLINE_PATIENCE + 0.3
+        with trio.fail_after(PATIENCE):
+            assert (await at.next()).event is Event.DEAF
+
+
+async def test_a_name_is_looked_up_until_it_is_known(tmp_path: Path) -> None:
+    async with open_bed(tmp_path) as bed:
+        state, store = bed.state(), bed.services.whatsapp.store(SHOP)
+        await learn_name(store, state)
+        assert state.account is None
+        pair(store)
+        await learn_name(store, state)
+        assert state.account == Account(Jid("0@s.whatsapp.net"))
+        store.file.unlink()
+        store.file.symlink_to("x" * 300)  # cannot be looked up now
+        await learn_name(store, state)
+        assert state.account == Account(Jid("0@s.whatsapp.net"))
+        known = state.account = Account(Jid("0@s.whatsapp.net"), "Padaria")
+        store.file.unlink()
+        await learn_name(store, state)
+        assert state.account is known

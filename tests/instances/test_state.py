@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import attrs
 import pytest
@@ -14,11 +16,12 @@ from tests.proxy_fixture import PATIENCE, SHOP, open_proxy_fixture
 from tests.test_metrics import scrape
 from wa_worker.edge.client import open_edge_client
 from wa_worker.instances.registry import Registry
-from wa_worker.instances.state import InstanceState
+from wa_worker.instances.state import RESTRICTION, InstanceState
 from wa_worker.instances.status import StatusPublisher
+from wa_worker.journal import Hold
 from wa_worker.metrics import Metrics
-from wa_worker.models import Secret
-from wa_worker.states import PROVEN, QUICK, TABLE, Event, IllegalMove, State
+from wa_worker.models import Account, Jid, ProxyStatus, Reason, Secret, Status
+from wa_worker.states import CONDITIONS, PROVEN, QUICK, RESTRICTED, TABLE, Event, IllegalMove, State, why
 
 WAY = {
     State.RETRYING: (),
@@ -32,6 +35,18 @@ WAY = {
 """The events that lead to each state from the first."""
 
 
+class Publisher(StatusPublisher):
+    """One that keeps what it was given to post. Nobody runs it."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.announced: list[Status] = []
+
+    def announce(self, status: Status) -> None:
+        self.announced.append(status)
+        super().announce(status)
+
+
 @attrs.frozen
 class Under:
     """A state under test, and those who are told of its moves."""
@@ -39,6 +54,11 @@ class Under:
     state: InstanceState
     registry: Registry
     metrics: Metrics
+    publisher: Publisher
+
+    def said(self) -> Status:
+        """What the publisher has to post."""
+        return self.publisher.announced[-1]
 
     def go(self, *events: Event) -> None:
         for event in events:
@@ -50,7 +70,8 @@ async def under() -> AsyncIterator[Under]:
     """Nobody runs the publisher: the proxy is not there."""
     registry, metrics = Registry(), Metrics()
     async with open_edge_client("http://127.0.0.1:1", Secret("s"), longest_poll=1, metrics=metrics) as edge:
-        yield Under(InstanceState(SHOP, StatusPublisher(SHOP, edge), registry, metrics), registry, metrics)
+        publisher = Publisher(SHOP, edge)
+        yield Under(InstanceState(SHOP, publisher, registry, metrics), registry, metrics, publisher)
 
 
 def named(value: object) -> str:
@@ -104,8 +125,8 @@ STATUSES = [
 @pytest.mark.parametrize(("state", "status"), STATUSES, ids=named)
 async def test_the_status_that_the_proxy_hears(state: State, status: str, nursery: trio.Nursery) -> None:
     async with open_proxy_fixture(SHOP) as fixture:
-        publisher = StatusPublisher(SHOP, fixture.edge)
-        under = Under(InstanceState(SHOP, publisher, Registry(), fixture.metrics), Registry(), fixture.metrics)
+        publisher, registry = Publisher(SHOP, fixture.edge), Registry()
+        under = Under(InstanceState(SHOP, publisher, registry, fixture.metrics), registry, fixture.metrics, publisher)
         under.go(*WAY[state])
         nursery.start_soon(publisher.run)
         with trio.fail_after(PATIENCE):
@@ -138,35 +159,39 @@ async def test_who_waits_for_connected_waits_for_as_long_as_it_is_not(under: Und
 
 
 async def test_pauses_grow_until_success_is_proven(under: Under, autojump_clock: trio.abc.Clock) -> None:
-    state = under.state
+    def pause() -> float:
+        move = under.state.apply(Event.OPEN_FAILED)
+        assert move.pause is QUICK
+        return under.state.pause(move)
+
     under.go(Event.PAIRED)
-    move = TABLE[State.OPENING, Event.OPEN_FAILED]
-    assert move.pause is QUICK
     for whole in (1, 2, 4, 8):
-        assert whole / 2 <= state.pause(move) <= whole
-    under.go(Event.CONNECTED)
+        assert whole / 2 <= pause() <= whole
+    under.go(Event.PAIRED, Event.CONNECTED)
     await trio.sleep(PROVEN - 1)
     under.go(Event.DISCONNECTED)
-    assert not state.proven
-    assert 8 <= state.pause(move) <= 16, "an attempt that worked for a moment is none"
-    under.go(Event.CONNECTED)
+    assert not under.state.proven
+    assert 8 <= pause() <= 16, "an attempt that worked for a moment is none"
+    under.go(Event.PAIRED, Event.CONNECTED)
     await trio.sleep(PROVEN - 1)
     under.go(Event.CONNECTED)  # WhatsApp says so again: the time goes on
     await trio.sleep(1)
     under.go(Event.DISCONNECTED)
-    assert state.proven
-    assert 0.5 <= state.pause(move) <= 1
+    assert under.state.proven
+    assert 0.5 <= pause() <= 1
 
 
-async def test_each_policy_grows_by_itself(under: Under) -> None:
-    quick = TABLE[State.OPENING, Event.OPEN_FAILED]
-    polite = TABLE[State.OPENING, Event.REPLACED]
-    assert 0.5 <= under.state.pause(quick) <= 1
-    assert 90 <= under.state.pause(polite) <= 180
-    assert 1 <= under.state.pause(quick) <= 2
-    under.state.reset_pauses()
-    assert 0.5 <= under.state.pause(quick) <= 1
-    assert 90 <= under.state.pause(polite) <= 180
+async def test_each_policy_grows_by_itself(under: Under, autojump_clock: trio.abc.Clock) -> None:
+    def pause(event: Event) -> float:
+        under.go(Event.PAIRED)
+        return under.state.pause(under.state.apply(event))
+
+    assert 0.5 <= pause(Event.OPEN_FAILED) <= 1
+    assert 0.1 <= pause(Event.LOOP_ENDED) <= 0.2
+    assert 1 <= pause(Event.OPEN_FAILED) <= 2
+    under.state.pauses.reset()
+    assert 0.5 <= pause(Event.OPEN_FAILED) <= 1
+    assert 0.1 <= pause(Event.LOOP_ENDED) <= 0.2
 
 
 async def test_what_a_person_should_know_is_a_warning(under: Under) -> None:
@@ -196,3 +221,128 @@ async def test_the_start_has_had_its_turn(under: Under, autojump_clock: trio.abc
     await trio.sleep(30)
     under.state.started()
     assert under.state.entered == trio.current_time()
+
+
+ACCOUNT = Account(Jid("5511999990001@s.whatsapp.net"), "Padaria")
+
+
+@pytest.mark.parametrize(("before", "event"), list(TABLE), ids=named)
+async def test_each_move_is_announced_once_with_its_reason_and_its_end(
+    under: Under, before: State, event: Event, autojump_clock: trio.abc.Clock
+) -> None:
+    under.go(*WAY[before])
+    under.publisher.announced.clear()
+    started = time.time()
+    move = under.state.apply(event, "BANNED", lasts=50.0 if event in (Event.BANNED, Event.STILL_HELD) else None)
+
+    (status,) = under.publisher.announced
+    assert status.status is CONDITIONS[move.to].status
+    restricted = (move.to, event) == (State.CONNECTED, Event.RESTRICTED)
+    assert status.why == why(move.to, event, "BANNED")
+    assert status.since <= time.time()
+    assert (status.until is None) == (move.pause is None and not restricted)
+    snapshot = under.registry.all()[SHOP]
+    assert snapshot.reason is status.why.reason
+    assert snapshot.until == status.until
+    if status.until is not None:
+        away = RESTRICTION if restricted else under.state.away_until - trio.current_time()
+        assert started + away <= status.until <= time.time() + away + 1, "a whole second, and not before it is over"
+    else:
+        assert under.state.away_until < trio.current_time()
+
+
+async def test_since_is_that_of_the_reason(under: Under) -> None:
+    def since(event: Event, code: str | None = None) -> int:
+        under.state.apply(event, qr_code=code)
+        return under.said().since
+
+    under.state.apply(Event.UNPAIRED)
+    early = attrs.evolve(under.said(), since=1000)
+    under.state._status = early
+    assert since(Event.QUEUED) == 1000, "another event, the same reason"
+    first = since(Event.QR, "data:a")
+    assert first >= int(time.time()) - 1
+    under.state._status = attrs.evolve(under.said(), since=2000)
+    assert since(Event.QR, "data:b") == 2000, "a new code is no new reason"
+    assert since(Event.PAIRED) > 2000
+
+
+async def test_a_hold_of_before_the_start_is_since_then(under: Under) -> None:
+    written = time.time() - 500
+    under.state.pauses.held = Hold("BANNED", written + 900, 1, written)
+    under.state.apply(Event.STILL_HELD, "BANNED", lasts=400.0)
+    assert (under.said().why.reason, under.said().since) == (Reason.BANNED, int(written))
+
+
+async def test_but_never_since_a_moment_to_come(under: Under) -> None:
+    """The clock was ahead when it was written."""
+    written = time.time() + 5000
+    under.state.pauses.held = Hold("BANNED", written + 900, 1, written)
+    under.state.apply(Event.STILL_HELD, "BANNED", lasts=400.0)
+    assert under.said().since <= time.time()
+
+
+async def test_whose_session_it_is_goes_with_each_status(under: Under) -> None:
+    assert under.state.account is None
+    under.go(Event.PAIRED)
+    assert under.said().account is None
+    under.state.account = ACCOUNT
+    for event in (Event.CONNECTED, Event.DISCONNECTED, Event.CONNECTED, Event.LOGGED_OUT):
+        under.go(event)
+        assert under.said().account == ACCOUNT
+
+
+async def test_an_end_that_has_passed_is_taken_back(under: Under, autojump_clock: trio.abc.Clock) -> None:
+    under.state.end_unknown()  # nothing was said yet
+    under.go(Event.PAIRED, Event.OPEN_FAILED)
+    before = under.said()
+    assert before.until is not None
+    await trio.sleep(2)
+    under.state.end_unknown()
+    assert under.said() == attrs.evolve(before, until=None)
+    assert under.registry.all()[SHOP].until is None
+    assert under.registry.all()[SHOP].reason is Reason.RETRYING
+
+
+async def test_a_restriction_outlasts_a_broken_line_and_no_more(under: Under, autojump_clock: trio.abc.Clock) -> None:
+    under.go(Event.PAIRED, Event.CONNECTED)
+    assert under.said().why.reason is Reason.CONNECTED
+    under.go(Event.RESTRICTED)
+    first = under.said()
+    assert (first.status, first.why) == (ProxyStatus.CONNECTED, RESTRICTED)
+    assert under.state.restricted
+    await trio.sleep(600)
+    under.go(Event.DISCONNECTED)
+    assert under.said().why.reason is Reason.RECONNECTING
+    assert under.said().until is None
+    assert not under.state.restricted, "it is not connected"
+    under.go(Event.CONNECTED)
+    assert under.said().why == RESTRICTED
+    assert under.said().until is not None
+    await trio.sleep(RESTRICTION - 601)
+    under.go(Event.CONNECTED)
+    assert under.said().why == RESTRICTED
+    await trio.sleep(1)
+    under.go(Event.CONNECTED)
+    assert under.said().why.reason is Reason.CONNECTED
+    assert under.said().until is None
+
+
+async def test_a_further_refusal_prolongs_it_and_a_message_that_left_ends_it(
+    under: Under, autojump_clock: trio.abc.Clock
+) -> None:
+    under.go(Event.PAIRED, Event.CONNECTED, Event.RESTRICTED)
+    since = under.said().since
+    await trio.sleep(RESTRICTION - 1)
+    under.go(Event.RESTRICTED)
+    await trio.sleep(RESTRICTION - 1)
+    under.go(Event.CONNECTED)
+    assert (under.said().why, under.said().since) == (RESTRICTED, since)
+    under.go(Event.UNRESTRICTED)
+    assert (under.said().why.reason, under.said().until) == (Reason.CONNECTED, None)
+
+
+async def test_another_account_is_not_restricted(under: Under) -> None:
+    under.go(Event.PAIRED, Event.CONNECTED, Event.RESTRICTED, Event.LOGGED_OUT, Event.UNPAIRED)
+    under.go(Event.PAIRED, Event.CONNECTED)
+    assert under.said().why.reason is Reason.CONNECTED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,8 +11,8 @@ import trio
 
 from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture, until
 from wa_worker.dev.proxy import Fault
-from wa_worker.instances.status import GONE_AFTER, InstanceGone, StatusPublisher
-from wa_worker.models import InstanceId, ProxyStatus, Status
+from wa_worker.instances.status import GONE_AFTER, SETTLING, InstanceGone, StatusPublisher
+from wa_worker.models import Account, InstanceId, Jid, NextStep, ProxyStatus, Reason, Status, Why
 
 CONNECTED = Status(ProxyStatus.CONNECTED)
 OTHER = InstanceId("other")
@@ -212,3 +213,89 @@ async def test_a_call_that_is_cancelled_does_not_leave_a_status_behind() -> None
                 nursery.start_soon(publisher.run)
                 await fixture.proxy.wait_for(lambda s: s.statuses(SHOP)[-1].status == "CONNECTING")
                 nursery.cancel_scope.cancel()
+
+
+def connecting(reason: Reason, since: int = 0) -> Status:
+    return Status(ProxyStatus.CONNECTING, why=Why(reason, NextStep.WAIT), since=since)
+
+
+async def run_until_settled(publisher: StatusPublisher, nursery: trio.Nursery) -> None:
+    nursery.start_soon(publisher.run)
+    with trio.fail_after(PATIENCE):
+        await publisher.wait_settled()
+
+
+@asynccontextmanager
+async def announced(status: Status) -> AsyncIterator[tuple[ProxyFixture, StatusPublisher]]:
+    """Gives a publisher whose status the proxy has acknowledged."""
+    async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as nursery:
+        publisher = StatusPublisher(SHOP, fixture.edge)
+        publisher.announce(status)
+        await run_until_settled(publisher, nursery)
+        yield fixture, publisher
+        nursery.cancel_scope.cancel()
+
+
+def reasons(fixture: ProxyFixture) -> list[str | None]:
+    return [change.reason for change in fixture.proxy.store.statuses(SHOP)]
+
+
+async def test_a_reason_that_changes_alone_is_posted_too_but_not_each_one_in_between() -> None:
+    async with announced(connecting(Reason.RETRYING)) as (fixture, publisher):
+        began = trio.current_time()
+        for number in range(5):
+            publisher.announce(connecting(Reason.OPENING, number))
+            await trio.sleep(0.02)
+            publisher.announce(connecting(Reason.RETRYING, number + 1))
+            await trio.sleep(0.02)
+        assert publisher.settled, "the status itself is what the proxy has acknowledged"
+        assert publisher.changes == 1
+        await until(lambda: len(reasons(fixture)) == 2)
+        assert trio.current_time() - began >= SETTLING * 0.9
+        assert fixture.proxy.store.statuses(SHOP)[-1].since == 5
+        await trio.sleep(SETTLING * 1.5)
+        assert reasons(fixture) == ["retrying", "retrying"]
+
+
+async def test_a_reason_that_comes_back_in_a_moment_is_posted_not_at_all() -> None:
+    async with announced(connecting(Reason.OPENING)) as (fixture, publisher):
+        publisher.announce(connecting(Reason.RETRYING))
+        await trio.sleep(0.1)
+        publisher.announce(connecting(Reason.OPENING))
+        await trio.sleep(SETTLING * 1.5)
+        assert reasons(fixture) == ["opening"]
+
+
+async def test_a_status_does_not_wait_for_a_reason_to_settle() -> None:
+    async with announced(connecting(Reason.OPENING)) as (fixture, publisher):
+        publisher.announce(connecting(Reason.RETRYING))
+        await trio.sleep(0.1)
+        began = trio.current_time()
+        publisher.announce(CONNECTED)
+        await until(lambda: reasons(fixture) == ["opening", "connected"])
+        assert trio.current_time() - began < SETTLING / 2
+        assert publisher.changes == 2
+
+
+async def test_nor_does_what_the_proxy_has_lost() -> None:
+    async with announced(connecting(Reason.OPENING)) as (fixture, publisher):
+        publisher.announce(connecting(Reason.RETRYING))
+        await trio.sleep(0.1)
+        publisher.announce_again()
+        await until(lambda: reasons(fixture) == ["opening", "retrying"])
+
+
+@pytest.mark.parametrize(
+    ("reason", "action"), [(Reason.WORKER_STOPPING, NextStep.WAIT), (Reason.RELEASED, None)], ids=str
+)
+async def test_what_is_said_last(reason: Reason, action: NextStep | None) -> None:
+    account = Account(Jid("5511999990001@s.whatsapp.net"), "Padaria")
+    async with open_proxy_fixture(SHOP) as fixture:
+        publisher = StatusPublisher(SHOP, fixture.edge)
+        assert publisher.parting(reason).account is None, "of one that has said nothing yet"
+        publisher.announce(Status(ProxyStatus.CONNECTED, account=account, until=7))
+        before = int(time.time())
+        said = publisher.parting(reason)
+    assert (said.status, said.qr_code, said.why) == (ProxyStatus.DISCONNECTED, None, Why(reason, action))
+    assert (said.account, said.until) == (account, None)
+    assert before <= said.since <= time.time()

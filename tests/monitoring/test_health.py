@@ -17,7 +17,7 @@ from wa_worker.errors import StartupError
 from wa_worker.instances.registry import Registry
 from wa_worker.journal import open_journal
 from wa_worker.metrics import CONTENT_TYPE, Metrics
-from wa_worker.models import InstanceId
+from wa_worker.models import InstanceId, Reason
 from wa_worker.monitoring.health import listen, run_health
 from wa_worker.monitoring.readiness import Readiness
 from wa_worker.states import Event, State
@@ -60,7 +60,11 @@ async def test_ready_says_why_not(tmp_path: Path) -> None:
     async with open_health() as at:
         waiting = await at.get("/ready")
         assert waiting.status_code == 503
-        assert waiting.json() == {"status": "not ready", "reasons": ["waiting for the lock on the volume"]}
+        assert waiting.json() == {
+            "status": "not ready",
+            "reasons": ["waiting for the lock on the volume"],
+            "held": [],
+        }
         at.readiness.loading()
         loading = (await at.get("/ready")).json()["reasons"]
         assert loading == ["the journal and the WhatsApp library are loading"]
@@ -70,7 +74,12 @@ async def test_ready_says_why_not(tmp_path: Path) -> None:
                 assert (await at.get("/ready")).json()["reasons"] == ["the proxy has not answered a poll yet"]
                 await fixture.edge.disconnected_instances()
                 ready = await at.get("/ready")
-                assert (ready.status_code, ready.json()) == (200, {"status": "ready", "reasons": []})
+                assert (ready.status_code, ready.json()) == (200, {"status": "ready", "reasons": [], "held": []})
+                at.registry.set(SHOP, State.HELD, because=Event.BANNED)
+                at.registry.set_reason(SHOP, Reason.BANNED, 2_000_000_000)
+                ready = await at.get("/ready")
+                held = [{"id": "shop", "reason": "banned", "until": 2_000_000_000}]
+                assert (ready.status_code, ready.json()) == (200, {"status": "ready", "reasons": [], "held": held})
                 at.readiness.stopping()
                 assert (await at.get("/ready")).json()["reasons"] == ["stopping"]
 

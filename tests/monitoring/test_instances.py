@@ -17,9 +17,9 @@ from wa_worker.journal import SendState, Settled, open_journal
 from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
 from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.metrics import Metrics
-from wa_worker.models import InstanceId, Jid, Secret, WaMessageId
+from wa_worker.models import InstanceId, Jid, Reason, Secret, WaMessageId
 from wa_worker.monitoring.health import listen, run_health
-from wa_worker.monitoring.instances import describe
+from wa_worker.monitoring.instances import describe, held
 from wa_worker.monitoring.readiness import Readiness
 from wa_worker.states import Event, State
 
@@ -30,7 +30,7 @@ ANA = Jid("5511988880001@s.whatsapp.net")
 def test_an_instance_says_what_it_does_and_why() -> None:
     registry, before = Registry(), int(time.time())
     registry.set(SHOP, State.HELD, because=Event.BANNED, detail="sent to +5511988880001")
-    registry.set_until(SHOP, 2_000_000_000.9)
+    registry.set_reason(SHOP, Reason.BANNED, 2_000_000_000)
     registry.set_account(SHOP, Jid("5511999990001@s.whatsapp.net"))
     registry.activity(SHOP).last_in = 1_700_000_000.5
     (said,) = describe(registry, {SHOP: InstanceBacklog(1, 2, 3)})["instances"]
@@ -41,6 +41,7 @@ def test_an_instance_says_what_it_does_and_why() -> None:
         "because": "banned",
         "detail": "sent to ***0001",
         "logged_out": False,
+        "reason": "banned",
         "until": 2_000_000_000,
         "number": "***0001",
         "last_in": 1_700_000_000,
@@ -64,12 +65,32 @@ def test_the_number_goes_with_a_log_out_and_the_end_with_the_state() -> None:
     registry.set(SHOP, State.CONNECTED, because=Event.CONNECTED)
     registry.set_account(SHOP, ANA)
     registry.set(SHOP, State.HELD, because=Event.BANNED)
-    registry.set_until(SHOP, 2_000_000_000)
+    registry.set_reason(SHOP, Reason.BANNED, 2_000_000_000)
     assert registry.all()[SHOP].account == ANA
     registry.set(SHOP, State.OPENING, because=Event.PAIRED)
     assert registry.all()[SHOP].until is None
     registry.set(SHOP, State.LOGGED_OUT, because=Event.LOGGED_OUT)
     assert registry.all()[SHOP].account is None
+
+
+def test_what_is_held_is_named_and_why() -> None:
+    """Nothing else of it: anybody on the network may ask."""
+    registry = Registry()
+    registry.set(SHOP, State.HELD, because=Event.BANNED, detail="sent to +5511988880001")
+    registry.set_reason(SHOP, Reason.BANNED, 2_000_000_000)
+    registry.set(CAFE, State.LOGGED_OUT, because=Event.LOGGED_OUT)
+    registry.set(CAFE, State.PAIRING, because=Event.QR)
+    registry.set_reason(CAFE, Reason.SCAN, None)
+    others = [(State.CONNECTED, Event.CONNECTED), (State.PAIRING, Event.QR), (State.RETRYING, Event.OPEN_FAILED)]
+    for number, (state, event) in enumerate(others):
+        registry.set(InstanceId(str(number)), state, because=event)
+    assert held(registry) == [
+        {"id": "cafe", "reason": "logged_out", "until": None},
+        {"id": "shop", "reason": "banned", "until": 2_000_000_000},
+    ]
+    registry.set(CAFE, State.OPENING, because=Event.PAIRED)
+    registry.remove(SHOP)
+    assert held(registry) == []
 
 
 def test_the_backlog_of_each_instance(tmp_path: Path) -> None:

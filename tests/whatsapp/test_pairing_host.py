@@ -14,7 +14,7 @@ import trio
 from neonize.proto import Neonize_pb2 as pb
 
 from tests.proxy_fixture import PATIENCE, SHOP, until
-from wa_worker.dev.simulator import Simulator
+from wa_worker.dev.simulator import PairingFailed, Simulator
 from wa_worker.dev.simulator.trust import command
 from wa_worker.models import InstanceId
 from wa_worker.whatsapp.pairing import (
@@ -172,3 +172,22 @@ async def test_it_ends_when_the_line_to_its_parent_does(simulator: Simulator, tm
         await trio.to_thread.run_sync(ours.recv, 65_536)  # the code
     with trio.fail_after(PATIENCE):
         assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("readable", [True, False])
+async def test_a_request_for_a_passkey_ends_it_and_says_so(
+    hosts: PairingHosts, simulator: Simulator, tmp_path: Path, readable: bool
+) -> None:
+    """The library calls one that it cannot read an error like any other."""
+    simulator.passkeys.add(PHONE)
+    simulator.readable_passkeys = readable
+    store = SessionStore.of(tmp_path / "auth", SHOP)
+    async with hosts.pair(SHOP, store, "wa-worker") as channel:
+        shown = await code(channel)
+        with pytest.raises(PairingFailed, match="passkey"):
+            await simulator.scan(shown, PHONE)
+        ended = await next_event(channel)
+        assert isinstance(ended, PairingEnded)
+        assert ended.passkey, ended.reason
+        assert not ended.outdated
+        assert not store.is_paired()

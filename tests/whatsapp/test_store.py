@@ -12,7 +12,7 @@ import pytest
 
 from tests.nobody import as_nobody, folder_of_nobody
 from wa_worker.errors import SessionError
-from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid
+from wa_worker.models import RESERVED_FOLDER, Account, InstanceId, Jid
 from wa_worker.whatsapp.store import ARCHIVES_KEPT, SessionStore, paired_instances
 
 pytestmark = pytest.mark.usefixtures("pythons_sqlite")
@@ -26,9 +26,11 @@ def pair(store: SessionStore, *, devices: int = 1) -> None:
     store.prepare()
     with closing(sqlite3.connect(store.file)) as sql, sql:
         sql.execute("PRAGMA journal_mode=WAL")
-        sql.execute("CREATE TABLE whatsmeow_device (jid TEXT PRIMARY KEY)")
+        sql.execute("CREATE TABLE whatsmeow_device (jid TEXT PRIMARY KEY, push_name TEXT NOT NULL DEFAULT '')")
         sql.execute("CREATE TABLE whatsmeow_lid_map (lid TEXT PRIMARY KEY, pn TEXT UNIQUE NOT NULL)")
-        sql.executemany("INSERT INTO whatsmeow_device VALUES (?)", [(f"{n}@s.whatsapp.net",) for n in range(devices)])
+        sql.executemany(
+            "INSERT INTO whatsmeow_device (jid) VALUES (?)", [(f"{n}@s.whatsapp.net",) for n in range(devices)]
+        )
         sql.execute("INSERT INTO whatsmeow_lid_map VALUES ('98765432109876', '5511988880005')")
 
 
@@ -78,7 +80,7 @@ def test_paired(tmp_path: Path) -> None:
     pair(store, devices=0)
     assert not store.is_paired()
     with closing(sqlite3.connect(store.file)) as sql, sql:
-        sql.execute("INSERT INTO whatsmeow_device VALUES ('1@s.whatsapp.net')")
+        sql.execute("INSERT INTO whatsmeow_device (jid) VALUES ('1@s.whatsapp.net')")
         assert not store.is_paired(), "not yet committed"
         sql.commit()
         assert store.is_paired(), "while another connection has it open"
@@ -177,3 +179,33 @@ def test_a_folder_of_somebody_else_stops_nobody() -> None:
             return list(paired_instances(auth_dir))
 
         assert as_nobody(look) == ["a", "b"], "its own instance finds out, and tries again"
+
+
+@pytest.mark.parametrize(
+    ("jid", "name", "expected"),
+    [
+        ("5511999990001:7@s.whatsapp.net", "Padaria", Account(Jid("5511999990001@s.whatsapp.net"), "Padaria")),
+        ("5511999990001.0:7@s.whatsapp.net", "", Account(Jid("5511999990001@s.whatsapp.net"))),
+        (
+            "5511999990001@s.whatsapp.net",
+            "Ça \U0001f600",
+            Account(Jid("5511999990001@s.whatsapp.net"), "Ça \U0001f600"),
+        ),
+    ],
+)
+def test_whose_device_it_is(tmp_path: Path, jid: str, name: str, expected: Account) -> None:
+    store = SessionStore.of(tmp_path, SHOP)
+    assert store.account() is None
+    pair(store, devices=0)
+    assert store.account() is None
+    with closing(sqlite3.connect(store.file)) as sql, sql:
+        sql.execute("INSERT INTO whatsmeow_device (jid, push_name) VALUES (?, ?)", (jid, name))
+    assert store.account() == expected
+
+
+def test_a_store_that_has_no_name_for_it_is_paired_all_the_same(tmp_path: Path) -> None:
+    """A later whatsmeow may keep the name elsewhere."""
+    store = SessionStore.of(tmp_path, SHOP)
+    pair(store)
+    assert store.account() == Account(Jid("0@s.whatsapp.net"))
+    assert store.is_paired()

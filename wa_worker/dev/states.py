@@ -1,6 +1,7 @@
 """Writes docs/states.md from the state table: `python -m wa_worker.dev.states`. A test says when the page is stale.
 
-The words are those of states.py: the docstrings of the states and policies, the values of the events and actions.
+The words are those of states.py and models.py: the docstrings of the states, policies, reasons and steps, the values of
+the events and actions.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import inspect
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
-from wa_worker import states
+from wa_worker import models, states
 from wa_worker.backoff import Backoff
-from wa_worker.states import CONDITIONS, PROVEN, TABLE, Event, State
+from wa_worker.models import NextStep, Reason
+from wa_worker.states import CONDITIONS, PROVEN, REASONS, TABLE, Event, State
 
 PAGE = Path(__file__).parents[2] / "docs" / "states.md"
 
@@ -30,6 +33,15 @@ MOVES = """## What happens next
 A pair that is in no table cannot happen. If it does, it is a bug of ours: it is logged, and the instance
 starts again."""
 
+REASONS_HEAD = """## Reasons
+
+What the proxy hears as `reason` and `action` ([contract](contract.md#post-update-status)): those of a move are in the
+last two columns above. What is held since before the start has the reason that it is held for. `restricted` outlasts
+a broken line. `worker_stopping` and `released` are said last, whatever the state was."""
+
+STEPS = """What somebody has to do, `action`:
+"""
+
 PAUSES = """## Pauses
 """
 
@@ -43,7 +55,7 @@ waits in `retrying`, and goes on within seconds of WhatsApp's return."""
 
 def page() -> str:
     """Returns the whole page."""
-    return "\n".join([HEAD, _states(), "", _moves(), "", _policies(), ""])
+    return "\n".join([HEAD, _states(), "", _moves(), "", _reasons(), "", _policies(), ""])
 
 
 def _states() -> str:
@@ -66,12 +78,33 @@ def _moves() -> str:
     parts = [MOVES]
     for state in State:
         rows = [
-            (event.value, f"`{move.to.value}`", move.action.value, names[id(move.pause)] if move.pause else "")
+            (
+                event.value,
+                f"`{move.to.value}`",
+                move.action.value,
+                names[id(move.pause)] if move.pause else "",
+                *_why(move.to, event),
+            )
             for event in Event
             if (move := TABLE.get((state, event))) is not None
         ]
-        parts.append(f"### From `{state.value}`\n\n{_table(('event', 'to', 'the session', 'pause'), rows)}")
+        parts.append(f"### From `{state.value}`\n\n{_table(_MOVE, rows)}")
     return "\n\n".join(parts)
+
+
+_MOVE = ("event", "to", "the session", "pause", "reason", "action")
+
+
+def _why(state: State, event: Event) -> tuple[str, str]:
+    found = REASONS[state, event]
+    return f"`{found.reason.value}`", f"`{found.action.value}`" if found.action else "none"
+
+
+def _reasons() -> str:
+    meaning, step = (_docstrings(of.__name__, models) for of in (Reason, NextStep))
+    rows = [(f"`{reason.value}`", meaning[reason.name]) for reason in Reason]
+    steps = [(f"`{action.value}`", step[action.name]) for action in NextStep]
+    return f"{REASONS_HEAD}\n\n{_table(('reason', 'means'), rows)}\n\n{STEPS}\n{_table(('action', 'means'), steps)}"
 
 
 def _policies() -> str:
@@ -92,9 +125,9 @@ def _policy_names() -> dict[int, str]:
     return {id(policy): name for name, policy in _all_policies().items()}
 
 
-def _docstrings(of_class: str | None = None) -> dict[str, str]:
+def _docstrings(of_class: str | None = None, module: ModuleType = states) -> dict[str, str]:
     """Says what stands in a string below an assignment, by name: of the module, or of a class in it."""
-    body = ast.parse(inspect.getsource(states)).body
+    body = ast.parse(inspect.getsource(module)).body
     if of_class is not None:
         (body,) = (node.body for node in body if isinstance(node, ast.ClassDef) and node.name == of_class)
     found: dict[str, str] = {}

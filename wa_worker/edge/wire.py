@@ -223,8 +223,19 @@ def poll_body(worker: str, asked: Mapping[InstanceId, str], wait: int) -> dict[s
 
 
 def status_body(instance: InstanceId, status: Status) -> dict[str, Any]:
-    """`POST /update-status`."""
-    return {"instanceId": instance, "status": status.status.value, "qr_code": status.qr_code}
+    """`POST /update-status`: the v1 fields and the additive ones, which say why."""
+    account = status.account
+    return {
+        "instanceId": instance,
+        "status": status.status.value,
+        "qr_code": status.qr_code,
+        "reason": status.why.reason.value,
+        "until": status.until,
+        "action": status.why.action.value if status.why.action else None,
+        "jid": account.jid if account else None,
+        "push_name": account.push_name if account else None,
+        "since": status.since,
+    }
 
 
 def sent_body(message_id: MessageId, wa_id: WaMessageId, to: Jid | None = None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ services.py   what all instances share
 status.py     tells the proxy the latest status of one instance
 registry.py   what each instance is doing, as snapshots
 state.py      the one way from one state to another, and who hears of it
+pauses.py     for how long an instance stays away after a move
 pairing.py    one round of pairing: QR codes until one is scanned or they run out
 session.py    one session of a paired instance, from its opening to its end
 lifecycle.py  the loop of one instance: pairing, sessions, and the pauses between them

@@ -14,7 +14,7 @@ from wa_worker.instances.discovery import Running
 from wa_worker.instances.services import Services
 from wa_worker.instances.status import StatusPublisher
 from wa_worker.instances.supervisor import run_instance
-from wa_worker.models import InstanceId, ProxyStatus, Status
+from wa_worker.models import InstanceId, ProxyStatus, Reason, Status
 from wa_worker.states import State
 
 log = structlog.get_logger(__name__)
@@ -102,9 +102,9 @@ class InstanceFleet:
                 listener()
             self._services.whatsapp.breaker.forget({instance})
             if ProxyStatus.CONNECTED in publisher.may_have_heard and not self._stopping():
-                self._nursery.start_soon(self._tell_let_go, instance)
+                self._nursery.start_soon(self._tell_let_go, instance, publisher.parting(Reason.RELEASED))
 
-    async def _tell_let_go(self, instance: InstanceId) -> None:
+    async def _tell_let_go(self, instance: InstanceId, parting: Status) -> None:
         """Tells the proxy that an instance is not connected until it has heard, or the instance is started again.
 
         It may have been let go of by mistake, and the proxy lists again what it knows to be disconnected.
@@ -114,7 +114,7 @@ class InstanceFleet:
             self._let_go[instance] = scope
             while True:
                 try:
-                    await self._services.edge.update_status(instance, Status(ProxyStatus.DISCONNECTED))
+                    await self._services.edge.update_status(instance, parting)
                 except EdgeError as error:
                     log.info("the proxy was not told that an instance was let go", instance=instance, reason=str(error))
                     await trio.sleep(next(delays))

@@ -10,21 +10,14 @@ import time
 import structlog
 import trio
 
-from wa_worker.backoff import jittered
 from wa_worker.errors import JournalError, SessionError
 from wa_worker.instances.pairing import archive, run_pairing
 from wa_worker.instances.services import Services
 from wa_worker.instances.session import run_session
 from wa_worker.instances.state import InstanceState
-from wa_worker.states import Action, Event, Move, Report
+from wa_worker.states import Action, Event, Move
 
 log = structlog.get_logger(__name__)
-
-BAN_MARGIN = 5.0
-"""Seconds, about, that are waited beyond the end of a ban."""
-
-LONGEST_BAN = 7 * 86_400.0
-"""Seconds after which WhatsApp is asked whether a ban still holds: how long it lasts is one number in one answer."""
 
 DISCONNECTED_FIRST = 3.0
 """Seconds in which the proxy may hear DISCONNECTED of a phone that logged out, before a QR code overtakes it."""
@@ -43,21 +36,22 @@ class Lifecycle:
         """Runs until cancelled."""
         await self._sit_out_hold()
         while True:
-            move, report = await self._round()
-            await self._after(move, report)
+            move = await self._round()
+            await self._after(move)
 
-    async def _round(self) -> tuple[Move | None, Report | None]:
+    async def _round(self) -> Move | None:
         """One pairing, or one session, whichever the store is ready for."""
         try:
-            paired = await trio.to_thread.run_sync(self._store.is_paired)
+            account = await trio.to_thread.run_sync(self._store.account)
         except SessionError as error:
-            return self._state.apply(Event.OPEN_FAILED, str(error)), None
-        self._state.apply(Event.PAIRED if paired else Event.UNPAIRED)
-        if paired:
+            return self._state.apply(Event.OPEN_FAILED, str(error))
+        self._state.account = account
+        self._state.apply(Event.UNPAIRED if account is None else Event.PAIRED)
+        if account is not None:
             return await run_session(self._services, self._state)
-        return await run_pairing(self._services, self._state, self._store), None
+        return await run_pairing(self._services, self._state, self._store)
 
-    async def _after(self, move: Move | None, report: Report | None) -> None:
+    async def _after(self, move: Move | None) -> None:
         """Does what a move asks for before the next round."""
         match move:
             case Move(action=Action.REPAIR):
@@ -65,40 +59,34 @@ class Lifecycle:
                 with trio.move_on_after(DISCONNECTED_FIRST):
                     await self._state.publisher.wait_settled()
             case Move(action=Action.REOPEN):
-                await trio.sleep(self._state.pause(move))
+                await trio.sleep_until(self._state.away_until)
                 # not one pause after the other, each longer: a return to the network is seen within seconds
-                await self._services.whatsapp.until_clear(self._state.instance)
+                if await self._services.whatsapp.obstacle(self._state.instance) is not None:
+                    self._state.end_unknown()
+                    await self._services.whatsapp.until_clear(self._state.instance)
             case Move(action=Action.HOLD):
-                await self._hold(move, report)
+                await self._hold(move)
             case _:  # pair again, or open what was paired: at once
                 pass
 
-    async def _hold(self, move: Move, report: Report | None) -> None:
-        """Keeps away for as long as the policy says, or a ban lasts; over a restart too."""
-        assert move.pause is not None
+    async def _hold(self, move: Move) -> None:
+        """Keeps away until the move's pause is over, and writes that down: it is so over a restart too."""
         state, holds = self._state, self._services.holds
-        reason = report.event if report else Event.OUTDATED
+        reason, pause = self._services.registry.all()[state.instance].because.name, state.pause(move)
         try:
-            times = await trio.to_thread.run_sync(holds.times, state.instance, reason.name)
-            pause = move.pause.delay(0 if state.proven else times)
-            if report is not None and report.seconds is not None:
-                pause = min(report.seconds, LONGEST_BAN) + jittered(BAN_MARGIN)
-            await trio.to_thread.run_sync(holds.put, state.instance, reason.name, pause, state.proven)
+            await trio.to_thread.run_sync(holds.put, state.instance, reason, pause, state.proven)
+            state.pauses.held = await trio.to_thread.run_sync(holds.get, state.instance)
         except JournalError as error:
             self._log.error("the journal cannot commit", reason=str(error))
-            pause = move.pause.delay(0)
         state.proven = False
         self._log.info("next try later", seconds=round(pause))
-        await self._stay_away(pause)
+        await trio.sleep_until(state.away_until)
 
     async def _sit_out_hold(self) -> None:
         """Waits for the end of a hold that a run before this one was told of."""
         hold = await trio.to_thread.run_sync(self._services.holds.get, self._state.instance)
+        self._state.pauses.held = hold
         if hold is not None and (remaining := hold.remaining(time.time())) > 0:
-            self._state.apply(Event.STILL_HELD, hold.reason)
+            self._state.apply(Event.STILL_HELD, hold.reason, lasts=remaining)
             self._log.info("held since before the start", because=hold.reason, seconds=round(remaining))
-            await self._stay_away(remaining)
-
-    async def _stay_away(self, seconds: float) -> None:
-        self._services.registry.set_until(self._state.instance, time.time() + seconds)
-        await trio.sleep(seconds)
+            await trio.sleep_until(self._state.away_until)

@@ -52,7 +52,9 @@ async def run_pairing(services: Services, state: InstanceState, store: SessionSt
 
 
 async def _round(services: Services, state: InstanceState, store: SessionStore) -> Move | None:
-    if problem := await services.volume.problem() or await services.whatsapp.probe.problem():
+    if problem := await services.volume.problem():
+        return state.apply(Event.VOLUME_FAILED, problem)
+    if problem := await services.whatsapp.probe.problem():
         return state.apply(Event.OPEN_FAILED, problem)
     early = _EarlyMessages(services.whatsapp, state.instance)
     try:
@@ -124,11 +126,13 @@ async def _ended(ended: PairingEnded, shown: float, state: InstanceState, store:
     """Judges the end of the codes. `shown`: seconds since the first of them, negative if there was none."""
     if ended.outdated:
         return state.apply(Event.OUTDATED, ended.reason)
+    if ended.passkey:
+        return state.apply(Event.PASSKEY, ended.reason)
     if shown < SHORTEST_ROUND:
         if ended.no_store:
             await archive(store, state)
         return state.apply(Event.OPEN_FAILED, ended.reason)
-    state.reset_pauses()
+    state.pauses.reset()
     return state.apply(Event.PAIRING_ENDED, ended.reason)
 
 

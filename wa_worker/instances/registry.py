@@ -10,8 +10,8 @@ from types import MappingProxyType
 import attrs
 
 from wa_worker.delivery.poll_timer import Activity
-from wa_worker.models import InstanceId, Jid
-from wa_worker.states import CONDITIONS, TROUBLE, Event, Health, State
+from wa_worker.models import InstanceId, Jid, Reason
+from wa_worker.states import CONDITIONS, TROUBLE, Event, Health, State, held_for
 
 
 @attrs.frozen
@@ -22,6 +22,7 @@ class InstanceSnapshot:
     since: when this state began; until: when it ends by itself, if that is known.
     account: its own phone number JID, once it was connected.
     logged_out: its phone has logged it out, and has not linked it again yet.
+    reason: why it is so, as the proxy hears it; None before it was announced.
     trouble: which of TROUBLE happened to it since it was last connected; STILL_HELD if it is held and nobody knows why.
     """
 
@@ -29,9 +30,10 @@ class InstanceSnapshot:
     because: Event
     since: float
     detail: str = ""
-    until: float | None = None
+    until: int | None = None
     account: Jid | None = attrs.field(default=None, repr=False)
     logged_out: bool = False
+    reason: Reason | None = None
     trouble: Event | None = None
 
 
@@ -53,15 +55,16 @@ class Registry:
             known.since if known is not None and stays else time.time(),
             detail,
             until=known.until if known is not None and stays else None,
+            reason=known.reason if known is not None and stays else None,
             account=known.account if known is not None and not out else None,
             logged_out=out or (state is State.PAIRING and known is not None and known.logged_out),
             trouble=_trouble(known, state, because, detail),
         )
 
-    def set_until(self, instance: InstanceId, until: float) -> None:
-        """Notes when the current state ends by itself (unix seconds)."""
+    def set_reason(self, instance: InstanceId, reason: Reason, until: int | None) -> None:
+        """Notes why the current state is so, and when it ends by itself (whole unix seconds) if that is known."""
         if known := self._instances.get(instance):
-            self._instances[instance] = attrs.evolve(known, until=until)
+            self._instances[instance] = attrs.evolve(known, reason=reason, until=until)
 
     def set_account(self, instance: InstanceId, account: Jid) -> None:
         """Notes whose session it is."""
@@ -105,7 +108,7 @@ def _trouble(known: InstanceSnapshot | None, state: State, because: Event, detai
     if state is State.CONNECTED:
         return None
     if because is Event.STILL_HELD:  # the reason, as the run before this one wrote it
-        return next((event for event in TROUBLE if event.name == detail), because)
+        return held_for(detail) or because
     if because in TROUBLE:
         return because
     return known.trouble if known is not None else None

@@ -5,6 +5,7 @@ The latest status wins; one that was overtaken while the proxy was away, such as
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import structlog
@@ -16,7 +17,7 @@ from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.events import STATUS, Event, status_event
 from wa_worker.edge.evidence import LIST
 from wa_worker.errors import EdgeError, EdgeForeign
-from wa_worker.models import InstanceId, ProxyStatus, Status
+from wa_worker.models import InstanceId, NextStep, ProxyStatus, Reason, Status, Why
 from wa_worker.wakeup import Wakeup
 
 log = structlog.get_logger(__name__)
@@ -24,6 +25,16 @@ log = structlog.get_logger(__name__)
 HEARTBEAT = 600.0
 """Seconds after which an unchanged status is posted again: an instance that was deleted at the proxy while connected is
 noticed by the 404, and a status that was lost there comes back."""
+
+SETTLING = 1.0
+"""Seconds in which a status that differs from the posted one in its reason alone is waited with: while a session is
+tried again and again, its reasons change several times a second, and each post is a call that is billed."""
+
+PARTINGS = {
+    Reason.WORKER_STOPPING: Why(Reason.WORKER_STOPPING, NextStep.WAIT),
+    Reason.RELEASED: Why(Reason.RELEASED, None),
+}
+"""What is said of an instance last: by a worker that stops, and of one that was let go of."""
 
 GONE_AFTER = 3
 """Answers that it is unknown before an instance counts as gone, each followed by a list of instances that the proxy
@@ -77,8 +88,8 @@ class StatusPublisher:
 
     @property
     def settled(self) -> bool:
-        """Says whether the proxy has acknowledged the current status."""
-        return self._wanted is not None and self._posted == self._wanted
+        """Says whether the proxy has acknowledged the current status; its reason may be on its way."""
+        return self._wanted is not None and self._wanted.shows_as(self._posted)
 
     def announce(self, status: Status) -> None:
         """Makes `status` the one to post. Sync: it only fills the slot."""
@@ -86,6 +97,11 @@ class StatusPublisher:
             self.changes += status.status is not self.status
             self._wanted = status
             self._changed.ring()
+
+    def parting(self, reason: Reason) -> Status:
+        """Returns what to say of the instance last: one of PARTINGS, from now on."""
+        account = self._wanted.account if self._wanted is not None else None
+        return Status(ProxyStatus.DISCONNECTED, why=PARTINGS[reason], since=int(time.time()), account=account)
 
     def try_again(self, *, doubt_since: float) -> None:
         """Posts what waits without a further pause, for the proxy is back from an outage.
@@ -127,6 +143,10 @@ class StatusPublisher:
                 if quiet.cancelled_caught:
                     self._posted = None
                 continue
+            if status.shows_as(self._posted):
+                status = await self._settled_reason()
+                if status == self._posted:
+                    continue
             self._posted = None  # a call that fails or is cancelled may have been carried out all the same
             self.may_have_heard.add(status.status)
             if event is None or told != status:
@@ -154,6 +174,17 @@ class StatusPublisher:
         if not self._edge.poster.batches:
             return now + self._heartbeat
         return (now // self._heartbeat + 1) * self._heartbeat
+
+    async def _settled_reason(self) -> Status:
+        """Returns the status to post after a moment in which its reason may change; sooner if more than that does."""
+        assert self._wanted is not None
+        with trio.move_on_after(SETTLING):
+            while True:
+                self._changed.arm()
+                if not self._wanted.shows_as(self._posted):
+                    break
+                await self._changed.wait()
+        return self._wanted
 
     def _is_gone(self) -> bool:
         """Judges an answer that this instance is unknown, for its word may not be the proxy's."""

@@ -17,7 +17,7 @@ from wa_worker.instances.lifecycle import Lifecycle
 from wa_worker.instances.services import Services
 from wa_worker.instances.state import InstanceState
 from wa_worker.instances.status import InstanceGone, StatusPublisher
-from wa_worker.models import InstanceId, ProxyStatus, Status
+from wa_worker.models import InstanceId, Reason, Status
 from wa_worker.states import Event
 
 log = structlog.get_logger(__name__)
@@ -59,11 +59,11 @@ async def run_instance(
         services.registry.remove(instance)
         if stopping():
             with trio.move_on_after(FAREWELL, shield=True):
-                await _say_farewell(instance, services.edge)
+                await _say_farewell(instance, services.edge, publisher.parting(Reason.WORKER_STOPPING))
 
 
-async def _say_farewell(instance: InstanceId, edge: EdgeClient) -> None:
+async def _say_farewell(instance: InstanceId, edge: EdgeClient, farewell: Status) -> None:
     try:
-        await edge.update_status(instance, Status(ProxyStatus.DISCONNECTED))
+        await edge.update_status(instance, farewell)
     except EdgeError as error:
         log.warning("the proxy was not told that we stop", instance=instance, reason=str(error))

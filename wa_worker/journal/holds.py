@@ -29,6 +29,11 @@ class Hold:
         left = self.until - now
         return left if self.written_at is None else min(left, self.until - self.written_at)
 
+    def times(self, reason: str, now: float) -> int:
+        """Counts how often in a row it was held for this reason at `now`: 0 if the last time ended more than a day ago,
+        or was for another one."""
+        return 0 if self.reason != reason or now - self.until > FORGOTTEN else self.count
+
 
 class Holds:
     """The table of holds. Any thread may call; every method raises JournalError."""
@@ -45,11 +50,9 @@ class Holds:
         return Hold(*row) if row else None
 
     def times(self, instance: InstanceId, reason: str) -> int:
-        """Counts how often in a row it was held for this reason: 0 if the last time ended more than a day ago."""
+        """Counts how often in a row it was held for this reason."""
         hold = self.get(instance)
-        if hold is None or hold.reason != reason or time.time() - hold.until > FORGOTTEN:
-            return 0
-        return hold.count
+        return 0 if hold is None else hold.times(reason, time.time())
 
     def put(self, instance: InstanceId, reason: str, delay: float, anew: bool = False) -> None:
         """Writes a hold of `delay` seconds from now. It counts on from the last one, unless it starts `anew`."""

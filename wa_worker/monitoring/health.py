@@ -17,7 +17,7 @@ from wa_worker.metrics import CONTENT_TYPE, Metrics
 from wa_worker.models import Secret
 from wa_worker.monitoring.bearer import is_allowed
 from wa_worker.monitoring.connections import Times, serve_connections
-from wa_worker.monitoring.instances import describe
+from wa_worker.monitoring.instances import describe, held
 from wa_worker.monitoring.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ def _server(registry: Registry, readiness: Readiness, metrics: Metrics, admin_to
 
     async def ready() -> tuple[dict[str, object], int]:
         reasons = await readiness.reasons_not_ready()
-        return {"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200
+        said: dict[str, object] = {"status": "not ready" if reasons else "ready", "reasons": reasons}
+        return {**said, "held": held(registry)}, 503 if reasons else 200  # no reason to restart or to route around it
 
     async def scrape() -> Response:
         snapshot = await readiness.snapshot()

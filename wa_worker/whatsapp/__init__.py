@@ -19,6 +19,7 @@ incoming.py       a message event as the model for `/inbound`
 timers.py         what a message says of its chat's timer
 outgoing.py       a message to send as protobuf
 registration.py   under which JID the account of a number is registered
+restriction.py    whether WhatsApp lets the account write first to people, as its own sends tell
 send_errors.py    what the library's error texts mean for a send
 sqlite.py         reads whatsmeow's files with its own SQLite
 store.py          an instance's folder: paths, is it paired, archive

@@ -30,6 +30,11 @@ class PairingEnded:
         return "outdated" in self.reason
 
     @property
+    def passkey(self) -> bool:
+        """Says whether WhatsApp has asked for a passkey, which the library has no way to answer with (qrchan.go)."""
+        return "passkey" in self.reason
+
+    @property
     def no_store(self) -> bool:
         """Says whether the session store cannot hold a device, however often it is tried."""
         return any(sign in self.reason for sign in NO_STORE)

@@ -76,6 +76,7 @@ class Pairing:
         self._over = False
         self._running = False
         self._scanned = False
+        self._last_warning = ""
         self._last_callback = 0.0
         self._turn_taken = False
         self._turn = threading.Lock()
@@ -146,7 +147,8 @@ class Pairing:
         self._give_turn_back()
         with self._deciding:
             if status != "success" or self._over:
-                self._end(status)
+                # a request for a passkey that could not be read is an "error" like others, but for the line before it
+                self._end(f"{status}: {self._last_warning}" if status == "error" else status)
                 return
             self._scanned = True
         late = threading.Timer(LOGIN_PATIENCE, self._finish)
@@ -165,6 +167,7 @@ class Pairing:
             self._say("message", **encoded)
 
     def _on_log(self, level: str, part: str, text: str) -> None:
+        self._last_warning = text
         self._say("log", level=level, part=part, text=text)
 
     def _finish(self) -> None:

@@ -33,6 +33,7 @@ from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.receiving import Receiver
 from wa_worker.whatsapp.registration import KnownAccounts
+from wa_worker.whatsapp.restriction import Restriction
 from wa_worker.whatsapp.send_tracking import SendTracking, UncertainSends
 from wa_worker.whatsapp.session_sender import SessionSender
 from wa_worker.whatsapp.store import SessionStore
@@ -89,6 +90,7 @@ class Session:
         self._tracking = SendTracking(instance, store, host.uncertain)
         known = KnownAccounts(host.accounts)
         self._sender = SessionSender(self._native, host.gate, store, host.receiver, known, self._tracking)
+        self._restriction = Restriction(self.on_report)
         self._on_new_message = on_new_message
         self._log = log.bind(instance=instance)
         self._reports: deque[Report] = deque(maxlen=64)  # they come one at a time; 64 at once is a storm
@@ -123,7 +125,8 @@ class Session:
 
         Raises SendRefused, SendDelayed, SessionNotOpen or SendUncertain.
         """
-        return self._sender.send(message, self.me)
+        with self._restriction.watching(message.to):
+            return self._sender.send(message, self.me)
 
     def give_up(self, report: Report) -> None:
         """Adds a report of our own to the library's, for what ends a session from outside. Trio thread only."""

@@ -16,8 +16,8 @@ import structlog
 
 from wa_worker.errors import SessionError
 from wa_worker.jid import LID, USER
-from wa_worker.models import InstanceId, Jid, instance_id
-from wa_worker.whatsapp.sqlite import open_read_only, uri_path
+from wa_worker.models import Account, InstanceId, Jid, instance_id
+from wa_worker.whatsapp.sqlite import Value, open_read_only, uri_path
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,19 @@ class SessionStore:
         """Says whether the store holds a device. One that is missing, empty or no database holds none.
 
         Raises SessionError when that cannot be told now: a QR code would be the wrong answer to a busy disk."""
-        return self._scalar("SELECT count(*) FROM whatsmeow_device") not in (None, 0)
+        return self._row("SELECT 1 FROM whatsmeow_device") is not None
+
+    def account(self) -> Account | None:
+        """Returns whose device the store holds, None if it holds none. whatsmeow learns the name some time after the
+        device was linked.
+
+        Raises SessionError as `is_paired()` does."""
+        row = self._row("SELECT jid, push_name FROM whatsmeow_device")
+        if row is None:
+            return None
+        user, _, server = str(row[0]).partition("@")  # with a device part: `5511...:7@s.whatsapp.net`
+        number = user.partition(":")[0].partition(".")[0]
+        return Account(Jid(f"{number}@{server}"), str(row[1] or "") or None)
 
     def phone_of(self, lid: Jid) -> Jid | None:
         """Returns the phone number JID that the store knows for a LID. None too if it cannot be read now."""
@@ -73,6 +85,10 @@ class SessionStore:
             return None  # a mapping is a nicety, the message is not
 
     def _scalar(self, query: str, *parameters: str) -> object:
+        row = self._row(query, *parameters)
+        return row[0] if row else None
+
+    def _row(self, query: str, *parameters: str) -> tuple[Value, ...] | None:
         try:
             if not self.file.is_file():
                 return None
@@ -82,7 +98,7 @@ class SessionStore:
             if any(sign in str(error) for sign in ("no such table", "not a database")):
                 return None
             raise SessionError(f"session store {self.file}: {error}") from error
-        return rows[0][0] if rows else None
+        return rows[0] if rows else None
 
     def archive(self) -> Path | None:
         """Moves the store aside, dated, and drops the oldest archives. None if there was nothing to move.

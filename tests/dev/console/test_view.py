@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_worker.dev.console.display_text import Part, parts, plain
+from wa_worker.dev.console.display_text import Part, clock, parts, plain
 from wa_worker.dev.console.page import At
 from wa_worker.dev.console.view import HISTORY, View
 from wa_worker.dev.console.worker_state import WorkerState
-from wa_worker.dev.proxy import Store
+from wa_worker.dev.proxy import StatusDetails, Store
+from wa_worker.models import NextStep
 from wa_worker.states import State
 
 ANA = "5511988880002@s.whatsapp.net"
@@ -104,6 +105,31 @@ def test_the_state_of_an_instance(store: Store, seen: Seen) -> None:
     (card,) = View(store, worker, None).page(At()).cards
     assert (card.badge.text, card.badge.tone, card.badge.detail) == (seen.badge, seen.tone, seen.detail)
     assert card.qr_code == seen.qr_code
+
+
+@pytest.mark.parametrize(
+    ("details", "words"),
+    [
+        ({}, ""),
+        ({"reason": "connected"}, "connected"),
+        ({"reason": "worker_stopping", "action": "wait"}, "worker stopping: the worker goes on by itself"),
+        ({"reason": "banned", "action": "wait", "until": 1790000000}, "the worker goes on by itself"),
+        ({"reason": "of_tomorrow", "action": "dance"}, "of tomorrow: dance"),
+    ],
+)
+def test_why_and_until_when_in_words(store: Store, details: dict[str, Any], words: str) -> None:
+    store.update_status("shop", "DISCONNECTED", None, StatusDetails(**details))
+    (card,) = View(store, WorkerState(), None).page(At()).cards
+    if until := details.get("until"):
+        words = f"banned until {clock(until)}: {words}"
+    assert card.why == words
+
+
+def test_each_step_has_its_words(store: Store) -> None:
+    for step in NextStep:
+        store.update_status("shop", "DISCONNECTED", None, StatusDetails(reason="r", action=step))
+        (card,) = View(store, WorkerState(), None).page(At()).cards
+        assert len(card.why) > len(f"r: {step}")
 
 
 def test_the_counts_are_those_of_the_health_endpoint() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -10,7 +13,7 @@ import httpx
 import pytest
 import trio
 
-from wa_worker.dev.proxy import InboundRow, ReferenceProxy, open_proxy
+from wa_worker.dev.proxy import InboundRow, ReferenceProxy, StatusDetails, Store, open_proxy
 
 from .conftest import SECRET, open_client
 
@@ -52,6 +55,48 @@ async def test_status_is_kept_and_its_history_too(proxy: ReferenceProxy, client:
         shown.append((row.status, row.qr_code))
     assert shown == [("CONNECTING", QR), ("CONNECTED", None), ("DISCONNECTED", None)]
     assert [(s.status, s.qr_code) for s in proxy.store.statuses("shop")] == posted
+
+
+DETAILS: dict[str, Any] = {
+    "reason": "banned",
+    "until": 1790000600,
+    "action": "wait",
+    "jid": "5511999990001@s.whatsapp.net",
+    "push_name": "Padaria",
+    "since": 1790000000,
+}
+
+
+async def test_why_until_when_and_whose_are_kept_as_they_come(proxy: ReferenceProxy, client: httpx.AsyncClient) -> None:
+    """Null included; and a worker that knows nothing of them leaves none of an older status behind."""
+    posted = [DETAILS, dict.fromkeys(DETAILS), DETAILS, {}]
+    for details in posted:
+        body = {"instanceId": "shop", "status": "DISCONNECTED", "qr_code": None, **details}
+        assert (await client.post("/update-status", json=body)).json() == {"ok": True}
+        row = proxy.store.instance("shop")
+        assert row is not None
+        assert {key: getattr(row, key) for key in DETAILS} == {**dict.fromkeys(DETAILS), **details}
+    proxy.store.update_status("shop", "DISCONNECTED", None, StatusDetails(**DETAILS))
+    proxy.store.set_status("shop", "CONNECTING")
+    assert proxy.store.instances()[0].reason is None, "nobody knows why an operator did so"
+    changes = [{key: getattr(change, key) for key in DETAILS} for change in proxy.store.statuses("shop")]
+    assert changes == [{**dict.fromkeys(DETAILS), **details} for details in [*posted, DETAILS]]
+
+
+async def test_a_file_of_an_older_version_gets_the_columns(tmp_path: Path) -> None:
+    file = tmp_path / "proxy.db"
+    with closing(sqlite3.connect(file)) as sql, sql:
+        sql.execute("CREATE TABLE instances (id TEXT PRIMARY KEY, status TEXT NOT NULL, qr_code TEXT, updated_at REAL)")
+        sql.execute("CREATE TABLE statuses (seq INTEGER PRIMARY KEY, instance_id, status, qr_code, at REAL)")
+        sql.execute("INSERT INTO instances VALUES ('shop', 'CONNECTED', NULL, 1)")
+        sql.execute("INSERT INTO statuses VALUES (1, 'shop', 'CONNECTED', NULL, 1)")
+    for _ in range(2):
+        with closing(Store(file)) as store:
+            store.update_status("shop", "DISCONNECTED", None, StatusDetails(**DETAILS))
+            row, changes = store.instance("shop"), store.statuses("shop")
+            assert row is not None
+            assert {key: getattr(row, key) for key in DETAILS} == DETAILS
+            assert (changes[0].reason, changes[-1].reason) == (None, "banned")
 
 
 async def test_status_of_an_unknown_instance_is_404(proxy: ReferenceProxy, client: httpx.AsyncClient) -> None:
@@ -212,6 +257,14 @@ BAD = [
     Bad("status is a list", "/update-status", {**STATUS, "status": ["CONNECTED"]}),
     Bad("no qr_code", "/update-status", {"instanceId": "shop", "status": "CONNECTED"}),
     Bad("qr_code is text", "/update-status", {**STATUS, "qr_code": "2@abc,def"}),
+    Bad("reason is a number", "/update-status", {**STATUS, "reason": 7}),
+    Bad("push_name has half a pair", "/update-status", {**STATUS, "push_name": "\ud83d"}),
+    Bad("jid is a list", "/update-status", {**STATUS, "jid": []}),
+    Bad("action is true", "/update-status", {**STATUS, "action": True}),
+    Bad("until is text", "/update-status", {**STATUS, "until": "1790000000"}),
+    Bad("until is half a second", "/update-status", {**STATUS, "until": 1790000000.5}),
+    Bad("until is before all time", "/update-status", {**STATUS, "until": -1}),
+    Bad("since is beyond all time", "/update-status", {**STATUS, "since": 10**30}),
     Bad("instanceId is a number", "/update-status", {**STATUS, "instanceId": 7}),
     Bad(
         "half a surrogate pair",

@@ -144,8 +144,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "wire-code-is-lost",
         "edge/wire.py",
-        '"qr_code": status.qr_code}',
-        '"qr_code": None}',
+        '"qr_code": status.qr_code,',
+        '"qr_code": None,',
         "contract v1: qr_code",
         "edge/test_wire_bodies.py::test_status_bodies",
     ),

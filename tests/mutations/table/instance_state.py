@@ -8,7 +8,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "state-proven-at-once",
         "instances/state.py",
-        "if trio.current_time() - self.entered >= PROVEN:",
+        "if now - self.entered >= PROVEN:",
         "if True:",
         "states.md: pauses start anew after 60 s of connected, never because of an attempt",
         "instances/test_state.py::test_pauses_grow_until_success_is_proven",
@@ -56,8 +56,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "state-unannounced",
         "instances/state.py",
-        "        self.publisher.announce(Status(CONDITIONS[move.to].status, qr_code))\n",
-        "",
+        "        self.publisher.announce(status)\n",
+        "        pass\n",
         "P5: the proxy hears of each state",
         "instances/test_state.py::test_the_status_that_the_proxy_hears",
     ),
@@ -79,9 +79,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "state-one-pause-for-all",
-        "instances/state.py",
-        "self._pauses.setdefault(move.pause, move.pause.delays())",
-        "self._pauses.setdefault(Backoff(1, 1), move.pause.delays())",
+        "instances/pauses.py",
+        "self._delays.setdefault(move.pause, move.pause.delays())",
+        "self._delays.setdefault(Backoff(1, 1), move.pause.delays())",
         "states.md: each policy grows by itself",
         "instances/test_state.py::test_each_policy_grows_by_itself",
     ),

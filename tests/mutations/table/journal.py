@@ -224,7 +224,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "holds-never-forgotten",
         "journal/holds.py",
-        " or time.time() - hold.until > FORGOTTEN",
+        " or now - self.until > FORGOTTEN",
         "",
         "a hold counts on for a day",
         "journal/test_holds.py::test_holds_are_remembered_and_counted_by_reason",
@@ -232,7 +232,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "holds-of-any-reason",
         "journal/holds.py",
-        "hold.reason != reason or ",
+        "self.reason != reason or ",
         "",
         "each reason has pauses of its own",
         "journal/test_holds.py::test_holds_are_remembered_and_counted_by_reason",

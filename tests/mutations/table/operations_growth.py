@@ -24,7 +24,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "trouble-forgotten-by-a-restart",
         "instances/registry.py",
-        "next((event for event in TROUBLE if event.name == detail), because)",
+        "held_for(detail) or because",
         "because",
         "A ban is a ban after a restart.",
         "instances/test_registry.py::test_a_hold_from_before_the_start_has_the_reason_it_had",

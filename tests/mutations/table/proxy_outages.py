@@ -176,7 +176,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "fleet-let-go-unsaid",
         "instances/fleet.py",
-        "                self._nursery.start_soon(self._tell_let_go, instance)",
+        "                self._nursery.start_soon(self._tell_let_go, instance, publisher.parting(Reason.RELEASED))",
         "                pass",
         "P5: the status at the proxy becomes true, also of one that was let go of",
         "instances/test_fleet.py::test_one_that_the_proxy_takes_for_connected_is_reported_when_let_go",

@@ -3,6 +3,7 @@
 It changes the proxy's rows and moves the simulated users; the worker learns of that as it would from any back end.
 
 display_text.py  makes texts from outside fit to be shown
+reasons.py       why a status is so and until when, in words
 worker_state.py  what the worker says of itself
 page.py          the values that a page consists of
 view.py          fills a page with what there is

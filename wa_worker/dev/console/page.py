@@ -45,12 +45,13 @@ class Phone:
 
 @attrs.frozen
 class Card:
-    """Describes an instance. `status`: the proxy's word, "" if it is not there (any more)."""
+    """Describes an instance. `status`: the proxy's word, "" if it is not there (any more); `why`: what goes with it."""
 
     key: str
     id: str
     badge: Badge
     status: str
+    why: str
     since: float
     qr_code: str | None
     phone: Phone | None

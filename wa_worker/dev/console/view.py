@@ -14,6 +14,7 @@ import attrs
 from wa_worker.dev.addresses import phone_or_jid
 from wa_worker.dev.console.display_text import SHOWN, UNFOLDED, parts
 from wa_worker.dev.console.page import NEW, At, Badge, Body, Card, Chat, Composer, Message, Page, Phone
+from wa_worker.dev.console.reasons import in_words
 from wa_worker.dev.proxy import InboundRow, InstanceRow, MessageRow, Store
 from wa_worker.jid import USER, destination, is_number
 from wa_worker.states import State
@@ -77,6 +78,7 @@ class View:
             id=row.id,
             badge=self._badge(row),
             status=row.status,
+            why=in_words(row),
             since=row.updated_at,
             qr_code=row.qr_code,
             phone=phone,
@@ -108,6 +110,7 @@ class View:
             id=instance,
             badge=badge,
             status="",
+            why="",
             since=0.0,
             qr_code=None,
             phone=None,

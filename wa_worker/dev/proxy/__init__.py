@@ -21,7 +21,7 @@ server.py    all of it on a port
 from .changes import Changes
 from .faults import ENDPOINTS, Fault, Faults
 from .polling import Contract
-from .rows import InboundRow, InstanceRow, MessageId, MessageRow, StatusChange
+from .rows import InboundRow, InstanceRow, MessageId, MessageRow, StatusChange, StatusDetails
 from .server import ReferenceProxy, open_proxy
 from .store import Store
 
@@ -37,6 +37,7 @@ __all__ = [
     "MessageRow",
     "ReferenceProxy",
     "StatusChange",
+    "StatusDetails",
     "Store",
     "open_proxy",
 ]

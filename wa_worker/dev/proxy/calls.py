@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from .fields import check_additive, member, message_id, qr_code, text
+from .fields import check_additive, member, message_id, qr_code, status_details, text
 from .rows import STATUSES
 from .store import Store
 
@@ -32,7 +32,8 @@ NO_SUCH_CALL = Outcome(404, "Not Found")
 
 def update_status(store: Store, body: dict[str, Any]) -> Outcome:
     status = member(body, "status", STATUSES)
-    return OK if store.update_status(text(body, "instanceId"), status, qr_code(body)) else UNKNOWN_INSTANCE
+    known = store.update_status(text(body, "instanceId"), status, qr_code(body), status_details(body))
+    return OK if known else UNKNOWN_INSTANCE
 
 
 def mark_sent(store: Store, body: dict[str, Any], *, instance_id: str | None = None) -> Outcome:

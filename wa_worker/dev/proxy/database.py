@@ -7,12 +7,12 @@ the machine. One task, one thread, no lock. `close()` closes the file.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from .rows import SCHEMA
+from .rows import DETAILS, SCHEMA
 
 
 class Database:
@@ -24,8 +24,9 @@ class Database:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.executescript(SCHEMA)
-        if "sent_to" not in {row[1] for row in self._db.execute("PRAGMA table_info(messages)")}:
-            self._db.execute("ALTER TABLE messages ADD COLUMN sent_to TEXT")  # a file of an older version
+        self._add_columns("messages", {"sent_to": "TEXT"})
+        for table in ("instances", "statuses"):
+            self._add_columns(table, DETAILS)
 
     def close(self) -> None:
         self._db.close()
@@ -48,6 +49,12 @@ class Database:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+    def _add_columns(self, table: str, columns: Mapping[str, str]) -> None:
+        """To a file of an older version."""
+        there = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
+        for name in columns.keys() - there:
+            self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
 
     def _has_instance(self, instance_id: str) -> bool:
         return self._db.execute("SELECT 1 FROM instances WHERE id = ?", (instance_id,)).fetchone() is not None

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, cast
 
+from .rows import DETAILS, StatusDetails
+
 T = TypeVar("T")
+
+LATEST = 2**53
+"""Where JSON's numbers stop being exact: no time is near it, and no column has to hold more."""
 
 QR_CODE_PREFIX = "data:image/png;base64,"
 
@@ -36,6 +41,17 @@ def qr_code(body: dict[str, Any]) -> str | None:
             check_unicode("qr_code", value)
         return value
     raise BadRequestError(f"qr_code must be null or a string that starts with {QR_CODE_PREFIX}")
+
+
+def status_details(body: dict[str, Any]) -> StatusDetails:
+    """Returns what a worker says besides the status: optional, null allowed, of the right type."""
+    for key, kind in DETAILS.items():
+        value = body.get(key)
+        if kind == "TEXT" and value is not None:
+            text(body, key, empty=True)
+        elif value is not None and not (is_whole(value) and 0 <= value < LATEST):
+            raise BadRequestError(f"{key} must be a whole number of unix seconds or null")
+    return StatusDetails(**{key: body.get(key) for key in DETAILS})
 
 
 def message_id(body: dict[str, Any]) -> int | float | str:

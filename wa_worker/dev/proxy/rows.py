@@ -13,15 +13,28 @@ MessageStatus = Literal["queued", "sent", "failed"]
 MESSAGE_STATUSES: tuple[MessageStatus, ...] = ("queued", "sent", "failed")
 STATUSES: tuple[InstanceStatus, ...] = ("CONNECTING", "CONNECTED", "DISCONNECTED")
 
+DETAILS = {
+    "reason": "TEXT",
+    "until": "INTEGER",
+    "action": "TEXT",
+    "jid": "TEXT",
+    "push_name": "TEXT",
+    "since": "INTEGER",
+}
+"""The columns for what a status says besides the status: of an instance, and of each change."""
+
+_DETAILS = ", ".join(f"{name} {kind}" for name, kind in DETAILS.items())
+
 # `messages.id` has no declared type on purpose: SQLite then keeps a number a number and a text a text, so
 # an id that comes back as the other type is an unknown id.
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS instances (
-    id TEXT PRIMARY KEY, status TEXT NOT NULL, qr_code TEXT, updated_at REAL NOT NULL
+    id TEXT PRIMARY KEY, status TEXT NOT NULL, qr_code TEXT, updated_at REAL NOT NULL, {_DETAILS}
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parked (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS statuses (
-    seq INTEGER PRIMARY KEY, instance_id TEXT NOT NULL, status TEXT NOT NULL, qr_code TEXT, at REAL NOT NULL
+    seq INTEGER PRIMARY KEY, instance_id TEXT NOT NULL, status TEXT NOT NULL, qr_code TEXT, at REAL NOT NULL,
+    {_DETAILS}
 );
 CREATE INDEX IF NOT EXISTS statuses_of ON statuses (instance_id, seq);
 CREATE TABLE IF NOT EXISTS messages (
@@ -41,23 +54,50 @@ CREATE TABLE IF NOT EXISTS inbound (
 """
 
 
+@attrs.frozen(kw_only=True)
+class StatusDetails:
+    """Says why a status is what it is, until when, and whose session it is; all None from a worker that says nothing.
+
+    Times are unix seconds.
+    """
+
+    reason: str | None = None
+    until: int | None = None
+    action: str | None = None
+    jid: str | None = None
+    push_name: str | None = None
+    since: int | None = None
+
+
 @attrs.frozen
 class InstanceRow:
-    """Describes an instance as the back end sees it now. Times are unix seconds."""
+    """Describes an instance as the back end sees it now. Times are unix seconds; the last six: see StatusDetails."""
 
     id: str
     status: InstanceStatus
     qr_code: str | None
     updated_at: float
+    reason: str | None = None
+    until: int | None = None
+    action: str | None = None
+    jid: str | None = None
+    push_name: str | None = None
+    since: int | None = None
 
 
 @attrs.frozen
 class StatusChange:
-    """Describes one accepted POST /update-status, as posted."""
+    """Describes one accepted POST /update-status, as posted; the last six: see StatusDetails."""
 
     status: InstanceStatus
     qr_code: str | None
     at: float
+    reason: str | None = None
+    until: int | None = None
+    action: str | None = None
+    jid: str | None = None
+    push_name: str | None = None
+    since: int | None = None
 
 
 @attrs.frozen

@@ -14,8 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import attrs
+
 from .outbound import Outbound
-from .rows import STATUSES, InboundRow, InstanceRow, InstanceStatus, StatusChange
+from .rows import DETAILS, STATUSES, InboundRow, InstanceRow, InstanceStatus, StatusChange, StatusDetails
+
+_DETAILS = ", ".join(DETAILS)
 
 
 class Store(Outbound):
@@ -48,7 +52,7 @@ class Store(Outbound):
         self._called_back.discard(instance_id)
         self._db.execute("DELETE FROM parked WHERE id = ?", (instance_id,))
         added = self._db.execute(
-            "INSERT INTO instances VALUES (?, ?, NULL, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO instances (id, status, updated_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             (instance_id, status, time.time()),
         ).rowcount
         self._changed()
@@ -92,18 +96,18 @@ class Store(Outbound):
         Raises LookupError for an unknown instance.
         """
         _check_status(status)
-        if not self._set_status(instance_id, status, None, time.time()):
+        if not self._set_status(instance_id, status, None, time.time(), StatusDetails()):
             raise LookupError(f"no instance {instance_id!r}")
         self._changed()
 
     def instance(self, instance_id: str) -> InstanceRow | None:
         row = self._db.execute(
-            "SELECT id, status, qr_code, updated_at FROM instances WHERE id = ?", (instance_id,)
+            f"SELECT id, status, qr_code, updated_at, {_DETAILS} FROM instances WHERE id = ?", (instance_id,)
         ).fetchone()
         return InstanceRow(*row) if row else None
 
     def instances(self) -> list[InstanceRow]:
-        rows = self._db.execute("SELECT id, status, qr_code, updated_at FROM instances ORDER BY id")
+        rows = self._db.execute(f"SELECT id, status, qr_code, updated_at, {_DETAILS} FROM instances ORDER BY id")
         return [InstanceRow(*row) for row in rows]
 
     def unconnected(self) -> list[str]:
@@ -114,32 +118,42 @@ class Store(Outbound):
     def statuses(self, instance_id: str) -> list[StatusChange]:
         """Everything the worker posted about this instance, oldest first."""
         rows = self._db.execute(
-            "SELECT status, qr_code, at FROM statuses WHERE instance_id = ? ORDER BY seq", (instance_id,)
+            f"SELECT status, qr_code, at, {_DETAILS} FROM statuses WHERE instance_id = ? ORDER BY seq", (instance_id,)
         )
         return [StatusChange(*row) for row in rows]
 
-    def update_status(self, instance_id: str, status: InstanceStatus, qr_code: str | None) -> bool:
+    def update_status(
+        self,
+        instance_id: str,
+        status: InstanceStatus,
+        qr_code: str | None,
+        details: StatusDetails = StatusDetails(),  # noqa: B008 - frozen
+    ) -> bool:
         """POST /update-status. False for an unknown instance."""
-        now = time.time()
+        now, said = time.time(), attrs.astuple(details)
         with self.transaction():
-            known = self._set_status(instance_id, status, qr_code, now)
+            known = self._set_status(instance_id, status, qr_code, now, details)
             if known:
                 self._db.execute(
-                    "INSERT INTO statuses (instance_id, status, qr_code, at) VALUES (?, ?, ?, ?)",
-                    (instance_id, status, qr_code, now),
+                    f"INSERT INTO statuses (instance_id, status, qr_code, at, {_DETAILS}) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (instance_id, status, qr_code, now, *said),
                 )
         if not known:
             self._called_back.discard(instance_id)
         self._changed()
         return known
 
-    def _set_status(self, id_: str, status: InstanceStatus, qr_code: str | None, now: float) -> bool:
+    def _set_status(
+        self, id_: str, status: InstanceStatus, qr_code: str | None, now: float, details: StatusDetails
+    ) -> bool:
         # A code that nobody can scan any more must not stay on a page.
         shown = qr_code if status == "CONNECTING" else None
         return bool(
             self._db.execute(
-                "UPDATE instances SET status = ?, qr_code = ?, updated_at = ? WHERE id = ?",
-                (status, shown, now, id_),
+                f"UPDATE instances SET (status, qr_code, updated_at, {_DETAILS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "WHERE id = ?",
+                (status, shown, now, *attrs.astuple(details), id_),
             ).rowcount
         )
 

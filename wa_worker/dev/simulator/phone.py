@@ -1,12 +1,14 @@
 """The account's primary phone, as far as linking a device goes: it scans a QR code and signs the new device.
 
 Plays `pair-device` (the codes), `pair-success` (the signed identity) and the client's confirmation,
-`pair-device-sign`; the counterpart is whatsmeow pair.go. Does not play pairing by phone number, passkeys, history
-sync or app state: a freshly linked device has no chats. It takes the device's own signature on trust.
+`pair-device-sign`; the counterpart is whatsmeow pair.go. Plays a request for a passkey, but takes
+no answer to it. Does not play pairing by phone number, history sync or app state: a freshly linked device has no chats.
+It takes the device's own signature on trust.
 """
 
 import base64
 import binascii
+import json
 import secrets
 import time
 from typing import Any
@@ -34,6 +36,10 @@ class UnknownQR(Exception):
 
 class PairingFailed(Exception):
     """The client was told of the scan, but refused it or went away before it confirmed."""
+
+
+_PASSKEY = {"challenge": "AAAA", "timeout": 60000, "rpId": "whatsapp.com", "allowCredentials": []}
+"""What a browser would hand to `navigator.credentials.get()` (`WebAuthnPublicKey` in whatsmeow types)."""
 
 
 class WaitingClient:
@@ -98,6 +104,17 @@ class WaitingClient:
                 registration.eSkeyVal,
                 registration.eSkeySig,
             ),
+        )
+
+    def ask_for_passkey(self, *, readable: bool) -> None:
+        """The phone has scanned the code, and WhatsApp wants more (`handlePasskeyNotification` in whatsmeow)."""
+        options = json.dumps(_PASSKEY).encode() if readable else b"{"
+        self._connection.request(
+            Node(
+                "notification",
+                {"type": "passkey_prologue_request", "t": str(int(time.time()))},
+                [Node("passkey_request_options", {}, options)],
+            )
         )
 
     def take_answer(self, iq: Node) -> None:

@@ -17,7 +17,7 @@ from wa_worker.dev.simulator.connection import Connection
 from wa_worker.dev.simulator.contact import Contact
 from wa_worker.dev.simulator.credentials import Credentials
 from wa_worker.dev.simulator.device import Device, UnknownDevice
-from wa_worker.dev.simulator.phone import UnknownQR, WaitingClient
+from wa_worker.dev.simulator.phone import PairingFailed, UnknownQR, WaitingClient
 from wa_worker.dev.simulator.stanza import PHONE_SUFFIX, SERVER, Node
 
 logger = logging.getLogger("wa_worker.simulator")
@@ -48,6 +48,8 @@ class Simulator:
         self.stall_handshake = False  # go as far as the WebSocket, never answer the Noise hello
         self.answer_delay = 0.0  # seconds before each iq answer and message ack
         self.qr_refs = 6  # whatsmeow shows the first of six codes 60 s, any other 20 s
+        self.passkeys: set[str] = set()  # phones whose accounts are asked for a passkey when they link a device
+        self.readable_passkeys = True  # False: the request is none that the client can read
         self.client_outdated = False  # refuse every login and every pairing with 405
         self.bans: dict[str, int | None] = {}  # device JID -> seconds the ban lasts, None: no word of it
         self.ban_code: int | None = 101  # of all bans, None for none: `TempBanReason` in whatsmeow events.go
@@ -91,11 +93,15 @@ class Simulator:
     async def scan(self, qr: str, phone: str) -> str:
         """The phone with this number scans a QR code; return the JID of the new device once it has confirmed.
 
-        Raises UnknownQR if no waiting client shows this code, PairingFailed if the client does not confirm.
+        Raises UnknownQR if no waiting client shows this code, PairingFailed if the client does not confirm or is asked
+        for a passkey.
         """
         client = next((each for each in self.waiting if each.shows(qr)), None)
         if client is None:
             raise UnknownQR("no waiting client shows this code")
+        if phone in self.passkeys:
+            client.ask_for_passkey(readable=self.readable_passkeys)
+            raise PairingFailed("the client was asked for a passkey, and has none")
         self._numbers[phone] += 1
         if self._numbers[phone] > _LAST_DEVICE:
             raise ValueError(f"this phone has linked {_LAST_DEVICE} devices, the simulator knows no more numbers")
