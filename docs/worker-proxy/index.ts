@@ -3,8 +3,8 @@
  * tables of migration.sql.
  *
  * It checks the secret and the request, and picks the answer; what a call does to the data is an SQL function, so each
- * call is one round trip and one transaction; a poll that is held open is one for each look. It keeps no state and logs
- * neither bodies nor secrets.
+ * call is one round trip and one transaction; a poll that is held open is one for each look. It keeps no state that
+ * must last, and logs neither bodies nor secrets.
  *
  * Environment: WORKER_SECRET is yours to set, and POLL_HOLD_SECONDS if you want polls to be held for less than 20
  * seconds, or not at all (0); SUPABASE_URL and SUPABASE_SECRET_KEYS (or SUPABASE_SERVICE_ROLE_KEY) are there by
@@ -183,24 +183,32 @@ async function one(endpoint: string, event: WorkerEvent): Promise<Response> {
 
 // The two calls of version 2
 
+/** The poll of each worker that came last, while it is held. */
+const lastPolls = new Map<string, Request>();
+
 async function poll(request: Request): Promise<Response> {
   const body = await jsonObject(request, MAX_BATCH_BODY);
-  if (!WORKER.test(text(body, "worker"))) {
+  const worker = text(body, "worker");
+  if (!WORKER.test(worker)) {
     throw new Refused(400, "worker must be 1 to 64 of A-Z, a-z, 0-9, dot, underscore and dash");
   }
   const asked = askedInstances(body);
   const until = performance.now() + 1000 * Math.min(wait(body), POLL_HOLD);
-  while (true) {
-    const started = performance.now();
-    const hold = Math.min(LOOK, Math.max(0, Math.ceil(until - started)));
-    const { due, ...found } = await look(asked, hold);
-    const pause = Math.min(started + LOOK_PAUSE, until) - performance.now();
-    // A worker that has gone away, because there is something else to ask, wants no answer any more.
-    if (due || performance.now() >= until || request.signal.aborted) {
-      return json(found);
+  lastPolls.set(worker, request);
+  try {
+    while (true) {
+      const started = performance.now();
+      const { due, ...found } = await look(asked, Math.min(LOOK, Math.max(0, Math.ceil(until - started))));
+      if (due || performance.now() >= until) {
+        return json(found);
+      }
+      // A worker that asks anew has given this one up, which nothing on the way tells reliably: it only ends in time.
+      const next = lastPolls.get(worker) === request ? Math.min(started + LOOK_PAUSE, until) : until;
+      await new Promise((resolve) => setTimeout(resolve, next - performance.now()));
     }
-    if (pause > 0) {
-      await new Promise((resolve) => setTimeout(resolve, pause));
+  } finally {
+    if (lastPolls.get(worker) === request) {
+      lastPolls.delete(worker);
     }
   }
 }
@@ -214,10 +222,13 @@ function askedInstances(body: Fields): Fields {
   if (rows.length > MAX_ASKED) {
     throw new Refused(413, `instances are more than ${MAX_ASKED}`);
   }
-  const asked: Record<string, string[]> = { p_connected: [], p_down: [], p_other: [] };
+  const states = new Map<string, string>();
   for (const row of rows) {
     const fields = object(row, "each of instances must be an object");
-    const [id, state] = [text(fields, "id"), text(fields, "state")];
+    states.set(text(fields, "id"), text(fields, "state"));
+  }
+  const asked: Record<string, string[]> = { p_connected: [], p_down: [], p_other: [] };
+  for (const [id, state] of states) {
     if (state !== "SENDING") {
       asked[LISTS.get(state) ?? "p_other"].push(id);
     }

@@ -412,7 +412,7 @@ begin
 end
 $$;
 
--- POST /poll, one look: {"instances", "messages", "due"}. With nothing due it waits here for up to p_hold_ms
+-- POST /poll, one look: {"instances", "messages", "due"}, of p_bytes at most. With nothing due it waits here for up to p_hold_ms
 -- milliseconds and looks every quarter of a second, if one of the two places for that is free; otherwise it answers at
 -- once, and index.ts looks again in a second. So however many workers poll, and however many polls were given up by
 -- their workers, which PostgREST goes on with to their end, two of its connections are taken by waiting and no more.
@@ -423,6 +423,7 @@ language plpgsql volatile set search_path = '' as $$
 declare
   due boolean := public.wa_poll_is_due(p_connected, p_down, p_other);
   waits_until timestamptz := clock_timestamp() + p_hold_ms * interval '1 millisecond';
+  listed jsonb;
 begin
   if not due and p_hold_ms > 0 and (
     pg_try_advisory_xact_lock(hashtext('wa_poll'), 1) or pg_try_advisory_xact_lock(hashtext('wa_poll'), 2)
@@ -432,9 +433,10 @@ begin
       due := public.wa_poll_is_due(p_connected, p_down, p_other);
     end loop;
   end if;
+  listed := public.wa_disconnected_instances();
   return jsonb_build_object(
-    'instances', public.wa_disconnected_instances(),
-    'messages', public.wa_page(p_connected, p_limit, p_bytes),
+    'instances', listed,
+    'messages', public.wa_page(p_connected, p_limit, p_bytes - octet_length(listed::text)),
     'due', due);
 end
 $$;
