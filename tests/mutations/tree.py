@@ -25,6 +25,9 @@ PASSED, FAILED = 0, 1
 PYTEST = ["-m", "pytest", "-q", "-p", "pytest_trio.plugin", "-p", "no:cacheprovider", "-o", "addopts=--strict-markers"]
 """One process and no plugin but the one that the tests need: to load the others takes longer than most of the tests."""
 
+PYTEST += ["-m", "worker_proxy or not worker_proxy"]
+"""All tests: those of the Edge Function are left out only where what they need is not installed."""
+
 
 class TableError(Exception):
     """A mutation that cannot be put in, or whose test is not there."""
