@@ -219,13 +219,13 @@ function askedInstances(body: Fields): Fields {
   if (!Array.isArray(rows)) {
     throw new Refused(400, "instances must be a list");
   }
-  if (rows.length > MAX_ASKED) {
-    throw new Refused(413, `instances are more than ${MAX_ASKED}`);
-  }
   const states = new Map<string, string>();
   for (const row of rows) {
     const fields = object(row, "each of instances must be an object");
     states.set(text(fields, "id"), text(fields, "state"));
+  }
+  if (rows.length > MAX_ASKED) {
+    throw new Refused(413, `more than ${MAX_ASKED} instances`);
   }
   const asked: Record<string, string[]> = { p_connected: [], p_down: [], p_other: [] };
   for (const [id, state] of states) {
@@ -252,7 +252,7 @@ async function events(request: Request): Promise<Response> {
     throw new Refused(400, "events must be a list");
   }
   if (given.length > MAX_EVENTS) {
-    throw new Refused(413, `events are more than ${MAX_EVENTS}`);
+    throw new Refused(413, `more than ${MAX_EVENTS} events`);
   }
   const read = given.map(checkedEvent);
   const words = await take(read);
