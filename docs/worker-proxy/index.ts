@@ -307,11 +307,11 @@ function statusEvent(body: Fields): WorkerEvent {
     status: oneOf(body, "status", STATUSES),
     qr_code: qrCode(body),
     reason: optionalText(body, "reason", MAX_ID),
-    until: timestamp(body, "until"),
+    until: clockTime(body, "until"),
     action: optionalText(body, "action", MAX_ID),
     jid: optionalText(body, "jid", MAX_ID),
     push_name: optionalText(body, "push_name"),
-    since: timestamp(body, "since"),
+    since: clockTime(body, "since"),
   };
 }
 
@@ -559,6 +559,15 @@ function timestamp(body: Fields, key: string): number | null {
     throw new Refused(400, `${key} must be a whole number of unix seconds or null`);
   }
   return value >= 0 && value <= LAST_TIMESTAMP ? value : null;
+}
+
+/** As `timestamp()`, of the worker's own clock: there a number that is no time is a mistake. */
+function clockTime(body: Fields, key: string): number | null {
+  const value = timestamp(body, key);
+  if (value === null && body[key] != null && !(Number.isSafeInteger(body[key]) && (body[key] as number) >= 0)) {
+    throw new Refused(400, `${key} must be a whole number of unix seconds or null`);
+  }
+  return value;
 }
 
 /** Seconds for which the answer may be held. */

@@ -131,6 +131,11 @@ async def test_version_1_stores_the_same(proxy: EdgeProxy, client: httpx.AsyncCl
     assert why(proxy) == dict.fromkeys(WHY)
 
 
+async def test_a_time_that_no_calendar_has_is_not_stored(proxy: EdgeProxy, client: httpx.AsyncClient) -> None:
+    assert await statuses(client, event("status", STATUS, until=2**53 - 1, since=253402300799, reason="scan")) == [200]
+    assert (why(proxy)["until"], why(proxy)["since"]) == (None, 253402300799)
+
+
 async def test_a_reason_does_not_outlive_that_somebody_wants_the_instance(
     proxy: EdgeProxy, client: httpx.AsyncClient
 ) -> None:
@@ -186,6 +191,8 @@ WRONG: dict[str, tuple[str, Row]] = {
     "a status without a code": ("status", {"instanceId": "shop", "status": "CONNECTED"}),
     "a reason that is no text": ("status", {**STATUS, "reason": 5}),
     "a time that is no number": ("status", {**STATUS, "until": "soon"}),
+    "a time before all times": ("status", {**STATUS, "since": -1}),
+    "a time beyond all times": ("status", {**STATUS, "until": 2**53}),
     "an unknown instance's status": ("status", {**STATUS, "instanceId": "gone"}),
     "an unknown message": ("sent", {"instanceId": "shop", "messageId": 999999, "wa_message_id": "W"}),
     "a mark without an id": ("sent", {"instanceId": "shop", "wa_message_id": "W"}),
