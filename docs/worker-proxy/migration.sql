@@ -1,7 +1,8 @@
--- The worker-proxy's tables and calls (contract v1, see ../contract.md).
+-- The worker-proxy's tables and calls (contract, versions 1 and 2: see ../contract.md).
 --
--- index.ts checks requests and speaks HTTP; what each call does to the data is here, one function per call, so that
--- each is one round trip and one transaction. Run it as often as you like: a second run changes nothing.
+-- index.ts checks requests and speaks HTTP; what each call does to the data is here, so that each is one round trip and
+-- one transaction. Run it as often as you like: a second run changes nothing. Run it before you deploy a newer index.ts:
+-- the older one goes on working on it.
 -- PostgreSQL 14 or later, with Supabase's roles anon, authenticated and service_role.
 
 -- Tables
@@ -66,6 +67,36 @@ comment on table public.wa_inbound is 'Messages received, each once. Within a ch
 comment on column public.wa_inbound.push_name is 'The name the sender chose; anybody can choose any name.';
 comment on column public.wa_inbound.sent_at is 'When it was sent, by WhatsApp''s clock; maybe long before received_at.';
 
+-- Columns that came later: an installation that has the tables gets them here. All may be null, as they are for what
+-- a worker of before has said.
+
+alter table public.wa_instances
+  add column if not exists reason text,
+  add column if not exists until timestamptz,
+  add column if not exists action text,
+  add column if not exists jid text,
+  add column if not exists push_name text,
+  add column if not exists since timestamptz;
+comment on column public.wa_instances.reason is
+  'Why it has this status, one word: scan, connected, reconnecting, logged_out, banned, worker_stopping and others.';
+comment on column public.wa_instances.until is 'When the worker tries next, if it knows.';
+comment on column public.wa_instances.action is
+  'What somebody has to do: scan, wait, upgrade, check_phone or passkey. Null: nothing.';
+comment on column public.wa_instances.jid is 'The account''s own JID, once it is known.';
+comment on column public.wa_instances.push_name is 'The account''s own name.';
+comment on column public.wa_instances.since is 'Since when the reason holds.';
+
+alter table public.wa_messages
+  add column if not exists sent_to text;
+comment on column public.wa_messages.sent_to is 'The JID that it went to, if the worker named one.';
+
+alter table public.wa_inbound
+  add column if not exists interactive jsonb,
+  add column if not exists button jsonb;
+comment on column public.wa_inbound.interactive is
+  'The option that was chosen: {"type", "button_reply" or "list_reply": {"id", "title"}}, or an answered form.';
+comment on column public.wa_inbound.button is 'The button that was pressed: {"payload", "text"}.';
+
 -- Indexes: one for each poll, and one that deleting an instance needs.
 
 create index if not exists wa_instances_to_do
@@ -90,8 +121,12 @@ language plpgsql set search_path = '' as $$
 begin
   new.updated_at := now();
   -- Nobody connects it any more, and the worker, which is stopped by its list, says nothing more of it.
-  if not new.enabled and new.status = 'CONNECTING' then
+  if not new.enabled and new.status <> 'CONNECTED' then
     new.status := 'DISCONNECTED';
+    new.reason := null;
+    new.until := null;
+    new.action := null;
+    new.since := null;
   end if;
   -- A code that nobody can scan any more must not stay on a page.
   if new.status <> 'CONNECTING' then
@@ -118,14 +153,24 @@ language sql stable set search_path = '' as $$
   where (enabled and status <> 'CONNECTED') or (not enabled and status = 'CONNECTED')
 $$;
 
--- POST /update-status. True if it was stored; false if there is no such instance (any more). Never null: that is what
--- index.ts sees when something else answered.
-create or replace function public.wa_update_status(p_instance_id text, p_status text, p_qr_code text) returns boolean
+-- A status. True if it was stored; false if there is no such instance (any more). What the worker does not say is null.
+drop function if exists public.wa_update_status(text, text, text);
+create or replace function public.wa_update_status(
+  p_instance_id text, p_status text, p_qr_code text,
+  p_reason text default null, p_until bigint default null, p_action text default null,
+  p_jid text default null, p_push_name text default null, p_since bigint default null
+) returns boolean
 language sql volatile set search_path = '' as $$
   with stored as (
     update public.wa_instances
     set status = case when enabled then p_status else 'DISCONNECTED' end,
-        qr_code = p_qr_code
+        qr_code = p_qr_code,
+        reason = p_reason,
+        until = to_timestamp(p_until),
+        action = p_action,
+        jid = p_jid,
+        push_name = p_push_name,
+        since = to_timestamp(p_since)
     where id = p_instance_id
     returning enabled)
   select coalesce((select enabled from stored), false)
@@ -158,60 +203,74 @@ language sql stable set search_path = '' as $$
   from public.wa_messages_id_seq
 $$;
 
--- POST /mark-sent. "sent"; "other" if it was sent before under another id, which stays; "deleted"; "unknown".
-create or replace function public.wa_mark_sent(p_message_id bigint, p_wa_message_id text) returns text
+-- A message was sent. "sent"; "other" if it was sent before under another id, which stays; "deleted"; "unknown", also
+-- for one of another instance than was named.
+drop function if exists public.wa_mark_sent(bigint, text);
+create or replace function public.wa_mark_sent(
+  p_message_id bigint, p_wa_message_id text, p_to text default null, p_instance_id text default null
+) returns text
 language plpgsql volatile set search_path = '' as $$
 declare
-  kept text;
+  found_row record;
 begin
   update public.wa_messages
-  set status = 'sent', wa_message_id = p_wa_message_id, error = null, sent_at = now()
-  where id = p_message_id and status <> 'sent';
+  set status = 'sent', wa_message_id = p_wa_message_id, error = null, sent_at = now(), sent_to = p_to
+  where id = p_message_id and status <> 'sent' and instance_id = coalesce(p_instance_id, instance_id);
   if found then
     return 'sent';
   end if;
-  select wa_message_id into kept from public.wa_messages where id = p_message_id;
-  if found then
-    return case when kept is distinct from p_wa_message_id then 'other' else 'sent' end;
+  select instance_id, wa_message_id into found_row from public.wa_messages where id = p_message_id;
+  if not found then
+    return public.wa_missing_message(p_message_id);
+  elsif found_row.instance_id <> p_instance_id then
+    return 'unknown';
   end if;
-  return public.wa_missing_message(p_message_id);
+  return case when found_row.wa_message_id is distinct from p_wa_message_id then 'other' else 'sent' end;
 end
 $$;
 
--- POST /mark-failed. "failed"; "sent" if it was sent, and stays so; "deleted"; "unknown".
-create or replace function public.wa_mark_failed(p_message_id bigint, p_error text) returns text
+-- A message cannot be sent. "failed"; "sent" if it was sent, and stays so; "deleted"; "unknown".
+drop function if exists public.wa_mark_failed(bigint, text);
+create or replace function public.wa_mark_failed(
+  p_message_id bigint, p_error text, p_instance_id text default null
+) returns text
 language plpgsql volatile set search_path = '' as $$
 declare
-  kept text;
+  found_row record;
 begin
   update public.wa_messages
   set status = 'failed', error = p_error
-  where id = p_message_id and status = 'queued';
+  where id = p_message_id and status = 'queued' and instance_id = coalesce(p_instance_id, instance_id);
   if found then
     return 'failed';
   end if;
-  select status into kept from public.wa_messages where id = p_message_id;
-  if found then
-    return kept;
+  select instance_id, status into found_row from public.wa_messages where id = p_message_id;
+  if not found then
+    return public.wa_missing_message(p_message_id);
+  elsif found_row.instance_id <> p_instance_id then
+    return 'unknown';
   end if;
-  return public.wa_missing_message(p_message_id);
+  return found_row.status;
 end
 $$;
 
--- POST /inbound. "new", "repeat", or "unknown" if there is no such instance. What came for an instance that was
+-- A message came in. "new", "repeat", or "unknown" if there is no such instance. What came for an instance that was
 -- switched off meanwhile is kept: the worker has acknowledged it to WhatsApp.
+drop function if exists public.wa_add_inbound(
+  text, text, text, text, text, text, text, text, text, text, text, bigint);
 create or replace function public.wa_add_inbound(
   p_instance_id text, p_chat_id text, p_wa_message_id text, p_chat_type text, p_from text, p_to text, p_body text,
-  p_sender_id text, p_sender_lid text, p_push_name text, p_message_type text, p_timestamp bigint
+  p_sender_id text, p_sender_lid text, p_push_name text, p_message_type text, p_timestamp bigint,
+  p_interactive jsonb default null, p_button jsonb default null
 ) returns text
 language plpgsql volatile set search_path = '' as $$
 begin
   insert into public.wa_inbound (
     instance_id, chat_id, wa_message_id, chat_type, "from", "to", body,
-    sender_id, sender_lid, push_name, message_type, sent_at)
+    sender_id, sender_lid, push_name, message_type, sent_at, interactive, button)
   select
     id, p_chat_id, p_wa_message_id, p_chat_type, p_from, p_to, p_body,
-    p_sender_id, p_sender_lid, p_push_name, p_message_type, to_timestamp(p_timestamp)
+    p_sender_id, p_sender_lid, p_push_name, p_message_type, to_timestamp(p_timestamp), p_interactive, p_button
   from public.wa_instances
   where id = p_instance_id
   on conflict on constraint wa_inbound_once do nothing;
@@ -219,6 +278,166 @@ begin
     return 'new';
   end if;
   return case when exists (select from public.wa_instances where id = p_instance_id) then 'repeat' else 'unknown' end;
+end
+$$;
+
+-- One event, as index.ts gives it once it has checked it: what became of it, in a word. Those of the functions above;
+-- for a status "stored" or "unknown"; "error" and the SQLSTATE if PostgreSQL refused it, which takes nothing of the
+-- other events with it. "refused" is for what index.ts has found to be no event, and which only has its place here.
+create or replace function public.wa_take_event(p_event jsonb) returns text
+language plpgsql volatile set search_path = '' as $$
+declare
+  code text;
+begin
+  case p_event ->> 'type'
+    when 'inbound' then
+      return public.wa_add_inbound(
+        p_event ->> 'instance_id', p_event ->> 'chat_id', p_event ->> 'wa_message_id', p_event ->> 'chat_type',
+        p_event ->> 'from', p_event ->> 'to', p_event ->> 'body',
+        p_event ->> 'sender_id', p_event ->> 'sender_lid', p_event ->> 'push_name', p_event ->> 'message_type',
+        (p_event ->> 'timestamp')::bigint,
+        nullif(p_event -> 'interactive', 'null'), nullif(p_event -> 'button', 'null'));
+    when 'sent' then
+      return public.wa_mark_sent(
+        (p_event ->> 'message_id')::bigint, p_event ->> 'wa_message_id', p_event ->> 'to', p_event ->> 'instance_id');
+    when 'failed' then
+      return public.wa_mark_failed(
+        (p_event ->> 'message_id')::bigint, p_event ->> 'error', p_event ->> 'instance_id');
+    when 'status' then
+      return case
+        when public.wa_update_status(
+          p_event ->> 'instance_id', p_event ->> 'status', p_event ->> 'qr_code',
+          p_event ->> 'reason', (p_event ->> 'until')::bigint, p_event ->> 'action',
+          p_event ->> 'jid', p_event ->> 'push_name', (p_event ->> 'since')::bigint)
+        then 'stored' else 'unknown' end;
+    when 'refused' then
+      return 'refused';
+  end case;
+exception when others then
+  get stacked diagnostics code = returned_sqlstate;
+  return 'error ' || code;
+end
+$$;
+
+-- POST /events, and each call of version 1 that stores something, which is a batch of one: a list with a word for each
+-- event, in order. Once an event of a chat was not taken, its later ones are "held" back, so that the chat stays in
+-- order. All of it is one transaction: what ends the statement as such (a time-out, say) undoes everything.
+create or replace function public.wa_events(p_events jsonb) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  event jsonb;
+  chat jsonb;
+  held jsonb[] := '{}';
+  word text;
+  words text[] := '{}';
+begin
+  for event in select value from jsonb_array_elements(p_events) with ordinality order by ordinality loop
+    chat := case when event ? 'from' then jsonb_build_array(event -> 'instance_id', event -> 'from') end;
+    if chat = any (held) then
+      word := 'held';
+    else
+      word := public.wa_take_event(event);
+      if chat is not null and word not in ('new', 'repeat') then
+        held := held || chat;
+      end if;
+    end if;
+    words := words || word;
+  end loop;
+  return to_jsonb(words);
+end
+$$;
+
+-- The instances that have a message queued: one step in the index for each, however many messages wait. With nothing
+-- queued it is one step in an empty index, which is what most looks of a held poll find.
+create or replace function public.wa_busy_instances() returns setof text
+language sql stable set search_path = '' as $$
+  with recursive busy as (
+    (select instance_id from public.wa_messages where status = 'queued' order by instance_id limit 1)
+    union all
+    select (
+      select instance_id from public.wa_messages
+      where status = 'queued' and instance_id > busy.instance_id
+      order by instance_id limit 1)
+    from busy
+    where busy.instance_id is not null)
+  select instance_id from busy where instance_id is not null
+$$;
+
+-- A page of what the instances have yet to send: [{"instanceId", "id", "to", "body"}], the oldest of each, then the
+-- second of each and so on. It ends after p_limit rows or p_bytes of JSON, and has one row if there is one.
+create or replace function public.wa_page(p_instances text[], p_limit integer, p_bytes integer) returns jsonb
+language sql stable set search_path = '' as $$
+  with turns as (
+    select waiting.*
+    from public.wa_busy_instances() as busy (id)
+    join (select distinct id from unnest(p_instances) as asked (id)) as asked using (id)
+    join public.wa_instances as instance on instance.id = busy.id and instance.enabled
+    cross join lateral (
+      select id, queued_at, row_number() over (order by queued_at, id) as turn
+      from public.wa_messages
+      where instance_id = busy.id and status = 'queued'
+      order by queued_at, id
+      limit p_limit) as waiting
+    order by turn, queued_at, id
+    limit p_limit),
+  listed as (
+    select turn, turns.queued_at, id,
+      jsonb_build_object('instanceId', instance_id, 'id', id, 'to', "to", 'body', body) as message
+    from turns join public.wa_messages using (id)),
+  measured as (
+    select *, sum(octet_length(message::text) + 2) over listing as bytes, row_number() over listing as place
+    from listed
+    window listing as (order by turn, queued_at, id))
+  select coalesce(
+    jsonb_agg(message order by turn, queued_at, id) filter (where bytes <= p_bytes or place = 1), '[]')
+  from measured
+$$;
+
+-- Whether a held poll has to end: there is a message for an instance that can send it, or the list of instances is not
+-- what the worker must think it is from what it believes of them itself. p_down: the asked ones that are not connected;
+-- p_other: those of which the worker says something that is unknown here; what is in none of the lists is busy sending.
+create or replace function public.wa_poll_is_due(p_connected text[], p_down text[], p_other text[]) returns boolean
+language plpgsql stable set search_path = '' as $$
+declare
+  listed text[] := array(
+    select id from public.wa_instances
+    where (enabled and status <> 'CONNECTED') or (not enabled and status = 'CONNECTED'));
+begin
+  return exists (select unnest(listed) except select unnest(p_down || p_other))
+    or exists (select unnest(p_down) except select unnest(listed))
+    or exists (
+      select from public.wa_busy_instances() as busy (id)
+      join public.wa_instances as instance on instance.id = busy.id and instance.enabled
+      where busy.id in (select unnest(p_connected)));
+end
+$$;
+
+-- POST /poll, one look: {"instances", "messages", "due"}, of p_bytes at most. With nothing due it waits here for up to p_hold_ms
+-- milliseconds and looks every quarter of a second, if one of the two places for that is free; otherwise it answers at
+-- once, and index.ts looks again in a second. So however many workers poll, and however many polls were given up by
+-- their workers, which PostgREST goes on with to their end, two of its connections are taken by waiting and no more.
+create or replace function public.wa_poll(
+  p_connected text[], p_down text[], p_other text[], p_hold_ms integer, p_limit integer, p_bytes integer
+) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  due boolean := public.wa_poll_is_due(p_connected, p_down, p_other);
+  waits_until timestamptz := clock_timestamp() + p_hold_ms * interval '1 millisecond';
+  listed jsonb;
+begin
+  if not due and p_hold_ms > 0 and (
+    pg_try_advisory_xact_lock(hashtext('wa_poll'), 1) or pg_try_advisory_xact_lock(hashtext('wa_poll'), 2)
+  ) then
+    while not due and clock_timestamp() < waits_until loop
+      perform pg_sleep(least(0.25, extract(epoch from waits_until - clock_timestamp())));
+      due := public.wa_poll_is_due(p_connected, p_down, p_other);
+    end loop;
+  end if;
+  listed := public.wa_disconnected_instances();
+  return jsonb_build_object(
+    'instances', listed,
+    'messages', public.wa_page(p_connected, p_limit, p_bytes - octet_length(listed::text)),
+    'due', due);
 end
 $$;
 
@@ -238,21 +457,35 @@ revoke all on function
   public.wa_touch(),
   public.wa_touch_instance(),
   public.wa_disconnected_instances(),
-  public.wa_update_status(text, text, text),
+  public.wa_update_status(text, text, text, text, bigint, text, text, text, bigint),
   public.wa_queued_messages(text, integer),
   public.wa_missing_message(bigint),
-  public.wa_mark_sent(bigint, text),
-  public.wa_mark_failed(bigint, text),
-  public.wa_add_inbound(text, text, text, text, text, text, text, text, text, text, text, bigint)
+  public.wa_mark_sent(bigint, text, text, text),
+  public.wa_mark_failed(bigint, text, text),
+  public.wa_add_inbound(
+    text, text, text, text, text, text, text, text, text, text, text, bigint, jsonb, jsonb),
+  public.wa_take_event(jsonb),
+  public.wa_events(jsonb),
+  public.wa_busy_instances(),
+  public.wa_page(text[], integer, integer),
+  public.wa_poll_is_due(text[], text[], text[]),
+  public.wa_poll(text[], text[], text[], integer, integer, integer)
 from public, anon, authenticated;
 grant execute on function
   public.wa_disconnected_instances(),
-  public.wa_update_status(text, text, text),
+  public.wa_update_status(text, text, text, text, bigint, text, text, text, bigint),
   public.wa_queued_messages(text, integer),
   public.wa_missing_message(bigint),
-  public.wa_mark_sent(bigint, text),
-  public.wa_mark_failed(bigint, text),
-  public.wa_add_inbound(text, text, text, text, text, text, text, text, text, text, text, bigint)
+  public.wa_mark_sent(bigint, text, text, text),
+  public.wa_mark_failed(bigint, text, text),
+  public.wa_add_inbound(
+    text, text, text, text, text, text, text, text, text, text, text, bigint, jsonb, jsonb),
+  public.wa_take_event(jsonb),
+  public.wa_events(jsonb),
+  public.wa_busy_instances(),
+  public.wa_page(text[], integer, integer),
+  public.wa_poll_is_due(text[], text[], text[]),
+  public.wa_poll(text[], text[], text[], integer, integer, integer)
 to service_role;
 
 -- If your users read and queue from the browser: here tenant_id is the user's own id (with teams, put your own

@@ -12,7 +12,7 @@ class Mutation:
     id: str
     """Short and unique, like `inbox-order`."""
     file: str
-    """The path below `wa_worker/`."""
+    """The path below `wa_worker/`; `../docs/x` is a file beside it."""
     before: str
     after: str
     promise: str

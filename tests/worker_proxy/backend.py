@@ -79,7 +79,7 @@ class Backend:
     def messages(self, instance_id: str | None = None) -> list[MessageRow]:
         rows = self.db.execute(
             "select id, instance_id, \"to\", body, status, wa_message_id, error, (status = 'sent')::int, "
-            "extract(epoch from queued_at)::float8, extract(epoch from sent_at)::float8 "
+            "extract(epoch from queued_at)::float8, extract(epoch from sent_at)::float8, sent_to "
             "from public.wa_messages where instance_id = coalesce(%s, instance_id) order by queued_at, id",
             (instance_id,),
         )

@@ -89,6 +89,7 @@ def open_postgres() -> Iterator[Postgres]:
             "unix_socket_directories": str(folder),
             "fsync": "off",  # nothing here outlives the machine
             "shared_buffers": "32MB",
+            "track_functions": "pl",  # a test counts the calls of one
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (folder / "log").open("w") as log:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO
 
@@ -68,11 +69,36 @@ def open_function(folder: Path, rest_url: str, secret: str, **settings: str) -> 
         yield function
 
 
-def project(folder: Path) -> Path:
-    """A folder that Deno resolves npm packages in."""
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    """The address of a server that answers every request so."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def project(folder: Path, source: Path = tools.SOURCE) -> Path:
+    """A folder that Deno resolves npm packages in, with the function of the `source` folder if it has none yet."""
     if not (folder / "index.ts").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(tools.SOURCE / "index.ts", folder)
+        shutil.copy(source / "index.ts", folder)
         shutil.copy(tools.HERE / "package.json", folder)
         (folder / "node_modules").symlink_to(tools.npm_tools() / "node_modules")
     return folder

@@ -68,11 +68,12 @@ class Rest(BaseHTTPRequestHandler):
         with self._db.transaction():
             self._db.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
             found = self._db.execute(
-                "select coalesce(p.proargnames, '{}'), array(select format_type(t, null) from unnest(p.proargtypes) t)"
+                "select coalesce(p.proargnames, '{}'), array(select format_type(t, null) from unnest(p.proargtypes) t),"
+                " pronargs - pronargdefaults"
                 " from pg_proc p where p.pronamespace = 'public'::regnamespace and p.proname = %s",
                 (name,),
             ).fetchall()
-            types = next((dict(zip(*row, strict=True)) for row in found if set(row[0]) == given.keys()), None)
+            types = next((types for row in found if (types := _types(given, *row)) is not None), None)
             if types is None:
                 raise LookupError(f"no function public.{name}({', '.join(given)})")
             row = self._db.execute(_call_of(name, types), (body.decode(),) if types else None).fetchone()
@@ -90,6 +91,13 @@ class Rest(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
         pass
+
+
+def _types(given: dict[str, Any], names: list[str], types: list[str], required: int) -> dict[str, str] | None:
+    """The declared types of the given arguments. None: the function is not one for them."""
+    if not set(names[:required]) <= given.keys() <= set(names):
+        return None
+    return {name: type_ for name, type_ in zip(names, types, strict=True) if name in given}
 
 
 def _call_of(name: str, types: dict[str, str]) -> sql.Composed:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -24,6 +20,7 @@ from tests.worker_proxy.processes import (
     SERVICE_KEY,
     DidNotStart,
     Server,
+    answering,
     deno,
     deno_environment,
     open_function,
@@ -129,7 +126,7 @@ async def test_a_database_that_hangs_is_500_before_the_worker_gives_up(function_
 async def test_an_answer_in_the_place_of_the_database_is_500(function_folder: Path, status: int, body: bytes) -> None:
     """A gateway's, say: nothing was stored, so nothing may be said to be, and no instance to be gone."""
     with (
-        _answering(status, body) as rest_url,
+        answering(status, body) as rest_url,
         open_function(function_folder, rest_url, SECRET) as function,
     ):
         async with open_client(function.url) as client:
@@ -139,31 +136,6 @@ async def test_an_answer_in_the_place_of_the_database_is_500(function_folder: Pa
             answers.append(await client.get("/queued-messages?instanceId=shop"))
     assert [answer.status_code for answer in answers] == [500] * 6
     assert len(function.lines) == 1 + 6
-
-
-@contextmanager
-def _answering(status: int, body: bytes) -> Iterator[str]:
-    """The address of a server that answers every request so."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 async def test_a_secret_that_was_set_with_a_line_break(rest: Server, function_folder: Path, backend: Backend) -> None:

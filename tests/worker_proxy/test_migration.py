@@ -6,10 +6,11 @@ import re
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from tests.worker_proxy import tools
 from tests.worker_proxy.backend import Backend
-from tests.worker_proxy.postgres import Postgres
+from tests.worker_proxy.postgres import Postgres, open_postgres
 
 pytestmark = pytest.mark.worker_proxy
 
@@ -28,6 +29,40 @@ def test_a_second_run_changes_nothing(postgres: Postgres, backend: Backend) -> N
     assert (backend.instance("shop"), backend.count_messages()) == (row, 1)
 
 
+def test_an_installation_of_before_contract_2_is_upgraded(installed: None) -> None:
+    """It keeps its rows and comes to the same as a new one."""
+    with open_postgres() as new, open_postgres() as old:
+        new.psql(MIGRATION)
+        old.psql(tools.BEFORE_CONTRACT_2 / "migration.sql")
+        with psycopg.connect(old.dsn("postgres")) as db:
+            db.execute("insert into wa_instances (id, status) values ('shop', 'CONNECTED'), ('off', 'DISCONNECTED')")
+            db.execute("update wa_instances set enabled = false where id = 'off'")
+            db.execute(
+                'insert into wa_messages (instance_id, "to", body, status, wa_message_id) values '
+                "('shop', '55', 'sent', 'sent', 'W1'), ('shop', '55', 'queued', 'queued', null)"
+            )
+            db.execute(
+                "select wa_add_inbound('shop', 'c', 'W2', null, 'f', 't', 'in', null, null, null, null, 1790000000)"
+            )
+            before = {table: db.execute(f"select * from {table} order by id").fetchall() for table in TABLES}
+        assert old.schema() != new.schema()
+        for _ in range(2):
+            old.psql(MIGRATION)
+            assert old.schema() == new.schema()
+        with psycopg.connect(old.dsn("postgres")) as db:
+            for table, rows in before.items():
+                after = db.execute(f"select * from {table} order by id").fetchall()
+                assert [row[: len(rows[0])] for row in after] == rows
+                assert {value for row in after for value in row[len(rows[0]) :]} == {None}
+            poll = db.execute("select wa_poll('{shop}', '{}', '{}', 0, 200, 1048576)").fetchone()
+            assert poll is not None
+            assert [message["body"] for message in poll[0]["messages"]] == ["queued"]
+            repeat = {"type": "inbound", "instance_id": "shop", "chat_id": "c", "wa_message_id": "W2"}
+            message = {**repeat, "from": "f", "to": "t", "body": "in"}
+            words = db.execute("select wa_events(%s)", (Jsonb([message]),)).fetchone()
+            assert words == (["repeat"],)
+
+
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
 def test_the_browser_has_no_access_until_you_say_so(postgres: Postgres, backend: Backend, role: str) -> None:
     backend.add_instance("shop")
@@ -42,6 +77,12 @@ def test_the_browser_has_no_access_until_you_say_so(postgres: Postgres, backend:
         "select wa_mark_failed(1, 'x')",
         "select wa_missing_message(1)",
         "select wa_add_inbound('shop', '', '', null, '', '', '', null, null, null, null, null)",
+        "select wa_take_event('{}')",
+        "select wa_events('[]')",
+        "select wa_busy_instances()",
+        "select wa_page('{}', 1, 1)",
+        "select wa_poll_is_due('{}', '{}', '{}')",
+        "select wa_poll('{}', '{}', '{}', 0, 1, 1)",
     ):
         with psycopg.connect(postgres.dsn("authenticator")) as db:
             db.execute(f"set role {role}")

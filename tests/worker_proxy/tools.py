@@ -15,6 +15,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "docs" / "worker-proxy"
 
+BEFORE_CONTRACT_2 = HERE / "before_contract_2"
+"""What SOURCE was before contract 2: what an installation has that is upgraded, or runs that is rolled back."""
+
 
 def npm_tools() -> Path:
     """Where the npm packages are: the script's default, or WORKER_PROXY_TOOLS."""
