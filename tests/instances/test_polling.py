@@ -73,6 +73,10 @@ async def test_a_list_waits_as_long_as_it_is_asked_to() -> None:
     async with open_proxy_fixture() as fixture, trio.open_nursery() as nursery:
         fixture.proxy.faults.set("*", Fault(status=503, headers={"Retry-After": "2"}, times=1))
         nursery.start_soon(run_polling, fixture.edge, Instances(), 0.02)
+        await until(lambda: fixture.proxy.store.requests["poll"])
+        await trio.sleep(1.5)
+        assert fixture.proxy.store.requests["disconnected-instances"] == 0
+        fixture.proxy.faults.set("disconnected-instances", Fault(status=503, headers={"Retry-After": "2"}, times=1))
         await until(lambda: fixture.proxy.store.requests["disconnected-instances"])
         await trio.sleep(1.5)
         assert fixture.proxy.store.requests["disconnected-instances"] == 1

@@ -207,5 +207,7 @@ def test_a_store_that_has_no_name_for_it_is_paired_all_the_same(tmp_path: Path) 
     """A later whatsmeow may keep the name elsewhere."""
     store = SessionStore.of(tmp_path, SHOP)
     pair(store)
+    with closing(sqlite3.connect(store.file)) as sql, sql:
+        sql.execute("ALTER TABLE whatsmeow_device DROP COLUMN push_name")
     assert store.account() == Account(Jid("0@s.whatsapp.net"))
     assert store.is_paired()

@@ -5,7 +5,7 @@ It does not retry: its errors say whether that makes sense. What leaves it are m
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -49,7 +49,7 @@ class EdgeClient:
         """Lists the messages to send, oldest first, and the rows that are none."""
         return await self._list(QUEUE, _of(instance), wire.messages_from)
 
-    async def poll(self, worker: str, asked: dict[InstanceId, str], wait: int) -> wire.Polled:
+    async def poll(self, worker: str, asked: Mapping[str, str], wait: int) -> wire.Polled:
         """Asks for both at once, for `asked` with the state of each; the proxy may hold the answer for `wait` seconds.
 
         Raises NoSuchVersion if the answer is that of a proxy without this call.

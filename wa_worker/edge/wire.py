@@ -36,7 +36,8 @@ class Rows(Generic[T]):
 
 @attrs.frozen
 class BadRow:
-    """A row that is not a model. `id` is its message id if it at least had one, so that it can be marked failed.
+    """A row that is not a model. `id` is what stands in the place of its id, if that can be one: a message can then be
+    marked as failed, and of an instance the proxy can be told that nothing is known.
 
     `reason` is for the log, `failure` for the proxy.
     """
@@ -73,7 +74,7 @@ def instances_from(answer: object) -> Rows[InstanceId]:
     def row(item: object) -> InstanceId:
         return instance_id(item["id"] if isinstance(item, dict) else item)
 
-    return _rows(_listing(answer, "instances"), row, lambda _item: None)
+    return _rows(_listing(answer, "instances"), row, _id_if_any)
 
 
 def messages_from(answer: object) -> Rows[QueuedMessage]:
@@ -213,7 +214,7 @@ _converter.register_unstructure_hook(
 )
 
 
-def poll_body(worker: str, asked: Mapping[InstanceId, str], wait: int) -> dict[str, Any]:
+def poll_body(worker: str, asked: Mapping[str, str], wait: int) -> dict[str, Any]:
     """`POST /poll`. `asked`: the state of each instance that runs; `wait`: seconds for which it may be held."""
     return {
         "worker": worker,

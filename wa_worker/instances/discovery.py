@@ -95,9 +95,12 @@ class Discovery:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._unlisted: Mapping[InstanceId, int] = {}
+        self.refused: frozenset[str] = frozenset()
+        """What the proxy lists last as ids of instances, and cannot be ones."""
 
     def listed(self, rows: Rows[InstanceId], running: Mapping[InstanceId, Running]) -> None:
         """Takes a list of instances. `running`: what ran when it was asked for."""
+        self.refused = frozenset(bad.id for bad in rows.bad if isinstance(bad.id, str))
         for bad in rows.bad:
             log.warning("a listed instance is refused", reason=bad.reason)
         now = self._fleet.running()

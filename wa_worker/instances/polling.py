@@ -120,7 +120,8 @@ class Polling:
         """Polls as version 2 does. Raises EdgeError."""
         running = self._fleet.running()
         ready = self._polled.ready & {instance for instance, now in running.items() if now.connected}
-        asked = {instance: _state(now, ready=instance in ready) for instance, now in running.items()}
+        asked = {refused: ProxyStatus.DISCONNECTED.value for refused in self._discovery.refused}  # else none is held
+        asked |= {instance: _state(now, ready=instance in ready) for instance, now in running.items()}
         wait = WAIT if self._edge.version.two and self._outage_since is None else 0
         began, began_at = trio.current_time(), time.time()
         polled = await self._held_poll(asked, ready, wait)
@@ -131,7 +132,7 @@ class Polling:
         self._discovery.listed(polled.instances, running)
         await self._hand_out(polled, began, began_at)
 
-    async def _held_poll(self, asked: dict[InstanceId, str], ready: frozenset[InstanceId], wait: int) -> Polled | None:
+    async def _held_poll(self, asked: dict[str, str], ready: frozenset[InstanceId], wait: int) -> Polled | None:
         """Makes one call of `/poll`. None if it was cut."""
         self._asked_for = ready
         self._held_since = trio.current_time()

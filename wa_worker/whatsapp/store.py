@@ -61,12 +61,13 @@ class SessionStore:
         device was linked.
 
         Raises SessionError as `is_paired()` does."""
-        row = self._row("SELECT jid, push_name FROM whatsmeow_device")
-        if row is None:
+        jid = self._scalar("SELECT jid FROM whatsmeow_device")
+        if jid is None:
             return None
-        user, _, server = str(row[0]).partition("@")  # with a device part: `5511...:7@s.whatsapp.net`
+        name = self._mapped("SELECT push_name FROM whatsmeow_device WHERE jid = ?", str(jid))
+        user, _, server = str(jid).partition("@")  # with a device part: `5511...:7@s.whatsapp.net`
         number = user.partition(":")[0].partition(".")[0]
-        return Account(Jid(f"{number}@{server}"), str(row[1] or "") or None)
+        return Account(Jid(f"{number}@{server}"), str(name) if name else None)
 
     def phone_of(self, lid: Jid) -> Jid | None:
         """Returns the phone number JID that the store knows for a LID. None too if it cannot be read now."""
@@ -78,9 +79,9 @@ class SessionStore:
         user = self._mapped("SELECT lid FROM whatsmeow_lid_map WHERE pn = ?", jid.partition("@")[0])
         return Jid(f"{user}@{LID}") if user else None
 
-    def _mapped(self, query: str, user: str) -> object:
+    def _mapped(self, query: str, of: str) -> object:
         try:
-            return self._scalar(query, user)
+            return self._scalar(query, of)
         except SessionError:
             return None  # a mapping is a nicety, the message is not
 

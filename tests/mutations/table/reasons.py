@@ -304,7 +304,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "reason-device-part",
         "whatsapp/store.py",
-        "user.partition(':')[0].partition('.')[0]",
+        'user.partition(":")[0].partition(".")[0]',
         "user",
         "contract: jid has no device part",
         "whatsapp/test_store.py::test_whose_device_it_is",
@@ -312,8 +312,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "reason-name-must-be-there",
         "whatsapp/store.py",
-        'if "push_name" in row.keys() else None',
-        "",
+        'self._mapped("SELECT push_name',
+        'self._scalar("SELECT push_name',
         "a later whatsmeow may keep the name elsewhere",
         "whatsapp/test_store.py::test_a_store_that_has_no_name_for_it_is_paired_all_the_same",
     ),

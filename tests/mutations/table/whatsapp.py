@@ -87,7 +87,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "store-path-unescaped",
-        "whatsapp/store.py",
+        "whatsapp/sqlite.py",
         '.replace("?", "%3f")',
         "",
         "any AUTH_DIR will do",
