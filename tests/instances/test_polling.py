@@ -23,6 +23,7 @@ class Instances:
     looks: int = -1
     """How often it was looked at: at first for version 2, which this proxy does not speak, then twice for each list."""
     on_end: list[Callable[[], None]] = attrs.Factory(list)
+    on_connected: list[Callable[[InstanceId], None]] = attrs.Factory(list)
 
     def running(self) -> Mapping[InstanceId, Running]:
         self.looks += 1

@@ -81,6 +81,7 @@ class Fleet(Protocol):
     """Stands for the instances, as discovery sees them. All sync: they start, cancel or ring."""
 
     on_end: list[Callable[[], None]]
+    on_connected: list[Callable[[InstanceId], None]]
 
     def running(self) -> Mapping[InstanceId, Running]: ...
     def start(self, instance: InstanceId) -> None: ...
@@ -98,8 +99,8 @@ class Discovery:
         self.refused: frozenset[str] = frozenset()
         """What the proxy lists last as ids of instances, and cannot be ones."""
 
-    def listed(self, rows: Rows[InstanceId], running: Mapping[InstanceId, Running]) -> None:
-        """Takes a list of instances. `running`: what ran when it was asked for."""
+    def listed(self, rows: Rows[InstanceId], running: Mapping[InstanceId, Running]) -> bool:
+        """Takes a list of instances. `running`: what ran when it was asked for. True if any was started."""
         self.refused = frozenset(bad.id for bad in rows.bad if isinstance(bad.id, str))
         for bad in rows.bad:
             log.warning("a listed instance is refused", reason=bad.reason)
@@ -117,3 +118,4 @@ class Discovery:
             self._fleet.announce_again(instance)
         for instance in sorted(decided.start):
             self._fleet.start(instance)
+        return bool(decided.start)

@@ -42,6 +42,7 @@ class InstanceFleet:
         """Instances that were let go of, of which the proxy may still think that they are connected."""
         self.on_end: list[Callable[[], None]] = []
         """Called when an instance has ended."""
+        self.on_connected = services.registry.on_connected
 
     def running(self) -> Mapping[InstanceId, Running]:
         """Shows what discovery needs to know of each instance."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 import trio
@@ -60,10 +62,11 @@ class Polling:
         self._outage_since: float | None = None
         self._last_answer = trio.current_time()
         self._held: trio.CancelScope | None = None
-        """Of the poll whose answer the proxy may hold, and for whom that did not ask."""
+        """Of the poll whose answer the proxy may hold."""
         self._held_since = 0.0
         self._asked_for: frozenset[InstanceId] = frozenset()
         polled.on_ready.append(self._cut_for)
+        fleet.on_connected.append(self._cut_for)
         fleet.on_end.append(self.cut)
         edge.version.on_change.append(self._version_changed)
 
@@ -89,7 +92,7 @@ class Polling:
             await self._poll_one(two_unanswered)
 
     def cut(self) -> None:
-        """Ends a poll that the proxy holds, soon: there is something new to ask."""
+        """Ends a poll that the proxy holds, or the pause before the next one, soon: there is something new to ask."""
         if self._held is not None:
             self._held.deadline = max(self._held_since + CUT_AFTER, trio.current_time())
 
@@ -120,44 +123,47 @@ class Polling:
         """Polls as version 2 does. Raises EdgeError."""
         running = self._fleet.running()
         ready = self._polled.ready & {instance for instance, now in running.items() if now.connected}
-        asked = {refused: ProxyStatus.DISCONNECTED.value for refused in self._discovery.refused}  # else none is held
+        asked = dict.fromkeys(self._discovery.refused, ProxyStatus.DISCONNECTED.value)  # else no answer is held
         asked |= {instance: _state(now, ready=instance in ready) for instance, now in running.items()}
         wait = WAIT if self._edge.version.two and self._outage_since is None else 0
         began, began_at = trio.current_time(), time.time()
-        polled = await self._held_poll(asked, ready, wait)
+        polled = None
+        with self._until_cut(ready):
+            polled = await self._edge.poll(self._worker, asked, wait)
         if polled is None:
             return
         self._answered()
         self._edge.version.is_two()
-        self._discovery.listed(polled.instances, running)
-        await self._hand_out(polled, began, began_at)
-
-    async def _held_poll(self, asked: dict[str, str], ready: frozenset[InstanceId], wait: int) -> Polled | None:
-        """Makes one call of `/poll`. None if it was cut."""
-        self._asked_for = ready
-        self._held_since = trio.current_time()
-        scope = self._held = trio.CancelScope()
-        with scope:
-            if self._polled.ready - ready:
-                self.cut()
-            try:
-                return await self._edge.poll(self._worker, asked, wait)
-            finally:
-                self._held = None
-        return None
-
-    async def _hand_out(self, polled: Polled, began: float, began_at: float) -> None:
-        for bad in polled.stray:
-            log.warning("a queued row is not a message", reason=bad.reason)
-        given = self._polled.give(polled.messages, began_at)
+        started = self._discovery.listed(polled.instances, running)
+        given = self._hand_out(polled, began_at)
         if given:
-            self._pace.wake()
             with trio.move_on_after(MARKS_WAIT):
                 await self._polled.done(given)
-            return
-        # at once after an answer that was held; else the proxy holds none, or lists what is not wanted here
-        if trio.current_time() - began < self._pace.shortest:
-            await self._pace.wait()
+        elif wait and not started and trio.current_time() - began < self._pace.shortest:
+            # the proxy holds no answers, or lists what is not wanted here
+            with self._until_cut(ready):
+                await self._pace.wait()
+
+    @contextmanager
+    def _until_cut(self, asked_for: frozenset[InstanceId]) -> Iterator[None]:
+        """Ends the block when there is something new to ask: for instances that were not `asked_for`, or fewer."""
+        self._asked_for = asked_for
+        self._held_since = trio.current_time()
+        scope = self._held = trio.CancelScope()
+        try:
+            with scope:
+                yield
+        finally:
+            self._held = None
+
+    def _hand_out(self, polled: Polled, at: float) -> frozenset[InstanceId]:
+        """Gives messages to their instances, and returns which of them took theirs. `at`: when the poll began."""
+        for bad in polled.stray:
+            log.warning("a queued row is not a message", reason=bad.reason)
+        given = self._polled.give(polled.messages, at)
+        if given:
+            self._pace.wake()
+        return given
 
     async def _failed(self, error: EdgeError) -> None:
         log.warning("instances not listed", endpoint=error.endpoint, reason=error.detail)

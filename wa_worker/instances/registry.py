@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import attrs
@@ -43,6 +43,8 @@ class Registry:
     def __init__(self) -> None:
         self._instances: dict[InstanceId, InstanceSnapshot] = {}
         self._activities: dict[InstanceId, Activity] = {}
+        self.on_connected: list[Callable[[InstanceId], None]] = []
+        """Called when an instance has become CONNECTED."""
 
     def set(self, instance: InstanceId, state: State, *, because: Event, detail: str = "") -> None:
         """Notes an event, and the state it left the instance in. `since` is kept while the state stays."""
@@ -60,6 +62,9 @@ class Registry:
             logged_out=out or (state is State.PAIRING and known is not None and known.logged_out),
             trouble=_trouble(known, state, because, detail),
         )
+        if state is State.CONNECTED and not stays:
+            for listener in self.on_connected:
+                listener(instance)
 
     def set_reason(self, instance: InstanceId, reason: Reason, until: int | None) -> None:
         """Notes why the current state is so, and when it ends by itself (whole unix seconds) if that is known."""
