@@ -313,7 +313,11 @@ begin
     when 'refused' then
       return 'refused';
   end case;
-exception when others then
+exception
+when deadlock_detected or serialization_failure then
+  -- Another transaction waits for what this one has locked: only all of it lets go of that.
+  raise;
+when others then
   get stacked diagnostics code = returned_sqlstate;
   return 'error ' || code;
 end
@@ -321,7 +325,7 @@ $$;
 
 -- POST /events, and each call of version 1 that stores something, which is a batch of one: a list with a word for each
 -- event, in order. Once an event of a chat was not taken, its later ones are "held" back, so that the chat stays in
--- order. All of it is one transaction: what ends the statement as such (a time-out, say) undoes everything.
+-- order. All of it is one transaction: what ends the statement as such (a time-out, a deadlock) undoes everything.
 create or replace function public.wa_events(p_events jsonb) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -412,10 +416,10 @@ begin
 end
 $$;
 
--- POST /poll, one look: {"instances", "messages", "due"}, of p_bytes at most. With nothing due it waits here for up to p_hold_ms
--- milliseconds and looks every quarter of a second, if one of the two places for that is free; otherwise it answers at
--- once, and index.ts looks again in a second. So however many workers poll, and however many polls were given up by
--- their workers, which PostgREST goes on with to their end, two of its connections are taken by waiting and no more.
+-- POST /poll, one look: {"instances", "messages", "due"}, of p_bytes at most. With nothing due it waits here for up to
+-- p_hold_ms milliseconds and looks every quarter of a second, if one of the two places for that is free; otherwise it
+-- answers at once, and index.ts looks again in a second. So however many workers poll, and however many polls were given
+-- up by their workers, which PostgREST goes on with to their end, two of its connections are taken by waiting at most.
 create or replace function public.wa_poll(
   p_connected text[], p_down text[], p_other text[], p_hold_ms integer, p_limit integer, p_bytes integer
 ) returns jsonb

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 import trio
 
@@ -404,7 +405,7 @@ async def test_a_database_that_goes_away_ends_a_held_poll(
 
 
 async def test_calls_at_once_with_the_same_events_store_each_once(proxy: EdgeProxy, client: httpx.AsyncClient) -> None:
-    """In orders that make transactions wait for each other, and deadlock: what PostgreSQL breaks off is taken later."""
+    """In orders that make transactions wait for each other, and deadlock: what PostgreSQL breaks off is told again."""
     ids = proxy.store.queue_many("shop", [("5511988880001", "Oi")] * 20)
     batch = [
         *(said(n, **{"from": f"{n}@g.us", "chat_id": f"{n}@g.us"}) for n in range(20)),
@@ -413,10 +414,10 @@ async def test_calls_at_once_with_the_same_events_store_each_once(proxy: EdgePro
     ]
 
     async def deliver(events: list[Row]) -> None:
-        while events:
-            results = await post(client, *events)
-            assert {result["status"] for result in results} <= {200, 500, 503}
-            events = [event for event, result in zip(events, results, strict=True) if result["status"] != 200]
+        answer = None
+        while answer is None or answer.status_code == 503:
+            answer = await client.post("/events", json={"events": events})
+        assert answer.json() == {"results": [{"status": 200}] * len(events)}
 
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
@@ -424,6 +425,32 @@ async def test_calls_at_once_with_the_same_events_store_each_once(proxy: EdgePro
                 nursery.start_soon(deliver, batch[:: -1 if n % 2 else 1])
     assert sorted(row.body for row in proxy.store.inbound()) == sorted(f"m{n}" for n in range(20))
     assert [row.wa_message_id for row in proxy.store.messages()] == [f"W{id_}" for id_ in ids]
+
+
+async def test_calls_that_deadlock_let_go_of_each_other(
+    postgres: Postgres, proxy: EdgeProxy, client: httpx.AsyncClient
+) -> None:
+    """One is broken off, with all that it has locked: the other goes on, and it has waited for a second, not more."""
+    first, second = proxy.store.queue_many("shop", [("5511988880001", "Oi")] * 2)
+    answers: list[httpx.Response] = []
+
+    async def deliver() -> None:
+        marks = [{"instanceId": "shop", "messageId": id_, "wa_message_id": "W"} for id_ in (first, second)]
+        answers.append(await client.post("/events", json={"events": [said(1), *(event("sent", m) for m in marks)]}))
+
+    with psycopg.connect(postgres.dsn("supabase_admin")) as other:
+        other.execute("set local deadlock_timeout = '60s'")  # so that it is not this one that is broken off
+        other.execute("select from wa_messages where id = %s for update", (second,))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(deliver)
+            with trio.fail_after(10):
+                await proxy.wait_for(
+                    lambda store: store.db.execute("select 1 from pg_locks where not granted").fetchone()
+                )
+            await trio.to_thread.run_sync(other.execute, "select from wa_messages where id = %s for update", (first,))
+    assert [answer.status_code for answer in answers] == [503]
+    assert [row.status for row in proxy.store.messages()] == ["queued", "queued"]
+    assert proxy.store.count_inbound() == 0
 
 
 async def test_order_within_a_chat(proxy: EdgeProxy, client: httpx.AsyncClient) -> None:

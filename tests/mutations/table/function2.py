@@ -32,10 +32,18 @@ MUTATIONS = (
     Mutation(
         "function-event-takes-the-others",
         SQL,
-        "exception when others then\n  get stacked",
-        "exception when division_by_zero then\n  get stacked",
+        "when others then\n  get stacked",
+        "when division_by_zero then\n  get stacked",
         "one bad event does not undo the others",
         f"{EVENTS}test_an_event_that_postgresql_refuses_takes_no_other_with_it",
+    ),
+    Mutation(
+        "function-deadlock-goes-on",
+        SQL,
+        "when deadlock_detected or serialization_failure then",
+        "when division_by_zero then",
+        "calls that meet let go of each other",
+        f"{EVENTS}test_calls_that_deadlock_let_go_of_each_other",
     ),
     Mutation(
         "function-marks-others",
