@@ -71,6 +71,19 @@ async def test_a_switched_off_instance_has_no_messages(
     assert await poll(client, connected) == {"instances": [{"id": "shop"}], "messages": []}
 
 
+async def test_a_switched_off_instance_is_listed_until_its_worker_has_let_go_of_it(
+    proxy: EdgeProxy, client: httpx.AsyncClient, connected: dict[str, str]
+) -> None:
+    """It takes a few 404, each after an answer to a poll: with those held, it would take minutes."""
+    proxy.store.enable("shop", False)
+    status = {"instanceId": "shop", "status": "CONNECTED", "qr_code": None}
+    for _ in range(4):
+        assert (await poll(client, connected, wait=60))["instances"] == [{"id": "shop"}]
+        assert (await client.post("/update-status", json=status)).status_code == 404
+    del connected["shop"]
+    assert (await poll(client, connected, wait=1))["instances"] == []
+
+
 async def test_a_page_is_fair_between_instances_and_oldest_first_in_each(
     proxy: EdgeProxy, client: httpx.AsyncClient, connected: dict[str, str]
 ) -> None:

@@ -134,6 +134,14 @@ MUTATIONS = (
         f"{POLL}test_a_held_answer_ends_at_once_with",
     ),
     Mutation(
+        "function-lets-go-late",
+        SQL,
+        "  where not enabled and id in (select unnest(p_connected))\n",
+        "  where false\n",
+        "a worker lets go of what was switched off within seconds",
+        f"{POLL}test_a_switched_off_instance_is_listed_until_its_worker_has_let_go_of_it",
+    ),
+    Mutation(
         "function-all-wait",
         SQL,
         "    pg_try_advisory_xact_lock(hashtext('wa_poll'), 1) or",
