@@ -1,6 +1,6 @@
 """The reference proxy's tests of /poll and /events, against the Edge Function: those that need no faults of the proxy.
 
-What is the Edge Function's own is in test_poll.py and test_events.py.
+What is the Edge Function's own is in test_poll.py, test_held_poll.py, test_events.py and test_event_troubles.py.
 """
 
 from __future__ import annotations
