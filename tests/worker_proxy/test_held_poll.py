@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 import trio
 
@@ -14,6 +16,7 @@ from tests.e2e.world import SECRET
 from tests.worker_proxy.backend import EdgeProxy
 from tests.worker_proxy.calls import Row, held_in_database, poll, waiting
 from tests.worker_proxy.conftest import open_client
+from tests.worker_proxy.postgres import Postgres
 from tests.worker_proxy.processes import DidNotStart, Server, open_function
 
 pytestmark = pytest.mark.worker_proxy
@@ -91,6 +94,21 @@ async def test_a_held_answer_ends_at_once_with(
         change(proxy)
     assert time.monotonic() - started < 5
     assert {key: len(rows) for key, rows in found[0].items()} == expected
+
+
+async def test_a_look_that_waits_ends_at_once_too(
+    postgres: Postgres, proxy: EdgeProxy, connected: dict[str, str]
+) -> None:
+    """The function looks again every two seconds: this is PostgreSQL alone, asked to wait for longer."""
+    look = "select wa_poll('{shop}', '{}', '{}', 15000, 200, 1048576)"
+    with psycopg.connect(postgres.dsn("supabase_admin")) as db:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.to_thread.run_sync, partial(db.execute, look))
+            with trio.fail_after(10):
+                await waiting(proxy)
+            started = time.monotonic()
+            proxy.store.queue("shop", "5511988880001", "Oi")
+    assert time.monotonic() - started < 8
 
 
 @pytest.mark.parametrize("state", ["SENDING", "HIBERNATING"])

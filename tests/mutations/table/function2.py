@@ -108,7 +108,7 @@ MUTATIONS = (
         "      due := public.wa_poll_is_due(p_connected, p_down, p_other);\n",
         "",
         HOLD,
-        f"{HELD}test_a_held_answer_ends_at_once_with",
+        f"{HELD}test_a_look_that_waits_ends_at_once_too",
     ),
     Mutation(
         "function-holds-nothing",
