@@ -70,8 +70,9 @@ def _traffic(accounts: Sequence[Account]) -> str:
         "messages": sum(a.out + a.inbound for a in accounts),
         "calls": sum(a.calls for a in accounts),
         "flips": sum(a.flips for a in accounts),
+        "changes of the worker's": sum(a.noticed for a in accounts),
     }
-    return ", ".join(f"{count} {name}" for name, count in parts.items() if count or name != "flips")
+    return ", ".join(f"{count} {name}" for name, count in parts.items() if count)
 
 
 def _row(account: Account) -> dict[str, object]:

@@ -22,7 +22,8 @@ from tests.faults.schedule import (
     unknown_receipts,
 )
 from tests.faults.traffic import Traffic
-from wa_worker.dev.proxy import Store
+from wa_worker.dev.proxy import Fault, Store
+from wa_worker.edge.evidence import LIST
 
 INSTANCES = 4
 LENGTH = 12.0
@@ -31,6 +32,13 @@ SETTLE = 90.0
 """Seconds in which everything must have arrived once the last fault is over."""
 IN_VAIN = 30.0
 """The same, for messages in, where some may have been caught in the library: those never arrive."""
+
+NOTICED = (
+    "the proxy speaks version 2 of the contract",
+    "the proxy has gone back to version 1 of the contract",
+    "the proxy answers calls of version 1 only: they are used meanwhile",
+)
+"""What a worker logs when it changes the version."""
 
 
 class Run:
@@ -71,14 +79,19 @@ class Run:
         await self._worker.stop(signal.SIGTERM)
         account.out, account.inbound = self._traffic.out, len(self._traffic.inbound)
         account.calls = world.proxy.store.requests.total()
+        account.noticed = sum(line.get("event") in NOTICED for worker in world.workers for line in worker.lines)
         take_account(account, world, self._traffic, killed=self._kills > 0, unknown_receipts=bool(self._receipts))
         return account
 
     async def _flip(self) -> None:
+        """Changes the version again and again. Of version 2 a worker would hear ten minutes later: so it comes as a
+        deploy does, with a call that fails, after which a worker asks anew."""
         proxy = self._world.proxy
         for pause in flips(self._seed):
             await trio.sleep(pause)
             proxy.contract = 1 if proxy.contract == 2 else 2
+            if proxy.contract == 2 and LIST not in proxy.faults.in_force():
+                proxy.faults.set(LIST, Fault(status=503, times=1))
             self._account.flips += 1
 
     async def _go_wrong(self, incidents: list[Incident]) -> None:
