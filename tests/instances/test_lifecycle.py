@@ -123,10 +123,14 @@ async def test_a_journal_that_cannot_commit_does_not_shorten_a_hold(tmp_path: Pa
         run(bed)
         await until(lambda: (now := doing(bed)) and now.state is State.PAIRING)
         read_only(bed.journal, True)
-        await until(lambda: (now := doing(bed)) and now.until)
+        with capture_logs() as lines:
+            await until(lambda: "next try later" in [line["event"] for line in lines])
+            await trio.sleep(0.2)
+        assert "the journal cannot commit" in [line["event"] for line in lines]
         snapshot = doing(bed)
         assert snapshot is not None
         assert snapshot.until is not None
+        assert snapshot.state is State.HELD
         assert snapshot.until - time.time() >= SLOW.first / 2 - 10
         assert bed.journal.holds.get(SHOP) is None
 

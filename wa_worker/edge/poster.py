@@ -102,18 +102,18 @@ class EventPoster:
                 else:
                     await self._call(self._next_batch())
         except trio.Cancelled:
-            await self._withdraw(entry)
+            with trio.move_on_after(WITHDRAWAL, shield=True):
+                await self._has_ended(entry)
+            with suppress(ValueError):
+                self._waiting.remove(entry)
             raise
         return entry.outcomes
 
-    async def _withdraw(self, entry: _Entry) -> None:
-        """Takes back what nobody waits for. A call under way that has it is waited for: what is told next about the
-        same must not overtake it."""
-        with trio.move_on_after(WITHDRAWAL, shield=True):
-            while entry.under_way:
-                await self._progress.park()
-        with suppress(ValueError):
-            self._waiting.remove(entry)
+    async def _has_ended(self, entry: _Entry) -> None:
+        """Waits for the end of a call that somebody else makes for it: what is told next about the same must not
+        overtake it."""
+        while entry.under_way:
+            await self._progress.park()
 
     def _next_batch(self) -> list[_Entry]:
         batch = [self._waiting.popleft()]
