@@ -20,8 +20,8 @@ class Account:
     """To the proxy, as far as they reached it."""
     flips: int = 0
     """How often the proxy changed from one version of the contract to the other."""
-    noticed: int = 0
-    """How often the worker has gone from one to the other, a start with version 2 included."""
+    followed: int = 0
+    """How often the worker had asked as that version says when it changed."""
     lost_out: list[str] = attrs.Factory(list)
     lost_in: list[str] = attrs.Factory(list)
     """The journal had accepted them, the proxy never did."""

@@ -70,7 +70,7 @@ def _traffic(accounts: Sequence[Account]) -> str:
         "messages": sum(a.out + a.inbound for a in accounts),
         "calls": sum(a.calls for a in accounts),
         "flips": sum(a.flips for a in accounts),
-        "changes of the worker's": sum(a.noticed for a in accounts),
+        "followed": sum(a.followed for a in accounts),
     }
     return ", ".join(f"{count} {name}" for name, count in parts.items() if count)
 

@@ -33,13 +33,6 @@ SETTLE = 90.0
 IN_VAIN = 30.0
 """The same, for messages in, where some may have been caught in the library: those never arrive."""
 
-NOTICED = (
-    "the proxy speaks version 2 of the contract",
-    "the proxy has gone back to version 1 of the contract",
-    "the proxy answers calls of version 1 only: they are used meanwhile",
-)
-"""What a worker logs when it changes the version."""
-
 
 class Run:
     def __init__(self, world: World, seed: int, contract: Contract) -> None:
@@ -79,20 +72,25 @@ class Run:
         await self._worker.stop(signal.SIGTERM)
         account.out, account.inbound = self._traffic.out, len(self._traffic.inbound)
         account.calls = world.proxy.store.requests.total()
-        account.noticed = sum(line.get("event") in NOTICED for worker in world.workers for line in worker.lines)
         take_account(account, world, self._traffic, killed=self._kills > 0, unknown_receipts=bool(self._receipts))
         return account
 
     async def _flip(self) -> None:
         """Changes the version again and again. Of version 2 a worker would hear ten minutes later: so it comes as a
         deploy does, with a call that fails, after which a worker asks anew."""
-        proxy = self._world.proxy
+        proxy, account = self._world.proxy, self._account
+        requests, asked_by = proxy.store.requests, {1: LIST, 2: "poll"}
+        announcement = Fault(status=503, times=1)
         for pause in flips(self._seed):
+            before = requests[asked_by[proxy.contract]]
             await trio.sleep(pause)
+            account.followed += requests[asked_by[proxy.contract]] > before
+            account.flips += 1
             proxy.contract = 1 if proxy.contract == 2 else 2
             if proxy.contract == 2 and LIST not in proxy.faults.in_force():
-                proxy.faults.set(LIST, Fault(status=503, times=1))
-            self._account.flips += 1
+                proxy.faults.set(LIST, announcement)
+            elif proxy.contract == 1 and proxy.faults.in_force().get(LIST) is announcement:
+                proxy.faults.clear(LIST)
 
     async def _go_wrong(self, incidents: list[Incident]) -> None:
         started = trio.current_time()
