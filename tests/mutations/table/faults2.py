@@ -33,4 +33,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "Order within a chat, also when a batch is told by calls of version 1.",
         "edge/test_poster.py::test_by_version_1_too_what_follows_a_failure_stays_behind_it",
     ),
+    Mutation(
+        "no-events-said-by-each-call",
+        "edge/version.py",
+        "        if trio.current_time() < self._no_events_until:\n            return\n        self._malformed = 0",
+        "        self._malformed = 0",
+        "A proxy that had no /events for a moment is asked again after half a minute.",
+        "edge/test_version.py::test_calls_that_were_under_way_together_are_one_word",
+    ),
 )
