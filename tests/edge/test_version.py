@@ -83,6 +83,15 @@ async def test_a_proxy_without_events_gets_its_events_by_version_1(autojump_cloc
     assert version.events, "it has changed since"
 
 
+async def test_several_calls_that_hear_at_once_that_there_are_no_events_count_as_one(autojump_clock: MockClock) -> None:
+    version = ContractVersion()
+    version.is_two()
+    for _ in range(4):
+        version.no_events()
+    await trio.sleep(31)
+    assert version.events
+
+
 async def test_answers_that_are_no_results_are_like_no_events(autojump_clock: MockClock) -> None:
     version = ContractVersion()
     version.is_two()
