@@ -1,7 +1,8 @@
 """Tells the proxy events: as calls of `/events`, many in one, or one by one with the calls of version 1.
 
-A call of `/events` is never waited for: what is there goes, and what comes meanwhile is the next one. Who tells
-something makes the call himself, for all who wait at that moment, so nothing runs while there is nothing to tell.
+A call of `/events` is never waited for: what is there goes, and what comes meanwhile is the next one. Of those
+who tell something the first makes the call for all who wait at that moment, so nothing runs while there is nothing to
+tell.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ class _Entry:
     size: int
     outcomes: list[Outcome] | None = None
     under_way: bool = False
+    given_up: bool = False
+    """Nobody waits for it any more: it is not told again."""
+    woken: trio.Event = attrs.field(factory=trio.Event)
 
 
 class EventPoster:
@@ -63,7 +67,7 @@ class EventPoster:
         self._at_once = at_once
         self._under_way = 0
         self._waiting: deque[_Entry] = deque()
-        self._progress = trio.lowlevel.ParkingLot()
+        """The task of the first one makes the next call, which then has it."""
         self._single = trio.CapacityLimiter(SINGLE_AT_ONCE)
 
     @property
@@ -102,26 +106,36 @@ class EventPoster:
     async def _post_in_batch(self, events: Sequence[Event], alone: bool) -> list[Outcome]:
         entry = await _entry(events, alone)
         self._waiting.append(entry)
-        await trio.lowlevel.checkpoint()  # others who have something to tell in this moment add theirs
         try:
+            await trio.lowlevel.checkpoint()  # others who have something to tell in this moment add theirs
             while entry.outcomes is None:
-                if entry.under_way or self._under_way >= self._at_once:
-                    await self._progress.park()
-                else:
+                if self._may_call(entry):
                     await self._call(self._next_batch())
-        except trio.Cancelled:
-            with trio.move_on_after(WITHDRAWAL, shield=True):
-                await self._has_ended(entry)
-            with suppress(ValueError):
-                self._waiting.remove(entry)
-            raise
+                else:
+                    await _woken(entry)
+        finally:
+            if entry.outcomes is None:
+                # what is told next about the same must not overtake a call that has it
+                with trio.move_on_after(WITHDRAWAL, shield=True):
+                    while entry.under_way:
+                        await _woken(entry)
+                self._withdraw(entry)
         return entry.outcomes
 
-    async def _has_ended(self, entry: _Entry) -> None:
-        """Waits for the end of a call that somebody else makes for it: what is told next about the same must not
-        overtake it."""
-        while entry.under_way:
-            await self._progress.park()
+    def _may_call(self, entry: _Entry) -> bool:
+        return bool(self._waiting) and self._waiting[0] is entry and self._under_way < self._at_once
+
+    def _wake_next(self) -> None:
+        """Lets the first who waits make a call, if one more may be under way."""
+        if self._waiting and self._may_call(self._waiting[0]):
+            self._waiting[0].woken.set()
+
+    def _withdraw(self, entry: _Entry) -> None:
+        """Takes back what nobody waits for any more."""
+        entry.given_up = True
+        with suppress(ValueError):
+            self._waiting.remove(entry)
+        self._wake_next()
 
     def _next_batch(self) -> list[_Entry]:
         batch = [self._waiting.popleft()]
@@ -138,6 +152,7 @@ class EventPoster:
         self._under_way += 1
         for entry in batch:
             entry.under_way = True
+        self._wake_next()
         try:
             outcomes = await self._outcomes(batch)
             for entry in batch:
@@ -146,12 +161,15 @@ class EventPoster:
             self._under_way -= 1
             for entry in reversed(batch):
                 entry.under_way = False
-                if entry.outcomes is None:
+                if entry.outcomes is None and not entry.given_up:
                     self._waiting.appendleft(entry)
-            self._progress.unpark_all()
+                entry.woken.set()
+            self._wake_next()
 
     async def _outcomes(self, batch: list[_Entry]) -> deque[Outcome]:
         events = [event for entry in batch for event in entry.events]
+        if not self._version.events:  # the call before this one has shown it
+            return await self._one_by_one(batch)
         try:
             return deque(await self._calls.post_events(events, [part for entry in batch for part in entry.parts]))
         except NoSuchVersion:
@@ -177,6 +195,12 @@ class EventPoster:
             for entry, outcomes in zip(batch, each, strict=True):
                 nursery.start_soon(tell, entry, outcomes)
         return deque(outcome for outcomes in each for outcome in outcomes)
+
+
+async def _woken(entry: _Entry) -> None:
+    """Waits until something has happened to an entry, or it is its task's turn."""
+    entry.woken = trio.Event()
+    await entry.woken.wait()
 
 
 async def _entry(events: Sequence[Event], alone: bool) -> _Entry:
