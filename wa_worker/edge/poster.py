@@ -2,10 +2,14 @@
 
 A call of `/events` is never waited for: what is there goes, and what comes meanwhile is the next one. Who tells
 something makes the call himself, for all who wait at that moment, so nothing runs while there is nothing to tell.
+
+Marks alone are a call MARKS_APART after the last one, not sooner: an instance sends one message after another, and each
+would be a call by itself. Nobody waits for them but the next poll.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +18,7 @@ from typing import Protocol
 import attrs
 import trio
 
-from wa_worker.edge.events import Event, Outcome
+from wa_worker.edge.events import FAILED, SENT, Event, Outcome
 from wa_worker.edge.version import ContractVersion
 from wa_worker.errors import EdgeError, EdgeUnavailable, NoSuchVersion
 
@@ -26,6 +30,9 @@ MOST_BYTES = 1024 * 1024
 
 SINGLE_AT_ONCE = 16
 """Calls of version 1 under way for a batch that the proxy had no call for."""
+
+MARKS_APART = 0.05
+"""Seconds between the beginnings of calls that hold nothing but marks. Some twenty messages are sent in this time."""
 
 WITHDRAWAL = 1.0
 """Seconds for which the end of a call is waited for by who is cancelled while it is under way."""
@@ -46,6 +53,8 @@ class _Entry:
     parts: list[bytes]
     alone: bool
     size: int
+    patient: bool
+    """Whether it goes with another call that comes soon, if there is one: see MARKS_APART."""
     outcomes: list[Outcome] | None = None
     under_way: bool = False
 
@@ -53,14 +62,18 @@ class _Entry:
 class EventPoster:
     """One per client. Trio thread only.
 
-    at_once: calls of `/events` under way.
+    at_once: calls of `/events` under way. marks_apart: see MARKS_APART, seconds.
     """
 
-    def __init__(self, calls: Calls, version: ContractVersion, at_once: int) -> None:
+    def __init__(
+        self, calls: Calls, version: ContractVersion, at_once: int, *, marks_apart: float = MARKS_APART
+    ) -> None:
         self._calls = calls
         self._version = version
         self._at_once = at_once
         self._under_way = 0
+        self._marks_apart = marks_apart
+        self._last_began = -math.inf
         self._waiting: deque[_Entry] = deque()
         self._progress = trio.lowlevel.ParkingLot()
 
@@ -99,12 +112,20 @@ class EventPoster:
             while entry.outcomes is None:
                 if entry.under_way or self._under_way >= self._at_once:
                     await self._progress.park()
+                elif entry.patient and self._marks_at > trio.current_time():
+                    with trio.move_on_at(self._marks_at):
+                        await self._progress.park()
                 else:
                     await self._call(self._next_batch())
         except trio.Cancelled:
             await self._withdraw(entry)
             raise
         return entry.outcomes
+
+    @property
+    def _marks_at(self) -> float:
+        """When a call may begin that holds nothing but marks: at once if they are enough for a whole one."""
+        return self._last_began + self._marks_apart if len(self._waiting) < MOST_EVENTS else -math.inf
 
     async def _withdraw(self, entry: _Entry) -> None:
         """Takes back what nobody waits for. A call under way that has it is waited for: what is told next about the
@@ -128,6 +149,7 @@ class EventPoster:
     async def _call(self, batch: list[_Entry]) -> None:
         """Makes a call for these. Cancelled: those of other tasks are told by one of them."""
         self._under_way += 1
+        self._last_began = trio.current_time()
         for entry in batch:
             entry.under_way = True
         try:
@@ -183,4 +205,5 @@ async def _entry(events: Sequence[Event], alone: bool) -> _Entry:
             break
         parts.append(part)
         size += len(part)
-    return _Entry(events[: len(parts)], parts, alone, size)
+    patient = not alone and all(event.endpoint in (SENT, FAILED) for event in events)
+    return _Entry(events[: len(parts)], parts, alone, size, patient)

@@ -1,0 +1,75 @@
+"""Mutations of the bench, and of what was made to cost less."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+POSTER, BENCH, WAKEUP = "edge/poster.py", "dev/bench/", "wakeup.py"
+MARKS_TEST, BENCH_TEST = "edge/test_poster_marks.py::test_", "dev/bench/test_scenarios.py::test_"
+
+MUTATIONS: tuple[Mutation, ...] = (
+    Mutation(
+        "marks-each-alone",
+        POSTER,
+        "elif entry.patient and self._marks_at",
+        "elif False and self._marks_at",
+        "Marks that follow each other are one call.",
+        MARKS_TEST + "a_mark_after_a_pause_goes_at_once_and_those_behind_it_go_together",
+    ),
+    Mutation(
+        "marks-hold-up-messages",
+        POSTER,
+        "elif entry.patient and self._marks_at",
+        "elif self._marks_at",
+        "Only marks wait for a moment.",
+        MARKS_TEST + "marks_go_with_whatever_else_is_told",
+    ),
+    Mutation(
+        "marks-wait-though-full",
+        POSTER,
+        "if len(self._waiting) < MOST_EVENTS else -math.inf",
+        "if self._waiting else -math.inf",
+        "What fills a call waits no longer.",
+        MARKS_TEST + "marks_that_fill_a_call_wait_no_longer",
+    ),
+    Mutation(
+        "marks-alone-wait",
+        POSTER,
+        "patient = not alone and all(",
+        "patient = all(",
+        "A mark that goes alone, since others succeed, is not kept waiting.",
+        MARKS_TEST + "a_mark_that_goes_alone_and_the_first_of_a_failure_do_not_wait",
+    ),
+    Mutation(
+        "ring-lost",
+        WAKEUP,
+        "        self._ringing = False  # first: who rings from now on may have changed what is read after this\n",
+        "",
+        "No ring is lost.",
+        "test_wakeup.py::test_every_ring_after_a_wait_wakes_again",
+    ),
+    Mutation(
+        "bench-one-contract",
+        BENCH + "run.py",
+        "            self.bed.contract = contract\n",
+        "",
+        "Each scenario is run with each version of the contract.",
+        BENCH_TEST + "each_scenario_is_run_with_each_contract_one_right_after_the_other",
+    ),
+    Mutation(
+        "bench-calls-not-apart",
+        BENCH + "scenarios.py",
+        "60 * (bed.proxy.store.requests.total() - calls) / elapsed",
+        "60 * bed.proxy.store.requests.total() / elapsed",
+        "Calls while idle are those of the time in which nothing happened.",
+        BENCH_TEST + "an_idle_worker_calls_less_in_version_2",
+    ),
+    Mutation(
+        "bench-month",
+        BENCH + "scenarios.py",
+        "MONTH = 30 * 24 * 60",
+        "MONTH = 30 * 24",
+        "A month has thirty days.",
+        BENCH_TEST + "calls_of_a_minute_are_those_of_a_day_and_of_a_month",
+    ),
+)
