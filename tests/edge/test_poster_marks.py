@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from tests.edge.test_poster import calls, message, open_two
-from tests.proxy_fixture import SHOP, ProxyFixture, until
+from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, until
 from wa_worker.edge.events import Event, failed_event, sent_event
 from wa_worker.edge.poster import MOST_EVENTS, EventPoster
 from wa_worker.errors import Failure
@@ -22,6 +22,13 @@ LONG = 3600.0
 @asynccontextmanager
 async def open_marked(marks_apart: float) -> AsyncIterator[tuple[ProxyFixture, EventPoster, list[Event]]]:
     """Yields a poster, and marks for it: of messages that the proxy has queued."""
+    with trio.fail_after(PATIENCE):
+        async with _open_marked(marks_apart) as opened:
+            yield opened
+
+
+@asynccontextmanager
+async def _open_marked(marks_apart: float) -> AsyncIterator[tuple[ProxyFixture, EventPoster, list[Event]]]:
     async with open_two() as fixture:
         marks: list[Event] = []
         for n in range(2 * MOST_EVENTS):

@@ -6,6 +6,7 @@ from tests.mutations.mutation import Mutation
 
 POSTER, BENCH, WAKEUP = "edge/poster.py", "dev/bench/", "wakeup.py"
 MARKS_TEST, BENCH_TEST = "edge/test_poster_marks.py::test_", "dev/bench/test_scenarios.py::test_"
+KEPT_OUT_TEST = "whatsapp/test_kept_out.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
@@ -47,6 +48,38 @@ MUTATIONS: tuple[Mutation, ...] = (
         "",
         "No ring is lost.",
         "test_wakeup.py::test_every_ring_after_a_wait_wakes_again",
+    ),
+    Mutation(
+        "unused-imported",
+        "whatsapp/__init__.py",
+        "with kept_out():",
+        "if kept_out():",
+        "What neonize imports and the worker does not use is not imported.",
+        KEPT_OUT_TEST + "the_worker_and_the_pairing_host_do_without_them",
+    ),
+    Mutation(
+        "stand-in-for-ever",
+        "whatsapp/kept_out.py",
+        "                del sys.modules[name]\n",
+        "                pass\n",
+        "What was kept out is imported when somebody wants it.",
+        KEPT_OUT_TEST + "the_worker_and_the_pairing_host_do_without_them",
+    ),
+    Mutation(
+        "stand-in-for-all",
+        "whatsapp/kept_out.py",
+        " if name not in sys.modules}",
+        "}",
+        "What is imported already is used.",
+        KEPT_OUT_TEST + "what_is_imported_already_is_used",
+    ),
+    Mutation(
+        "unused-unknown",
+        "whatsapp/kept_out.py",
+        '    "requests": "get",',
+        '    "requests": "post",',
+        "It is known what neonize calls of what is kept out.",
+        KEPT_OUT_TEST + "neonize_uses_them_only_where_we_know_of",
     ),
     Mutation(
         "bench-one-contract",
