@@ -101,6 +101,25 @@ async def test_one_who_is_cancelled_while_its_mark_waits_leaves_none() -> None:
         await until(lambda: calls(fixture) == 2)
 
 
+async def test_one_who_is_cancelled_does_not_leave_the_others_waiting() -> None:
+    async with open_marked(marks_apart=0.5) as (fixture, poster, marks):
+        await poster.tell(marks[0])
+        async with trio.open_nursery() as nursery:
+            first = trio.CancelScope()
+            nursery.start_soon(_tell_within, poster, marks[1], first)
+            await trio.testing.wait_all_tasks_blocked()
+            for mark in marks[2:5]:
+                nursery.start_soon(poster.tell, mark)
+            await trio.testing.wait_all_tasks_blocked()
+            first.cancel()
+        assert (calls(fixture), sent(fixture)) == (2, 4)
+
+
+async def _tell_within(poster: EventPoster, mark: Event, scope: trio.CancelScope) -> None:
+    with scope:
+        await poster.tell(mark)
+
+
 async def test_in_version_1_no_mark_waits() -> None:
     async with open_marked(LONG) as (fixture, poster, marks):
         fixture.edge.version.is_one()

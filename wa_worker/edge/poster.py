@@ -73,6 +73,8 @@ class EventPoster:
         self._at_once = at_once
         self._under_way = 0
         self._marks_apart = marks_apart
+        self._timed = False
+        """Whether one of those that wait for MARKS_APART has the timer, for all of them."""
         self._last_began = -math.inf
         self._waiting: deque[_Entry] = deque()
         self._progress = trio.lowlevel.ParkingLot()
@@ -113,8 +115,7 @@ class EventPoster:
                 if entry.under_way or self._under_way >= self._at_once:
                     await self._progress.park()
                 elif entry.patient and self._marks_at > trio.current_time():
-                    with trio.move_on_at(self._marks_at):
-                        await self._progress.park()
+                    await self._until_marks_may_go()
                 else:
                     await self._call(self._next_batch())
         except trio.Cancelled:
@@ -126,6 +127,21 @@ class EventPoster:
     def _marks_at(self) -> float:
         """When a call may begin that holds nothing but marks: at once if they are enough for a whole one."""
         return self._last_began + self._marks_apart if len(self._waiting) < MOST_EVENTS else -math.inf
+
+    async def _until_marks_may_go(self) -> None:
+        """Returns when it is time, or something has changed."""
+        if self._timed:
+            await self._progress.park()
+            return
+        self._timed = True
+        try:
+            with trio.move_on_at(self._marks_at):
+                await self._progress.park()
+        except trio.Cancelled:
+            self._progress.unpark_all()  # one of them takes the timer over
+            raise
+        finally:
+            self._timed = False
 
     async def _withdraw(self, entry: _Entry) -> None:
         """Takes back what nobody waits for. A call under way that has it is waited for: what is told next about the

@@ -42,6 +42,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         MARKS_TEST + "a_mark_that_goes_alone_and_the_first_of_a_failure_do_not_wait",
     ),
     Mutation(
+        "marks-left-by-the-cancelled",
+        POSTER,
+        "            self._progress.unpark_all()  # one of them takes the timer over\n",
+        "",
+        "Who is cancelled does not leave others waiting.",
+        MARKS_TEST + "one_who_is_cancelled_does_not_leave_the_others_waiting",
+    ),
+    Mutation(
         "ring-lost",
         WAKEUP,
         "        self._ringing = False  # first: who rings from now on may have changed what is read after this\n",
