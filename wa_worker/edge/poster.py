@@ -102,8 +102,8 @@ class EventPoster:
     async def _post_in_batch(self, events: Sequence[Event], alone: bool) -> list[Outcome]:
         entry = await _entry(events, alone)
         self._waiting.append(entry)
-        await trio.lowlevel.checkpoint()  # others who have something to tell in this moment add theirs
         try:
+            await trio.lowlevel.checkpoint()  # others who have something to tell in this moment add theirs
             while entry.outcomes is None:
                 if entry.under_way or self._under_way >= self._at_once:
                     await self._progress.park()
