@@ -92,6 +92,17 @@ async def test_an_instance_that_is_switched_off_is_let_go_of(two: World) -> None
     await worker.logged("instance released: the proxy no longer lists it", instance="shop")
 
 
+async def test_one_that_was_connected_is_let_go_of_though_polls_are_held(two: World) -> None:
+    worker = await two.start_worker(**SLOW)
+    await two.pair("shop", "5511999990001")
+    await two.pair("bakery", "5511999990003")
+    await two.until(lambda s: all(row.status == "CONNECTED" for row in s.instances()))
+    two.proxy.store.remove_instance("shop", call_back=True)
+    await worker.logged("instance let go: the proxy does not know it", instance="shop")
+    assert not two.simulator.connected(two.jids["shop"])
+    assert two.simulator.connected(two.jids["bakery"])
+
+
 async def flip(world: World, times: int) -> None:
     """Changes the version so often, each time once the worker has followed. Of version 2 it hears as of a deploy, by a
     call that fails: else it asks ten minutes later."""
