@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import pytest
@@ -122,13 +122,18 @@ async def ended(bed: PollingBed) -> None:
     bed.instances.end(SHOP)
 
 
-@pytest.mark.parametrize("happens", [ready, connected, ended])
-async def test_a_held_answer_is_not_waited_for_when_there_is_something_new_to_ask(happens: object) -> None:
+@pytest.mark.parametrize(
+    ("happens", "states"),
+    [(ready, {SHOP: "CONNECTED"}), (connected, {SHOP: "SENDING", PUB: "SENDING"}), (ended, {})],
+)
+async def test_a_held_answer_is_not_waited_for_when_there_is_something_new_to_ask(
+    happens: Callable[[PollingBed], Awaitable[None]], states: dict[str, str]
+) -> None:
     async with open_polling() as bed:
         bed.instances.now[SHOP] = CONNECTED
         await settled(bed)
         await trio.sleep(0.2)
-        await happens(bed)  # type: ignore[operator]
+        await happens(bed)
         third = await bed.held(3)
         assert CUT_AFTER <= third.at - bed.polls[1].at < CUT_AFTER + 5
         assert (
