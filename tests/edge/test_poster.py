@@ -12,7 +12,7 @@ import trio.testing
 from tests.proxy_fixture import SHOP, ProxyFixture, open_proxy_fixture, until
 from wa_worker.dev.proxy import Fault
 from wa_worker.edge.events import Event, Outcome, inbound_event, status_event
-from wa_worker.edge.poster import MOST_BYTES, MOST_EVENTS
+from wa_worker.edge.poster import MOST_BYTES, MOST_EVENTS, SINGLE_AT_ONCE
 from wa_worker.errors import EdgeError, EdgeRejected, EdgeUnavailable
 from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.models import Jid, ProxyStatus, Status, WaMessageId
@@ -190,6 +190,23 @@ async def tell_within(fixture: ProxyFixture, event: Event, scope: trio.CancelSco
     ended.set()
 
 
+async def test_of_what_was_meant_for_batches_few_are_under_way_in_version_1() -> None:
+    """A proxy that goes back while hundreds of chats have something: it is not called for all of them at once."""
+    async with open_two() as fixture:
+        fixture.edge.version.is_one()
+        fixture.proxy.faults.set("inbound", Fault(hang=True))
+        async with trio.open_nursery() as nursery:
+            for n in range(100):
+                nursery.start_soon(fixture.edge.poster.tell, message(n, f"m{n}"))
+            await until(lambda: calls(fixture, "inbound") == SINGLE_AT_ONCE)
+            with trio.fail_after(2):  # statuses do not wait for them
+                await fixture.edge.poster.tell(status_event(SHOP, Status(ProxyStatus.DISCONNECTED)))
+            assert calls(fixture, "inbound") == SINGLE_AT_ONCE
+            fixture.proxy.faults.clear()
+            fixture.proxy.close_connections()
+            nursery.cancel_scope.cancel()
+
+
 async def test_who_is_cancelled_takes_nobody_elses_event_along() -> None:
     async with open_two() as fixture, trio.open_nursery() as nursery:
         fixture.proxy.faults.set("events", Fault(hang=True, times=1))
@@ -232,6 +249,72 @@ async def test_what_was_under_way_for_one_who_is_cancelled_is_not_overtaken() ->
                 await ended.wait()
                 await fixture.edge.poster.tell(status_event(SHOP, Status(ProxyStatus.DISCONNECTED)))
             assert fixture.proxy.store.statuses(SHOP)[-1].status == "DISCONNECTED"
+
+
+async def test_who_is_cancelled_before_the_call_leaves_nothing_that_is_told_later() -> None:
+    async with open_two() as fixture:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await fixture.edge.poster.tell(message(1, "given up"))
+        await fixture.edge.poster.tell(message(2, "the next"))
+        assert bodies(fixture) == ["the next"]
+
+
+async def test_who_is_cancelled_in_calls_of_version_1_leaves_nothing_that_is_told_later() -> None:
+    async with open_two() as fixture, trio.open_nursery() as nursery:
+        fixture.proxy.faults.set("events", Fault(status=404, times=1))
+        fixture.proxy.faults.set("inbound", Fault(hang=True, times=1))
+        scope, ended = trio.CancelScope(), trio.Event()
+        nursery.start_soon(tell_within, fixture, message(1, "given up"), scope, ended)
+        await until(lambda: calls(fixture, "inbound") == 1)
+        scope.cancel()
+        await ended.wait()
+        fixture.edge.version.proxy_is_back()
+        await fixture.edge.poster.tell(message(2, "the next"))
+        assert bodies(fixture) == ["the next"]
+
+
+async def test_what_was_given_up_during_a_call_is_not_told_again_when_that_call_is_cut() -> None:
+    async with open_two() as fixture:
+        for number in range(4):  # which of the two makes the call is chance
+            before = calls(fixture)
+            fixture.proxy.faults.set("events", Fault(hang=True, times=1))
+            scopes, ended = [trio.CancelScope(), trio.CancelScope()], [trio.Event(), trio.Event()]
+            async with trio.open_nursery() as nursery:
+                for n in range(2):
+                    nursery.start_soon(tell_within, fixture, message(n, f"given up {number}"), scopes[n], ended[n])
+                await until(lambda before=before: calls(fixture) > before)  # type: ignore[misc]
+                scopes[0].cancel()
+                await ended[0].wait()
+                scopes[1].cancel()
+            await fixture.edge.poster.tell(message(2, "the next"))
+            assert set(bodies(fixture)) == {"the next"}
+
+
+async def test_nobody_waits_behind_a_call_that_has_only_what_others_tell() -> None:
+    async with open_two() as fixture:
+        fixture.proxy.faults.set("events", Fault(hang=True, only='"slow'))
+        slow = [message(1, f"slow {n}") for n in range(MOST_EVENTS)]
+        for number in range(16):  # which task comes first is chance
+            async with trio.open_nursery() as nursery:
+                ended = trio.Event()
+                nursery.start_soon(fixture.edge.poster.post, slow)
+                nursery.start_soon(tell_within, fixture, message(2, f"quick {number}"), trio.CancelScope(), ended)
+                with trio.fail_after(5):
+                    await ended.wait()
+                nursery.cancel_scope.cancel()
+
+
+async def test_what_waits_does_not_ask_again_for_a_call_that_is_not_there() -> None:
+    async with open_two() as fixture:
+        fixture.proxy.faults.set("events", Fault(status=404, delay=0.3))
+        async with trio.open_nursery() as nursery:
+            for n in range(AT_ONCE):
+                nursery.start_soon(fixture.edge.poster.tell, message(n, f"first {n}"))
+                await until(lambda n=n: calls(fixture) == n + 1)  # type: ignore[misc]
+            nursery.start_soon(fixture.edge.poster.tell, message(9, "next"))
+        assert calls(fixture) == AT_ONCE
+        assert len(bodies(fixture)) == AT_ONCE + 1
 
 
 async def test_an_event_has_the_same_id_in_each_try_but_a_status() -> None:

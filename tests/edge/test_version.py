@@ -83,6 +83,16 @@ async def test_a_proxy_without_events_gets_its_events_by_version_1(autojump_cloc
     assert version.events, "it has changed since"
 
 
+async def test_calls_that_were_under_way_together_are_one_word(autojump_clock: MockClock) -> None:
+    """Several are, and a proxy that had no /events for a moment is not left alone for many minutes."""
+    version = ContractVersion()
+    version.is_two()
+    for _ in range(5):
+        version.no_events()
+    await trio.sleep(31)
+    assert version.events
+
+
 async def test_answers_that_are_no_results_are_like_no_events(autojump_clock: MockClock) -> None:
     version = ContractVersion()
     version.is_two()

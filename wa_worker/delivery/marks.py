@@ -16,7 +16,7 @@ from wa_worker.delivery.keyed_queue import KeyedQueue
 from wa_worker.edge.answers import NO_SUCH_CALL
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.events import FAILED, failed_event, sent_event
-from wa_worker.edge.evidence import LIST, QUEUE
+from wa_worker.edge.evidence import QUEUE
 from wa_worker.errors import EdgeError, Failure
 from wa_worker.journal import Mark, SendLedger
 from wa_worker.models import InstanceId, MessageId
@@ -126,7 +126,7 @@ class MarkReporter:
         now, evidence = trio.current_time(), self._edge.evidence
         first = self._doubted.setdefault(key, now)
         has_none = now - self._absent_since < NO_CALL_MEMORY and not evidence.since(FAILED, -math.inf)
-        if not has_none and not any(evidence.since(poll, first) for poll in (LIST, QUEUE)):
+        if not has_none and not evidence.since(QUEUE, first) and not evidence.listed_since(first):
             return False
         if not has_none:
             log.info("the proxy has no /mark-failed", remembered_seconds=NO_CALL_MEMORY)

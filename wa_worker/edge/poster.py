@@ -1,7 +1,8 @@
 """Tells the proxy events: as calls of `/events`, many in one, or one by one with the calls of version 1.
 
-A call of `/events` is never waited for: what is there goes, and what comes meanwhile is the next one. Who tells
-something makes the call himself, for all who wait at that moment, so nothing runs while there is nothing to tell.
+A call of `/events` is never waited for: what is there goes, and what comes meanwhile is the next one. Of those
+who tell something the first makes the call for all who wait at that moment, so nothing runs while there is nothing to
+tell.
 
 Marks alone are a call MARKS_APART after the last one, not sooner: an instance sends one message after another, and each
 would be a call by itself. Nobody waits for them but the next poll.
@@ -18,7 +19,7 @@ from typing import Protocol
 import attrs
 import trio
 
-from wa_worker.edge.events import FAILED, SENT, Event, Outcome
+from wa_worker.edge.events import FAILED, SENT, STATUS, Event, Outcome
 from wa_worker.edge.version import ContractVersion
 from wa_worker.errors import EdgeError, EdgeUnavailable, NoSuchVersion
 
@@ -28,8 +29,9 @@ MOST_EVENTS = 100
 MOST_BYTES = 1024 * 1024
 """Bytes of JSON in one call, unless a single event is larger (docs/contract.md)."""
 
-SINGLE_AT_ONCE = 16
-"""Calls of version 1 under way for a batch that the proxy had no call for."""
+SINGLE_AT_ONCE = 32
+"""Calls of version 1 under way, those for statuses aside: as many as the queues of version 1 make. Right after a proxy
+has gone back to it there are hundreds of chats at work."""
 
 MARKS_APART = 0.05
 """Seconds between the beginnings of calls that hold nothing but marks. Some twenty messages are sent in this time."""
@@ -57,6 +59,9 @@ class _Entry:
     """Whether it goes with another call that comes soon, if there is one: see MARKS_APART."""
     outcomes: list[Outcome] | None = None
     under_way: bool = False
+    given_up: bool = False
+    """Nobody waits for it any more: it is not told again."""
+    woken: trio.Event = attrs.field(factory=trio.Event)
 
 
 class EventPoster:
@@ -71,13 +76,12 @@ class EventPoster:
         self._calls = calls
         self._version = version
         self._at_once = at_once
-        self._under_way = 0
         self._marks_apart = marks_apart
-        self._timed = False
-        """Whether one of those that wait for MARKS_APART has the timer, for all of them."""
         self._last_began = -math.inf
+        self._under_way = 0
         self._waiting: deque[_Entry] = deque()
-        self._progress = trio.lowlevel.ParkingLot()
+        """The task of the first one makes the next call, which then has it."""
+        self._single = trio.CapacityLimiter(SINGLE_AT_ONCE)
 
     @property
     def batches(self) -> bool:
@@ -101,6 +105,12 @@ class EventPoster:
         return [await self._post_one(events[0])]
 
     async def _post_one(self, event: Event) -> Outcome:
+        if event.endpoint == STATUS:
+            return await self._outcome(event)
+        async with self._single:
+            return await self._outcome(event)
+
+    async def _outcome(self, event: Event) -> Outcome:
         try:
             return Outcome(answer=await self._calls.post_event(event))
         except EdgeError as error:
@@ -109,48 +119,48 @@ class EventPoster:
     async def _post_in_batch(self, events: Sequence[Event], alone: bool) -> list[Outcome]:
         entry = await _entry(events, alone)
         self._waiting.append(entry)
-        await trio.lowlevel.checkpoint()  # others who have something to tell in this moment add theirs
         try:
+            await trio.lowlevel.checkpoint()  # others who have something to tell in this moment add theirs
+            if not entry.patient or len(self._waiting) >= MOST_EVENTS:
+                self._wake_next()  # the first one may wait for the time when marks may go
             while entry.outcomes is None:
-                if entry.under_way or self._under_way >= self._at_once:
-                    await self._progress.park()
-                elif entry.patient and self._marks_at > trio.current_time():
-                    await self._until_marks_may_go()
+                if not self._may_call(entry):
+                    await _woken(entry)
+                elif self._next_call_at > trio.current_time():
+                    with trio.move_on_at(self._next_call_at):
+                        await _woken(entry)
                 else:
                     await self._call(self._next_batch())
-        except trio.Cancelled:
-            await self._withdraw(entry)
-            raise
+        finally:
+            if entry.outcomes is None:
+                # what is told next about the same must not overtake a call that has it
+                with trio.move_on_after(WITHDRAWAL, shield=True):
+                    while entry.under_way:
+                        await _woken(entry)
+                self._withdraw(entry)
         return entry.outcomes
 
+    def _may_call(self, entry: _Entry) -> bool:
+        return bool(self._waiting) and self._waiting[0] is entry and self._under_way < self._at_once
+
     @property
-    def _marks_at(self) -> float:
-        """When a call may begin that holds nothing but marks: at once if they are enough for a whole one."""
-        return self._last_began + self._marks_apart if len(self._waiting) < MOST_EVENTS else -math.inf
+    def _next_call_at(self) -> float:
+        """When what waits may go: at once, unless it is marks alone, and too few for a whole call."""
+        if len(self._waiting) >= MOST_EVENTS or not all(entry.patient for entry in self._waiting):
+            return -math.inf
+        return self._last_began + self._marks_apart
 
-    async def _until_marks_may_go(self) -> None:
-        """Returns when it is time, or something has changed."""
-        if self._timed:
-            await self._progress.park()
-            return
-        self._timed = True
-        try:
-            with trio.move_on_at(self._marks_at):
-                await self._progress.park()
-        except trio.Cancelled:
-            self._progress.unpark_all()  # one of them takes the timer over
-            raise
-        finally:
-            self._timed = False
+    def _wake_next(self) -> None:
+        """Lets the first who waits make a call, if one more may be under way."""
+        if self._waiting and self._may_call(self._waiting[0]):
+            self._waiting[0].woken.set()
 
-    async def _withdraw(self, entry: _Entry) -> None:
-        """Takes back what nobody waits for. A call under way that has it is waited for: what is told next about the
-        same must not overtake it."""
-        with trio.move_on_after(WITHDRAWAL, shield=True):
-            while entry.under_way:
-                await self._progress.park()
+    def _withdraw(self, entry: _Entry) -> None:
+        """Takes back what nobody waits for any more."""
+        entry.given_up = True
         with suppress(ValueError):
             self._waiting.remove(entry)
+        self._wake_next()
 
     def _next_batch(self) -> list[_Entry]:
         batch = [self._waiting.popleft()]
@@ -168,6 +178,7 @@ class EventPoster:
         self._last_began = trio.current_time()
         for entry in batch:
             entry.under_way = True
+        self._wake_next()
         try:
             outcomes = await self._outcomes(batch)
             for entry in batch:
@@ -176,12 +187,15 @@ class EventPoster:
             self._under_way -= 1
             for entry in reversed(batch):
                 entry.under_way = False
-                if entry.outcomes is None:
+                if entry.outcomes is None and not entry.given_up:
                     self._waiting.appendleft(entry)
-            self._progress.unpark_all()
+                entry.woken.set()
+            self._wake_next()
 
     async def _outcomes(self, batch: list[_Entry]) -> deque[Outcome]:
         events = [event for entry in batch for event in entry.events]
+        if not self._version.events:  # the call before this one has shown it
+            return await self._one_by_one(batch)
         try:
             return deque(await self._calls.post_events(events, [part for entry in batch for part in entry.parts]))
         except NoSuchVersion:
@@ -195,20 +209,24 @@ class EventPoster:
     async def _one_by_one(self, batch: list[_Entry]) -> deque[Outcome]:
         """Tells with the calls of version 1 what was meant for a batch."""
         each: list[list[Outcome]] = [[] for _ in batch]
-        places = trio.CapacityLimiter(SINGLE_AT_ONCE)
 
         async def tell(entry: _Entry, outcomes: list[Outcome]) -> None:
-            async with places:
-                outcome = Outcome()
-                for event in entry.events:
-                    if outcome.error is None:  # else the rest stays behind it
-                        outcome = await self._post_one(event)
-                    outcomes.append(outcome)
+            outcome = Outcome()
+            for event in entry.events:
+                if outcome.error is None:  # else the rest stays behind it
+                    outcome = await self._post_one(event)
+                outcomes.append(outcome)
 
         async with trio.open_nursery() as nursery:
             for entry, outcomes in zip(batch, each, strict=True):
                 nursery.start_soon(tell, entry, outcomes)
         return deque(outcome for outcomes in each for outcome in outcomes)
+
+
+async def _woken(entry: _Entry) -> None:
+    """Waits until something has happened to an entry, or it is its task's turn."""
+    entry.woken = trio.Event()
+    await entry.woken.wait()
 
 
 async def _entry(events: Sequence[Event], alone: bool) -> _Entry:

@@ -87,8 +87,12 @@ class ContractVersion:
         self._no_word = NO_WORD.delays()
 
     def no_events(self) -> None:
-        """`/events` was answered as by a proxy that has none."""
+        """`/events` was answered as by a proxy that has none. Several calls are under way: the first answer counts."""
+        if trio.current_time() < self._no_events_until:
+            return
         self._malformed = 0
+        if trio.current_time() < self._no_events_until:
+            return  # several calls were under way: it is one and the same answer
         pause = next(self._no_events)
         self._no_events_until = trio.current_time() + pause
         log.warning("the proxy has no /events: the calls of version 1 are used", again_seconds=round(pause))

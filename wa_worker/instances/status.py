@@ -15,7 +15,6 @@ from wa_worker.backoff import PROXY_OUTAGE
 from wa_worker.edge.answers import UNKNOWN
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.events import STATUS, Event, status_event
-from wa_worker.edge.evidence import LIST
 from wa_worker.errors import EdgeError, EdgeForeign
 from wa_worker.models import InstanceId, NextStep, ProxyStatus, Reason, Status, Why
 from wa_worker.wakeup import Wakeup
@@ -189,7 +188,7 @@ class StatusPublisher:
     def _is_gone(self) -> bool:
         """Judges an answer that this instance is unknown, for its word may not be the proxy's."""
         now, evidence = trio.current_time(), self._edge.evidence
-        if self._unknown and not evidence.since(LIST, self._unknown[-1]):
+        if self._unknown and not evidence.listed_since(self._unknown[-1]):
             self._unknown[-1] = now  # the proxy has listed nothing since: it counts as one
             return False
         self._unknown.append(now)
