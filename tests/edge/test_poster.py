@@ -233,6 +233,17 @@ async def test_what_nobody_waits_for_any_more_is_not_told() -> None:
         assert fixture.proxy.store.statuses(SHOP) == []
 
 
+async def test_what_is_told_in_the_moment_of_a_cancel_is_not_left_for_others_to_tell() -> None:
+    """Else an old status is told after the last one, by whoever makes the next call."""
+    async with open_two() as fixture:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await fixture.edge.poster.tell(message(1, "left"))
+        assert scope.cancelled_caught
+        await fixture.edge.poster.tell(message(2, "told"))
+        assert bodies(fixture) == ["told"]
+
+
 async def test_what_was_under_way_for_one_who_is_cancelled_is_not_overtaken() -> None:
     async with open_two() as fixture:
         for number in range(3):  # which of the tasks makes the call is chance

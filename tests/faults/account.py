@@ -18,6 +18,7 @@ class Account:
     inbound: int = 0
     calls: int = 0
     """To the proxy, as far as they reached it."""
+    calls_of_version_2: int = 0
     flips: int = 0
     """How often the proxy changed from one version of the contract to the other."""
     followed: int = 0

@@ -69,6 +69,7 @@ def _traffic(accounts: Sequence[Account]) -> str:
         "incidents": sum(len(a.incidents) for a in accounts),
         "messages": sum(a.out + a.inbound for a in accounts),
         "calls": sum(a.calls for a in accounts),
+        "of them /poll or /events": sum(a.calls_of_version_2 for a in accounts),
         "flips": sum(a.flips for a in accounts),
         "followed": sum(a.followed for a in accounts),
     }

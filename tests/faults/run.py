@@ -72,6 +72,7 @@ class Run:
         await self._worker.stop(signal.SIGTERM)
         account.out, account.inbound = self._traffic.out, len(self._traffic.inbound)
         account.calls = world.proxy.store.requests.total()
+        account.calls_of_version_2 = sum(world.proxy.store.requests[call] for call in ("poll", "events"))
         take_account(account, world, self._traffic, killed=self._kills > 0, unknown_receipts=bool(self._receipts))
         return account
 

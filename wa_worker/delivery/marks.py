@@ -33,6 +33,10 @@ ROWS_IN_BATCHES = 400
 STUBBORN = Backoff(first=1.0, ceiling=600.0)
 """For a mark that the proxy refuses while it takes others (it deleted the message, say): kept, but not every 30 s."""
 
+APART = 0.05
+"""In version 2, seconds between two looks for what is to be told: an instance sends one message after another, and each
+would be a call by itself. Some twenty are sent in this time. The first one after a pause goes at once."""
+
 ASK_AGAIN = 2.0
 """Seconds before a failure that the proxy has no call for is told once more, to make sure."""
 
@@ -66,6 +70,7 @@ class MarkReporter:
             width=lambda: ROWS_IN_BATCHES if edge.poster.batches else CALLS_AT_ONCE,
             stubborn=lambda _error: STUBBORN,
             recovery=edge.evidence.recovery,
+            apart=lambda: APART if edge.poster.batches else 0.0,
         )
         self.wakeup = self._queue.wakeup
 

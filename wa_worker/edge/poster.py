@@ -3,14 +3,10 @@
 A call of `/events` is never waited for: what is there goes, and what comes meanwhile is the next one. Of those
 who tell something the first makes the call for all who wait at that moment, so nothing runs while there is nothing to
 tell.
-
-Marks alone are a call MARKS_APART after the last one, not sooner: an instance sends one message after another, and each
-would be a call by itself. Nobody waits for them but the next poll.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,7 +15,7 @@ from typing import Protocol
 import attrs
 import trio
 
-from wa_worker.edge.events import FAILED, SENT, STATUS, Event, Outcome
+from wa_worker.edge.events import STATUS, Event, Outcome
 from wa_worker.edge.version import ContractVersion
 from wa_worker.errors import EdgeError, EdgeUnavailable, NoSuchVersion
 
@@ -32,9 +28,6 @@ MOST_BYTES = 1024 * 1024
 SINGLE_AT_ONCE = 32
 """Calls of version 1 under way, those for statuses aside: as many as the queues of version 1 make. Right after a proxy
 has gone back to it there are hundreds of chats at work."""
-
-MARKS_APART = 0.05
-"""Seconds between the beginnings of calls that hold nothing but marks. Some twenty messages are sent in this time."""
 
 WITHDRAWAL = 1.0
 """Seconds for which the end of a call is waited for by who is cancelled while it is under way."""
@@ -55,8 +48,6 @@ class _Entry:
     parts: list[bytes]
     alone: bool
     size: int
-    patient: bool
-    """Whether it goes with another call that comes soon, if there is one: see MARKS_APART."""
     outcomes: list[Outcome] | None = None
     under_way: bool = False
     given_up: bool = False
@@ -67,17 +58,13 @@ class _Entry:
 class EventPoster:
     """One per client. Trio thread only.
 
-    at_once: calls of `/events` under way. marks_apart: see MARKS_APART, seconds.
+    at_once: calls of `/events` under way.
     """
 
-    def __init__(
-        self, calls: Calls, version: ContractVersion, at_once: int, *, marks_apart: float = MARKS_APART
-    ) -> None:
+    def __init__(self, calls: Calls, version: ContractVersion, at_once: int) -> None:
         self._calls = calls
         self._version = version
         self._at_once = at_once
-        self._marks_apart = marks_apart
-        self._last_began = -math.inf
         self._under_way = 0
         self._waiting: deque[_Entry] = deque()
         """The task of the first one makes the next call, which then has it."""
@@ -121,16 +108,11 @@ class EventPoster:
         self._waiting.append(entry)
         try:
             await trio.lowlevel.checkpoint()  # others who have something to tell in this moment add theirs
-            if not entry.patient or len(self._waiting) >= MOST_EVENTS:
-                self._wake_next()  # the first one may wait for the time when marks may go
             while entry.outcomes is None:
-                if not self._may_call(entry):
-                    await _woken(entry)
-                elif self._next_call_at > trio.current_time():
-                    with trio.move_on_at(self._next_call_at):
-                        await _woken(entry)
-                else:
+                if self._may_call(entry):
                     await self._call(self._next_batch())
+                else:
+                    await _woken(entry)
         finally:
             if entry.outcomes is None:
                 # what is told next about the same must not overtake a call that has it
@@ -142,13 +124,6 @@ class EventPoster:
 
     def _may_call(self, entry: _Entry) -> bool:
         return bool(self._waiting) and self._waiting[0] is entry and self._under_way < self._at_once
-
-    @property
-    def _next_call_at(self) -> float:
-        """When what waits may go: at once, unless it is marks alone, and too few for a whole call."""
-        if len(self._waiting) >= MOST_EVENTS or not all(entry.patient for entry in self._waiting):
-            return -math.inf
-        return self._last_began + self._marks_apart
 
     def _wake_next(self) -> None:
         """Lets the first who waits make a call, if one more may be under way."""
@@ -175,7 +150,6 @@ class EventPoster:
     async def _call(self, batch: list[_Entry]) -> None:
         """Makes a call for these. Cancelled: those of other tasks are told by one of them."""
         self._under_way += 1
-        self._last_began = trio.current_time()
         for entry in batch:
             entry.under_way = True
         self._wake_next()
@@ -239,5 +213,4 @@ async def _entry(events: Sequence[Event], alone: bool) -> _Entry:
             break
         parts.append(part)
         size += len(part)
-    patient = not alone and all(event.endpoint in (SENT, FAILED) for event in events)
-    return _Entry(events[: len(parts)], parts, alone, size, patient)
+    return _Entry(events[: len(parts)], parts, alone, size)

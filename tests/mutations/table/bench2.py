@@ -4,50 +4,18 @@ from __future__ import annotations
 
 from tests.mutations.mutation import Mutation
 
-POSTER, BENCH, WAKEUP = "edge/poster.py", "dev/bench/", "wakeup.py"
-MARKS_TEST, BENCH_TEST = "edge/test_poster_marks.py::test_", "dev/bench/test_scenarios.py::test_"
+BENCH, WAKEUP = "dev/bench/", "wakeup.py"
+BENCH_TEST = "dev/bench/test_scenarios.py::test_"
 KEPT_OUT_TEST = "whatsapp/test_kept_out.py::test_"
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "marks-each-alone",
-        POSTER,
-        "elif self._next_call_at > trio.current_time():",
-        "elif self._next_call_at > math.inf:",
+        "delivery/keyed_queue.py",
+        "await trio.sleep_until(looked + self._apart())",
+        "await trio.lowlevel.checkpoint()",
         "Marks that follow each other are one call.",
-        MARKS_TEST + "a_mark_after_a_pause_goes_at_once_and_those_behind_it_go_together",
-    ),
-    Mutation(
-        "marks-hold-up-messages",
-        POSTER,
-        "or not all(entry.patient for entry in self._waiting):",
-        ":",
-        "Only marks wait for a moment.",
-        MARKS_TEST + "marks_go_with_whatever_else_is_told",
-    ),
-    Mutation(
-        "marks-wait-though-full",
-        POSTER,
-        "if not entry.patient or len(self._waiting) >= MOST_EVENTS:",
-        "if not entry.patient:",
-        "What fills a call waits no longer.",
-        MARKS_TEST + "marks_that_fill_a_call_wait_no_longer",
-    ),
-    Mutation(
-        "marks-alone-wait",
-        POSTER,
-        "patient = not alone and all(",
-        "patient = all(",
-        "A mark that goes alone, since others succeed, is not kept waiting.",
-        MARKS_TEST + "a_mark_that_goes_alone_and_the_first_of_a_failure_do_not_wait",
-    ),
-    Mutation(
-        "marks-do-not-ride",
-        POSTER,
-        "            if not entry.patient or len(self._waiting) >= MOST_EVENTS:\n",
-        "            if len(self._waiting) >= MOST_EVENTS:\n",
-        "A message does not wait for the marks before it.",
-        MARKS_TEST + "marks_go_with_whatever_else_is_told",
+        "delivery/test_marks.py::test_marks_that_follow_each_other_go_together",
     ),
     Mutation(
         "ring-lost",

@@ -41,4 +41,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "A proxy that had no /events for a moment is asked again after half a minute.",
         "edge/test_version.py::test_calls_that_were_under_way_together_are_one_word",
     ),
+    Mutation(
+        "told-though-cancelled-at-once",
+        POSTER,
+        "        try:\n            await trio.lowlevel.checkpoint()",
+        "        await trio.lowlevel.checkpoint()\n        try:\n            pass",
+        "Of two statuses of an instance the last one wins.",
+        "edge/test_poster.py::test_what_is_told_in_the_moment_of_a_cancel_is_not_left_for_others_to_tell",
+    ),
 )
