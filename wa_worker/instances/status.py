@@ -15,6 +15,7 @@ from wa_worker.backoff import PROXY_OUTAGE
 from wa_worker.edge.answers import UNKNOWN
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.events import STATUS, Event, status_event
+from wa_worker.edge.evidence import LIST
 from wa_worker.errors import EdgeError, EdgeForeign
 from wa_worker.models import InstanceId, NextStep, ProxyStatus, Reason, Status, Why
 from wa_worker.wakeup import Wakeup
