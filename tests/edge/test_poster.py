@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.proxy_fixture import SHOP, ProxyFixture, open_proxy_fixture, until
+from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture, until
 from wa_worker.dev.proxy import Fault
 from wa_worker.edge.events import Event, Outcome, inbound_event, status_event
 from wa_worker.edge.poster import MOST_BYTES, MOST_EVENTS, SINGLE_AT_ONCE
@@ -240,7 +240,8 @@ async def test_what_is_told_in_the_moment_of_a_cancel_is_not_left_for_others_to_
             scope.cancel()
             await fixture.edge.poster.tell(message(1, "left"))
         assert scope.cancelled_caught
-        await fixture.edge.poster.tell(message(2, "told"))
+        with trio.fail_after(PATIENCE):
+            await fixture.edge.poster.tell(message(2, "told"))
         assert bodies(fixture) == ["told"]
 
 

@@ -91,8 +91,6 @@ class ContractVersion:
         if trio.current_time() < self._no_events_until:
             return
         self._malformed = 0
-        if trio.current_time() < self._no_events_until:
-            return  # several calls were under way: it is one and the same answer
         pause = next(self._no_events)
         self._no_events_until = trio.current_time() + pause
         log.warning("the proxy has no /events: the calls of version 1 are used", again_seconds=round(pause))

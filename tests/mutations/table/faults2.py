@@ -44,8 +44,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "told-though-cancelled-at-once",
         POSTER,
-        "        try:\n            await trio.lowlevel.checkpoint()",
-        "        await trio.lowlevel.checkpoint()\n        try:\n            pass",
+        "        try:\n            await trio.lowlevel.checkpoint()  # others",
+        "        await trio.lowlevel.checkpoint()\n        try:\n            pass  # others",
         "Of two statuses of an instance the last one wins.",
         "edge/test_poster.py::test_what_is_told_in_the_moment_of_a_cancel_is_not_left_for_others_to_tell",
     ),
