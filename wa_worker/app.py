@@ -120,7 +120,7 @@ class _Work:
                 paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
                 await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)
                 volume = VolumeGuard(settings.auth_dir)
-                pace = PollTimer(settings.message_poll, settings.message_poll_max)
+                pace = PollTimer(settings.message_poll, min(settings.message_poll_max, settings.instance_poll))
                 shared = Services(settings, edge, journal.holds, self.registry, metrics, sender, pace, volume, native)
                 async with trio.open_nursery() as workers:
                     fleet = InstanceFleet(shared, workers, stopping=lambda: self.scope.cancel_called)

@@ -18,7 +18,7 @@ from tests.test_metrics import scrape
 from wa_worker.delivery.inbound import BATCH, CHATS_AT_ONCE, InboundDelivery
 from wa_worker.delivery.keyed_queue import OUTAGE
 from wa_worker.delivery.refusals import REJECTIONS
-from wa_worker.dev.proxy import Fault
+from wa_worker.dev.proxy import Contract, Fault
 from wa_worker.errors import EdgeUnavailable
 from wa_worker.journal import Journal, open_journal
 from wa_worker.messages import ChatType, InboundMessage
@@ -60,9 +60,11 @@ class Delivering:
 
 
 @asynccontextmanager
-async def open_delivery(folder: Path) -> AsyncIterator[Delivering]:
+async def open_delivery(folder: Path, contract: Contract = 1) -> AsyncIterator[Delivering]:
     with open_journal(folder / "journal.db") as journal:
-        async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as nursery:
+        async with open_proxy_fixture(SHOP, contract=contract) as fixture, trio.open_nursery() as nursery:
+            if contract == 2:
+                fixture.edge.version.is_two()
             delivery = InboundDelivery(journal.inbox, fixture.edge, fixture.metrics, refusal_pause=PAUSE)
             yield Delivering(fixture, journal, delivery, nursery)
             nursery.cancel_scope.cancel()

@@ -90,23 +90,31 @@ class InboundDelivery:
         rows = await self._rows.get(chat)
         if rows:
             structlog.contextvars.bind_contextvars(instance=rows[0].instance)  # of this chat's task
+        alone = self._queue.is_alone(chat)
         while rows:
-            outcomes = await self._post(chat, rows)
+            outcomes = await self._post(rows, alone=alone)
             posted = list(zip(rows, outcomes, strict=False))
             await self._accepted(chat, [(row, outcome) for row, outcome in posted if outcome.error is None])
             refused = [(row, outcome.error) for row, outcome in posted if outcome.error is not None]
             rows = rows[len(posted) :]
             if refused:
-                (row, error), rest = refused[0], [row for row, _ in refused[1:]]
-                rows = rest + rows
+                row, error = refused[0]
+                rows = [row for row, _ in refused[1:]] + rows
+                if not isinstance(error, EdgeRejected):
+                    for unanswered, _ in refused:
+                        self._refusals.unanswered(unanswered, error)
+                    raise error
                 if not await self._refused(chat, row, error, behind=rows):
                     return
 
-    async def _post(self, chat: int, rows: list[PendingInbound]) -> list[Outcome]:
-        """Posts the first of these rows, or as many as go in one call."""
+    async def _post(self, rows: list[PendingInbound], *, alone: bool) -> list[Outcome]:
+        """Posts the first of these rows, or as many as go in one call.
+
+        alone: the first, in a call of its own, for one behind it may be why the chat has failed.
+        """
         poster = self._edge.poster
-        events = [inbound_event(row.instance, row.message) for row in (rows if poster.batches else rows[:1])]
-        return await poster.post(events, alone=self._queue.is_alone(chat))
+        together = rows if poster.batches and not alone else rows[:1]
+        return await poster.post([inbound_event(row.instance, row.message) for row in together], alone=alone)
 
     async def _accepted(self, chat: int, taken: list[tuple[PendingInbound, Outcome]]) -> None:
         if not taken:
@@ -120,12 +128,9 @@ class InboundDelivery:
         self._queue.succeeded(chat)
         self._metrics.delivered(Delivered.ACCEPTED, len(taken))
 
-    async def _refused(self, chat: int, row: PendingInbound, error: EdgeError, behind: list[PendingInbound]) -> bool:
-        """Acts on what a row was answered. True if the rows `behind` it may go on; raises the error if its chat is to
+    async def _refused(self, chat: int, row: PendingInbound, error: EdgeRejected, behind: list[PendingInbound]) -> bool:
+        """Acts on the refusal of a row. True if the rows `behind` it may go on; raises the error if its chat is to
         rest."""
-        if not isinstance(error, EdgeRejected):
-            self._refusals.unanswered(row, error)
-            raise error
         if self._refusals.is_final(row, error):
             await self._settle(row, error)
             return True

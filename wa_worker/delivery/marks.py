@@ -20,7 +20,6 @@ from wa_worker.edge.evidence import QUEUE
 from wa_worker.errors import EdgeError, Failure
 from wa_worker.journal import Mark, SendLedger
 from wa_worker.models import InstanceId, MessageId
-from wa_worker.wakeup import Wakeup
 
 log = structlog.get_logger(__name__)
 
@@ -61,8 +60,9 @@ class MarkReporter:
         """Those of which it said so again: they are not told before then."""
         self._absent_since = -math.inf
         """When the proxy was last found to have no /mark-failed (`trio.current_time()`)."""
-        self._committed = Wakeup()
-        self._reported = GroupCommit(self._commit)
+        self._told = trio.Event()
+        """Set, and another one put in its place, when the proxy has heard of something and that is on disk."""
+        self._reported = GroupCommit(ledger.reported)
         self._queue = KeyedQueue(
             "outcome",
             self._find,
@@ -81,10 +81,10 @@ class MarkReporter:
     async def settled(self, instance: InstanceId, since: float = 0.0) -> None:
         """Returns when the proxy has heard what there is to tell of an instance since then (unix seconds)."""
         while True:
-            self._committed.arm()
+            told = self._told  # each who waits has his own: what is told while he looks is not lost
             if not await trio.to_thread.run_sync(self._ledger.has_unreported, instance, since):
                 return
-            await self._committed.wait()
+            await told.wait()
 
     def _find(self, after: int, limit: int) -> list[int]:
         rows = {row.seq: row for row in self._ledger.unreported(after, limit)}
@@ -107,6 +107,8 @@ class MarkReporter:
         else:
             await self._report_failure(row, alone=alone)
         await self._reported.add(row)
+        told, self._told = self._told, trio.Event()
+        told.set()
 
     async def _report_failure(self, row: Mark, *, alone: bool) -> None:
         """Tells of a failure. A proxy may have no call for it: then that counts as told, but of this message alone, and
@@ -140,7 +142,3 @@ class MarkReporter:
         self._silent_until = {known: until for known, until in self._silent_until.items() if until > now}
         self._silent_until[key] = now + NO_CALL_MEMORY
         return True
-
-    def _commit(self, marks: list[Mark]) -> None:
-        self._ledger.reported(marks)
-        self._committed.ring()

@@ -20,7 +20,8 @@ from wa_worker.metrics import Metrics
 from wa_worker.models import Secret
 
 CALL_DEADLINE = 30.0
-"""Seconds a call may take altogether, against an answer that trickles. Edge Functions stop at 30-150 s themselves."""
+"""Seconds a call may take altogether, besides those for which the proxy may hold the answer: against one that trickles.
+Edge Functions stop at 30-150 s themselves."""
 
 WRITE_DEADLINE = 3.0
 """Seconds for a piece of a body to leave: a server that has answered early may never read the rest."""
@@ -68,20 +69,28 @@ class Caller:
         """Drops what was kept for a poll that will not be made again."""
         self._gets.pop(endpoint + query, None)
 
-    async def post(self, endpoint: str, content: bytes, private: Iterable[str | None] = ()) -> bytes:
-        """Returns the body of a success. `private`: what of `content` no log may show, should the proxy quote it."""
+    async def post(
+        self, endpoint: str, content: bytes, private: Iterable[str | None] = (), *, held: float = 0.0
+    ) -> bytes:
+        """Returns the body of a success. `private`: what of `content` no log may show, should the proxy quote it.
+
+        held: seconds for which the proxy may hold its answer before the deadline begins.
+        """
         url = self._urls.get(endpoint)
         if url is None:
             url = self._urls[endpoint] = httpx.URL(f"{self._base_url}/{endpoint}")
         headers = [*self._post_headers, (b"Content-Length", b"%d" % len(content))]
-        request = httpx.Request("POST", url, headers=headers, stream=_Pieces(content), extensions=_TIMEOUTS)
-        return await self._call(endpoint, request, private)
+        timeouts = _timeouts(held) if held else _TIMEOUTS
+        request = httpx.Request("POST", url, headers=headers, stream=_Pieces(content), extensions=timeouts)
+        return await self._call(endpoint, request, private, CALL_DEADLINE + held)
 
-    async def _call(self, endpoint: str, request: httpx.Request, private: Iterable[str | None] = ()) -> bytes:
+    async def _call(
+        self, endpoint: str, request: httpx.Request, private: Iterable[str | None] = (), deadline: float = CALL_DEADLINE
+    ) -> bytes:
         started, result = trio.current_time(), "error"
         private = (*private, self._secret.reveal())
         try:
-            with trio.fail_after(CALL_DEADLINE):
+            with trio.fail_after(deadline):
                 response = await self._transport.handle_async_request(request)
                 try:
                     body = await _bounded(response, endpoint)
@@ -90,7 +99,7 @@ class Caller:
             result = f"{response.status_code // 100}xx"
         except trio.TooSlowError:
             result = "timeout"
-            raise EdgeUnavailable(endpoint, f"no complete answer within {CALL_DEADLINE:.0f} s") from None
+            raise EdgeUnavailable(endpoint, f"no complete answer within {deadline:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             result = "timeout" if isinstance(error, httpx.TimeoutException) else "error"
             said = str(error)
@@ -112,7 +121,11 @@ class Caller:
         raise error_of(endpoint, response, await _quotable(body, private), private)
 
 
-_TIMEOUTS = {"timeout": httpx.Timeout(CALL_DEADLINE, connect=10.0, write=WRITE_DEADLINE).as_dict()}
+def _timeouts(held: float = 0.0) -> dict[str, object]:
+    return {"timeout": httpx.Timeout(CALL_DEADLINE + held, connect=10.0, write=WRITE_DEADLINE).as_dict()}
+
+
+_TIMEOUTS = _timeouts()
 
 
 class _Pieces(httpx.AsyncByteStream):

@@ -57,7 +57,7 @@ class EdgeClient:
         began = trio.current_time()
         content = await encoded(wire.poll_body(worker, asked, wait))
         try:
-            body = await self._caller.post(POLL, content)
+            body = await self._caller.post(POLL, content, held=wait)
         except EdgeForeign as error:
             self.evidence.failed(LIST)
             raise EdgeUnavailable(POLL, error.detail, error.status) from error

@@ -79,6 +79,10 @@ class Evidence:
         """Notes that a call at this endpoint was not taken, whoever said so."""
         self._failing.add(endpoint)
 
+    def fails(self, endpoint: str) -> bool:
+        """Says whether the last call at this endpoint was not taken."""
+        return endpoint in self._failing
+
     async def recovery(self) -> None:
         """Waits until the proxy lists instances again after it did not: whoever rests need not wait any longer.
 

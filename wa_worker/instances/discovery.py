@@ -17,7 +17,8 @@ from wa_worker.models import InstanceId, ProxyStatus
 log = structlog.get_logger(__name__)
 
 UNLISTED_POLLS = 2
-"""Polls in a row that do not list an instance which they should, before it is let go of."""
+"""Polls in a row that do not list an instance which they should, before it is let go of. A poll that began or ended
+while its status was on its way does not count, and does not end the row."""
 
 
 @attrs.frozen
@@ -68,11 +69,15 @@ def plan(
         if instance not in wanted and not now.connected and now.announced
     }
     release = frozenset(instance for instance, polls in missing.items() if polls >= UNLISTED_POLLS)
+    confirm = frozenset(instance for instance, polls in missing.items() if polls == 1)
+    for instance, polls in unlisted.items():  # whose status is on its way: this poll says nothing of it
+        if instance in running and instance not in wanted and not running[instance].connected:
+            missing.setdefault(instance, polls)
     return Plan(
         start=wanted - running.keys(),
         release=release,
         announce_again=frozenset(i for i in wanted & running.keys() if running[i].connected),
-        confirm=frozenset(instance for instance, polls in missing.items() if polls == 1),
+        confirm=confirm,
         unlisted={instance: polls for instance, polls in missing.items() if instance not in release},
     )
 

@@ -116,9 +116,9 @@ class InstanceFleet:
             while True:
                 try:
                     await self._services.edge.update_status(instance, parting)
+                    break
                 except EdgeError as error:
                     log.info("the proxy was not told that an instance was let go", instance=instance, reason=str(error))
                     await trio.sleep(next(delays))
-                else:
-                    del self._let_go[instance]
-                    return
+        if self._let_go.get(instance) is scope:  # it may have been started again in the same moment
+            del self._let_go[instance]

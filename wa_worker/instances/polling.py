@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import structlog
 import trio
@@ -30,6 +30,10 @@ WAIT = 20
 CUT_AFTER = 1.0
 """Seconds for which an answer may be held at the least, whatever happens here meanwhile: a call that is cut costs a
 connection, and of many instances that connect at the same time each would cut one."""
+
+CUTS = 2
+"""Polls in a row that are cut before one is to be answered at once, and is not cut: a proxy that takes longer than
+CUT_AFTER for each would never be heard while instances connect one after another."""
 
 MARKS_WAIT = 1.0
 """Seconds for those who were given messages. Usually they are sent and marked by then, and the next poll asks for
@@ -65,6 +69,8 @@ class Polling:
         self._held: trio.CancelScope | None = None
         """Of the poll whose answer the proxy may hold."""
         self._held_since = 0.0
+        self._cuts = 0
+        """Polls in a row that were cut."""
         self._asked_for: frozenset[InstanceId] = frozenset()
         polled.on_ready.append(self._cut_for)
         fleet.on_connected.append(self._cut_for)
@@ -132,14 +138,17 @@ class Polling:
         ready = self._polled.ready & {instance for instance, now in running.items() if now.connected}
         asked = dict.fromkeys(self._discovery.refused, ProxyStatus.DISCONNECTED.value)  # else no answer is held
         asked |= {instance: _state(now, ready=instance in ready) for instance, now in running.items()}
-        wait = WAIT if self._edge.version.two and self._outage_since is None and not self._hurried else 0
+        held = self._edge.version.two and self._outage_since is None and self._cuts < CUTS and not self._hurried
+        wait = WAIT if held else 0
         self._hurried = False
         began, began_at = trio.current_time(), time.time()
         polled = None
-        with self._until_cut(ready):
+        with self._until_cut(ready) if wait else nullcontext():
             polled = await self._edge.poll(self._worker, asked, wait)
         if polled is None:
+            self._cuts += 1
             return
+        self._cuts = 0
         self._answered()
         self._edge.version.is_two()
         started = self._discovery.listed(polled.instances, running)

@@ -15,6 +15,7 @@ from wa_worker.backoff import PROXY_OUTAGE
 from wa_worker.edge.answers import UNKNOWN
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.events import STATUS, Event, status_event
+from wa_worker.edge.evidence import LIST
 from wa_worker.errors import EdgeError, EdgeForeign
 from wa_worker.models import InstanceId, NextStep, ProxyStatus, Reason, Status, Why
 from wa_worker.wakeup import Wakeup
@@ -70,6 +71,8 @@ class StatusPublisher:
         self._changed = Wakeup()
         self._acknowledged = Wakeup()
         self._unknown: list[float] = []
+        self._failed = False
+        """Whether the last try failed, and no outage has ended since."""
         self.changes = 0
         """How often the status to post has become another one."""
         self.may_have_heard: set[ProxyStatus] = set()
@@ -110,6 +113,7 @@ class StatusPublisher:
         """
         if self._posted is not None and self._posted_at > doubt_since:
             self._posted = None
+        self._failed = False
         self._changed.ring()
 
     def announce_again(self) -> None:
@@ -151,11 +155,12 @@ class StatusPublisher:
             if event is None or told != status:
                 event, told = status_event(self._instance, status), status  # the same id in each try
             try:
-                await self._edge.poster.tell(event, alone=pauses is not None)
+                await self._edge.poster.tell(event, alone=self._failed and not self._edge.evidence.fails(LIST))
             except EdgeError as error:
                 if error.status == UNKNOWN and not isinstance(error, EdgeForeign) and self._is_gone():
                     raise InstanceGone(str(error)) from error
                 log.warning("status not announced", instance=self._instance, reason=str(error))
+                self._failed = True
                 pauses = pauses or PROXY_OUTAGE.delays(trio.current_time)
                 await trio.sleep(error.retry_after or 0)
                 with trio.move_on_after(next(pauses)):
@@ -165,7 +170,7 @@ class StatusPublisher:
                 self.may_have_heard = {status.status}
                 self._acknowledged.ring()
                 self._unknown.clear()
-                pauses = None
+                pauses, self._failed = None, False
 
     def _next_heartbeat(self) -> float:
         """Says when an unchanged status is posted again: if many go in one call, at the same time as all others."""

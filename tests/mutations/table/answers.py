@@ -112,7 +112,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "client-no-deadline",
         "edge/call.py",
-        "trio.fail_after(CALL_DEADLINE)",
+        "trio.fail_after(deadline)",
         "trio.fail_after(1e9)",
         "a call has 30 s",
         "edge/test_client.py::test_an_answer_that_trickles_is_given_up",

@@ -96,8 +96,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "status-waits-out-its-pause",
         "instances/status.py",
-        "            self._posted = None\n        self._changed.ring()\n\n    def announce_again",
-        "            self._posted = None\n\n    def announce_again",
+        "        self._failed = False\n        self._changed.ring()\n\n    def announce_again",
+        "        self._failed = False\n\n    def announce_again",
         "P5: the status at the proxy becomes true within seconds of the proxy being back",
         "instances/test_status.py::test_what_waits_is_posted_when_the_proxy_is_back",
     ),

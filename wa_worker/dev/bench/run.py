@@ -93,8 +93,10 @@ async def run_bench(
         async with open_bed(Path(folder), contracts[-1]) as bed:
             note("simulated WhatsApp and reference proxy are up")
             bench = Bench(bed, contracts, only, quick)
-            await bench.run(sizes)
-    show(bench.rows)
+            try:
+                await bench.run(sizes)
+            finally:  # what was measured before something failed is measured
+                show(bench.rows)
     if output is not None:
         machine = f"{platform.machine()}, Python {platform.python_version()}, {platform.system()}"
         facts = {"version": __version__, "machine": machine, "rows": [attrs.asdict(row) for row in bench.rows]}
