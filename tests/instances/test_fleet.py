@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import attrs
 import trio
+import trio.abc
 from structlog.testing import capture_logs
 
 from tests.instances.bed import Bed, listing, open_bed
@@ -105,6 +107,42 @@ async def test_what_is_told_of_one_that_was_let_go_of_ends_when_it_starts_again(
         await until(lambda: SHOP in fleet.running() and fleet.running()[SHOP].announced)
         await trio.sleep(1.3)
         assert bed.fixture.proxy.store.statuses(SHOP)[-1].status != "DISCONNECTED"
+
+
+@attrs.define(eq=False)
+class StartsIt(trio.abc.Instrument):
+    """Starts an instance in the very moment in which the proxy has heard that it was let go of."""
+
+    fleet: InstanceFleet
+    heard: Callable[[], bool]
+    done: bool = False
+
+    def task_scheduled(self, task: trio.lowlevel.Task) -> None:
+        if not self.done and "_tell_let_go" in task.name and self.heard():
+            self.done = True
+            self.fleet.start(SHOP)
+
+
+async def test_one_that_is_started_in_the_moment_in_which_the_proxy_has_heard_ends_nothing(tmp_path: Path) -> None:
+    async with open_fleet(tmp_path) as (fleet, bed):
+        proxy, edge = bed.fixture.proxy, bed.fixture.edge
+        fleet.start(SHOP)
+        await until(lambda: fleet.running()[SHOP].announced)
+        fleet._members[SHOP].publisher.announce(Status(ProxyStatus.CONNECTED))
+        await until(lambda: proxy.store.statuses(SHOP)[-1].status == "CONNECTED")
+        proxy.contract = 2
+        edge.version.is_two()  # then another's task may make its call, and it ends without a wait of its own
+        instrument = StartsIt(fleet, lambda: proxy.store.statuses(SHOP)[-1].status == "DISCONNECTED")
+        trio.lowlevel.add_instrument(instrument)
+        proxy.faults.set("events", Fault(delay=0.5, times=4))
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):  # four calls, and the next one waits for SHOP's to come along
+                nursery.start_soon(edge.update_status, OTHER, Status(ProxyStatus.CONNECTING))
+                await trio.sleep(0.05)
+            fleet.release(SHOP)
+        await until(lambda: instrument.done)
+        trio.lowlevel.remove_instrument(instrument)
+        await until(lambda: SHOP in fleet.running() and fleet.running()[SHOP].announced)
 
 
 async def test_what_discovery_is_told(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import trio
 
 from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture, until
 from wa_worker.dev.proxy import Fault
+from wa_worker.errors import EdgeError
 from wa_worker.instances.status import GONE_AFTER, SETTLING, InstanceGone, StatusPublisher
 from wa_worker.models import Account, InstanceId, Jid, NextStep, ProxyStatus, Reason, Status, Why
 
@@ -299,3 +300,48 @@ async def test_what_is_said_last(reason: Reason, action: NextStep | None) -> Non
     assert (said.status, said.qr_code, said.why) == (ProxyStatus.DISCONNECTED, None, Why(reason, action))
     assert (said.account, said.until) == (account, None)
     assert before <= said.since <= time.time()
+
+
+async def run_all(fixture: ProxyFixture, nursery: trio.Nursery, count: int) -> list[StatusPublisher]:
+    """Runs the publishers of so many instances."""
+    fixture.edge.version.is_two()
+    publishers = []
+    for n in range(count):
+        instance = InstanceId(f"i{n}")
+        fixture.proxy.store.add_instance(instance)
+        publisher = StatusPublisher(instance, fixture.edge)
+        publisher.announce(CONNECTED)
+        nursery.start_soon(publisher.run)
+        publishers.append(publisher)
+    return publishers
+
+
+def told(fixture: ProxyFixture, count: int) -> int:
+    return sum(len(fixture.proxy.store.statuses(f"i{n}")) for n in range(count))
+
+
+async def test_after_an_outage_what_many_have_to_say_is_one_call() -> None:
+    async with open_proxy_fixture(contract=2) as fixture, trio.open_nursery() as nursery:
+        fixture.proxy.faults.set("*", Fault(status=503))
+        with pytest.raises(EdgeError):
+            await fixture.edge.poll("w", {}, 0)
+        publishers = await run_all(fixture, nursery, 30)
+        await until(lambda: fixture.proxy.store.requests["events"] >= 2)
+        await trio.sleep(1)
+        fixture.proxy.faults.clear()
+        await fixture.edge.poll("w", {}, 0)
+        before = fixture.proxy.store.requests["events"]
+        for publisher in publishers:
+            publisher.try_again(doubt_since=0.0)
+        await until(lambda: told(fixture, 30) == 30)
+        assert fixture.proxy.store.requests["events"] - before <= 8
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_status_that_makes_its_call_fail_keeps_no_other_back() -> None:
+    async with open_proxy_fixture(contract=2) as fixture, trio.open_nursery() as nursery:
+        await fixture.edge.poll("w", {}, 0)
+        fixture.proxy.faults.set("events", Fault(status=500, only='"i3"'))
+        await run_all(fixture, nursery, 8)
+        await until(lambda: told(fixture, 8) == 7)
+        nursery.cancel_scope.cancel()
