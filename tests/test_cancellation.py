@@ -16,9 +16,11 @@ from tests.journal.rows import ANA, inbound_message
 from tests.proxy_fixture import PATIENCE, SHOP, open_proxy_fixture, until
 from tests.whatsapp.scripted_host import script
 from wa_worker.delivery.group_commit import GroupCommit
+from wa_worker.delivery.group_read import GroupRead
 from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
+from wa_worker.delivery.polled import PolledMessages
 from wa_worker.delivery.sending import MessageSender
 from wa_worker.dev.proxy import Fault
 from wa_worker.edge.transport import open_transport
@@ -70,11 +72,12 @@ async def test_open_transport_closes_what_it_has_opened() -> None:
 
 async def test_a_call_leaves_no_connection_open_that_is_not_used_again() -> None:
     """Each call of the client, the first on a new connection and the second on one that is kept."""
-    async with open_proxy_fixture(SHOP) as fixture:
+    async with open_proxy_fixture(SHOP, contract=2) as fixture:
         calls = {
             "list": fixture.edge.disconnected_instances,
             "queued": lambda: fixture.edge.queued_messages(SHOP),
             "status": lambda: fixture.edge.update_status(SHOP, Status(ProxyStatus.CONNECTING)),
+            "poll": lambda: fixture.edge.poll("w", {}, 0),
         }
         await fixture.edge.disconnected_instances()  # a connection that is kept
         for name, call in calls.items():
@@ -82,6 +85,55 @@ async def test_a_call_leaves_no_connection_open_that_is_not_used_again() -> None
                 async for _ in at_each_wait(call):
                     await until(lambda: fixture.proxy.connections_open <= 1)
                     assert (await fixture.edge.disconnected_instances()).good == (SHOP,), name
+
+
+async def test_an_event_in_a_batch_is_told_or_not_and_never_later() -> None:
+    """Cancelled at each wait of who tells it: what is told after it is told once, and nothing comes behind."""
+    async with open_proxy_fixture(SHOP, contract=2) as fixture:
+        fixture.edge.version.is_two()
+        number = 0
+
+        async def tell() -> None:
+            await fixture.edge.update_status(SHOP, Status(ProxyStatus.CONNECTED))
+
+        async for _ in at_each_wait(tell):
+            number += 1
+            with trio.fail_after(PATIENCE):
+                await fixture.edge.update_status(SHOP, Status(ProxyStatus.DISCONNECTED))
+            assert fixture.proxy.store.statuses(SHOP)[-1].status == "DISCONNECTED", number
+        assert number >= 2
+
+
+async def test_who_waits_for_polled_messages_leaves_his_place() -> None:
+    polled = PolledMessages()
+
+    async def take() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(polled.take, SHOP)
+            await trio.lowlevel.checkpoint()
+            polled.end()
+
+    async for _ in at_each_wait(take):
+        assert polled.ready == frozenset()
+
+    async def wait() -> None:
+        with trio.move_on_after(0.01):
+            await polled.done([SHOP])
+        await trio.lowlevel.checkpoint()
+
+    async for _ in at_each_wait(wait):
+        pass
+
+
+async def test_reading_for_several_goes_on_whoever_is_cancelled() -> None:
+    group = GroupRead(lambda keys: {key: key for key in keys})
+
+    async def get() -> None:
+        await group.get(1)
+
+    async for _ in at_each_wait(get):
+        with trio.fail_after(5):
+            assert await group.get(2) == 2
 
 
 async def test_a_wakeup_that_nobody_waits_for_any_more_still_wakes_the_others() -> None:

@@ -22,7 +22,7 @@ from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.delivery.sending import MARKS_GRACE, SHUTDOWN_GRACE, MessageSender, Session
-from wa_worker.dev.proxy import Fault
+from wa_worker.dev.proxy import Contract, Fault
 from wa_worker.errors import SendDelayed
 from wa_worker.journal import Journal, open_journal
 from wa_worker.messages import Accepted, OutgoingMessage
@@ -73,9 +73,13 @@ class Sending:
 
 
 @asynccontextmanager
-async def open_sending(folder: Path) -> AsyncIterator[Sending]:
+async def open_sending(folder: Path, contract: Contract = 1) -> AsyncIterator[Sending]:
     with open_journal(folder / "journal.db") as journal:
-        async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as threads, trio.open_nursery() as nursery:
+        async with (
+            open_proxy_fixture(SHOP, contract=contract) as fixture,
+            trio.open_nursery() as threads,
+            trio.open_nursery() as nursery,
+        ):
             marks = MarkReporter(journal.ledger, fixture.edge)
             threads.start_soon(marks.run)
             sender = MessageSender(

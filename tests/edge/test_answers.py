@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_worker.edge import answers
-from wa_worker.edge.answers import MAX_RETRY_AFTER, QUOTE, RETRY_AFTER_SPREAD, error_of, foreign
+from wa_worker.edge.answers import MAX_RETRY_AFTER, QUOTE, RETRY_AFTER_SPREAD, error_of, event_error, foreign
 from wa_worker.errors import EdgeError, EdgeRejected, EdgeUnavailable
 
 
@@ -80,3 +80,34 @@ def test_a_large_text_is_looked_through_as_a_whole(text: str, window: int) -> No
     quotes = {flat[start : start + QUOTE] for start in range(len(flat) - QUOTE + 1)}
     assert {piece for each in seen for piece in quotes if piece in each} == quotes
     assert all(each in flat for each in seen)
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 299])
+def test_an_event_that_was_taken(status: int) -> None:
+    assert event_error("inbound", status, "whatever", []) is None
+
+
+@pytest.mark.parametrize("status", [None, 100, 199, 300, 302, 401, 403, 404, 408, 429, 500, 503, 599])
+def test_an_event_of_which_nothing_final_was_said(status: int | None) -> None:
+    error = event_error("inbound", status, "", [])
+    assert isinstance(error, EdgeUnavailable)
+    assert (error.endpoint, error.status) == ("inbound", status)
+
+
+@pytest.mark.parametrize("status", [400, 405, 409, 413, 422])
+def test_an_event_that_may_be_refused(status: int) -> None:
+    error = event_error("mark-sent", status, "", [])
+    assert isinstance(error, EdgeRejected)
+    assert (error.endpoint, error.status) == ("mark-sent", status)
+
+
+def test_what_an_event_was_answered_is_quoted_unless_it_quotes() -> None:
+    said = event_error("inbound", 500, "the database is away", ["something private"])
+    assert said is not None
+    assert said.detail == "answered 500 (the database is away)"
+    quoted = event_error("inbound", 422, "no: something private", ["something private"])
+    assert quoted is not None
+    assert "private" not in quoted.detail
+    surrogate = event_error("inbound", 422, "\ud800" * 300, [])
+    assert surrogate is not None
+    assert len(surrogate.detail) < 300
