@@ -6,11 +6,17 @@ from collections.abc import Mapping
 
 import attrs
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_worker.instances.discovery import UNLISTED_POLLS, Running, plan
-from wa_worker.models import InstanceId, ProxyStatus
+from tests.instances.polls import Instances, run_polling
+from tests.proxy_fixture import SHOP, open_proxy_fixture, until
+from wa_worker.dev.proxy import Fault
+from wa_worker.edge.wire import Rows
+from wa_worker.instances.discovery import UNLISTED_POLLS, Discovery, Running, plan
+from wa_worker.instances.status import StatusPublisher
+from wa_worker.models import InstanceId, ProxyStatus, Status
 
 CONNECTED = Running(connected=True, announced=True)
 CONNECTED_UNTOLD = Running(connected=True, announced=False)
@@ -149,3 +155,51 @@ def test_a_status_that_is_on_its_way_at_every_other_poll_does_not_keep_an_instan
             break
     assert released == {InstanceId("a")}
     assert again == 1
+
+
+class Taken(Instances):
+    """An instance that has lost its line, whose status the proxy takes for CONNECTED: something else took the last."""
+
+    def __init__(self) -> None:
+        super().__init__({InstanceId("a"): PAIRING})
+        self.listed: list[InstanceId] = []
+
+    def announce_again(self, instance: InstanceId) -> None:
+        super().announce_again(instance)
+        self.listed = [instance]  # the proxy itself hears it this time
+
+
+def test_a_status_that_something_else_took_releases_nothing() -> None:
+    fleet = Taken()
+    discovery = Discovery(fleet)
+    for _ in range(4):
+        discovery.listed(Rows(tuple(fleet.listed), ()), fleet.running())
+    assert not fleet.released
+    assert fleet.again == [InstanceId("a")]
+
+
+async def test_an_instance_that_the_proxy_takes_for_connected_is_not_released() -> None:
+    """A portal took the status that its line is gone, and went away before the proxy was polled."""
+    async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as nursery:
+        fixture.proxy.store.set_status(SHOP, "CONNECTED")
+        publisher = StatusPublisher(SHOP, fixture.edge)
+        fixture.proxy.faults.set("update-status", Fault(body=b'{"ok": true}', times=1))
+        publisher.announce(Status(ProxyStatus.DISCONNECTED))
+        nursery.start_soon(publisher.run)
+        await publisher.wait_settled()
+        assert fixture.proxy.store.instance(SHOP).status == "CONNECTED"  # type: ignore[union-attr]
+
+        class One(Instances):
+            def running(self) -> Mapping[InstanceId, Running]:
+                return {SHOP: Running(connected=False, announced=publisher.settled)}
+
+            def announce_again(self, instance: InstanceId) -> None:
+                publisher.announce_again()
+
+        fleet = One()
+        nursery.start_soon(run_polling, fixture.edge, fleet, 0.1)
+        await until(lambda: fixture.proxy.store.instance(SHOP).status == "DISCONNECTED")  # type: ignore[union-attr]
+        lists = fixture.proxy.store.requests["disconnected-instances"]
+        await until(lambda: fixture.proxy.store.requests["disconnected-instances"] >= lists + 4)
+        assert not fleet.released
+        nursery.cancel_scope.cancel()
