@@ -174,14 +174,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "instances/test_discovery.py::test_a_status_that_something_else_took_releases_nothing",
     ),
     Mutation(
-        "two-discovery-releases-at-once",
-        "instances/discovery.py",
-        "UNLISTED_POLLS = 2",
-        "UNLISTED_POLLS = 1",
-        "a status that something else took releases nothing",
-        "instances/test_discovery.py::test_a_status_that_something_else_took_releases_nothing",
-    ),
-    Mutation(
         "two-discovery-keeps-connected",
         "instances/discovery.py",
         " and not running[instance].connected:",

@@ -8,7 +8,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "two-poster-first-moment-unguarded",
         "edge/poster.py",
-        "        try:\n            await trio.lowlevel.checkpoint()  # others who have something to tell in this moment add theirs\n",
+        "        try:\n"
+        "            await trio.lowlevel.checkpoint()  # others who have something to tell in this moment add theirs\n",
         "        await trio.lowlevel.checkpoint()\n        try:\n",
         "what nobody waits for is not told",
         "edge/test_poster.py::test_who_is_cancelled_before_the_call_leaves_nothing_that_is_told_later",
@@ -174,14 +175,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "edge/test_poster.py::test_by_version_1_too_what_follows_a_failure_stays_behind_it",
     ),
     Mutation(
-        "two-version-each-call-counts",
-        "edge/version.py",
-        "        if trio.current_time() < self._no_events_until:\n            return  # several calls were under way: it is one and the same answer\n",
-        "",
-        "half a minute without /events, not four",
-        "edge/test_version.py::test_several_calls_that_hear_at_once_that_there_are_no_events_count_as_one",
-    ),
-    Mutation(
         "two-version-events-in-one",
         "edge/version.py",
         "return self._two and trio.current_time() >= self._no_events_until",
@@ -312,7 +305,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "two-client-failure-unnoted",
         "edge/client.py",
-        "                raise NoSuchVersion(POLL, error.detail, error.status) from error\n            self.evidence.failed(LIST)\n",
+        "                raise NoSuchVersion(POLL, error.detail, error.status) from error\n"
+        "            self.evidence.failed(LIST)\n",
         "                raise NoSuchVersion(POLL, error.detail, error.status) from error\n",
         "the end of an outage is heard of",
         "edge/test_client_poll.py::test_an_answer_that_says_nothing_of_the_version",
