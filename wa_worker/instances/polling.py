@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 
 import structlog
@@ -135,7 +135,7 @@ class Polling:
     async def _poll_two(self) -> None:
         """Polls as version 2 does. Raises EdgeError."""
         running = self._fleet.running()
-        ready = self._polled.ready & {instance for instance, now in running.items() if now.connected}
+        ready = self._ready(running)
         asked = dict.fromkeys(self._discovery.refused, ProxyStatus.DISCONNECTED.value)  # else no answer is held
         asked |= {instance: _state(now, ready=instance in ready) for instance, now in running.items()}
         held = self._edge.version.two and self._outage_since is None and self._cuts < CUTS and not self._hurried
@@ -158,8 +158,18 @@ class Polling:
                 await self._polled.done(given)
         elif wait and not started and trio.current_time() - began < self._pace.shortest:
             # the proxy holds no answers, or lists what is not wanted here
-            with self._until_cut(ready):
-                await self._pace.wait()
+            await self._wait_for_pace(ready)
+
+    async def _wait_for_pace(self, asked_for: frozenset[InstanceId]) -> None:
+        """Waits until the next poll is due, or there is something new to ask: it may have come before the answer."""
+        if self._hurried or self._ready(self._fleet.running()) - asked_for:
+            return
+        with self._until_cut(asked_for):
+            await self._pace.wait()
+
+    def _ready(self, running: Mapping[InstanceId, Running]) -> frozenset[InstanceId]:
+        """Names the instances that wait for messages and are connected."""
+        return self._polled.ready & {instance for instance, now in running.items() if now.connected}
 
     @contextmanager
     def _until_cut(self, asked_for: frozenset[InstanceId]) -> Iterator[None]:

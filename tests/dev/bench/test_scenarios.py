@@ -56,7 +56,7 @@ async def test_an_idle_worker_calls_less_in_version_2(tmp_path: Path) -> None:
             bed.contract = contract
             rows += await scenarios.idle(bed, 1, seconds=3.0, settling=0.5)
         one, two = (value(rows, "calls to the proxy", contract) for contract in CONTRACTS)
-        assert 20 <= one <= 80  # a poll every two seconds, a list every ten
+        assert 10 <= one <= 80  # a poll every two seconds, a list every ten
         assert two <= 40  # one or two, of twenty seconds each
         assert two < one
         assert value(rows, "all CONNECTED after") >= value(rows, "health answers after") > 0

@@ -222,4 +222,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a row of nobody is logged",
         "instances/test_polling_two.py::test_a_row_of_no_instance_is_logged_and_holds_up_no_other",
     ),
+    Mutation(
+        "two-poll-ring-before-the-answer",
+        "instances/polling.py",
+        "if self._hurried or self._ready(self._fleet.running()) - asked_for:",
+        "if self._hurried:",
+        "what becomes ready while an answer is on its way is asked for at once",
+        "e2e/test_contract_2.py::test_a_message_goes_out_though_no_poll_is_due",
+    ),
 )
