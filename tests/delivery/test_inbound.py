@@ -60,12 +60,12 @@ class Delivering:
 
 
 @asynccontextmanager
-async def open_delivery(folder: Path, contract: Contract = 1) -> AsyncIterator[Delivering]:
+async def open_delivery(folder: Path, contract: Contract = 1, pause: float = PAUSE) -> AsyncIterator[Delivering]:
     with open_journal(folder / "journal.db") as journal:
         async with open_proxy_fixture(SHOP, contract=contract) as fixture, trio.open_nursery() as nursery:
             if contract == 2:
                 fixture.edge.version.is_two()
-            delivery = InboundDelivery(journal.inbox, fixture.edge, fixture.metrics, refusal_pause=PAUSE)
+            delivery = InboundDelivery(journal.inbox, fixture.edge, fixture.metrics, refusal_pause=pause)
             yield Delivering(fixture, journal, delivery, nursery)
             nursery.cancel_scope.cancel()
 

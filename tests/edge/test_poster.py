@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import trio
@@ -148,6 +149,13 @@ async def test_a_refusal_of_a_whole_call_is_no_word_about_its_events(status: int
 
 async def test_who_asks_for_it_has_a_call_of_his_own() -> None:
     async with open_two() as fixture:
+        fixture.proxy.faults.set("events", Fault(status=500, only='"poison"'))
+        for number in range(6):  # who comes first is chance
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(partial(fixture.edge.poster.post, [message(1, "poison")], alone=True))
+                nursery.start_soon(fixture.edge.poster.tell, message(2, f"another {number}"))
+        fixture.proxy.faults.clear()
+        fixture.proxy.store.requests["events"] = 0
         await post_all(fixture, *([message(n, str(n))] for n in range(6)), alone=True)
         assert calls(fixture) == 6
 
@@ -247,14 +255,13 @@ async def test_what_is_told_in_the_moment_of_a_cancel_is_not_left_for_others_to_
 
 async def test_what_was_under_way_for_one_who_is_cancelled_is_not_overtaken() -> None:
     async with open_two() as fixture:
-        for number in range(3):  # which of the tasks makes the call is chance
+        for number in range(8):  # which of the tasks makes the call is chance
             before = calls(fixture)
             fixture.proxy.faults.set("events", Fault(delay=0.3, times=1))
             cancelled, ended = trio.CancelScope(), trio.Event()
             told = status_event(SHOP, Status(ProxyStatus.CONNECTED))
-            others = [[message(n, f"{number}.{n}")] for n in range(7)]
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(post_all, fixture, *others)
+                nursery.start_soon(fixture.edge.poster.tell, message(number, f"{number}"))
                 nursery.start_soon(tell_within, fixture, told, cancelled, ended)
                 await until(lambda before=before: calls(fixture) > before)  # type: ignore[misc]
                 cancelled.cancel()

@@ -338,6 +338,19 @@ async def test_after_an_outage_what_many_have_to_say_is_one_call() -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_while_no_poll_is_answered_what_many_have_to_say_goes_together() -> None:
+    async with open_proxy_fixture(contract=2) as fixture, trio.open_nursery() as nursery:
+        fixture.proxy.faults.set("*", Fault(status=503))
+        with pytest.raises(EdgeError):
+            await fixture.edge.poll("w", {}, 0)
+        await run_all(fixture, nursery, 30)
+        await until(lambda: fixture.proxy.store.requests["events"])
+        fixture.proxy.faults.set("events", Fault(delay=0.6))
+        await until(lambda: told(fixture, 30) == 30)
+        assert fixture.proxy.store.requests["events"] <= 15
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_status_that_makes_its_call_fail_keeps_no_other_back() -> None:
     async with open_proxy_fixture(contract=2) as fixture, trio.open_nursery() as nursery:
         await fixture.edge.poll("w", {}, 0)

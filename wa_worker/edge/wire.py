@@ -111,7 +111,7 @@ def results_from(answer: object, count: int) -> list[Result]:
 
 def _result(item: object) -> Result:
     status, error = (item.get("status"), item.get("error")) if isinstance(item, dict) else (None, None)
-    known = isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599
+    known = isinstance(status, int) and 100 <= status <= 599
     return Result(status if known else None, error if isinstance(error, str) else "")
 
 

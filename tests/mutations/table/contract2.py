@@ -35,7 +35,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         " and self._cuts < CUTS and",
         " and",
         "a slow proxy is heard",
-        "instances/test_polling_two.py::test_a_slow_proxy_is_heard_while_instances_connect_one_after_another",
+        ("instances/test_polling_two.py::test_a_slow_proxy_is_heard_while_instances_connect_one_after_another"),
     ),
     Mutation(
         "two-poll-cuts-unwaited",
@@ -43,7 +43,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "with self._until_cut(ready) if wait else nullcontext():",
         "with self._until_cut(ready):",
         "a slow proxy is heard",
-        "instances/test_polling_two.py::test_a_slow_proxy_is_heard_while_instances_connect_one_after_another",
+        ("instances/test_polling_two.py::test_a_slow_proxy_is_heard_while_instances_connect_one_after_another"),
     ),
     Mutation(
         "two-poll-cut-at-once",
@@ -51,7 +51,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "max(self._held_since + CUT_AFTER, trio.current_time())",
         "trio.current_time()",
         "not cut sooner than CUT_AFTER",
-        "instances/test_polling_two.py::test_a_held_answer_is_not_waited_for_when_there_is_something_new_to_ask",
+        ("instances/test_polling_two.py::test_a_held_answer_is_not_waited_for_when_there_is_something_new_to_ask"),
     ),
     Mutation(
         "two-poll-never-cut",
@@ -75,7 +75,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        polled.on_ready.append(self._cut_for)\n",
         "",
         "cut when an instance becomes ready",
-        "instances/test_polling_two.py::test_who_is_at_work_for_longer_is_not_waited_for_and_then_asked_for_again",
+        ("instances/test_polling_two.py::test_who_is_at_work_for_longer_is_not_waited_for_and_then_asked_for_again"),
     ),
     Mutation(
         "two-poll-connected-unheard",
@@ -91,7 +91,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        fleet.on_end.append(self.cut)\n",
         "",
         "cut when an instance ends",
-        "instances/test_polling_two.py::test_a_held_answer_is_not_waited_for_when_there_is_something_new_to_ask",
+        ("instances/test_polling_two.py::test_a_held_answer_is_not_waited_for_when_there_is_something_new_to_ask"),
     ),
     Mutation(
         "two-poll-change-unheard",
@@ -131,7 +131,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                await self._polled.done(given)\n",
         "                pass\n",
         "who was given messages is waited for",
-        "instances/test_polling_two.py::test_who_is_at_work_for_longer_is_not_waited_for_and_then_asked_for_again",
+        ("instances/test_polling_two.py::test_who_is_at_work_for_longer_is_not_waited_for_and_then_asked_for_again"),
     ),
     Mutation(
         "two-poll-marks-for-ever",
@@ -139,7 +139,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "trio.move_on_after(MARKS_WAIT)",
         "trio.move_on_after(60)",
         "nobody waits long for another's messages",
-        "instances/test_polling_two.py::test_who_is_at_work_for_longer_is_not_waited_for_and_then_asked_for_again",
+        ("instances/test_polling_two.py::test_who_is_at_work_for_longer_is_not_waited_for_and_then_asked_for_again"),
     ),
     Mutation(
         "two-poll-unpaced",
@@ -160,8 +160,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "two-poll-pace-uncut",
         "instances/polling.py",
-        "            with self._until_cut(ready):\n                await self._pace",
-        "            if True:\n                await self._pace",
+        "        with self._until_cut(asked_for):\n            await self._pace",
+        "        if True:\n            await self._pace",
         "the pace is cut short, too",
         "instances/test_polling_two.py::test_the_pace_is_cut_short_too",
     ),
@@ -179,7 +179,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if self._edge.version.two and self._outage() < GO_BACK_AFTER:",
         "if False:",
         "an outage says nothing of the version",
-        "instances/test_polling_two.py::test_what_says_nothing_of_the_version_changes_none[503 None False]",
+        ("instances/test_polling_two.py::test_what_says_nothing_of_the_version_changes_none[503 None False]"),
     ),
     Mutation(
         "two-poll-outage-never-back",
@@ -195,7 +195,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            self._edge.version.says_nothing()\n",
         "            pass\n",
         "version 1 while its calls are answered",
-        "instances/test_polling_two.py::test_a_proxy_unknown_yet_that_answers_an_error_is_asked_in_version_1_meanwhile",
+        (
+            "instances/test_polling_two.py::test_a_proxy_unknown_yet_that_answers_an_error_is_aske"
+            "d_in_version_1_meanwhile"
+        ),
     ),
     Mutation(
         "two-poll-outage-keeps-one",
@@ -216,8 +219,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "two-poll-stray-unsaid",
         "instances/polling.py",
-        "        for bad in polled.stray:\n"
-        '            log.warning("a queued row is not a message", reason=bad.reason)\n',
+        (
+            "        for bad in polled.stray:\n"
+            '            log.warning("a queued row is not a message", reason=bad.reason)\n'
+        ),
         "",
         "a row of nobody is logged",
         "instances/test_polling_two.py::test_a_row_of_no_instance_is_logged_and_holds_up_no_other",

@@ -1,179 +1,10 @@
-"""Mutations of version 2 of the contract: events on their way, and what answers mean."""
+"""Mutations of version 2 of the contract: what answers mean, and which version that is."""
 
 from __future__ import annotations
 
 from tests.mutations.mutation import Mutation
 
 MUTATIONS: tuple[Mutation, ...] = (
-    Mutation(
-        "two-poster-first-moment-unguarded",
-        "edge/poster.py",
-        "        try:\n"
-        "            await trio.lowlevel.checkpoint()  # others who have something to tell in this moment add theirs\n",
-        "        await trio.lowlevel.checkpoint()\n        try:\n",
-        "what nobody waits for is not told",
-        "edge/test_poster.py::test_who_is_cancelled_before_the_call_leaves_nothing_that_is_told_later",
-    ),
-    Mutation(
-        "two-poster-no-moment",
-        "edge/poster.py",
-        "            await trio.lowlevel.checkpoint()  # others",
-        "            pass  # others",
-        "what is told in one moment is one call",
-        "edge/test_poster.py::test_what_is_told_in_the_same_moment_is_one_call",
-    ),
-    Mutation(
-        "two-poster-given-up-comes-back",
-        "edge/poster.py",
-        " and not entry.given_up:",
-        ":",
-        "what was given up is not told when a call is cut",
-        "edge/test_poster.py::test_what_was_given_up_during_a_call_is_not_told_again_when_that_call_is_cut",
-    ),
-    Mutation(
-        "two-poster-withdraws-nothing",
-        "edge/poster.py",
-        "        with suppress(ValueError):\n            self._waiting.remove(entry)\n",
-        "",
-        "what nobody waits for is not told",
-        "edge/test_poster.py::test_what_nobody_waits_for_any_more_is_not_told",
-    ),
-    Mutation(
-        "two-poster-withdraws-at-once",
-        "edge/poster.py",
-        "                    while entry.under_way:",
-        "                    while False:",
-        "a status under way is not overtaken",
-        "edge/test_poster.py::test_what_was_under_way_for_one_who_is_cancelled_is_not_overtaken",
-    ),
-    Mutation(
-        "two-poster-withdraws-unshielded",
-        "edge/poster.py",
-        "trio.move_on_after(WITHDRAWAL, shield=True)",
-        "trio.move_on_after(WITHDRAWAL)",
-        "a status under way is not overtaken",
-        "edge/test_poster.py::test_what_was_under_way_for_one_who_is_cancelled_is_not_overtaken",
-    ),
-    Mutation(
-        "two-poster-anyone-calls",
-        "edge/poster.py",
-        "self._waiting[0] is entry and ",
-        "",
-        "nobody waits behind a call of others alone",
-        "edge/test_poster.py::test_nobody_waits_behind_a_call_that_has_only_what_others_tell",
-    ),
-    Mutation(
-        "two-poster-calls-without-bound",
-        "edge/poster.py",
-        " and self._under_way < self._at_once",
-        "",
-        "EVENTS_AT_ONCE calls are under way",
-        "edge/test_poster.py::test_what_comes_meanwhile_is_the_next_call_and_few_are_under_way",
-    ),
-    Mutation(
-        "two-poster-wakes-nobody-after-a-call",
-        "edge/poster.py",
-        "                entry.woken.set()\n            self._wake_next()\n",
-        "                entry.woken.set()\n",
-        "what waits goes in the next call",
-        "edge/test_poster.py::test_what_comes_meanwhile_is_the_next_call_and_few_are_under_way",
-    ),
-    Mutation(
-        "two-poster-outcome-unheard",
-        "edge/poster.py",
-        "                entry.woken.set()\n            self",
-        "            self",
-        "who is told by another hears what became of it",
-        "edge/test_poster.py::test_what_is_told_in_the_same_moment_is_one_call",
-    ),
-    Mutation(
-        "two-poster-too-many",
-        "edge/poster.py",
-        "if count > MOST_EVENTS or",
-        "if count > MOST_EVENTS + 1 or",
-        "100 events in a call",
-        "edge/test_poster.py::test_a_call_holds_so_many_events",
-    ),
-    Mutation(
-        "two-poster-too-large",
-        "edge/poster.py",
-        " or size > MOST_BYTES:",
-        ":",
-        "1 MiB in a call",
-        "edge/test_poster.py::test_a_call_holds_so_many_bytes",
-    ),
-    Mutation(
-        "two-poster-own-too-many",
-        "edge/poster.py",
-        "events[:MOST_EVENTS]",
-        "events",
-        "100 events in a call",
-        "edge/test_poster.py::test_a_call_holds_so_many_events",
-    ),
-    Mutation(
-        "two-poster-own-too-large",
-        "edge/poster.py",
-        "if parts and size + len(part) > MOST_BYTES",
-        "if False",
-        "1 MiB in a call",
-        "edge/test_poster.py::test_a_call_holds_so_many_bytes",
-    ),
-    Mutation(
-        "two-poster-large-one-never",
-        "edge/poster.py",
-        "if parts and size + len(part)",
-        "if size + len(part)",
-        "an event larger than a call goes by itself",
-        "edge/test_poster.py::test_a_call_holds_so_many_bytes",
-    ),
-    Mutation(
-        "two-poster-alone-with-others",
-        "edge/poster.py",
-        "not batch[0].alone and not self",
-        "not self",
-        "what may be poison is alone in its call",
-        "edge/test_poster.py::test_who_asks_for_it_has_a_call_of_his_own",
-    ),
-    Mutation(
-        "two-poster-whole-refusal-of-each",
-        "edge/poster.py",
-        "if len(events) > 1 and not isinstance",
-        "if False and not isinstance",
-        "a refusal of a call is none of its events",
-        "edge/test_poster.py::test_a_refusal_of_a_whole_call_is_no_word_about_its_events",
-    ),
-    Mutation(
-        "two-poster-lone-refusal-lost",
-        "edge/poster.py",
-        "if len(events) > 1 and",
-        "if",
-        "one that is alone in its call can be refused",
-        "edge/test_poster.py::test_a_refusal_of_a_whole_call_is_no_word_about_its_events",
-    ),
-    Mutation(
-        "two-poster-fallback-not-noted",
-        "edge/poster.py",
-        "            self._version.no_events()\n",
-        "",
-        "a proxy without /events is not asked each time",
-        "edge/test_poster.py::test_without_the_call_events_go_by_version_1_at_once",
-    ),
-    Mutation(
-        "two-poster-asks-each-batch",
-        "edge/poster.py",
-        "if not self._version.events:  #",
-        "if False:  #",
-        "a proxy without /events is not asked each time",
-        "edge/test_poster.py::test_what_waits_does_not_ask_again_for_a_call_that_is_not_there",
-    ),
-    Mutation(
-        "two-poster-fallback-overtakes",
-        "edge/poster.py",
-        "if outcome.error is None:  #",
-        "if True:  #",
-        "order within a chat",
-        "edge/test_poster.py::test_by_version_1_too_what_follows_a_failure_stays_behind_it",
-    ),
     Mutation(
         "two-version-events-in-one",
         "edge/version.py",
@@ -247,14 +78,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "edge/test_wire_batches.py::test_what_is_no_answer_to_two_events",
     ),
     Mutation(
-        "two-wire-true-is-a-status",
-        "edge/wire.py",
-        " and not isinstance(status, bool) and 100",
-        " and 100",
-        "a status is a number of HTTP",
-        "edge/test_wire_batches.py::test_a_result",
-    ),
-    Mutation(
         "two-wire-any-status",
         "edge/wire.py",
         " and 100 <= status <= 599",
@@ -305,8 +128,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "two-client-failure-unnoted",
         "edge/client.py",
-        "                raise NoSuchVersion(POLL, error.detail, error.status) from error\n"
-        "            self.evidence.failed(LIST)\n",
+        (
+            "                raise NoSuchVersion(POLL, error.detail, error.status) from error\n"
+            "            self.evidence.failed(LIST)\n"
+        ),
         "                raise NoSuchVersion(POLL, error.detail, error.status) from error\n",
         "the end of an outage is heard of",
         "edge/test_client_poll.py::test_an_answer_that_says_nothing_of_the_version",
