@@ -26,6 +26,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fault-runs", type=int, default=24, help="how many seeded fault runs (default 24)")
     group.addoption("--fault-at-once", type=int, default=4, help="how many of them side by side (default 4)")
     group.addoption("--fault-seed", type=int, default=1, help="the first seed")
+    group.addoption(
+        "--fault-contract",
+        choices=("1", "2", "flips"),
+        help="what the proxy speaks: a version, or the one and the other in turn (default: by seed)",
+    )
     group.addoption("--soak-minutes", type=float, default=4.0, help="how long churn and pairing last, each (default 4)")
     group.addoption("--soak-seed", type=int, default=1, help="the churn's seed")
     group.addoption(

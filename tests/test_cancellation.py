@@ -110,7 +110,8 @@ async def test_who_waits_for_polled_messages_leaves_his_place() -> None:
     async def take() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(polled.take, SHOP)
-            await trio.lowlevel.checkpoint()
+            while not polled.ready:
+                await trio.lowlevel.checkpoint()
             polled.end()
 
     async for _ in at_each_wait(take):

@@ -59,6 +59,35 @@ async def test_all_who_wait_wake_up() -> None:
     assert woken == 5
 
 
+async def test_every_ring_after_a_wait_wakes_again(autojump_clock: trio.abc.Clock) -> None:
+    bell = Wakeup()
+    for _ in range(3):
+        bell.arm()
+        bell.ring()
+        bell.ring()
+        with trio.fail_after(10):
+            await bell.wait()
+
+
+async def test_of_what_threads_add_before_they_ring_nothing_is_left_lying() -> None:
+    bell, rows, seen = Wakeup(), 0, 0
+
+    def add() -> None:
+        nonlocal rows
+        for _ in range(2000):
+            rows += 1
+            bell.ring()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.to_thread.run_sync, add)
+        with trio.fail_after(20):
+            while seen < 2000:
+                bell.arm()
+                seen = rows
+                if seen < 2000:
+                    await bell.wait()
+
+
 async def test_waiting_is_a_checkpoint_even_if_it_has_rung() -> None:
     bell = Wakeup()
     bell.ring()

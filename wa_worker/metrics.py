@@ -150,10 +150,8 @@ class Metrics:
             self._endings.labels(_label(event))
         for outcome in (*_SENT.values(), _UNCERTAIN):
             self._out.labels(outcome)
-        for received in Received:
-            self._received.labels(received.value)
-        for delivered in Delivered:
-            self._delivered.labels(delivered.value)
+        self._received_as = {received: self._received.labels(received.value) for received in Received}
+        self._delivered_as = {delivered: self._delivered.labels(delivered.value) for delivered in Delivered}
 
     # --- what happens, from any thread
 
@@ -178,10 +176,10 @@ class Metrics:
         self._out.labels(outcome).inc()
 
     def received(self, what: Received) -> None:
-        self._received.labels(what.value).inc()
+        self._received_as[what].inc()
 
     def delivered(self, what: Delivered, count: int = 1) -> None:
-        self._delivered.labels(what.value).inc(count)
+        self._delivered_as[what].inc(count)
 
     def edge_request(self, endpoint: str, result: str, seconds: float) -> None:
         """`result`: the class of the status ('2xx'), 'timeout', or 'error' when there was no answer."""

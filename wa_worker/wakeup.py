@@ -13,9 +13,14 @@ class Wakeup:
     def __init__(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
         self._event = trio.Event()
+        self._ringing = False
+        """Whether a ring is on its way to the Trio thread: another one would tell it nothing more."""
 
     def ring(self) -> None:
         """From any thread, any number of times; after the run has ended it does nothing."""
+        if self._ringing:
+            return
+        self._ringing = True  # if two threads get here, there are two rings
         with contextlib.suppress(trio.RunFinishedError):
             self._token.run_sync_soon(self._set, idempotent=True)
 
@@ -29,4 +34,5 @@ class Wakeup:
         await self._event.wait()
 
     def _set(self) -> None:
+        self._ringing = False  # first: who rings from now on may have changed what is read after this
         self._event.set()

@@ -101,6 +101,8 @@ comment on column public.wa_inbound.button is 'The button that was pressed: {"pa
 
 create index if not exists wa_instances_to_do
   on public.wa_instances (id) where (enabled and status <> 'CONNECTED') or (not enabled and status = 'CONNECTED');
+create index if not exists wa_instances_off
+  on public.wa_instances (id) where not enabled;
 create index if not exists wa_messages_queued
   on public.wa_messages (instance_id, queued_at, id) where status = 'queued';
 create index if not exists wa_messages_of_instance
@@ -313,7 +315,11 @@ begin
     when 'refused' then
       return 'refused';
   end case;
-exception when others then
+exception
+when deadlock_detected or serialization_failure then
+  -- Another transaction waits for what this one has locked: only all of it lets go of that.
+  raise;
+when others then
   get stacked diagnostics code = returned_sqlstate;
   return 'error ' || code;
 end
@@ -321,7 +327,7 @@ $$;
 
 -- POST /events, and each call of version 1 that stores something, which is a batch of one: a list with a word for each
 -- event, in order. Once an event of a chat was not taken, its later ones are "held" back, so that the chat stays in
--- order. All of it is one transaction: what ends the statement as such (a time-out, say) undoes everything.
+-- order. All of it is one transaction: what ends the statement as such (a time-out, a deadlock) undoes everything.
 create or replace function public.wa_events(p_events jsonb) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -393,15 +399,25 @@ language sql stable set search_path = '' as $$
   from measured
 $$;
 
+-- The instances that /poll lists: those of GET /disconnected-instances, and each that was switched off and that the
+-- worker still takes for connected. It announces what is listed, and hears that it is gone; it wants to hear that a few
+-- times, with an answer to a poll between, and those are held otherwise.
+create or replace function public.wa_listed(p_connected text[]) returns setof text
+language sql stable set search_path = '' as $$
+  select id from public.wa_instances
+  where (enabled and status <> 'CONNECTED') or (not enabled and status = 'CONNECTED')
+  union
+  select id from public.wa_instances
+  where not enabled and id in (select unnest(p_connected))
+$$;
+
 -- Whether a held poll has to end: there is a message for an instance that can send it, or the list of instances is not
 -- what the worker must think it is from what it believes of them itself. p_down: the asked ones that are not connected;
 -- p_other: those of which the worker says something that is unknown here; what is in none of the lists is busy sending.
 create or replace function public.wa_poll_is_due(p_connected text[], p_down text[], p_other text[]) returns boolean
 language plpgsql stable set search_path = '' as $$
 declare
-  listed text[] := array(
-    select id from public.wa_instances
-    where (enabled and status <> 'CONNECTED') or (not enabled and status = 'CONNECTED'));
+  listed text[] := array(select public.wa_listed(p_connected));
 begin
   return exists (select unnest(listed) except select unnest(p_down || p_other))
     or exists (select unnest(p_down) except select unnest(listed))
@@ -412,10 +428,10 @@ begin
 end
 $$;
 
--- POST /poll, one look: {"instances", "messages", "due"}, of p_bytes at most. With nothing due it waits here for up to p_hold_ms
--- milliseconds and looks every quarter of a second, if one of the two places for that is free; otherwise it answers at
--- once, and index.ts looks again in a second. So however many workers poll, and however many polls were given up by
--- their workers, which PostgREST goes on with to their end, two of its connections are taken by waiting and no more.
+-- POST /poll, one look: {"instances", "messages", "due"}, of p_bytes at most. With nothing due it waits here for up to
+-- p_hold_ms milliseconds and looks every quarter of a second, if one of the two places for that is free; otherwise it
+-- answers at once, and index.ts looks again in a second. So however many workers poll, and however many polls were given
+-- up by their workers, which PostgREST goes on with to their end, two of its connections are taken by waiting at most.
 create or replace function public.wa_poll(
   p_connected text[], p_down text[], p_other text[], p_hold_ms integer, p_limit integer, p_bytes integer
 ) returns jsonb
@@ -433,7 +449,9 @@ begin
       due := public.wa_poll_is_due(p_connected, p_down, p_other);
     end loop;
   end if;
-  listed := public.wa_disconnected_instances();
+  listed := (
+    select coalesce(jsonb_agg(jsonb_build_object('id', id) order by id), '[]')
+    from public.wa_listed(p_connected) as instance (id));
   return jsonb_build_object(
     'instances', listed,
     'messages', public.wa_page(p_connected, p_limit, p_bytes - octet_length(listed::text)),
@@ -468,6 +486,7 @@ revoke all on function
   public.wa_events(jsonb),
   public.wa_busy_instances(),
   public.wa_page(text[], integer, integer),
+  public.wa_listed(text[]),
   public.wa_poll_is_due(text[], text[], text[]),
   public.wa_poll(text[], text[], text[], integer, integer, integer)
 from public, anon, authenticated;
@@ -484,6 +503,7 @@ grant execute on function
   public.wa_events(jsonb),
   public.wa_busy_instances(),
   public.wa_page(text[], integer, integer),
+  public.wa_listed(text[]),
   public.wa_poll_is_due(text[], text[], text[]),
   public.wa_poll(text[], text[], text[], integer, integer, integer)
 to service_role;

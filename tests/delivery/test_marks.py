@@ -19,7 +19,7 @@ from tests.proxy_fixture import PATIENCE, SHOP, open_proxy_fixture, until
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.delivery.sending import MARKS_GRACE, MessageSender, Session
-from wa_worker.dev.proxy import Fault, ReferenceProxy
+from wa_worker.dev.proxy import Contract, Fault, ReferenceProxy
 from wa_worker.edge.client import EdgeClient
 from wa_worker.errors import Failure
 from wa_worker.journal import Journal, Mark, SendState, Settled, open_journal
@@ -66,8 +66,10 @@ class Marking:
 
 
 @asynccontextmanager
-async def open_fixture(folder: Path) -> AsyncIterator[Marking]:
-    async with open_proxy_fixture(SHOP) as fixture:
+async def open_fixture(folder: Path, *, contract: Contract = 1) -> AsyncIterator[Marking]:
+    async with open_proxy_fixture(SHOP, contract=contract) as fixture:
+        if contract == 2:
+            fixture.edge.version.is_two()
         with open_journal(folder / "journal.db") as journal:
             yield Marking(fixture.proxy, fixture.edge, journal, MarkReporter(journal.ledger, fixture.edge))
 
@@ -197,4 +199,18 @@ async def test_a_failure_that_an_older_version_wrote_in_the_librarys_words_is_to
         nursery.start_soon(at.marks.run)
         await until(lambda: at.proxy.store.messages()[0].status == "failed")
         assert at.proxy.store.messages()[0].error == Failure.OTHER
+        nursery.cancel_scope.cancel()
+
+
+async def test_marks_that_follow_each_other_go_together(tmp_path: Path, nursery: trio.Nursery) -> None:
+    async with open_fixture(tmp_path, contract=2) as fixture:
+        ids = fixture.proxy.store.queue_many(SHOP, [(ANA, str(n)) for n in range(60)])
+        nursery.start_soon(fixture.marks.run)
+        for message_id in ids:
+            fixture.sent(message_id)
+            await trio.sleep(0.005)
+        with trio.fail_after(30):
+            await fixture.marks.settled(SHOP)
+        assert {row.status for row in fixture.proxy.store.messages(SHOP)} == {"sent"}
+        assert fixture.proxy.store.requests["events"] <= 25
         nursery.cancel_scope.cancel()

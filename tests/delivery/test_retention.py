@@ -230,8 +230,9 @@ async def test_a_clock_that_leaps_ahead_is_given_a_round_to_be_set_right(
         await trio.sleep(INTERVAL)
         assert inbox(journal) == ["posted", "pending", "dead"]
         monkeypatch.setattr(time, "time", lambda: real() + 5 * YEAR)
-        await trio.sleep(2 * INTERVAL)
-        assert "posted" not in inbox(journal), "one that stays ahead is believed"
+        with trio.fail_after(20 * INTERVAL):  # one that stays ahead is believed
+            while "posted" in inbox(journal):  # noqa: ASYNC110 - nothing tells
+                await trio.sleep(INTERVAL / 4)
         nursery.cancel_scope.cancel()
     assert lines[0]["event"] == "the clock was set ahead: nothing is forgotten this time"
 

@@ -8,7 +8,7 @@ import pty
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import attrs
 import pytest
 import trio
 
-from tests.e2e.world import PATIENCE, SECRET, World
+from tests.e2e.world import PATIENCE, SECRET, World, open_world
 from wa_worker.dev.proxy import Fault
 from wa_worker.ownership.volume import hold_volume
 
@@ -38,6 +38,13 @@ NAMES = [
         "clock",
     ),
 ]
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """A world whose proxy speaks version 2, of which there is more to check."""
+    async with open_world(tmp_path, contract=2) as opened:
+        yield opened
 
 
 @attrs.frozen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -91,32 +92,53 @@ async def test_an_instance_that_is_switched_off_is_let_go_of(two: World) -> None
     await worker.logged("instance released: the proxy no longer lists it", instance="shop")
 
 
+async def test_one_that_was_connected_is_let_go_of_though_polls_are_held(two: World) -> None:
+    worker = await two.start_worker(**SLOW)
+    await two.pair("shop", "5511999990001")
+    await two.pair("bakery", "5511999990003")
+    await two.until(lambda s: all(row.status == "CONNECTED" for row in s.instances()))
+    two.proxy.store.remove_instance("shop", call_back=True)
+    await worker.logged("instance let go: the proxy does not know it", instance="shop")
+    assert not two.simulator.connected(two.jids["shop"])
+    assert two.simulator.connected(two.jids["bakery"])
+
+
+async def flip(world: World, times: int) -> None:
+    """Changes the version so often, each time once the worker has followed. Of version 2 it hears as of a deploy, by a
+    call that fails: else it asks ten minutes later."""
+    requests = world.proxy.store.requests
+    for _ in range(times):
+        world.proxy.contract = 1 if world.proxy.contract == 2 else 2
+        if world.proxy.contract == 2:
+            world.proxy.faults.set("disconnected-instances", Fault(status=503, times=1))
+        asked_by = "poll" if world.proxy.contract == 2 else "disconnected-instances"
+        enough = requests[asked_by] + 2
+        await world.until(partial(lambda name, count, _: requests[name] >= count, asked_by, enough))
+
+
 async def test_the_proxy_may_go_back_and_forth_under_traffic(two: World) -> None:
     await two.start_worker()
     jid = await two.pair("shop", "5511999990001")
     contact = two.simulator.contact(CONTACT)
+    written, flipped = 0, trio.Event()
     async with trio.open_nursery() as nursery:
 
-        async def flip() -> None:
-            while True:
-                two.proxy.contract = 1 if two.proxy.contract == 2 else 2
-                await trio.sleep(0.4)
-
         async def write() -> None:
-            for text in texts(40, "in "):
-                await contact.send(jid, text)
+            nonlocal written
+            while not flipped.is_set():
+                two.proxy.store.queue("shop", CONTACT, f"m{written}")
+                await contact.send(jid, f"in {written}")
+                written += 1
                 await trio.sleep(0.05)
 
-        nursery.start_soon(flip)
         nursery.start_soon(write)
-        for text in texts(40):
-            two.proxy.store.queue("shop", CONTACT, text)
-            await trio.sleep(0.05)
-        await two.until(all_sent)
-        await two.until(lambda s: len(s.inbound("shop")) == 40)
-        nursery.cancel_scope.cancel()
-    assert [m.text for m in contact.received] == texts(40)
-    assert [row.body for row in two.proxy.store.inbound("shop")] == texts(40, "in ")
+        await flip(two, 8)
+        flipped.set()
+    await two.until(all_sent)
+    await two.until(lambda s: len(s.inbound("shop")) == written)
+    assert written > 8
+    assert [m.text for m in contact.received] == texts(written)
+    assert [row.body for row in two.proxy.store.inbound("shop")] == texts(written, "in ")
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import pytest
 import trio
 import trio.testing
 
-from tests.proxy_fixture import SHOP, ProxyFixture, open_proxy_fixture, until
+from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture, until
 from wa_worker.dev.proxy import Fault
 from wa_worker.edge.events import Event, Outcome, inbound_event, status_event
-from wa_worker.edge.poster import MOST_BYTES, MOST_EVENTS
+from wa_worker.edge.poster import MOST_BYTES, MOST_EVENTS, SINGLE_AT_ONCE
 from wa_worker.errors import EdgeError, EdgeRejected, EdgeUnavailable
 from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.models import Jid, ProxyStatus, Status, WaMessageId
@@ -198,6 +198,23 @@ async def tell_within(fixture: ProxyFixture, event: Event, scope: trio.CancelSco
     ended.set()
 
 
+async def test_of_what_was_meant_for_batches_few_are_under_way_in_version_1() -> None:
+    """A proxy that goes back while hundreds of chats have something: it is not called for all of them at once."""
+    async with open_two() as fixture:
+        fixture.edge.version.is_one()
+        fixture.proxy.faults.set("inbound", Fault(hang=True))
+        async with trio.open_nursery() as nursery:
+            for n in range(100):
+                nursery.start_soon(fixture.edge.poster.tell, message(n, f"m{n}"))
+            await until(lambda: calls(fixture, "inbound") == SINGLE_AT_ONCE)
+            with trio.fail_after(2):  # statuses do not wait for them
+                await fixture.edge.poster.tell(status_event(SHOP, Status(ProxyStatus.DISCONNECTED)))
+            assert calls(fixture, "inbound") == SINGLE_AT_ONCE
+            fixture.proxy.faults.clear()
+            fixture.proxy.close_connections()
+            nursery.cancel_scope.cancel()
+
+
 async def test_who_is_cancelled_takes_nobody_elses_event_along() -> None:
     async with open_two() as fixture, trio.open_nursery() as nursery:
         fixture.proxy.faults.set("events", Fault(hang=True, times=1))
@@ -222,6 +239,18 @@ async def test_what_nobody_waits_for_any_more_is_not_told() -> None:
             nursery.cancel_scope.cancel()
         await fixture.edge.poster.tell(message(9, "the last"))
         assert fixture.proxy.store.statuses(SHOP) == []
+
+
+async def test_what_is_told_in_the_moment_of_a_cancel_is_not_left_for_others_to_tell() -> None:
+    """Else an old status is told after the last one, by whoever makes the next call."""
+    async with open_two() as fixture:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await fixture.edge.poster.tell(message(1, "left"))
+        assert scope.cancelled_caught
+        with trio.fail_after(PATIENCE):
+            await fixture.edge.poster.tell(message(2, "told"))
+        assert bodies(fixture) == ["told"]
 
 
 async def test_what_was_under_way_for_one_who_is_cancelled_is_not_overtaken() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 from trio.testing import MockClock
 
-from wa_worker.edge.version import ASK_AGAIN, MALFORMED, ContractVersion
+from wa_worker.edge.version import ASK_AGAIN, MALFORMED, SECOND_LOOK, ContractVersion
 
 
 async def test_it_is_one_until_a_poll_has_shown_two(autojump_clock: MockClock) -> None:
@@ -39,6 +39,11 @@ async def test_a_proxy_that_goes_back_is_followed(autojump_clock: MockClock) -> 
     assert not version.events
     assert not version.try_two
     assert changes == [True, False]
+    await trio.sleep(1.2 * SECOND_LOOK)
+    assert version.try_two, "it may have been one odd answer"
+    version.is_one()
+    await trio.sleep(1.2 * SECOND_LOOK)
+    assert not version.try_two
 
 
 async def test_what_says_nothing_is_tried_again_soon_and_then_less_often(autojump_clock: MockClock) -> None:
@@ -83,10 +88,11 @@ async def test_a_proxy_without_events_gets_its_events_by_version_1(autojump_cloc
     assert version.events, "it has changed since"
 
 
-async def test_several_calls_that_hear_at_once_that_there_are_no_events_count_as_one(autojump_clock: MockClock) -> None:
+async def test_calls_that_were_under_way_together_are_one_word(autojump_clock: MockClock) -> None:
+    """Several are, and a proxy that had no /events for a moment is not left alone for many minutes."""
     version = ContractVersion()
     version.is_two()
-    for _ in range(4):
+    for _ in range(5):
         version.no_events()
     await trio.sleep(31)
     assert version.events

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from tests.faults.schedule import Incident
+from tests.faults.schedule import Contract, Incident
 
 
 @attrs.define
@@ -12,9 +12,17 @@ class Account:
     """What became of the messages of a run."""
 
     seed: int
+    contract: Contract
     incidents: list[Incident]
     out: int = 0
     inbound: int = 0
+    calls: int = 0
+    """To the proxy, as far as they reached it."""
+    calls_of_version_2: int = 0
+    flips: int = 0
+    """How often the proxy changed from one version of the contract to the other."""
+    followed: int = 0
+    """How often the worker had asked as that version says when it changed."""
     lost_out: list[str] = attrs.Factory(list)
     lost_in: list[str] = attrs.Factory(list)
     """The journal had accepted them, the proxy never did."""

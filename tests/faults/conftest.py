@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
 import pytest
 
 from tests.faults.account import Account
+from tests.faults.schedule import CONTRACTS
 
 ACCOUNTS = pytest.StashKey[list[Account]]()
 
@@ -39,6 +41,10 @@ def summary(accounts: list[Account]) -> dict[str, str | int]:
     quantile = statistics.quantiles(recovery, n=100) if len(recovery) > 1 else recovery * 99
     return {
         "runs": len(accounts),
+        **{
+            f"of them contract {contract}": _traffic([a for a in accounts if a.contract == contract])
+            for contract in CONTRACTS
+        },
         "incidents": sum(len(a.incidents) for a in accounts),
         "messages out": sum(a.out for a in accounts),
         "messages in": sum(a.inbound for a in accounts),
@@ -55,6 +61,19 @@ def summary(accounts: list[Account]) -> dict[str, str | int]:
         "out never readable at the contact": sum(a.unreadable for a in accounts),
         "recovery p50 / p99": f"{quantile[49]:.1f} s / {quantile[98]:.1f} s",
     }
+
+
+def _traffic(accounts: Sequence[Account]) -> str:
+    parts = {
+        "runs": len(accounts),
+        "incidents": sum(len(a.incidents) for a in accounts),
+        "messages": sum(a.out + a.inbound for a in accounts),
+        "calls": sum(a.calls for a in accounts),
+        "of them /poll or /events": sum(a.calls_of_version_2 for a in accounts),
+        "flips": sum(a.flips for a in accounts),
+        "followed": sum(a.followed for a in accounts),
+    }
+    return ", ".join(f"{count} {name}" for name, count in parts.items() if count)
 
 
 def _row(account: Account) -> dict[str, object]:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import enum
 import random
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import attrs
+
+Contract = Literal["1", "2", "flips"]
+"""What the proxy of a run speaks: a version, or the one and the other in turn."""
+
+CONTRACTS: tuple[Contract, ...] = ("1", "2", "flips")
 
 
 class Trouble(enum.Enum):
@@ -31,6 +38,20 @@ class Trouble(enum.Enum):
     PORTAL = "something in front of the proxy answers every call with 200 and a page, or some JSON"
     LINE_FLAPS = "the line of one instance breaks at each poll for instances"
     INVALID_BYTES = "a message whose text is not UTF-8"
+    EVENTS_SHORT = "/events applies and answers a result too few"
+    EVENTS_LONG = "/events applies and answers a result too many"
+    EVENTS_REFUSED = "/events refuses half of the events with 503 and applies the others"
+    EVENTS_MIXED = "/events applies all and says of half of them that it did not"
+    EVENTS_4XX = "/events refuses a third of the events with some 4xx"
+    EVENTS_APPLIED_500 = "/events applies and answers 500"
+    EVENTS_CUT = "/events applies and half of its answers are cut off"
+    EVENTS_NO_RESULTS = "/events answers 200 without results, with or without having applied them"
+    EVENTS_404 = "the proxy has no /events for a moment"
+    POLL_HELD = "/poll is held whatever there is"
+    POLL_LATE = "/poll answers a byte at a time what was so when it was asked"
+    POLL_CUT = "/poll is cut off in the middle of its answer"
+    POLL_404 = "the proxy has no /poll for a moment"
+    POLL_SHAPES = "/poll answers 200 and what is not its shape"
 
 
 FIELD = (
@@ -42,7 +63,25 @@ FIELD = (
 )
 """What the field has reported."""
 
-LATER = (Trouble.UNKNOWN_RECEIPT, *FIELD)
+VERSION_2 = (
+    Trouble.EVENTS_SHORT,
+    Trouble.EVENTS_LONG,
+    Trouble.EVENTS_REFUSED,
+    Trouble.EVENTS_MIXED,
+    Trouble.EVENTS_4XX,
+    Trouble.EVENTS_APPLIED_500,
+    Trouble.EVENTS_CUT,
+    Trouble.EVENTS_NO_RESULTS,
+    Trouble.EVENTS_404,
+    Trouble.POLL_HELD,
+    Trouble.POLL_LATE,
+    Trouble.POLL_CUT,
+    Trouble.POLL_404,
+    Trouble.POLL_SHAPES,
+)
+"""What can only go wrong where the proxy speaks version 2 of the contract."""
+
+LATER = (Trouble.UNKNOWN_RECEIPT, *FIELD, *VERSION_2)
 """Kinds that were added later. They are drawn apart, so that the rest of a seed's incidents stays what it was."""
 
 
@@ -54,6 +93,11 @@ class Incident:
     trouble: Trouble
     lasts: float
     pick: int
+
+
+def contract_of(seed: int) -> Contract:
+    """Says what the proxy of a seed speaks, unless one is asked for."""
+    return CONTRACTS[seed % len(CONTRACTS)]
 
 
 def schedule(seed: int, length: float, instances: int) -> list[Incident]:
@@ -82,11 +126,26 @@ def from_the_field(seed: int, length: float) -> list[Incident]:
 
     Their `pick` is any number: it chooses an instance, or an answer.
     """
-    rng = random.Random(f"field {seed}")
+    return _some_of(FIELD, random.Random(f"field {seed}"), length)
+
+
+def of_version_2(seed: int, length: float) -> list[Incident]:
+    """Some of VERSION_2 over `length` seconds, as from_the_field()."""
+    return _some_of(VERSION_2, random.Random(f"version 2 {seed}"), length)
+
+
+def _some_of(kinds: Sequence[Trouble], rng: random.Random, length: float) -> list[Incident]:
     incidents: list[Incident] = []
     now = rng.uniform(0.2, 4.0)
     while now < length:
         lasts = rng.uniform(0.3, 2.5)
-        incidents.append(Incident(now, rng.choice(FIELD), lasts, rng.randrange(1000)))
+        incidents.append(Incident(now, rng.choice(kinds), lasts, rng.randrange(1000)))
         now += lasts + rng.uniform(0.5, 4.0)
     return incidents
+
+
+def flips(seed: int) -> Iterator[float]:
+    """Yields seconds from one flip of the version to the next: two, more or less."""
+    rng = random.Random(f"flips {seed}")
+    while True:
+        yield rng.uniform(1.5, 2.5)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import textwrap
 
 import phonenumbers
 import pytest
@@ -134,3 +137,20 @@ def test_a_short_address_stays(text: str) -> None:
 
 def test_of_several_addresses_each_is_masked() -> None:
     assert masked_address("['98765432109876@lid', '+55 (11) 98888-0005']") == "['***9876@lid', '***0005']"
+
+
+def test_it_masks_though_no_file_can_be_opened() -> None:
+    """A country's numbering plan is a file, which is read when it is first needed."""
+    code = """
+    import os, resource
+    from wa_worker.jid.masking import masked
+    masked("5511988887777")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+    try:
+        while True:
+            os.open("/dev/null", os.O_RDONLY)
+    except OSError:
+        print(masked("to 84988887777 and 8613912345678"))
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "to ***7777 and ***5678\n", done.stderr

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
+from tests.proxy_fixture import SHOP, open_proxy_fixture
+from wa_worker.instances.polling import WAIT
+from wa_worker.instances.registry import Registry
+from wa_worker.journal import open_journal
 from wa_worker.journal.backlog import Backlog, Queue
-from wa_worker.monitoring.readiness import LEAST_SILENCE, TOO_OLD, Facts, Phase, reasons_not_ready
+from wa_worker.monitoring.readiness import LEAST_SILENCE, TOO_OLD, Facts, Phase, Readiness, reasons_not_ready
+from wa_worker.volume import VolumeGuard
 
 NONE = Queue(0, 0.0)
 OLD = Queue(3, TOO_OLD + 1)
 CALM = Backlog(NONE, NONE, NONE, 0, 0)
-FINE = Facts(Phase.WORKING, answered=True, silence=3.0, poll_interval=10.0, backlog=CALM, trouble=None, full=False)
+FINE = Facts(
+    Phase.WORKING, answered=True, silence=3.0, poll_interval=10.0, held=0.0, backlog=CALM, trouble=None, full=False
+)
 
 
 @attrs.frozen
@@ -33,6 +41,7 @@ CASES = [
     Case("silent for less", {"silence": 49.0}, []),
     Case("a short interval", {"poll_interval": 0.1, "silence": LEAST_SILENCE - 1}, []),
     Case("silent from the start", {"answered": False, "silence": 60.0}, ["the proxy has not answered a poll for 60 s"]),
+    Case("a poll is held", {"poll_interval": 0.1, "silence": LEAST_SILENCE + 9, "held": 20.0}, []),
     Case("a long interval", {"poll_interval": 3600.0, "silence": 7200.0}, []),
     Case("a full volume", {"full": True}, ["the volume is full"]),
     Case("a broken journal", {"trouble": "disk I/O error"}, ["the journal does not work: disk I/O error"]),
@@ -62,3 +71,16 @@ def test_reasons_add_up() -> None:
         FINE, silence=99.0, trouble="x", full=True, backlog=attrs.evolve(CALM, to_deliver=OLD, to_tell=OLD)
     )
     assert len(reasons_not_ready(worst)) == 5
+
+
+async def test_a_proxy_that_holds_polls_may_say_nothing_for_longer(tmp_path: Path) -> None:
+    async with open_proxy_fixture(SHOP, contract=2) as fixture:
+        with open_journal(tmp_path / "journal.db") as journal:
+            readiness = Readiness(Registry(), poll_interval=0.1)
+            readiness.working(journal, fixture.edge, VolumeGuard(tmp_path))
+            await fixture.edge.queued_messages(SHOP)
+            assert set((await readiness.snapshot()).poll_ages) == {"queued-messages"}
+            fixture.edge.version.is_two()
+            await fixture.edge.poll("w", {}, 0)
+            assert set((await readiness.snapshot()).poll_ages) == {"disconnected-instances"}
+            assert readiness._facts(None, None).held == WAIT

@@ -78,6 +78,15 @@ def proxy(function: Server, backend: Backend) -> EdgeProxy:
 
 
 @pytest.fixture
+def connected(proxy: EdgeProxy) -> dict[str, str]:
+    """What a worker says whose three instances are connected and have nothing to do."""
+    for id_ in ("shop", "two", "three"):
+        proxy.store.add_instance(id_)
+        proxy.store.set_status(id_, "CONNECTED")
+    return dict.fromkeys(("shop", "two", "three"), "CONNECTED")
+
+
+@pytest.fixture
 async def client(proxy: EdgeProxy) -> AsyncIterator[httpx.AsyncClient]:
     async with open_client(proxy.url) as client:
         yield client

@@ -1,16 +1,17 @@
 """The reference proxy's tests of /poll and /events, against the Edge Function: those that need no faults of the proxy.
 
-What is the Edge Function's own is in test_poll.py and test_events.py.
+What is the Edge Function's own is in test_poll.py, test_held_poll.py, test_events.py and test_event_troubles.py.
 """
 
 from __future__ import annotations
 
 import pytest
 
+from tests.dev.proxy import test_events as _events
+from tests.dev.proxy import test_polling as _polling
+
 pytestmark = pytest.mark.worker_proxy
 
-_polling = pytest.importorskip("tests.dev.proxy.test_polling", reason="the reference proxy has no version 2 yet")
-_events = pytest.importorskip("tests.dev.proxy.test_events", reason="the reference proxy has no version 2 yet")
 
 test_it_lists_both_and_only_what_may_be_sent = _polling.test_it_lists_both_and_only_what_may_be_sent
 test_a_page_is_fair = _polling.test_a_page_is_fair_and_each_instances_own_are_in_order

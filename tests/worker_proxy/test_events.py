@@ -1,71 +1,18 @@
-"""POST /events of the Edge Function, on PostgreSQL and Deno."""
+"""POST /events of the Edge Function, on PostgreSQL and Deno. PostgreSQL's bad days are in test_event_troubles.py."""
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import trio
 
 from tests.dev.proxy.test_endpoints import INBOUND, QR
-from tests.e2e.world import SECRET
-from tests.worker_proxy import tools
 from tests.worker_proxy.backend import EdgeProxy
-from tests.worker_proxy.conftest import open_client
-from tests.worker_proxy.postgres import Postgres
-from tests.worker_proxy.processes import Server, answering, open_function, open_rest
+from tests.worker_proxy.calls import STATUS, WHY, Row, event, post, said, statuses, why
 
 pytestmark = pytest.mark.worker_proxy
-
-Row = dict[str, Any]
-
-STATUS: Row = {"instanceId": "shop", "status": "CONNECTED", "qr_code": None}
-WHY: Row = {
-    "reason": "reconnecting",
-    "until": 1790000060,
-    "action": "wait",
-    "jid": "5511999990001@s.whatsapp.net",
-    "push_name": "Loja 🎉",
-    "since": 1790000000,
-}
-_COLUMNS = "reason, extract(epoch from until)::bigint, action, jid, push_name, extract(epoch from since)::bigint"
-
-
-def event(kind: str, fields: Row, **more: Any) -> Row:
-    return {"event_id": f"e-{next(_numbers)}", "type": kind, **fields, **more}
-
-
-_numbers = itertools.count()
-
-
-def said(n: object, **more: Any) -> Row:
-    """A message received."""
-    return event("inbound", {**INBOUND, "wa_message_id": f"3A{n}", "body": f"m{n}", **more})
-
-
-async def post(client: httpx.AsyncClient, *events: Row) -> list[Row]:
-    # Not by httpx: it cannot say half of a surrogate pair.
-    answer = await client.post("/events", content=json.dumps({"events": events}))
-    assert answer.status_code == 200, answer.text
-    assert answer.json().keys() == {"results"}
-    results: list[Row] = answer.json()["results"]
-    assert len(results) == len(events)
-    return results
-
-
-async def statuses(client: httpx.AsyncClient, *events: Row) -> list[int]:
-    return [result["status"] for result in await post(client, *events)]
-
-
-def why(proxy: EdgeProxy, instance_id: str = "shop") -> Row:
-    row = proxy.store.db.execute(f"select {_COLUMNS} from wa_instances where id = %s", (instance_id,)).fetchone()
-    assert row is not None
-    return dict(zip(WHY, row, strict=True))
 
 
 async def test_all_kinds_in_one_call(proxy: EdgeProxy, client: httpx.AsyncClient) -> None:
@@ -309,139 +256,6 @@ async def test_an_unknown_instances_status_tells_nothing_of_others(proxy: EdgePr
     assert (two.status, why(proxy, "two")) == ("DISCONNECTED", dict.fromkeys(WHY))
 
 
-# PostgreSQL's bad days
-
-
-@pytest.fixture
-def trouble(proxy: EdgeProxy) -> Iterator[None]:
-    """PostgreSQL refuses what says "refuse", and ends the statement at what says "end"."""
-    proxy.store.db.execute(
-        """
-        create function test.trouble() returns trigger language plpgsql as $$
-        begin
-          if new.body = 'refuse' then
-            raise exception 'a secret of %', new.body using errcode = '23514';
-          elsif new.body = 'end' then
-            raise exception 'statement timeout' using errcode = '57014';
-          end if;
-          return new;
-        end $$;
-        create trigger trouble before insert on wa_inbound for each row execute function test.trouble();
-        grant usage on schema test to service_role;
-        """
-    )
-    try:
-        yield
-    finally:
-        proxy.store.db.execute("drop trigger trouble on wa_inbound; drop function test.trouble")
-
-
-async def test_an_event_that_postgresql_refuses_takes_no_other_with_it(
-    proxy: EdgeProxy, client: httpx.AsyncClient, trouble: None
-) -> None:
-    lines = len(proxy.lines)
-    other = {"from": "another@g.us", "chat_id": "another@g.us"}
-    bad = event("inbound", {**INBOUND, "body": "refuse", "wa_message_id": "3Arefuse"})
-    assert await statuses(client, said(1), bad, said(2), said(3, **other)) == [200, 500, 503, 200]
-    assert [row.body for row in proxy.store.inbound()] == ["m1", "m3"]
-    assert (await client.post("/inbound", json=bad)).status_code == 500
-    with trio.fail_after(5):
-        await proxy.wait_for(lambda _: len(proxy.lines) >= lines + 2)
-    assert proxy.lines[lines:] == ["events: database error 23514\n", "inbound: database error 23514\n"]
-
-
-async def test_a_statement_that_ends_takes_all_with_it(
-    proxy: EdgeProxy, client: httpx.AsyncClient, trouble: None
-) -> None:
-    other = {"from": "another@g.us", "chat_id": "another@g.us"}
-    batch = [event("status", STATUS, **WHY), said(1), said(2, body="end"), said(3, **other)]
-    answer = await client.post("/events", json={"events": batch})
-    assert (answer.status_code, answer.json()) == (503, {"error": "database error"})
-    assert proxy.store.count_inbound() == 0
-    assert why(proxy) == dict.fromkeys(WHY)
-    batch[2]["body"] = "m2"
-    assert await statuses(client, *batch) == [200] * 4
-
-
-async def test_no_database_is_503_for_the_whole_call(
-    postgres: Postgres, function_folder: Path, proxy: EdgeProxy
-) -> None:
-    asked = {"worker": "w", "instances": [{"id": "shop", "state": "CONNECTED"}], "wait": 0}
-    batch = {"events": [said(1), event("status", STATUS)]}
-    with (
-        tools.held_port() as port,
-        open_function(function_folder, f"http://127.0.0.1:{port}", SECRET) as function,
-    ):
-        async with open_client(function.url) as client:
-            for status in (503, 200, 503):
-                if status == 200:
-                    with open_rest(postgres, port=port):
-                        answers = [await client.post("/poll", json=asked), await client.post("/events", json=batch)]
-                else:
-                    answers = [await client.post("/poll", json=asked), await client.post("/events", json=batch)]
-                assert [answer.status_code for answer in answers] == [status, status]
-    assert proxy.store.count_inbound() == 1
-
-
-async def test_a_database_that_goes_away_ends_a_held_poll(
-    postgres: Postgres, function_folder: Path, proxy: EdgeProxy
-) -> None:
-    proxy.store.set_status("shop", "CONNECTED")
-    asked = {"worker": "w", "instances": [{"id": "shop", "state": "CONNECTED"}], "wait": 13}
-    answers = []
-
-    async def ask(client: httpx.AsyncClient) -> None:
-        answers.append((await client.post("/poll", json=asked)).status_code)
-
-    waiting = "select 1 from pg_locks where locktype = 'advisory'"
-    with open_rest(postgres) as rest, open_function(function_folder, rest.url, SECRET) as function:
-        async with open_client(function.url) as client, trio.open_nursery() as nursery:
-            nursery.start_soon(ask, client)
-            with trio.fail_after(10):
-                await proxy.wait_for(lambda store: store.db.execute(waiting).fetchone())
-            rest.process.terminate()
-    assert answers == [503]
-
-
-async def test_calls_at_once_with_the_same_events_store_each_once(proxy: EdgeProxy, client: httpx.AsyncClient) -> None:
-    """In orders that make transactions wait for each other, and deadlock: what PostgreSQL breaks off is taken later."""
-    ids = proxy.store.queue_many("shop", [("5511988880001", "Oi")] * 20)
-    batch = [
-        *(said(n, **{"from": f"{n}@g.us", "chat_id": f"{n}@g.us"}) for n in range(20)),
-        *(event("sent", {"instanceId": "shop", "messageId": id_, "wa_message_id": f"W{id_}"}) for id_ in ids),
-        event("status", STATUS),
-    ]
-
-    async def deliver(events: list[Row]) -> None:
-        while events:
-            results = await post(client, *events)
-            assert {result["status"] for result in results} <= {200, 500, 503}
-            events = [event for event, result in zip(events, results, strict=True) if result["status"] != 200]
-
-    with trio.fail_after(30):
-        async with trio.open_nursery() as nursery:
-            for n in range(6):
-                nursery.start_soon(deliver, batch[:: -1 if n % 2 else 1])
-    assert sorted(row.body for row in proxy.store.inbound()) == sorted(f"m{n}" for n in range(20))
-    assert [row.wa_message_id for row in proxy.store.messages()] == [f"W{id_}" for id_ in ids]
-
-
 async def test_order_within_a_chat(proxy: EdgeProxy, client: httpx.AsyncClient) -> None:
     assert await statuses(client, *(said(n) for n in range(100))) == [200] * 100
     assert [row.body for row in proxy.store.inbound()] == [f"m{n}" for n in range(100)]
-
-
-@pytest.mark.parametrize(
-    "answer", ['["new"]', '["new", "new", "new"]', "[1, 2]", '["stored", "new"]', '["held", "what"]', "{}"]
-)
-async def test_an_answer_in_the_place_of_the_database_counts_for_nothing(function_folder: Path, answer: str) -> None:
-    with answering(200, answer.encode()) as url, open_function(function_folder, url, SECRET) as function:
-        async with open_client(function.url) as client:
-            assert (await client.post("/events", json={"events": [said(1), said(2)]})).status_code == 503
-            asked = {"worker": "w", "instances": [], "wait": 20}
-            assert (await client.post("/poll", json=asked)).status_code == 503
-
-
-def test_the_log_has_no_content(function: Server) -> None:
-    text = "".join(function.lines)
-    assert not [word for word in (SECRET, "a secret of", INBOUND["body"], "m1\n") if word in text]

@@ -182,7 +182,21 @@ def journal(ctx: click.Context) -> None:
 
 
 @cli.command()
-@click.option("--size", "sizes", multiple=True, type=click.IntRange(1, 500), help="Idle instances (repeatable).")
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    type=click.IntRange(1, 1000),
+    help="Idle instances (repeatable). Default: 1, 10, 50, 100 and 200. 500 and 1000 take a while to pair.",
+)
+@click.option(
+    "--contract",
+    "contracts",
+    multiple=True,
+    type=click.Choice(["1", "2"]),
+    help="Version of the contract that the proxy speaks (repeatable: each scenario with both, one right after the "
+    "other). Default: 2.",
+)
 @click.option(
     "--only",
     multiple=True,
@@ -191,16 +205,20 @@ def journal(ctx: click.Context) -> None:
 )
 @click.option("--quick", is_flag=True, help="Few messages, short waits: to see that it works.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here, as JSON.")
-def bench(sizes: tuple[int, ...], only: tuple[str, ...], quick: bool, output: Path | None) -> None:
+def bench(
+    sizes: tuple[int, ...], contracts: tuple[str, ...], only: tuple[str, ...], quick: bool, output: Path | None
+) -> None:
     """Measure the worker on the simulated WhatsApp.
 
-    Memory, CPU, throughput, latency and recovery. Takes about ten minutes; progress goes to stderr, the table to
-    stdout. Needs the `dev` extra, and Linux.
+    Memory, CPU, calls to the proxy, throughput, latency and recovery. Takes about fifteen minutes for each version of
+    the contract; progress goes to stderr, the table to stdout. Needs the `dev` extra, and Linux.
     """
     _need_extra(_SIMULATION)
     import trio
 
     from wa_worker.dev.bench.run import run_bench
+    from wa_worker.dev.proxy.polling import CONTRACTS
 
     default = (1, 10) if quick else (1, 10, 50, 100, 200)
-    trio.run(partial(run_bench, sorted(sizes or default), only, output, quick=quick))
+    versions = [contract for contract in CONTRACTS if str(contract) in (contracts or ("2",))]
+    trio.run(partial(run_bench, sorted(sizes or default), only, output, contracts=versions, quick=quick))

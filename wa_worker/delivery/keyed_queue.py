@@ -61,6 +61,7 @@ class KeyedQueue:
     width(): how many keys are at work at once.
     stubborn(error): the pauses of a key that fails while others succeed.
     recovery: waits until something else has seen the proxy come back from an outage.
+    apart(): seconds between two looks for rows, so that those which follow each other are found together.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class KeyedQueue:
         width: Callable[[], int],
         stubborn: Callable[[EdgeError], Backoff] = lambda _error: RETRY,
         recovery: Callable[[], Awaitable[None]] = trio.sleep_forever,
+        apart: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._name = name
         self._find = find
@@ -79,6 +81,7 @@ class KeyedQueue:
         self._width = width
         self._stubborn = stubborn
         self._recovery = recovery
+        self._apart = apart
         self._busy: set[int] = set()
         self._resting: dict[int, _Rest] = {}
         self._unwitnessed: set[int] = set()
@@ -108,6 +111,7 @@ class KeyedQueue:
             nursery.start_soon(self._watch_recovery)
             while True:
                 self.wakeup.arm()
+                looked = trio.current_time()
                 try:
                     await self._fill(nursery)
                 except JournalError as error:
@@ -116,6 +120,7 @@ class KeyedQueue:
                     continue
                 with trio.move_on_at(self._next_try()):
                     await self.wakeup.wait()
+                await trio.sleep_until(looked + self._apart())
 
     def succeeded(self, key: int) -> None:
         """Notes that the proxy took something of this key: its pauses start anew, though it may not be empty yet. Those

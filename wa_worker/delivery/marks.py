@@ -16,7 +16,7 @@ from wa_worker.delivery.keyed_queue import KeyedQueue
 from wa_worker.edge.answers import NO_SUCH_CALL
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.events import FAILED, failed_event, sent_event
-from wa_worker.edge.evidence import LIST, QUEUE
+from wa_worker.edge.evidence import QUEUE
 from wa_worker.errors import EdgeError, Failure
 from wa_worker.journal import Mark, SendLedger
 from wa_worker.models import InstanceId, MessageId
@@ -31,6 +31,10 @@ ROWS_IN_BATCHES = 400
 
 STUBBORN = Backoff(first=1.0, ceiling=600.0)
 """For a mark that the proxy refuses while it takes others (it deleted the message, say): kept, but not every 30 s."""
+
+APART = 0.05
+"""In version 2, seconds between two looks for what is to be told: an instance sends one message after another, and each
+would be a call by itself. Some twenty are sent in this time. The first one after a pause goes at once."""
 
 ASK_AGAIN = 2.0
 """Seconds before a failure that the proxy has no call for is told once more, to make sure."""
@@ -66,6 +70,7 @@ class MarkReporter:
             width=lambda: ROWS_IN_BATCHES if edge.poster.batches else CALLS_AT_ONCE,
             stubborn=lambda _error: STUBBORN,
             recovery=edge.evidence.recovery,
+            apart=lambda: APART if edge.poster.batches else 0.0,
         )
         self.wakeup = self._queue.wakeup
 
@@ -128,7 +133,7 @@ class MarkReporter:
         now, evidence = trio.current_time(), self._edge.evidence
         first = self._doubted.setdefault(key, now)
         has_none = now - self._absent_since < NO_CALL_MEMORY and not evidence.since(FAILED, -math.inf)
-        if not has_none and not any(evidence.since(poll, first) for poll in (LIST, QUEUE)):
+        if not has_none and not evidence.since(QUEUE, first) and not evidence.listed_since(first):
             return False
         if not has_none:
             log.info("the proxy has no /mark-failed", remembered_seconds=NO_CALL_MEMORY)

@@ -13,7 +13,7 @@ import trio
 
 from wa_worker.edge.answers import ALREADY_THERE
 from wa_worker.edge.events import INBOUND, inbound_key
-from wa_worker.edge.evidence import LIST, Evidence
+from wa_worker.edge.evidence import Evidence
 from wa_worker.errors import EdgeError, EdgeRejected
 from wa_worker.journal import PendingInbound
 
@@ -83,7 +83,7 @@ class Refusals:
             return True
         old_enough = trio.current_time() - known.first >= REJECTIONS * self.pause
         plausible = row.seq in self._unanswered or row.seq < self._oldest_new
-        return (plausible or old_enough) and self._evidence.since(LIST, known.first)
+        return (plausible or old_enough) and self._evidence.listed_since(known.first)
 
     def _others_accepted_since(self, row: PendingInbound, moment: float) -> bool:
         return self._evidence.of_others_since(INBOUND, inbound_key(row.instance, row.message), moment)

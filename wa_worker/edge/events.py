@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Hashable
 from secrets import token_hex
 from typing import Any
@@ -94,4 +93,4 @@ def inbound_key(instance: InstanceId, message: InboundMessage) -> Hashable:
 
 def _stable(*parts: object) -> str:
     """Returns an id that is the same for the same event, also after a restart."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

@@ -37,6 +37,8 @@ class Evidence:
         self.on_poll: list[Callable[[float, int | None], None]] = []
         """Called when a poll was answered with success: with when it was begun, and None, or the hash of a body that is
         not as the contract says."""
+        self.on_wanted: list[Callable[[], None]] = []
+        """Called when somebody waits for the proxy to list instances."""
         self._recovered = trio.lowlevel.ParkingLot()
 
     def accepted(self, endpoint: str, key: Hashable) -> None:
@@ -97,6 +99,15 @@ class Evidence:
         """Says whether the proxy took any call at this endpoint after `moment` (`trio.current_time()`)."""
         latest = self.latest(endpoint)
         return latest is not None and latest > moment
+
+    def listed_since(self, moment: float) -> bool:
+        """Says whether the proxy has listed instances after `moment`. If not it is asked soon, though it may be holding
+        the answer to a poll."""
+        if self.since(LIST, moment):
+            return True
+        for listener in self.on_wanted:
+            listener()
+        return False
 
     def of_others_since(self, endpoint: str, key: Hashable, moment: float) -> bool:
         """Says whether the proxy took a call at this endpoint after `moment` that was about another key."""

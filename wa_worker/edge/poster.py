@@ -15,7 +15,7 @@ from typing import Protocol
 import attrs
 import trio
 
-from wa_worker.edge.events import Event, Outcome
+from wa_worker.edge.events import STATUS, Event, Outcome
 from wa_worker.edge.version import ContractVersion
 from wa_worker.errors import EdgeError, EdgeUnavailable, NoSuchVersion
 
@@ -25,8 +25,9 @@ MOST_EVENTS = 100
 MOST_BYTES = 1024 * 1024
 """Bytes of JSON in one call, unless a single event is larger (docs/contract.md)."""
 
-SINGLE_AT_ONCE = 16
-"""Calls of version 1 under way for a batch that the proxy had no call for."""
+SINGLE_AT_ONCE = 32
+"""Calls of version 1 under way, those for statuses aside: as many as the queues of version 1 make. Right after a proxy
+has gone back to it there are hundreds of chats at work."""
 
 WITHDRAWAL = 1.0
 """Seconds for which the end of a call is waited for by who is cancelled while it is under way."""
@@ -67,6 +68,7 @@ class EventPoster:
         self._under_way = 0
         self._waiting: deque[_Entry] = deque()
         """The task of the first one makes the next call, which then has it."""
+        self._single = trio.CapacityLimiter(SINGLE_AT_ONCE)
 
     @property
     def batches(self) -> bool:
@@ -90,6 +92,12 @@ class EventPoster:
         return [await self._post_one(events[0])]
 
     async def _post_one(self, event: Event) -> Outcome:
+        if event.endpoint == STATUS:
+            return await self._outcome(event)
+        async with self._single:
+            return await self._outcome(event)
+
+    async def _outcome(self, event: Event) -> Outcome:
         try:
             return Outcome(answer=await self._calls.post_event(event))
         except EdgeError as error:
@@ -175,15 +183,13 @@ class EventPoster:
     async def _one_by_one(self, batch: list[_Entry]) -> deque[Outcome]:
         """Tells with the calls of version 1 what was meant for a batch."""
         each: list[list[Outcome]] = [[] for _ in batch]
-        places = trio.CapacityLimiter(SINGLE_AT_ONCE)
 
         async def tell(entry: _Entry, outcomes: list[Outcome]) -> None:
-            async with places:
-                outcome = Outcome()
-                for event in entry.events:
-                    if outcome.error is None:  # else the rest stays behind it
-                        outcome = await self._post_one(event)
-                    outcomes.append(outcome)
+            outcome = Outcome()
+            for event in entry.events:
+                if outcome.error is None:  # else the rest stays behind it
+                    outcome = await self._post_one(event)
+                outcomes.append(outcome)
 
         async with trio.open_nursery() as nursery:
             for entry, outcomes in zip(batch, each, strict=True):

@@ -19,6 +19,9 @@ log = structlog.get_logger(__name__)
 ASK_AGAIN = 600.0
 """Seconds after which a proxy that has no `/poll` is asked again."""
 
+SECOND_LOOK = 30.0
+"""Seconds after which one is asked again that spoke version 2 a moment ago: it may have been one odd answer."""
+
 NO_WORD = Backoff(first=2.0, ceiling=ASK_AGAIN)
 """Between tries while `/poll` gets answers that say nothing of the version, and lists of version 1 are answered."""
 
@@ -68,7 +71,8 @@ class ContractVersion:
 
     def is_one(self) -> None:
         """`/poll` was answered as by a proxy that has none."""
-        self._try_at = trio.current_time() + jittered(self._ask_again, 0.1)
+        pause = min(SECOND_LOOK, self._ask_again) if self._two else self._ask_again
+        self._try_at = trio.current_time() + jittered(pause, 0.1)
         if self._two:
             log.warning("the proxy has gone back to version 1 of the contract")
             self._set(two=False)
@@ -87,10 +91,10 @@ class ContractVersion:
         self._no_word = NO_WORD.delays()
 
     def no_events(self) -> None:
-        """`/events` was answered as by a proxy that has none."""
-        self._malformed = 0
+        """`/events` was answered as by a proxy that has none. Several calls are under way: the first answer counts."""
         if trio.current_time() < self._no_events_until:
-            return  # several calls were under way: it is one and the same answer
+            return
+        self._malformed = 0
         pause = next(self._no_events)
         self._no_events_until = trio.current_time() + pause
         log.warning("the proxy has no /events: the calls of version 1 are used", again_seconds=round(pause))

@@ -65,6 +65,7 @@ class Polling:
         self._worker = secrets.token_hex(8)
         self._outage_since: float | None = None
         self._last_answer = trio.current_time()
+        self._hurried = False
         self._held: trio.CancelScope | None = None
         """Of the poll whose answer the proxy may hold."""
         self._held_since = 0.0
@@ -75,6 +76,7 @@ class Polling:
         fleet.on_connected.append(self._cut_for)
         fleet.on_end.append(self.cut)
         edge.version.on_change.append(self._version_changed)
+        edge.evidence.on_wanted.append(self.hurry)
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -96,6 +98,11 @@ class Polling:
                     await trio.sleep(error.retry_after or 0.0)
                     two_unanswered = True
             await self._poll_one(two_unanswered)
+
+    def hurry(self) -> None:
+        """Has the next poll made soon, and answered at once."""
+        self._hurried = True
+        self.cut()
 
     def cut(self) -> None:
         """Ends a poll that the proxy holds, or the pause before the next one, soon: there is something new to ask."""
@@ -131,7 +138,9 @@ class Polling:
         ready = self._polled.ready & {instance for instance, now in running.items() if now.connected}
         asked = dict.fromkeys(self._discovery.refused, ProxyStatus.DISCONNECTED.value)  # else no answer is held
         asked |= {instance: _state(now, ready=instance in ready) for instance, now in running.items()}
-        wait = WAIT if self._edge.version.two and self._outage_since is None and self._cuts < CUTS else 0
+        held = self._edge.version.two and self._outage_since is None and self._cuts < CUTS and not self._hurried
+        wait = WAIT if held else 0
+        self._hurried = False
         began, began_at = trio.current_time(), time.time()
         polled = None
         with self._until_cut(ready) if wait else nullcontext():

@@ -193,7 +193,7 @@ class StatusPublisher:
     def _is_gone(self) -> bool:
         """Judges an answer that this instance is unknown, for its word may not be the proxy's."""
         now, evidence = trio.current_time(), self._edge.evidence
-        if self._unknown and not evidence.since(LIST, self._unknown[-1]):
+        if self._unknown and not evidence.listed_since(self._unknown[-1]):
             self._unknown[-1] = now  # the proxy has listed nothing since: it counts as one
             return False
         self._unknown.append(now)

@@ -51,10 +51,17 @@ def masked(text: str, region: str = numbering.DEFAULT_REGION) -> str:
     """Returns the text with each address in it masked but for its last four digits.
 
     A number with `+`, or in a JID, is masked whatever it is; any other if some country has such numbers, or `region`
-    without its country code. Rather one too many than one too few.
+    without its country code. Rather one too many than one too few. It never raises: a line of the log must not.
     """
     if not _SUSPECT.search(text):
         return text
+    try:
+        return _masked_by_plan(text, region)
+    except Exception:  # noqa: BLE001 - a country's numbering plan is a file that is read when it is first needed
+        return masked_address(text)
+
+
+def _masked_by_plan(text: str, region: str) -> str:
     parts: list[str] = []
     end = 0
     for ours in _OURS.finditer(text):

@@ -182,7 +182,10 @@ def _by_lid(
 
 
 def _content(message: InboundMessage) -> str:
-    return json.dumps(_models.unstructure(message), ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(_models.unstructure(message))
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def message_of(content: str) -> InboundMessage:

@@ -18,6 +18,7 @@ import trio
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.evidence import LIST, QUEUE
 from wa_worker.errors import JournalError
+from wa_worker.instances.polling import WAIT
 from wa_worker.instances.registry import Registry
 from wa_worker.journal import Backlog, InstanceBacklog, Journal
 from wa_worker.metrics import Snapshot
@@ -46,12 +47,13 @@ class Phase(enum.Enum):
 @attrs.frozen
 class Facts:
     """Holds what readiness is decided on. `silence`: seconds since the last answer to the poll for instances, or since
-    the work began; `answered`: whether there has been any."""
+    the work began; `answered`: whether there has been any; `held`: seconds for which the proxy may hold one."""
 
     phase: Phase
     answered: bool
     silence: float
     poll_interval: float
+    held: float
     backlog: Backlog | None
     trouble: str | None
     """Why the journal cannot be read or written."""
@@ -64,7 +66,7 @@ def reasons_not_ready(facts: Facts) -> list[str]:
     if facts.phase is not Phase.WORKING:
         return [facts.phase.value]
     found: list[str] = []
-    if facts.silence > max(POLLS_MISSED * facts.poll_interval, LEAST_SILENCE):
+    if facts.silence > max(POLLS_MISSED * facts.poll_interval, LEAST_SILENCE) + facts.held:
         found.append(f"the proxy has not answered a poll for {facts.silence:.0f} s")
     elif not facts.answered:
         found.append("the proxy has not answered a poll yet")
@@ -119,7 +121,7 @@ class Readiness:
             backlog=backlog,
             journal_works=trouble is None and self._journal is not None,
             ready=not reasons_not_ready(self._facts(backlog, trouble)),
-            poll_ages={name: now - at for name in (LIST, QUEUE) if (at := self._polled(name)) is not None},
+            poll_ages={name: now - at for name in self._polls() if (at := self._polled(name)) is not None},
             threads=_threads(),
             attention=self._registry.attention(),
         )
@@ -141,10 +143,15 @@ class Readiness:
             answered=polled is not None,
             silence=trio.current_time() - since,
             poll_interval=self._poll_interval,
+            held=WAIT if self._edge is not None and self._edge.version.two else 0.0,
             backlog=backlog,
             trouble=trouble,
             full=self._volume is not None and self._volume.full,
         )
+
+    def _polls(self) -> tuple[str, ...]:
+        """Names the polls that are made in the version of the contract that the proxy speaks."""
+        return (LIST,) if self._edge is not None and self._edge.version.two else (LIST, QUEUE)
 
     def _polled(self, endpoint: str) -> float | None:
         """Returns when a poll was last answered as the contract says (`trio.current_time()`), None if it never was."""

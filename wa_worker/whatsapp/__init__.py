@@ -3,6 +3,7 @@
 neonize takes half a second to import, so app.py calls `load()`, on a thread, before it imports what needs neonize.
 
 libmagic.py       finds libmagic before neonize asks for it
+kept_out.py       what neonize imports and the worker does not use: not imported
 native_output.py  what the native library prints, as lines of the log
 gate.py           the start gate: starts and stops of sessions are exclusive
 probe.py          whether WhatsApp can be reached at all: a TCP connection before each costly native connect
@@ -45,9 +46,11 @@ import wa_worker.whatsapp.libmagic  # noqa: F401 - before anything here imports 
 def load() -> None:
     """Imports neonize and all that needs it. Blocks for half a second; raises StartupError if it cannot be loaded."""
     from wa_worker.errors import StartupError
+    from wa_worker.whatsapp.kept_out import kept_out
 
     try:
-        import wa_worker.whatsapp.bridge  # noqa: F401
+        with kept_out():
+            import wa_worker.whatsapp.bridge  # noqa: F401
     except (ImportError, OSError) as error:
         raise StartupError(
             f"neonize cannot be loaded: {error}. It needs libmagic (pip install pylibmagic, or apt install libmagic1) "

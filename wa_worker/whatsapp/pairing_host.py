@@ -24,7 +24,10 @@ import threading
 import time
 from typing import Any
 
-from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
+from wa_worker.whatsapp.kept_out import kept_out
+
+with kept_out():
+    from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
 from wa_worker.whatsapp.events import Code
 from wa_worker.whatsapp.gate import StartGate
 

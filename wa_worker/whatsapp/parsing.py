@@ -6,6 +6,7 @@ a text fails. That is mended here for every field at once, known or yet to come.
 
 from __future__ import annotations
 
+import enum
 from typing import TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -17,15 +18,41 @@ P = TypeVar("P", bound=Protobuf)
 def parsed(kind: type[P], data: bytes) -> P:
     """Reads a protobuf whose string fields are all `readable()`. Raises DecodeError on bytes that are none."""
     protobuf: P = kind.FromString(data)
-    waiting: list[Protobuf] = [protobuf]
-    while waiting:
-        each = waiting.pop()
+    found: list[Protobuf] = [protobuf]
+    for each in found:  # which grows meanwhile
         for field, value in each.ListFields():
-            if field.type == FieldDescriptor.TYPE_STRING:
-                _mend(each, field.name, value)
-            elif field.type == FieldDescriptor.TYPE_MESSAGE:
-                waiting.extend((value,) if isinstance(value, Protobuf) else value)
+            holds = _HOLDS.get(field)
+            if holds is None:
+                holds = _HOLDS[field] = _what_it_holds(field, value)
+            if holds is _Holds.TEXT:
+                if value.__class__ is not str or "\0" in value:
+                    _mend(each, field.name, value)
+            elif holds is _Holds.MESSAGE:
+                found.append(value)
+            elif holds is _Holds.MESSAGES:
+                found.extend(value)
     return protobuf
+
+
+class _Holds(enum.Enum):
+    """Says what a field holds. A text may be one of several."""
+
+    TEXT = enum.auto()
+    MESSAGE = enum.auto()
+    MESSAGES = enum.auto()
+    OTHER = enum.auto()
+
+
+_HOLDS: dict[FieldDescriptor, _Holds] = {}
+"""Of each field that was seen, by any thread: asking the descriptor takes longer than all else here."""
+
+
+def _what_it_holds(field: FieldDescriptor, value: object) -> _Holds:
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return _Holds.TEXT
+    if field.type != FieldDescriptor.TYPE_MESSAGE:
+        return _Holds.OTHER
+    return _Holds.MESSAGE if isinstance(value, Protobuf) else _Holds.MESSAGES
 
 
 def readable(text: str | bytes) -> str:

@@ -8,8 +8,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "content-bytes",
         "whatsapp/parsing.py",
-        "            if field.type == FieldDescriptor.TYPE_STRING:",
-        "            if each is protobuf and field.type == FieldDescriptor.TYPE_STRING:",
+        "            if holds is _Holds.TEXT:",
+        "            if each is protobuf and holds is _Holds.TEXT:",
         "a text that is not UTF-8 is not lost, in whatever field it is",
         "whatsapp/test_parsing.py::test_a_text_in_any_field",
     ),

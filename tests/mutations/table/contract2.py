@@ -8,8 +8,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "two-poll-holds-at-first",
         "instances/polling.py",
-        "wait = WAIT if self._edge.version.two and",
-        "wait = WAIT if",
+        "held = self._edge.version.two and",
+        "held =",
         "wait 0 at first",
         "instances/test_polling_two.py::test_the_first_is_answered_at_once_and_the_next_may_be_held",
     ),
@@ -32,8 +32,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "two-poll-always-cut",
         "instances/polling.py",
-        " and self._cuts < CUTS else 0",
-        " else 0",
+        " and self._cuts < CUTS and",
+        " and",
         "a slow proxy is heard",
         ("instances/test_polling_two.py::test_a_slow_proxy_is_heard_while_instances_connect_one_after_another"),
     ),

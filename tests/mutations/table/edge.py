@@ -157,4 +157,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the QR code is the one to scan",
         "edge/test_qr.py::test_it_reads_back",
     ),
+    Mutation(
+        "version-one-odd-answer",
+        "edge/version.py",
+        "pause = min(SECOND_LOOK, self._ask_again) if self._two else self._ask_again",
+        "pause = self._ask_again",
+        "version 2 comes back soon after one odd answer",
+        "edge/test_version.py::test_a_proxy_that_goes_back_is_followed",
+    ),
 )

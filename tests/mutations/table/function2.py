@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation
 
 SQL, FUNCTION = "../docs/worker-proxy/migration.sql", "../docs/worker-proxy/index.ts"
-POLL, EVENTS = "worker_proxy/test_poll.py::", "worker_proxy/test_events.py::"
+POLL, HELD = "worker_proxy/test_poll.py::", "worker_proxy/test_held_poll.py::"
+EVENTS, TROUBLES = "worker_proxy/test_events.py::", "worker_proxy/test_event_troubles.py::"
 CHAT = "what follows a message that was refused does not pass it (P5)"
 FAIR = "a page is fair between instances, and ends after 200 rows or 1 MiB"
 HOLD = "a poll is held while there is nothing, and ends at once when there is"
@@ -32,10 +33,18 @@ MUTATIONS = (
     Mutation(
         "function-event-takes-the-others",
         SQL,
-        "exception when others then\n  get stacked",
-        "exception when division_by_zero then\n  get stacked",
+        "when others then\n  get stacked",
+        "when division_by_zero then\n  get stacked",
         "one bad event does not undo the others",
-        f"{EVENTS}test_an_event_that_postgresql_refuses_takes_no_other_with_it",
+        f"{TROUBLES}test_an_event_that_postgresql_refuses_takes_no_other_with_it",
+    ),
+    Mutation(
+        "function-deadlock-goes-on",
+        SQL,
+        "when deadlock_detected or serialization_failure then",
+        "when division_by_zero then",
+        "calls that meet let go of each other",
+        f"{TROUBLES}test_calls_that_deadlock_let_go_of_each_other",
     ),
     Mutation(
         "function-marks-others",
@@ -59,7 +68,7 @@ MUTATIONS = (
         "words.length !== given.length || ",
         "",
         WHOLE,
-        f"{EVENTS}test_an_answer_in_the_place_of_the_database_counts_for_nothing",
+        f"{TROUBLES}test_an_answer_in_the_place_of_the_database_counts_for_nothing",
     ),
     Mutation(
         "function-no-database",
@@ -67,7 +76,7 @@ MUTATIONS = (
         '["events", { method: "POST", down: 503, answer: events }]',
         '["events", { method: "POST", down: 400, answer: events }]',
         WHOLE,
-        f"{EVENTS}test_no_database_is_503_for_the_whole_call",
+        f"{TROUBLES}test_no_database_is_503_for_the_whole_call",
     ),
     Mutation(
         "function-unfair",
@@ -99,7 +108,7 @@ MUTATIONS = (
         "      due := public.wa_poll_is_due(p_connected, p_down, p_other);\n",
         "",
         HOLD,
-        f"{POLL}test_a_held_answer_ends_at_once_with",
+        f"{HELD}test_a_look_that_waits_ends_at_once_too",
     ),
     Mutation(
         "function-holds-nothing",
@@ -107,7 +116,7 @@ MUTATIONS = (
         "if (due || performance.now() >= until) {",
         "if (true) {",
         HOLD,
-        f"{POLL}test_an_answer_without_news_is_held_for_as_long_as_the_worker_asks",
+        f"{HELD}test_an_answer_without_news_is_held_for_as_long_as_the_worker_asks",
     ),
     Mutation(
         "function-wakes-for-others",
@@ -115,7 +124,7 @@ MUTATIONS = (
         "      where busy.id in (select unnest(p_connected)));",
         "      );",
         HOLD,
-        f"{POLL}test_what_is_no_news_does_not_end_it",
+        f"{HELD}test_what_is_no_news_does_not_end_it",
     ),
     Mutation(
         "function-switched-off-unheard",
@@ -123,7 +132,15 @@ MUTATIONS = (
         "    or exists (select unnest(p_down) except select unnest(listed))\n",
         "",
         HOLD,
-        f"{POLL}test_a_held_answer_ends_at_once_with",
+        f"{HELD}test_a_held_answer_ends_at_once_with",
+    ),
+    Mutation(
+        "function-lets-go-late",
+        SQL,
+        "  where not enabled and id in (select unnest(p_connected))\n",
+        "  where false\n",
+        "a worker lets go of what was switched off within seconds",
+        f"{POLL}test_a_switched_off_instance_is_listed_until_its_worker_has_let_go_of_it",
     ),
     Mutation(
         "function-all-wait",
@@ -131,7 +148,7 @@ MUTATIONS = (
         "    pg_try_advisory_xact_lock(hashtext('wa_poll'), 1) or",
         "    pg_try_advisory_xact_lock_shared(hashtext('wa_poll'), 1) or",
         POOL,
-        f"{POLL}test_two_wait_in_the_database_and_the_others_hear_of_it_all_the_same",
+        f"{HELD}test_two_wait_in_the_database_and_the_others_hear_of_it_all_the_same",
     ),
     Mutation(
         "function-goes-on-for-nobody",
@@ -139,7 +156,7 @@ MUTATIONS = (
         "const next = lastPolls.get(worker) === request ?",
         'const next = worker !== "" ?',
         POOL,
-        f"{POLL}test_a_poll_whose_worker_asks_anew_looks_no_more",
+        f"{HELD}test_a_poll_whose_worker_asks_anew_looks_no_more",
     ),
     Mutation(
         "function-reason-forgotten",

@@ -48,10 +48,26 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "readiness-silence-is-ready",
         "monitoring/readiness.py",
-        "    if facts.silence > max(POLLS_MISSED * facts.poll_interval, LEAST_SILENCE):",
+        "    if facts.silence > max(POLLS_MISSED * facts.poll_interval, LEAST_SILENCE) + facts.held:",
         "    if False:",
         "/ready: the proxy is silent",
         "monitoring/test_readiness.py::test_ready_or_why_not",
+    ),
+    Mutation(
+        "readiness-held-is-silent",
+        "monitoring/readiness.py",
+        "held=WAIT if",
+        "held=0.0 if",
+        "/ready: a poll may be held",
+        "monitoring/test_readiness.py::test_a_proxy_that_holds_polls_may_say_nothing_for_longer",
+    ),
+    Mutation(
+        "readiness-polls-that-are-not-made",
+        "monitoring/readiness.py",
+        "return (LIST,) if self._edge is not None and self._edge.version.two else (LIST, QUEUE)",
+        "return (LIST, QUEUE)",
+        "the age of a poll that is not made any more is no alarm",
+        "monitoring/test_readiness.py::test_a_proxy_that_holds_polls_may_say_nothing_for_longer",
     ),
     Mutation(
         "readiness-short-silence",

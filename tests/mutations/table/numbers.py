@@ -237,4 +237,12 @@ MUTATIONS = (
         "what is remembered is bounded",
         "delivery/test_retention.py::test_answers_about_numbers_are_forgotten_after_a_week",
     ),
+    Mutation(
+        "masking-raises",
+        "jid/masking.py",
+        "    except Exception:  # noqa",
+        "    except KeyError:  # noqa",
+        "P8: a line of the log is masked, and never an error itself",
+        "jid/test_masking.py::test_it_masks_though_no_file_can_be_opened",
+    ),
 )

@@ -230,7 +230,7 @@ MUTATIONS = (
     Mutation(
         "refusals-409-without-a-list",
         _REFUSALS,
-        "(plausible or old_enough) and self._evidence.since(LIST, known.first)",
+        "(plausible or old_enough) and self._evidence.listed_since(known.first)",
         "(plausible or old_enough)",
         F2,
         _TEST_REFUSALS + "test_without_a_list_that_was_answered_well_it_may_be_anybodys_word",

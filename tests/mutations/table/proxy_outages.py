@@ -16,7 +16,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "status-gone-though-nothing-is-listed",
         "instances/status.py",
-        "if self._unknown and not evidence.since(LIST, self._unknown[-1]):",
+        "if self._unknown and not evidence.listed_since(self._unknown[-1]):",
         "if False:",
         "nothing final on one unproven word",
         "instances/test_status.py::test_unless_the_proxy_has_listed_nothing_meanwhile",
@@ -252,5 +252,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         "",
         "what is gone does not keep it open",
         "test_circuit_breaker.py::test_keys_that_have_nothing_left_do_not_keep_it_open",
+    ),
+    Mutation(
+        "evidence-waits-for-the-next-poll",
+        "edge/evidence.py",
+        "        for listener in self.on_wanted:\n            listener()\n        return False",
+        "        return False",
+        "what the proxy said is judged within seconds, though it holds a poll",
+        "e2e/test_contract_2.py::test_one_that_was_connected_is_let_go_of_though_polls_are_held",
     ),
 )

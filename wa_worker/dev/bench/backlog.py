@@ -1,4 +1,4 @@
-"""A backlog of 100,000 messages that `/inbound` does not take: what it costs in memory, and in a callback's commit."""
+"""A backlog of 100,000 messages that the proxy does not take: what it costs in memory, and in a callback's commit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHATS = 1000
 
 
 async def backlog(bed: Bed, messages: int) -> list[Row]:
-    """Fills the journal behind a stopped worker's back, then runs a worker on it while `/inbound` answers 503."""
+    """Fills the journal behind a stopped worker's back, then runs a worker on it while the proxy answers 503."""
     name = min(bed.jids)
     path = bed.auth_dir / RESERVED_FOLDER / JOURNAL_FILE
     async with bed.worker() as worker:
@@ -32,7 +32,8 @@ async def backlog(bed: Bed, messages: int) -> list[Row]:
         empty = usage(worker.pid).rss
     await trio.to_thread.run_sync(_fill, path, name, messages)
     commits = await trio.to_thread.run_sync(_commits, path, name, 1000)
-    bed.proxy.faults.set("inbound", Fault(status=503))
+    for call in ("inbound", "events"):
+        bed.proxy.faults.set(call, Fault(status=503))
     async with bed.worker() as worker:
         await bed.all_connected()
         await trio.sleep(5)
@@ -44,7 +45,7 @@ async def backlog(bed: Bed, messages: int) -> list[Row]:
         )
         stats = time.perf_counter() - began
     bed.proxy.faults.clear()
-    condition = f"{messages:,} messages pending in {CHATS:,} chats, /inbound answers 503"
+    condition = bed.condition(f"{messages:,} messages pending in {CHATS:,} chats, the proxy answers 503")
     return [
         Row("backlog", condition, "memory (RSS) above that without", full - empty, "MB"),
         Row("backlog", condition, "commit of a message p50", 1000 * percentile(commits, 0.5), "ms"),

@@ -12,12 +12,26 @@ from typing import ClassVar
 
 import trio
 
+from wa_worker.dev.proxy import Contract
 from wa_worker.dev.world.world import World, open_world
 
 
 class Bed(World):
     settings: ClassVar = {"INSTANCE_POLL_MS": "10000", "MSG_POLL_MS": "2000"}
     patience = 180.0
+
+    @property
+    def contract(self) -> Contract:
+        """The version of the contract that the proxy speaks. It may be set while no worker runs."""
+        return self.proxy.contract
+
+    @contract.setter
+    def contract(self, contract: Contract) -> None:
+        self.proxy.contract = contract
+
+    def condition(self, text: str) -> str:
+        """Says under which condition a scenario runs."""
+        return f"contract {self.contract}: {text}"
 
     async def pair_up_to(self, count: int) -> None:
         """Pairs instances until there are `count`, with a worker of its own."""
@@ -36,7 +50,8 @@ class Bed(World):
 
 
 @asynccontextmanager
-async def open_bed(folder: Path) -> AsyncIterator[Bed]:
-    """Opens an empty bed."""
-    async with open_world(Bed, folder, secret="bench-secret", database=folder / "proxy.db") as bed:
+async def open_bed(folder: Path, contract: Contract = 2) -> AsyncIterator[Bed]:
+    """Opens an empty bed, whose proxy speaks this version of the contract."""
+    database = folder / "proxy.db"
+    async with open_world(Bed, folder, secret="bench-secret", database=database, contract=contract) as bed:
         yield bed

@@ -15,6 +15,12 @@ from wa_worker.dev.world.worker_process import WorkerProcess
 
 CONTACT = "5511988880002"
 
+SETTLING = 12.0
+"""Seconds after the boot before an idle worker is watched: the boot's own work ends, and idle threads go after ten."""
+
+MONTH = 30 * 24 * 60
+"""Minutes."""
+
 
 @attrs.frozen
 class Row:
@@ -27,10 +33,13 @@ class Row:
     unit: str
 
 
-async def idle(bed: Bed, instances: int, seconds: float) -> list[Row]:
-    """Measures a restart with `instances` paired ones: boot times, then memory and CPU while nothing happens."""
+async def idle(bed: Bed, instances: int, seconds: float, settling: float = SETTLING) -> list[Row]:
+    """Measures a restart with `instances` paired ones: boot times, then memory, CPU and calls while nothing happens.
+
+    The bed must not have more. seconds: for how long it is watched.
+    """
     await bed.pair_up_to(instances)
-    condition = f"{instances} instances"
+    condition = bed.condition(f"{instances} instances")
     names = set(bed.jids)
     for name in names:
         bed.proxy.store.set_status(name, "CONNECTED")  # as after a crash: nothing is listed, all is resumed
@@ -43,10 +52,12 @@ async def idle(bed: Bed, instances: int, seconds: float) -> list[Row]:
             )
         await bed.all_connected()
         boot = trio.current_time() - worker.started
-        await trio.sleep(12)  # the boot's own work ends, and idle threads go after ten
+        await trio.sleep(settling)
         before, cpu, began = usage(worker.pid), own_cpu(), time.monotonic()
+        calls = bed.proxy.store.requests.total()
         await trio.sleep(seconds)
         after, elapsed = usage(worker.pid), time.monotonic() - began
+        per_minute = 60 * (bed.proxy.store.requests.total() - calls) / elapsed
         return [
             Row("boot", condition, "health answers after", health, "s"),
             Row("boot", condition, "all CONNECTED after", boot, "s"),
@@ -56,8 +67,18 @@ async def idle(bed: Bed, instances: int, seconds: float) -> list[Row]:
             Row("idle", condition, "wake-ups", after.wake_ups_since(before) / elapsed, "/s"),
             Row("idle", condition, "threads", after.threads, ""),
             Row("idle", condition, "descriptors", after.descriptors, ""),
+            *calls_while_idle(condition, per_minute),
             Row("idle", condition, "CPU of the bench itself", 100 * (own_cpu() - cpu) / elapsed, "% of a core"),
         ]
+
+
+def calls_while_idle(condition: str, per_minute: float) -> list[Row]:
+    """Says what calls to the proxy come to, which a host of functions bills each."""
+    return [
+        Row("idle", condition, "calls to the proxy", per_minute, "/minute"),
+        Row("idle", condition, "calls in a day", per_minute * 24 * 60, ""),
+        Row("idle", condition, "calls in a month of 30 days", per_minute * MONTH, ""),
+    ]
 
 
 async def _health(worker: WorkerProcess) -> float:
@@ -70,7 +91,7 @@ async def _health(worker: WorkerProcess) -> float:
 async def outbound(bed: Bed, instances: int, each: int, delay: float) -> list[Row]:
     """`each` messages queued at once on each of `instances`; until all are sent and marked."""
     names = sorted(bed.jids)[:instances]
-    condition = f"{instances} x {each}, proxy {delay * 1000:.0f} ms"
+    condition = bed.condition(f"{instances} x {each}, proxy {delay * 1000:.0f} ms")
     store = bed.proxy.store
     contacts = {name: bed.simulator.contact(f"55118{n:08}") for n, name in enumerate(names)}
     async with bed.worker(MSG_POLL_MS="500") as worker:
@@ -79,17 +100,18 @@ async def outbound(bed: Bed, instances: int, each: int, delay: float) -> list[Ro
         await _send_all(bed, {name: contacts[name].phone for name in names}, 1)
         bed.proxy.faults.set("*", Fault(delay=delay)) if delay else bed.proxy.faults.clear()
         received = {name: len(contacts[name].received) for name in names}
+        calls = store.requests.total()
         before, cpu, began = usage(worker.pid).cpu, own_cpu(), trio.current_time()
         await _send_all(bed, {name: contacts[name].phone for name in names}, each)
         elapsed, spent = trio.current_time() - began, usage(worker.pid).cpu - before
         total = instances * each
         copies = sum(len(contacts[name].received) - received[name] for name in names) - total
         bed.proxy.faults.clear()
-        store.requests.clear()
         return [
             Row("outbound", condition, "sent and marked in", elapsed, "s"),
             Row("outbound", condition, "rate", total / elapsed, "messages/s"),
             Row("outbound", condition, "worker CPU", 1000 * spent / total, "ms/message"),
+            Row("outbound", condition, "calls to the proxy", (store.requests.total() - calls) / total, "/message"),
             Row("outbound", condition, "copies", copies, ""),
             Row("outbound", condition, "CPU of the bench itself", 1000 * (own_cpu() - cpu) / total, "ms/message"),
         ]
@@ -107,7 +129,7 @@ async def _send_all(bed: Bed, to: dict[str, str], each: int) -> None:
 async def inbound(bed: Bed, instances: int, chats: int, each: int, delay: float) -> list[Row]:
     """`each` messages from each of `chats` contacts to each instance, as fast as they come; until all are posted."""
     names = sorted(bed.jids)[:instances]
-    condition = f"{instances} instance(s), {chats} chats x {each}, proxy {delay * 1000:.0f} ms"
+    condition = bed.condition(f"{instances} instance(s), {chats} chats x {each}, proxy {delay * 1000:.0f} ms")
     async with bed.worker() as worker:
         await bed.all_connected()
         contacts = [bed.simulator.contact(f"55117{n:08}") for n in range(chats)]
@@ -115,14 +137,17 @@ async def inbound(bed: Bed, instances: int, chats: int, each: int, delay: float)
         await _receive(bed, names, contacts, 1)
         if delay:
             bed.proxy.faults.set("*", Fault(delay=delay))
+        calls = bed.proxy.store.requests.total()
         before, cpu, began = usage(worker.pid).cpu, own_cpu(), trio.current_time()
         await _receive(bed, names, contacts, each)
         elapsed, spent = trio.current_time() - began, usage(worker.pid).cpu - before
+        calls = bed.proxy.store.requests.total() - calls
         bed.proxy.faults.clear()
         return [
             Row("inbound", condition, "posted in", elapsed, "s"),
             Row("inbound", condition, "rate", total / elapsed, "messages/s"),
             Row("inbound", condition, "worker CPU", 1000 * spent / total, "ms/message"),
+            Row("inbound", condition, "calls to the proxy", calls / total, "/message"),
             Row("inbound", condition, "out of order", _disorder(bed, names), ""),
             Row("inbound", condition, "CPU of the bench itself", 1000 * (own_cpu() - cpu) / total, "ms/message"),
         ]
@@ -159,7 +184,8 @@ def _disorder(bed: Bed, names: list[str]) -> int:
 async def latency(bed: Bed, samples: int, delay: float) -> list[Row]:
     """Single messages, one after another: queued -> decrypted on the phone, and frame -> accepted by /inbound."""
     name = min(bed.jids)
-    condition = f"proxy {delay * 1000:.0f} ms"
+    condition = bed.condition(f"proxy {delay * 1000:.0f} ms")
+    polls = "polls of 200 ms" if bed.contract == 1 else "long poll"
     contact = bed.simulator.contact(CONTACT)
     out: list[float] = []
     back: list[float] = []
@@ -186,10 +212,15 @@ async def latency(bed: Bed, samples: int, delay: float) -> list[Row]:
                 await trio.sleep(0.05)
         bed.proxy.faults.clear()
     return [
-        Row("latency", condition, "WhatsApp frame -> /inbound p50", percentile(back, 0.5), "ms"),
-        Row("latency", condition, "WhatsApp frame -> /inbound p99", percentile(back, 0.99), "ms"),
-        Row("latency", condition + ", polls of 200 ms", "queued -> decrypted p50", percentile(out, 0.5), "ms"),
-        Row("latency", condition + ", polls of 200 ms", "queued -> decrypted p99", percentile(out, 0.99), "ms"),
+        *_percentiles(condition, "WhatsApp frame -> /inbound", back),
+        *_percentiles(f"{condition}, {polls}", "queued -> decrypted", out),
+    ]
+
+
+def _percentiles(condition: str, figure: str, milliseconds: list[float]) -> list[Row]:
+    return [
+        Row("latency", condition, f"{figure} p{share}", percentile(milliseconds, share / 100), "ms")
+        for share in (50, 95, 99)
     ]
 
 
@@ -211,6 +242,6 @@ async def recovery(bed: Bed, samples: int) -> list[Row]:
             took.append(trio.current_time() - began)
             await trio.sleep(0.2)
     return [
-        Row("recovery", "dropped socket", "CONNECTED again p50", percentile(took, 0.5), "s"),
-        Row("recovery", "dropped socket", "CONNECTED again, worst", max(took), "s"),
+        Row("recovery", bed.condition("dropped socket"), "CONNECTED again p50", percentile(took, 0.5), "s"),
+        Row("recovery", bed.condition("dropped socket"), "CONNECTED again, worst", max(took), "s"),
     ]
