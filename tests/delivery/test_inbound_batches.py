@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import trio
-from structlog.testing import capture_logs
 
 from tests.delivery.test_inbound import PAUSE, Delivering, open_delivery, others_write
 from tests.proxy_fixture import until
@@ -156,26 +155,6 @@ async def test_all_of_a_call_that_was_not_answered_may_be_there(tmp_path: Path) 
             while states(at) != ["posted"] * 3:
                 await at.fixture.edge.disconnected_instances()
                 await trio.sleep(0.2)
-
-
-async def test_what_may_be_poison_goes_alone(tmp_path: Path) -> None:
-    """After its first failure beside others that were taken: what comes in the same moment fails with it no more."""
-    async with open_delivery(tmp_path, contract=2) as at:
-        at.fixture.proxy.faults.set("events", Fault(status=500, only='"poison"'))
-        at.receive(1, "poison")
-        at.nursery.start_soon(at.delivery.run)
-        at.nursery.start_soon(others_write, at)
-        await until(lambda: len(bodies(at)) > 3)
-        await trio.sleep(2)
-        alone = at.delivery._queue.is_alone
-        with capture_logs() as lines:
-            for number in range(40):
-                for chat in range(20):
-                    at.receive(100 + chat, f"another {number} {chat}")
-                await trio.sleep(0.1)
-        (poisoned,) = [key for key in at.journal.inbox.keys(0, 1000) if alone(key)][:1]
-        assert {key for key in at.journal.inbox.keys(0, 1000) if alone(key)} == {poisoned}
-        assert len([line for line in lines if line["event"].startswith("not handed")]) <= 8
 
 
 async def test_what_was_accepted_beside_one_that_was_refused_is_not_posted_again(tmp_path: Path) -> None:

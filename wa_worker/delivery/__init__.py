@@ -2,13 +2,15 @@
 
 keyed_queue.py   drains rows: in order within a key, several keys at once, pauses in an outage
 group_commit.py  commits what several tasks finished in one transaction
+group_read.py    reads for several tasks in one hop
 refusals.py      whether a refusal of a received message may be acted on
 unproven.py      what was accepted, until a poll shows that it was the proxy that did
-inbound.py       journal to `/inbound`; a key is a chat
-marks.py         ledger to `/mark-sent` and `/mark-failed`; a key is a row
+inbound.py       journal to `/inbound` or `/events`; a key is a chat
+marks.py         ledger to `/mark-sent` and `/mark-failed`, or `/events`; a key is a row
+polled.py        what `/poll` listed for each instance, until the instance takes it
 poll_timer.py    when an instance asks for messages next
 batch.py         one batch of queued messages through the ledger, on a thread
 uncertain.py     sends that may have left, until a receipt proves it or the wait for one is over
-sending.py       `/queued-messages` to a batch, for one connected instance
+sending.py       `/queued-messages`, or what `/poll` listed, to a batch, for one connected instance
 retention.py     forgets what is settled, and what nobody decided on
 """

@@ -9,6 +9,7 @@ pairing.py    one round of pairing: QR codes until one is scanned or they run ou
 session.py    one session of a paired instance, from its opening to its end
 lifecycle.py  the loop of one instance: pairing, sessions, and the pauses between them
 supervisor.py one instance among others: its nursery and its crash barrier
+polling.py    asks the proxy what there is to do, in either version of the contract
 discovery.py  which instances to start and to let go of, from what the proxy lists
 fleet.py      starts and cancels instances
 """

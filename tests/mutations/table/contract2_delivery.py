@@ -94,14 +94,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "delivery/test_inbound_batches.py::test_what_makes_its_call_fail_holds_up_only_what_is_behind_it",
     ),
     Mutation(
-        "two-inbound-alone-with-others",
-        "delivery/inbound.py",
-        "for row in together], alone=alone)",
-        "for row in together])",
-        "poison goes alone",
-        "delivery/test_inbound_batches.py::test_what_may_be_poison_goes_alone",
-    ),
-    Mutation(
         "two-inbound-first-unanswered-only",
         "delivery/inbound.py",
         "for unanswered, _ in refused:",

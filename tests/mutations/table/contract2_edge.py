@@ -6,6 +6,14 @@ from tests.mutations.mutation import Mutation
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
+        "two-version-each-call-counts",
+        "edge/version.py",
+        "            return\n        self._malformed = 0\n",
+        "            pass\n        self._malformed = 0\n",
+        "half a minute without /events, not four",
+        "edge/test_version.py::test_calls_that_were_under_way_together_are_one_word",
+    ),
+    Mutation(
         "two-version-events-in-one",
         "edge/version.py",
         "return self._two and trio.current_time() >= self._no_events_until",
