@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from tests.check.results import SECRET, by_name
+from tests.check.test_proxy import Odd
 from wa_worker.check.clock import Clock
 from wa_worker.check.proxy import check_proxy
 from wa_worker.check.result import Grade, Result
@@ -63,17 +64,6 @@ async def test_the_settings_decide_what_it_costs() -> None:
         assert "18,720 calls a day while idle with 1 instance " in (await checked(proxy, usage))["contract"].found
         usage = attrs.evolve(usage, idle_poll=50)
         assert "3,168 calls" in (await checked(proxy, usage))["contract"].found
-
-
-@attrs.frozen
-class Odd:
-    """A proxy with these faults: the check of this name grades it so, and says these words."""
-
-    faults: dict[str, Fault]
-    name: str
-    grade: Grade
-    says: str
-    advises: str = ""
 
 
 BOTH = b'{"instances": [], "messages": []}'

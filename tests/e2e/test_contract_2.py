@@ -202,25 +202,24 @@ async def test_a_stop_is_told_of_all_instances_though_a_poll_is_held(two: World)
     assert {row.reason for row in two.proxy.store.instances()} == {"worker_stopping"}
 
 
-async def test_one_chat_that_the_proxy_refuses_holds_up_no_other(two: World) -> None:
+async def good_ones_arrive_beside(two: World, text: str, fault: Fault) -> None:
+    """A message that meets this fault, and those of six other chats, which do not wait for it."""
     await two.start_worker()
     jid = await two.pair("shop", "5511999990001")
-    two.proxy.faults.set("events", Fault(refuse=422, only='"bad"'))
-    await two.simulator.contact(CONTACT).send(jid, "bad")
+    two.proxy.faults.set("events", fault)
+    await two.simulator.contact(CONTACT).send(jid, text)
     for number in range(3, 9):
         await two.simulator.contact(f"551198888000{number}").send(jid, f"good {number}")
     await two.until(lambda s: len(s.inbound("shop")) == 6)
+
+
+async def test_one_chat_that_the_proxy_refuses_holds_up_no_other(two: World) -> None:
+    await good_ones_arrive_beside(two, "bad", Fault(refuse=422, only='"bad"'))
     two.proxy.faults.clear()
     await two.until(lambda s: len(s.inbound("shop")) == 7)
 
 
 async def test_an_event_that_makes_each_call_fail_holds_up_no_other(two: World) -> None:
-    await two.start_worker()
-    jid = await two.pair("shop", "5511999990001")
-    two.proxy.faults.set("events", Fault(status=500, only='"poison"'))
-    await two.simulator.contact(CONTACT).send(jid, "poison")
-    for number in range(3, 9):
-        await two.simulator.contact(f"551198888000{number}").send(jid, f"good {number}")
-    await two.until(lambda s: len(s.inbound("shop")) == 6)
+    await good_ones_arrive_beside(two, "poison", Fault(status=500, only='"poison"'))
     two.proxy.store.queue("shop", CONTACT, "and out")
     await two.until(all_sent)
