@@ -1,6 +1,6 @@
 """Ids, addresses and other small values that travel between the modules: frozen, and validated where they are made.
 
-Owns the vocabulary of the project; whole messages are in messages.py. Imports nothing of ours.
+Owns the vocabulary of the project; whole messages are in messages/. Imports nothing of ours.
 """
 
 from __future__ import annotations

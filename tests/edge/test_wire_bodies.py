@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from wa_worker.edge import wire
+from wa_worker.edge.inbound_body import inbound_body
 from wa_worker.messages import Button, ChatType, FlowReply, InboundMessage, Interactive, OptionReply
 from wa_worker.models import Account, InstanceId, Jid, NextStep, ProxyStatus, Reason, Status, WaMessageId, Why
 
@@ -123,7 +124,7 @@ INBOUND = [
 
 @pytest.mark.parametrize("case", INBOUND, ids=lambda case: case.name)
 def test_inbound_bodies(case: Inbound) -> None:
-    assert json.loads(json.dumps(wire.inbound_body(InstanceId("shop"), case.message))) == case.body
+    assert json.loads(json.dumps(inbound_body(InstanceId("shop"), case.message))) == case.body
 
 
 @pytest.mark.parametrize(
@@ -150,5 +151,5 @@ def test_inbound_bodies(case: Inbound) -> None:
     ],
 )
 def test_an_answer_to_a_choice_has_one_field_more(answer: dict[str, Any], field: dict[str, object]) -> None:
-    body = wire.inbound_body(InstanceId("shop"), attrs.evolve(DIRECT, **answer))
-    assert body == wire.inbound_body(InstanceId("shop"), DIRECT) | field
+    body = inbound_body(InstanceId("shop"), attrs.evolve(DIRECT, **answer))
+    assert body == inbound_body(InstanceId("shop"), DIRECT) | field

@@ -1,13 +1,14 @@
 """The worker-proxy, as the worker sees it.
 
-wire.py       its JSON to models and back
-transport.py  the connections to it, kept on a stack
-call.py       one call over HTTP: its deadline, and what of its answer is read
-qr.py         a QR code as the PNG that it shows
-answers.py    what an answer means: status codes, and what of it may be quoted
-evidence.py   what the proxy has accepted: the witness against a refusal
-version.py    which version of the contract the proxy speaks
-events.py     what it is told: each a call of version 1, or a part of `/events`
-poster.py     events on their way: many in one call, or one by one
-client.py     one method for each call
+wire.py          its JSON to models and back
+inbound_body.py  a received message as its JSON
+transport.py     the connections to it, kept on a stack
+call.py          one call over HTTP: its deadline, and what of its answer is read
+qr.py            a QR code as the PNG that it shows
+answers.py       what an answer means: status codes, and what of it may be quoted
+evidence.py      what the proxy has accepted: the witness against a refusal
+version.py       which version of the contract the proxy speaks
+events.py        what it is told: each a call of version 1, or a part of `/events`
+poster.py        events on their way: many in one call, or one by one
+client.py        one method for each call
 """

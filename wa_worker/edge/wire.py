@@ -10,11 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 import attrs
-import cattrs
-from cattrs.gen import make_dict_unstructure_fn, override
 
 from wa_worker.errors import Failure, RowError
-from wa_worker.messages import Button, FlowReply, InboundMessage, Interactive, OptionReply, QueuedMessage, Text
+from wa_worker.messages import QueuedMessage, Text
 from wa_worker.models import InstanceId, Jid, MessageId, Status, WaMessageId, instance_id
 
 T = TypeVar("T")
@@ -195,25 +193,6 @@ def _encodable(name: str, text: str) -> None:
         raise RowError(Failure.NOT_UNICODE, f"{name} holds a lone surrogate, which is no character") from None
 
 
-_converter = cattrs.Converter(unstruct_collection_overrides={})
-for _kind in (OptionReply, FlowReply, Interactive, Button):
-    _converter.register_unstructure_hook(
-        _kind, make_dict_unstructure_fn(_kind, _converter, _cattrs_omit_if_default=True)
-    )
-_converter.register_unstructure_hook(
-    InboundMessage,
-    make_dict_unstructure_fn(
-        InboundMessage,
-        _converter,
-        wa_id=override(rename="wa_message_id"),
-        chat=override(rename="from"),
-        sender=override(rename="sender_id"),
-        interactive=override(omit_if_default=True),
-        button=override(omit_if_default=True),
-    ),
-)
-
-
 def poll_body(worker: str, asked: Mapping[str, str], wait: int) -> dict[str, Any]:
     """`POST /poll`. `asked`: the state of each instance that runs; `wait`: seconds for which it may be held."""
     return {
@@ -248,9 +227,3 @@ def sent_body(message_id: MessageId, wa_id: WaMessageId, to: Jid | None = None) 
 def failed_body(message_id: MessageId, failure: Failure) -> dict[str, Any]:
     """`POST /mark-failed`. The type sees to it that nobody else's words get there."""
     return {"messageId": message_id, "error": failure.value}
-
-
-def inbound_body(instance: InstanceId, message: InboundMessage) -> dict[str, Any]:
-    """`POST /inbound`: the v1 fields and the additive ones. `chat_id` repeats `from` under its proper name."""
-    fields: dict[str, Any] = _converter.unstructure(message)
-    return {"instanceId": instance, **fields, "chat_id": message.chat}

@@ -127,9 +127,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "wire-from-is-chat",
-        "edge/wire.py",
-        'chat=override(rename="from")',
-        'chat=override(rename="chat")',
+        "edge/inbound_body.py",
+        '"chat": "from"',
+        '"chat": "chat"',
         "contract v1: from",
         "edge/test_wire_bodies.py::test_inbound_bodies",
     ),

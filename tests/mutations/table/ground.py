@@ -47,7 +47,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "messages-body-shows-itself",
-        "messages.py",
+        "messages/outgoing.py",
         '"""Describes a plain text."""\n\n    body: str = attrs.field(repr=False)',
         '"""Describes a plain text."""\n\n    body: str',
         "P8: numbers are masked, bodies, codes and the secret never reach a log",

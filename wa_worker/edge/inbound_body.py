@@ -1,0 +1,37 @@
+"""A received message as the proxy gets it: contract v1's fields, and an object for each kind of content beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import cattrs
+from cattrs.gen import make_dict_unstructure_fn, override
+
+from wa_worker.messages import Context, InboundMessage
+from wa_worker.models import InstanceId
+
+_RENAMED = {
+    InboundMessage: {"wa_id": "wa_message_id", "chat": "from", "sender": "sender_id"},
+    Context: {"sender": "from"},
+}
+
+_converter = cattrs.Converter()
+
+
+def _hook(kind: type[Any]) -> Any:
+    names = _RENAMED.get(kind, {})
+    renamed: dict[str, Any] = {
+        field.name: override(rename=names.get(field.name), omit_if_default=field.default is None)
+        for field in attrs.fields(kind)
+    }
+    return make_dict_unstructure_fn(kind, _converter, **renamed)
+
+
+_converter.register_unstructure_hook_factory(attrs.has, _hook)
+
+
+def inbound_body(instance: InstanceId, message: InboundMessage) -> dict[str, Any]:
+    """`POST /inbound`: the v1 fields and the additive ones. `chat_id` repeats `from` under its proper name."""
+    fields: dict[str, Any] = _converter.unstructure(message)
+    return {"instanceId": instance, **fields, "chat_id": message.chat}
