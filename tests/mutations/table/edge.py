@@ -135,7 +135,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "wire-no-chat-id",
-        "edge/wire.py",
+        "edge/inbound_body.py",
         ', "chat_id": message.chat}',
         "}",
         "contract: chat_id",
