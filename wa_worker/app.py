@@ -24,6 +24,7 @@ from wa_worker.delivery.batch import MAX_TRIES
 from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
+from wa_worker.delivery.receipts import ReceiptReporter
 from wa_worker.delivery.retention import run_retention
 from wa_worker.delivery.sending import MessageSender
 from wa_worker.delivery.uncertain import LookUp, UncertainSends
@@ -103,7 +104,11 @@ class _Work:
         ):
             self.readiness.loading()
             with _journal(folder / JOURNAL_FILE) as journal:
-                inbound, marks = InboundDelivery(journal.inbox, edge, metrics), MarkReporter(journal.ledger, edge)
+                inbound, receipts = (
+                    InboundDelivery(journal.inbox, edge, metrics),
+                    ReceiptReporter(journal.receipts, edge),
+                )
+                marks = MarkReporter(journal.ledger, edge, receipts.wakeup.ring)
                 resend = settings.on_uncertain_send is OnUncertain.RESEND
                 sender = MessageSender(
                     edge,
@@ -115,7 +120,7 @@ class _Work:
                     region=settings.default_region,
                 )
                 await trio.to_thread.run_sync(whatsapp.load)
-                native = self._whatsapp(journal, inbound, sender.uncertain, environ, pairing_command)
+                native = self._whatsapp(journal, inbound, receipts, sender.uncertain, environ, pairing_command)
                 gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
                 paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
                 await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)
@@ -127,6 +132,7 @@ class _Work:
                     workers.start_soon(volume.run)
                     workers.start_soon(inbound.run)
                     workers.start_soon(marks.run)
+                    workers.start_soon(receipts.run)
                     workers.start_soon(run_retention, journal, settings.dead_kept)
                     for instance in paired:  # P6: whatever the proxy lists
                         fleet.start(instance)
@@ -139,6 +145,7 @@ class _Work:
         self,
         journal: Journal,
         inbound: InboundDelivery,
+        receipts: ReceiptReporter,
         uncertain: UncertainSends,
         environ: Mapping[str, str],
         pairing_command: Sequence[str],
@@ -149,7 +156,10 @@ class _Work:
         from wa_worker.whatsapp.session import SessionHost
 
         receiver = Receiver(journal.inbox, self.metrics, inbound.wakeup.ring)
-        host = SessionHost(receiver, StartGate(), self.services, self.settings.device_name, uncertain, journal.accounts)
+        device_name = self.settings.device_name
+        host = SessionHost(
+            receiver, StartGate(), self.services, device_name, uncertain, accounts=journal.accounts, receipts=receipts
+        )
         pairing = PairingHosts(
             self.services,
             pairing_command,

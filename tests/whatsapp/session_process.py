@@ -4,9 +4,10 @@
 
 It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "begin to send", "to", "text"}`
 (commands go on meanwhile), `{"do": "steady"}`, `{"do": "give up"}`, `{"do": "close"}`, `{"do": "cancel"}`. Out:
-`{"is": "open"}`, `{"is": "report", "event"}`, `{"is": "message"}`, `{"is": "sent", "id", "to"}`,
+`{"is": "open"}`, `{"is": "report", "event"}`, `{"is": "message"}`, `{"is": "sent", "id", "to", "at"}`,
 `{"is": "error", "kind", "text", "wa_id", "failure"}`, `{"is": "steady", "seconds"}`, what receipts.py tells
-(`{"is": "expect" | "heard" | "distrust", "ids"}`), and at the end `{"is": "closed", "seconds", "native_threads"}`.
+(`{"is": "expect" | "heard" | "distrust", "ids"}`), `{"is": "receipt", "ids", "progress", "at"}`,
+and at the end `{"is": "closed", "seconds", "native_threads"}`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import trio  # noqa: E402
 from tests.whatsapp.receipts import Receipts  # noqa: E402
 from wa_worker.errors import SendDelayed, SendError, SendRefused, SendUncertain, SessionError  # noqa: E402
 from wa_worker.journal import open_journal  # noqa: E402
-from wa_worker.messages import OutgoingMessage, Text  # noqa: E402
+from wa_worker.messages import OutgoingMessage, Receipt, Text  # noqa: E402
 from wa_worker.metrics import Metrics  # noqa: E402
 from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid  # noqa: E402
 from wa_worker.states import Event, Report  # noqa: E402
@@ -48,7 +49,7 @@ def say(what: str, **fields: Any) -> None:
 async def send(session: Session, to: str, text: str) -> None:
     try:
         accepted = await trio.to_thread.run_sync(session.send, OutgoingMessage(Jid(to), Text(text)))
-        say("sent", id=accepted.wa_id, to=accepted.to)
+        say("sent", id=accepted.wa_id, to=accepted.to, at=accepted.timestamp)
     except SendError as error:
         wa_id = error.wa_id if isinstance(error, SendUncertain) else None
         failure = error.failure.value if isinstance(error, SendRefused | SendDelayed) else None
@@ -65,6 +66,13 @@ async def tell_reports(session: Session) -> None:
             seconds=report.seconds,
             synced=session.offline_synced,
         )
+
+
+class Ticks:
+    """Tells of receipts that say how far messages have come."""
+
+    def heard(self, _instance: InstanceId, receipt: Receipt) -> None:
+        say("receipt", ids=receipt.wa_ids, progress=receipt.progress.word, at=receipt.timestamp)
 
 
 class Line:
@@ -104,7 +112,7 @@ async def main(auth_dir: Path, obstacle: str | None) -> None:
         async with trio.open_nursery() as threads:
             receiver = Receiver(journal.inbox, Metrics(), lambda: None)
             receipts = Receipts(lambda what, ids: say(what, ids=ids))
-            host = SessionHost(receiver, StartGate(), threads, "wa-worker", receipts, journal.accounts)
+            host = SessionHost(receiver, StartGate(), threads, "wa-worker", receipts, journal.accounts, Ticks())
             store, leave, left = SessionStore.of(auth_dir, SHOP), trio.CancelScope(), 0.0
             with trio.CancelScope() as doing:
                 line = Line(leave, doing, threads)

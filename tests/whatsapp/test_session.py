@@ -72,6 +72,9 @@ class Session:
         await until(lambda: any(wanted.items() <= line.items() for line in self.said))
         return next(line for line in self.said if wanted.items() <= line.items())
 
+    def count(self, what: str) -> int:
+        return sum(line["is"] == what for line in self.said)
+
     async def close(self) -> float:
         await self.tell("close")
         return float((await self.hears("closed"))["seconds"])
@@ -215,6 +218,33 @@ async def noted(world: World, count: int) -> None:
         return not world.simulator.pending(world.jid) and found == (count,)
 
     await until(all_noted)
+
+
+async def test_receipts_say_how_far_a_message_has_come(world: World) -> None:
+    contact = world.simulator.contact(CONTACT)
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await session.tell("send", to=contact.jid, text="Oi")
+        sent = await session.hears("sent")
+        assert abs(sent["at"] - time.time()) < PATIENCE, "unix seconds"
+        wa_id = sent["id"]
+        arrived = await session.hears("receipt", ids=[wa_id])
+        assert arrived["progress"] == "delivered"
+        assert abs(arrived["at"] - time.time()) < PATIENCE
+        for kind in ("read-self", "sender", "read", "played", "inactive"):
+            await contact.send_receipt(world.jid, wa_id, kind)
+        await until(lambda: session.count("receipt") == 4)
+        said = [line["progress"] for line in session.said if line["is"] == "receipt"]
+        assert said == ["delivered", "read", "played", "delivered"]
+
+
+async def test_one_receipt_may_be_of_many_messages(world: World) -> None:
+    contact = world.simulator.contact(CONTACT)
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await contact.send_receipt(world.jid, "A", "read", more=["B", "C"])
+        told = await session.hears("receipt")
+        assert sorted(told["ids"]) == ["A", "B", "C"]
 
 
 async def test_what_is_sent_to_a_chat_carries_its_timer(world: World) -> None:

@@ -2,11 +2,14 @@
 
 keyed_queue.py   drains rows: in order within a key, several keys at once, pauses in an outage
 group_commit.py  commits what several tasks finished in one transaction
+thread_commit.py the same for threads of the library
 group_read.py    reads for several tasks in one hop
 refusals.py      whether a refusal of a received message may be acted on
 unproven.py      what was accepted, until a poll shows that it was the proxy that did
 inbound.py       journal to `/inbound` or `/events`; a key is a chat
 marks.py         ledger to `/mark-sent` and `/mark-failed`, or `/events`; a key is a row
+optional_call.py whether the proxy has a call that it need not have
+receipts.py      receipts to `/message-status`, or `/events`; a key is a message and a receiver
 polled.py        what `/poll` listed for each instance, until the instance takes it
 poll_timer.py    when an instance asks for messages next
 batch.py         one batch of queued messages through the ledger, on a thread

@@ -13,15 +13,16 @@ from wa_worker.edge import wire
 from wa_worker.edge.call import encoded
 from wa_worker.edge.inbound_body import inbound_body
 from wa_worker.errors import EdgeError, Failure
-from wa_worker.messages import InboundMessage
+from wa_worker.messages import InboundMessage, MessageStatus
 from wa_worker.models import InstanceId, Jid, MessageId, Status, WaMessageId
 
 STATUS = "update-status"
 INBOUND = "inbound"
 SENT = "mark-sent"
 FAILED = "mark-failed"
+MESSAGE_STATUS = "message-status"
 
-_TYPES = {STATUS: "status", INBOUND: "inbound", SENT: "sent", FAILED: "failed"}
+_TYPES = {STATUS: "status", INBOUND: "inbound", SENT: "sent", FAILED: "failed", MESSAGE_STATUS: "message_status"}
 """The word of `/events` for each call of version 1."""
 
 
@@ -63,9 +64,11 @@ def status_event(instance: InstanceId, status: Status) -> Event:
     )
 
 
-def sent_event(instance: InstanceId, message_id: MessageId, wa_id: WaMessageId, to: Jid | None) -> Event:
-    """WhatsApp has accepted a message."""
-    body = wire.sent_body(message_id, wa_id, to)
+def sent_event(
+    instance: InstanceId, message_id: MessageId, wa_id: WaMessageId, to: Jid | None, timestamp: int | None
+) -> Event:
+    """WhatsApp has accepted a message, which went to that JID."""
+    body = wire.sent_body(message_id, wa_id, to, timestamp)
     return Event(SENT, instance, (instance, message_id), body, _stable(SENT, instance, message_id, wa_id))
 
 
@@ -73,6 +76,12 @@ def failed_event(instance: InstanceId, message_id: MessageId, failure: Failure) 
     """A message will never be sent. In version 1 the call is optional: NO_SUCH_CALL may be the answer."""
     body = wire.failed_body(message_id, failure)
     return Event(FAILED, instance, (instance, message_id), body, _stable(FAILED, instance, message_id, failure.value))
+
+
+def message_status_event(status: MessageStatus) -> Event:
+    """A message has come further. In version 1 the call is optional: NO_SUCH_CALL may be the answer."""
+    key = (status.instance, status.wa_id, status.recipient, status.progress.word)
+    return Event(MESSAGE_STATUS, status.instance, key, wire.message_status_body(status), _stable(MESSAGE_STATUS, *key))
 
 
 def inbound_event(instance: InstanceId, message: InboundMessage) -> Event:

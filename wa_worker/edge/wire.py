@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from wa_worker.errors import Failure, RowError
-from wa_worker.messages import QueuedMessage, Text
+from wa_worker.messages import MessageStatus, QueuedMessage, Text
 from wa_worker.models import InstanceId, Jid, MessageId, Status, WaMessageId, instance_id
 
 T = TypeVar("T")
@@ -218,10 +218,23 @@ def status_body(instance: InstanceId, status: Status) -> dict[str, Any]:
     }
 
 
-def sent_body(message_id: MessageId, wa_id: WaMessageId, to: Jid | None = None) -> dict[str, Any]:
-    """`POST /mark-sent`. `to` is additive, and there only if the row's own `to` says something else."""
-    body = {"messageId": message_id, "wa_message_id": wa_id}
-    return body if to is None else {**body, "to": to}
+def sent_body(message_id: MessageId, wa_id: WaMessageId, to: Jid | None, timestamp: int | None) -> dict[str, Any]:
+    """`POST /mark-sent`. `to` and `timestamp` are additive; None where an older version has not noted them."""
+    body: dict[str, Any] = {"messageId": message_id, "wa_message_id": wa_id}
+    return body | {key: value for key, value in (("to", to), ("timestamp", timestamp)) if value is not None}
+
+
+def message_status_body(status: MessageStatus) -> dict[str, Any]:
+    """`POST /message-status`: how far a message has come with a receiver."""
+    return {
+        "instanceId": status.instance,
+        "messageId": status.message_id,
+        "wa_message_id": status.wa_id,
+        "chat_id": status.chat,
+        "status": status.progress.word,
+        "timestamp": status.timestamp,
+        "recipient_id": status.recipient,
+    }
 
 
 def failed_body(message_id: MessageId, failure: Failure) -> dict[str, Any]:

@@ -8,6 +8,7 @@ database.py      the worker's own connection, with its lock
 inbox.py         received messages that `/inbound` has yet to accept (P3)
 ledger.py        what was to be sent, and what became of it (P1, P2)
 doubts.py        ids of sends that may or may not have left, until a receipt proves that they did (P2)
+receipts.py      how far messages of ours have come, as their receivers' phones say
 timers.py        the timers of chats with disappearing messages
 accounts.py      under which JID WhatsApp knows a number that was written otherwise
 holds.py         until when an instance keeps away from WhatsApp
@@ -39,6 +40,7 @@ from wa_worker.journal.holds import Hold, Holds
 from wa_worker.journal.inbox import EventKind, Inbox, InboxResult, PendingInbound
 from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled, Trace
 from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
+from wa_worker.journal.receipts import DueStatus, Receipts
 from wa_worker.journal.states import InboxState, SendState
 from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.models import InstanceId
@@ -50,6 +52,7 @@ __all__ = [
     "Backlog",
     "CutOff",
     "Doubts",
+    "DueStatus",
     "EventKind",
     "Hold",
     "Holds",
@@ -61,6 +64,7 @@ __all__ = [
     "Mark",
     "MaybeSent",
     "PendingInbound",
+    "Receipts",
     "SendLedger",
     "SendState",
     "Settled",
@@ -84,6 +88,7 @@ class Journal:
     doubts: Doubts
     holds: Holds
     accounts: Accounts
+    receipts: Receipts
     database: Database
 
     def backlog(self) -> Backlog:
@@ -109,7 +114,13 @@ def open_journal(path: Path) -> Iterator[Journal]:
     database = Database(path)
     try:
         yield Journal(
-            Inbox(database), SendLedger(database), Doubts(database), Holds(database), Accounts(database), database
+            Inbox(database),
+            SendLedger(database),
+            Doubts(database),
+            Holds(database),
+            Accounts(database),
+            Receipts(database),
+            database,
         )
     finally:
         database.close()

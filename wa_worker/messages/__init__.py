@@ -6,6 +6,7 @@ content.py: what a message may hold, in both directions
 choices.py: an answer to a choice
 inbound.py: a message that WhatsApp delivered
 outgoing.py: a message to send
+receipts.py: how far a message of ours has come
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from wa_worker.messages.inbound import (
     Referral,
 )
 from wa_worker.messages.outgoing import Accepted, ChatTimer, Content, OutgoingMessage, QueuedMessage, Text
+from wa_worker.messages.receipts import MessageStatus, Progress, Receipt
 
 __all__ = [
     "Accepted",
@@ -54,6 +56,7 @@ __all__ = [
     "Interactive",
     "Location",
     "Media",
+    "MessageStatus",
     "OptionReply",
     "Order",
     "OutgoingMessage",
@@ -61,8 +64,10 @@ __all__ = [
     "Poll",
     "PollVote",
     "Product",
+    "Progress",
     "QueuedMessage",
     "Reaction",
+    "Receipt",
     "Referral",
     "Revoke",
     "Text",

@@ -6,7 +6,7 @@ Which of them are final and which whatsmeow recovers from is in states.py's tabl
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from neonize.proto import Neonize_pb2 as pb
@@ -51,9 +51,8 @@ class Listener(Protocol):
     def on_message(self, data: bytes) -> None:
         """A message came: a serialised event."""
 
-    def on_receipt(self, wa_ids: Sequence[str], *, unreadable: bool) -> None:
-        """Messages of ours have arrived, or were read or played. `unreadable`: a device could not decrypt them, and
-        asks for them once more."""
+    def on_receipt(self, event: pb.Receipt) -> None:
+        """Messages of ours have arrived, or were read or played, or a device asks for them once more."""
 
     def on_undecryptable(self) -> None:
         """A message came that could not be decrypted."""
@@ -98,11 +97,6 @@ def _stream_error(data: bytes) -> Report:
     return Report(Event.DISCONNECTED, f"stream error {parsed(pb.StreamError, data).Code or '?'}")
 
 
-def _receipt(listener: Listener, data: bytes) -> None:
-    receipt = parsed(pb.Receipt, data)
-    listener.on_receipt(receipt.MessageIDs, unreadable=receipt.Type == pb.Receipt.RETRY)
-
-
 HANDLERS: dict[int, Handler] = {
     Code.CONNECTED: _reported(lambda _data: Report(Event.CONNECTED)),
     Code.KEEPALIVE_TIMEOUT: _reported(_keepalive),
@@ -114,7 +108,7 @@ HANDLERS: dict[int, Handler] = {
     Code.STREAM_ERROR: _reported(_stream_error),
     Code.DISCONNECTED: _reported(lambda _data: Report(Event.DISCONNECTED)),
     Code.MESSAGE: lambda listener, data: listener.on_message(data),
-    Code.RECEIPT: _receipt,
+    Code.RECEIPT: lambda listener, data: listener.on_receipt(parsed(pb.Receipt, data)),
     Code.OFFLINE_SYNC_COMPLETED: lambda listener, _data: listener.on_offline_synced(),
     Code.UNDECRYPTABLE_MESSAGE: lambda listener, _data: listener.on_undecryptable(),
 }

@@ -10,8 +10,9 @@ import itertools
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Protocol, TypeVar
 
 import attrs
 import structlog
@@ -20,11 +21,11 @@ from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker.errors import JournalError
 from wa_worker.journal import JOURNAL_RETRY, Accounts
-from wa_worker.messages import Accepted, OutgoingMessage
+from wa_worker.messages import Accepted, OutgoingMessage, Receipt
 from wa_worker.models import InstanceId
 from wa_worker.states import Event, Report
 from wa_worker.wakeup import Wakeup
-from wa_worker.whatsapp import events
+from wa_worker.whatsapp import events, receipts
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.identity import Identity, identity
@@ -40,6 +41,8 @@ from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 NO_RECEIPTS = 3600.0
 """Seconds without receipts after one of a type without a name has ended the library's loop. Each such end can lose the
 messages that the library had taken and not handed over; without receipts uncertain sends are only not proven."""
@@ -51,6 +54,13 @@ UNSYNCED = 30.0
 """Seconds after which what waited at WhatsApp counts as sent, though WhatsApp has not said so."""
 
 _numbers = itertools.count(1)
+
+
+class ReceiptTaker(Protocol):
+    """Who wants receipts that say how far messages have come: delivery/receipts.py. Called on the library's threads."""
+
+    def heard(self, instance: InstanceId, receipt: Receipt) -> None:
+        """Commits a receipt. Blocking. Raises JournalError."""
 
 
 @attrs.frozen
@@ -65,6 +75,8 @@ class SessionHost:
     uncertain: UncertainSends
     accounts: Accounts | None = None
     """What WhatsApp has said of numbers; None: it is not remembered."""
+    receipts: ReceiptTaker | None = None
+    """Who wants receipts; None: they only settle uncertain sends."""
     no_receipts_until: dict[InstanceId, float] = attrs.field(factory=dict)
     """Instances whose library was ended by a receipt, and until when none are asked for (`time.monotonic()`)."""
 
@@ -87,6 +99,7 @@ class Session:
         self._no_receipts_until = host.no_receipts_until
         self._store = store
         self._receiver = host.receiver
+        self._receipts = host.receipts
         self._tracking = SendTracking(instance, store, host.uncertain)
         known = KnownAccounts(host.accounts)
         self._sender = SessionSender(self._native, host.gate, store, host.receiver, known, self._tracking)
@@ -193,9 +206,12 @@ class Session:
         self.offline_synced = True
         self._up_since = min(self._up_since, time.monotonic())
 
-    def on_receipt(self, wa_ids: Sequence[str], *, unreadable: bool) -> None:
-        """Messages of ours have arrived."""
-        self._tracking.on_receipt(wa_ids, unreadable=unreadable)
+    def on_receipt(self, event: pb.Receipt) -> None:
+        """Messages of ours have come further. Does not return before that is committed: WhatsApp says it once."""
+        self._tracking.on_receipt(event.MessageIDs, unreadable=event.Type == pb.Receipt.RETRY)
+        taker = self._receipts
+        if taker is not None and (heard := receipts.receipt(event, self._store.phone_of)) is not None:
+            self._committed(lambda: taker.heard(self.instance, heard))
 
     def on_undecryptable(self) -> None:
         """A message came that could not be decrypted."""
@@ -206,21 +222,25 @@ class Session:
         """Commits a message. WhatsApp believes that we have it, so this does not return before the disk does too."""
         if self.me is None:
             raise AssertionError("a message before the session knows itself")
-        failing, new = False, None
-        self._in_hand = True
+        me, self._in_hand = self.me, True
         try:
-            while new is None:
-                try:
-                    new = self._receiver.receive(self.instance, self._store, self.me, data)
-                except JournalError as error:
-                    if not failing:
-                        failing = True
-                        self.on_report(Report(Event.VOLUME_FAILED, str(error)))
-                    time.sleep(JOURNAL_RETRY)
+            new = self._committed(lambda: self._receiver.receive(self.instance, self._store, me, data))
         finally:
             self._in_hand = False
         if new:
             self._on_new_message()
+
+    def _committed(self, commit: Callable[[], T]) -> T:
+        """Commits what WhatsApp believes that we have: returns when the disk has taken it."""
+        failing = False
+        while True:
+            try:
+                return commit()
+            except JournalError as error:
+                if not failing:
+                    failing = True
+                    self.on_report(Report(Event.VOLUME_FAILED, str(error)))
+                time.sleep(JOURNAL_RETRY)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ Sends a delivery receipt for what it could decrypt, when messages.py says so, an
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from secrets import token_bytes
 from typing import Any
@@ -128,13 +128,15 @@ class Contact:
         device.mailbox.put(Letter(wa_id, header, enc))
         return wa_id
 
-    async def send_receipt(self, device_jid: str, wa_id: str, kind: str | None = None) -> None:
+    async def send_receipt(
+        self, device_jid: str, wa_id: str, kind: str | None = None, *, more: Sequence[str] = ()
+    ) -> None:
         """Send a receipt for a message of a linked device, if that is connected: 'read', or any other word; None means
-        delivered. It is sent once. Raises UnknownDevice."""
+        delivered. `more`: of other messages, in the same one. It is sent once. Raises UnknownDevice."""
         await trio.lowlevel.checkpoint()
         connection = self._device(device_jid).connection
         if connection is not None:
-            connection.send(_receipt(self.jid, wa_id, kind))
+            connection.send(_receipt(self.jid, wa_id, kind, more))
 
     def confirm(self, device: Device, stanza: Node) -> None:
         """Tell the device that its message has arrived: now, or after its next login, until it acknowledges that."""
@@ -229,6 +231,7 @@ class Contact:
         }
 
 
-def _receipt(sender: str, wa_id: str, kind: str | None) -> Node:
+def _receipt(sender: str, wa_id: str, kind: str | None, more: Sequence[str] = ()) -> Node:
     header = {"from": sender, "id": wa_id, "t": str(int(time.time()))}
-    return Node("receipt", header if kind is None else {**header, "type": kind})
+    items = [Node("list", {}, [Node("item", {"id": each}) for each in more])] if more else None
+    return Node("receipt", header if kind is None else {**header, "type": kind}, items)
