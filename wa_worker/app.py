@@ -19,11 +19,13 @@ import structlog
 import trio
 
 from wa_worker import __version__, whatsapp
-from wa_worker.config import OnUncertain, Settings, advice_on
+from wa_worker.advice import advice_on
+from wa_worker.config import OnUncertain, Settings
 from wa_worker.delivery.batch import MAX_TRIES
 from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
+from wa_worker.delivery.read_marks import ReadMarks
 from wa_worker.delivery.receipts import ReceiptReporter
 from wa_worker.delivery.retention import run_retention
 from wa_worker.delivery.sending import MessageSender
@@ -104,10 +106,8 @@ class _Work:
         ):
             self.readiness.loading()
             with _journal(folder / JOURNAL_FILE) as journal:
-                inbound, receipts = (
-                    InboundDelivery(journal.inbox, edge, metrics),
-                    ReceiptReporter(journal.receipts, edge),
-                )
+                reads, receipts = ReadMarks(wanted=settings.send_read_receipts), ReceiptReporter(journal.receipts, edge)
+                inbound = InboundDelivery(journal.inbox, edge, metrics, on_accepted=reads.accepted)
                 marks = MarkReporter(journal.ledger, edge, receipts.wakeup.ring)
                 resend = settings.on_uncertain_send is OnUncertain.RESEND
                 sender = MessageSender(
@@ -126,7 +126,9 @@ class _Work:
                 await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)
                 volume = VolumeGuard(settings.auth_dir)
                 pace = PollTimer(settings.message_poll, min(settings.message_poll_max, settings.instance_poll))
-                shared = Services(settings, edge, journal.holds, self.registry, metrics, sender, pace, volume, native)
+                shared = Services(
+                    settings, edge, journal.holds, self.registry, metrics, sender, pace, volume, native, reads
+                )
                 async with trio.open_nursery() as workers:
                     fleet = InstanceFleet(shared, workers, stopping=lambda: self.scope.cancel_called)
                     workers.start_soon(volume.run)

@@ -173,6 +173,12 @@ class Settings:
         "how long a received message that the proxy refuses can be retried; then its content is discarded",
         default=30 * 86_400.0,
     )
+    send_read_receipts: bool = _setting(
+        "SEND_READ_RECEIPTS",
+        _flag,
+        "1: what the proxy has taken is marked as read at WhatsApp, which the sender sees",
+        default=False,
+    )
     media_max: int = _setting(
         "MEDIA_MAX_MB",
         _whole(1, 64),

@@ -17,6 +17,7 @@ from trio.abc import Clock
 from tests.journal.rows import ANA, SHOP, admit, read_only, send
 from tests.proxy_fixture import PATIENCE
 from tests.ticking_proxy import TickingProxy, open_ticking_proxy
+from wa_worker.delivery.keyed_queue import RESCAN
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.optional_call import ABSENT_FOR
 from wa_worker.delivery.receipts import ReceiptReporter
@@ -130,7 +131,9 @@ async def test_the_proxy_hears_of_a_status_after_it_has_heard_of_the_message(tmp
         assert at.proxy.words() == [("B", "delivered")]
         at.proxy.marking = 200
         at.marks.wakeup.ring()
-        await until(lambda: at.proxy.words() == [("B", "delivered"), ("A", "delivered")])
+        await until(lambda: at.proxy.marked)
+        with trio.fail_after(RESCAN / 2):
+            await until(lambda: at.proxy.words() == [("B", "delivered"), ("A", "delivered")])
         assert at.proxy.marked == [{"messageId": "A", "wa_message_id": "A", "to": ANA, "timestamp": 7}]
 
 

@@ -182,7 +182,14 @@ def test_its_commits_alone_do_not_wait_for_the_disk(journal: Journal) -> None:
     sent(journal)
     with journal.database.transaction(durable=False) as sql:
         assert sql.execute("PRAGMA synchronous").fetchone() == (1,), "NORMAL"
+    said: list[str] = []
+    with journal.database.reading() as sql:
+        sql.set_trace_callback(said.append)
     heard(journal, READ)
+    assert [line for line in said if line.startswith("PRAGMA")] == [
+        "PRAGMA synchronous=NORMAL",
+        "PRAGMA synchronous=FULL",
+    ]
     with journal.database.transaction() as sql:
         assert sql.execute("PRAGMA synchronous").fetchone() == (2,), "FULL again"
 

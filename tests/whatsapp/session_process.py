@@ -3,7 +3,8 @@
     python -m wa_worker.dev.simulator.trust tests.whatsapp.session_process AUTH_DIR [OBSTACLE]
 
 It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "begin to send", "to", "text"}`
-(commands go on meanwhile), `{"do": "steady"}`, `{"do": "give up"}`, `{"do": "close"}`, `{"do": "cancel"}`. Out:
+(commands go on meanwhile), `{"do": "mark read", "chat", "ids"}`, `{"do": "steady"}`, `{"do": "give up"}`,
+`{"do": "close"}`, `{"do": "cancel"}`. Out:
 `{"is": "open"}`, `{"is": "report", "event"}`, `{"is": "message"}`, `{"is": "sent", "id", "to", "at"}`,
 `{"is": "error", "kind", "text", "wa_id", "failure"}`, `{"is": "steady", "seconds"}`, what receipts.py tells
 (`{"is": "expect" | "heard" | "distrust", "ids"}`), `{"is": "receipt", "ids", "progress", "at"}`,
@@ -32,7 +33,7 @@ from wa_worker.errors import SendDelayed, SendError, SendRefused, SendUncertain,
 from wa_worker.journal import open_journal  # noqa: E402
 from wa_worker.messages import OutgoingMessage, Receipt, Text  # noqa: E402
 from wa_worker.metrics import Metrics  # noqa: E402
-from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid  # noqa: E402
+from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid, WaMessageId  # noqa: E402
 from wa_worker.states import Event, Report  # noqa: E402
 from wa_worker.whatsapp.gate import StartGate  # noqa: E402
 from wa_worker.whatsapp.receiving import Receiver  # noqa: E402
@@ -99,6 +100,14 @@ class Line:
             self._leave.cancel()
         elif self.session is not None and command["do"] == "send":
             await send(self.session, command["to"], command["text"])
+        elif self.session is not None and command["do"] == "mark read":
+            ids = [WaMessageId(wa_id) for wa_id in command["ids"].split()]
+            chat = Jid(command["chat"])
+            try:
+                await trio.to_thread.run_sync(self.session.mark_read, chat, chat, ids)
+                say("marked")
+            except SessionError as error:
+                say("error", kind=type(error).__name__, text=str(error))
         elif self.session is not None and command["do"] == "steady":
             say("steady", seconds=self.session.steady, synced=self.session.offline_synced)
         elif self.session is not None and command["do"] == "begin to send":

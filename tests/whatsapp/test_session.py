@@ -28,12 +28,13 @@ from tests.proxy_fixture import PATIENCE, SHOP, until
 from tests.whatsapp.message_events import ME, event
 from tests.whatsapp.receipts import Receipts
 from wa_worker.dev.simulator import Simulator
+from wa_worker.dev.simulator.contact import ReadReceipt
 from wa_worker.dev.simulator.trust import command
-from wa_worker.errors import SessionNotOpen
+from wa_worker.errors import SessionError, SessionNotOpen
 from wa_worker.journal import Journal, open_journal
 from wa_worker.messages import OutgoingMessage, Text
 from wa_worker.metrics import Metrics
-from wa_worker.models import RESERVED_FOLDER, Jid
+from wa_worker.models import RESERVED_FOLDER, Jid, WaMessageId
 from wa_worker.states import Event, Report
 from wa_worker.whatsapp.client import Callbacks
 from wa_worker.whatsapp.events import Code
@@ -236,6 +237,28 @@ async def test_receipts_say_how_far_a_message_has_come(world: World) -> None:
         await until(lambda: session.count("receipt") == 4)
         said = [line["progress"] for line in session.said if line["is"] == "receipt"]
         assert said == ["delivered", "read", "played", "delivered"]
+
+
+async def test_messages_are_marked_as_read(world: World) -> None:
+    contact = world.simulator.contact(CONTACT)
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        ids = [await contact.send(world.jid, text, use_lid=True) for text in ("Oi", "Olá")]
+        await until(lambda: session.count("message") == 2)
+        await session.tell("mark read", chat=contact.lid, ids=" ".join(ids))
+        await session.hears("marked")
+        await until(lambda: len(contact.read) == 2)
+        assert contact.read == [ReadReceipt(wa_id, contact.lid, None) for wa_id in ids]
+        with open_journal(world.auth_dir / RESERVED_FOLDER / "journal.db") as journal:
+            (key,) = journal.inbox.keys(0, 9)
+            addresses = {row.message.sender_address for row in journal.inbox.pending(key, 9)}
+        assert addresses == {contact.lid}, "as the message had it"
+
+
+async def test_what_is_marked_after_the_end_of_a_session_is_an_error(unopened: Unopened) -> None:
+    unopened.session._native.closing = True
+    with pytest.raises(SessionError):
+        await trio.to_thread.run_sync(unopened.session.mark_read, Jid("1@lid"), Jid("1@lid"), [WaMessageId("A")])
 
 
 async def test_one_receipt_may_be_of_many_messages(world: World) -> None:

@@ -10,6 +10,7 @@ inbound.py       journal to `/inbound` or `/events`; a key is a chat
 marks.py         ledger to `/mark-sent` and `/mark-failed`, or `/events`; a key is a row
 optional_call.py whether the proxy has a call that it need not have
 receipts.py      receipts to `/message-status`, or `/events`; a key is a message and a receiver
+read_marks.py    what the proxy has taken is marked as read at WhatsApp, where that is wanted
 polled.py        what `/poll` listed for each instance, until the instance takes it
 poll_timer.py    when an instance asks for messages next
 batch.py         one batch of queued messages through the ledger, on a thread

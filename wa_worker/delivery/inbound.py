@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 import trio
 
@@ -34,12 +36,20 @@ backlog."""
 class InboundDelivery:
     """Delivers received messages. One per process. Ring `wakeup` after a commit to the inbox.
 
-    refusal_pause: see refusals.py, seconds.
+    refusal_pause: see refusals.py, seconds. on_accepted(rows): called when the proxy has taken messages and that is on
+    disk.
     """
 
     def __init__(
-        self, inbox: Inbox, edge: EdgeClient, metrics: Metrics, *, refusal_pause: float = REFUSAL_PAUSE
+        self,
+        inbox: Inbox,
+        edge: EdgeClient,
+        metrics: Metrics,
+        *,
+        refusal_pause: float = REFUSAL_PAUSE,
+        on_accepted: Callable[[list[PendingInbound]], None] = lambda _rows: None,
     ) -> None:
+        self._on_accepted = on_accepted
         self._inbox = inbox
         self._edge = edge
         self._metrics = metrics
@@ -127,6 +137,7 @@ class InboundDelivery:
             self._unproven.settled(accepted)
         self._queue.succeeded(chat)
         self._metrics.delivered(Delivered.ACCEPTED, len(taken))
+        self._on_accepted([row for row, _ in taken])
 
     async def _refused(self, chat: int, row: PendingInbound, error: EdgeRejected, behind: list[PendingInbound]) -> bool:
         """Acts on the refusal of a row. True if the rows `behind` it may go on; raises the error if its chat is to
@@ -158,6 +169,7 @@ class InboundDelivery:
         if error.status == ALREADY_THERE:
             await self._results.add(InboxResult(row.seq))
             self._metrics.delivered(Delivered.ACCEPTED)
+            self._on_accepted([row])
             return
         await self._results.add(InboxResult(row.seq, str(error), dead=True))
         self._metrics.delivered(Delivered.SET_ASIDE)

@@ -8,6 +8,7 @@ import attrs
 
 from wa_worker.config import Settings
 from wa_worker.delivery.poll_timer import PollTimer
+from wa_worker.delivery.read_marks import ReadMarks
 from wa_worker.delivery.sending import MessageSender
 from wa_worker.edge.client import EdgeClient
 from wa_worker.instances.registry import Registry
@@ -33,3 +34,4 @@ class Services:
     """When the next poll comes that asks for all instances."""
     volume: VolumeGuard
     whatsapp: WhatsApp
+    reads: ReadMarks = attrs.field(factory=lambda: ReadMarks(wanted=False))

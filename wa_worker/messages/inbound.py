@@ -139,3 +139,5 @@ class InboundMessage:
     group: Group | None = None
     call: Call | None = None
     update: bool | None = None
+    sender_address: Jid | None = attrs.field(default=None, repr=False)
+    """The sender's address as the message had it, where that is another than `sender`. Not for the proxy."""

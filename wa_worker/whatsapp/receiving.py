@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
 import structlog
 from neonize.proto import Neonize_pb2 as pb
 
@@ -11,7 +12,7 @@ from wa_worker.journal import Inbox, TimerNote
 from wa_worker.messages import ChatTimer
 from wa_worker.metrics import Metrics, Received
 from wa_worker.models import InstanceId, Jid
-from wa_worker.whatsapp.identity import Identity
+from wa_worker.whatsapp.identity import Identity, bare
 from wa_worker.whatsapp.incoming import inbound
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.store import SessionStore
@@ -50,6 +51,9 @@ class Receiver:
             if note is not None:
                 self._inbox.timers.note(instance, note)
             return False
+        address = bare(event.Info.MessageSource.Sender)
+        if address != message.sender:
+            message = attrs.evolve(message, sender_address=address)
         new = self._inbox.record(instance, message, note=note)
         self._metrics.received(Received.NEW if new else Received.REPEATED)
         if new:

@@ -10,7 +10,7 @@ import itertools
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol, TypeVar
 
@@ -22,7 +22,7 @@ from neonize.proto import Neonize_pb2 as pb
 from wa_worker.errors import JournalError
 from wa_worker.journal import JOURNAL_RETRY, Accounts
 from wa_worker.messages import Accepted, OutgoingMessage, Receipt
-from wa_worker.models import InstanceId
+from wa_worker.models import InstanceId, Jid, WaMessageId
 from wa_worker.states import Event, Report
 from wa_worker.wakeup import Wakeup
 from wa_worker.whatsapp import events, receipts
@@ -140,6 +140,10 @@ class Session:
         """
         with self._restriction.watching(message.to):
             return self._sender.send(message, self.me)
+
+    def mark_read(self, chat: Jid, sender: Jid, wa_ids: Sequence[WaMessageId]) -> None:
+        """See SessionSender.mark_read()."""
+        self._sender.mark_read(chat, sender, wa_ids)
 
     def give_up(self, report: Report) -> None:
         """Adds a report of our own to the library's, for what ends a session from outside. Trio thread only."""

@@ -48,6 +48,15 @@ class Received:
     attrs: Mapping[str, str]  # of the stanza
 
 
+@attrs.frozen
+class ReadReceipt:
+    """Says that a device has read a contact's message: the chat as the device wrote it, and in a group whose it is."""
+
+    wa_id: str
+    chat: str
+    participant: str | None
+
+
 class Contact:
     """Get one from `Simulator.contact(phone)`. `device` finds a linked device, or raises UnknownDevice.
     `files` writes the messages with files that it sends, and reads those that it got."""
@@ -58,6 +67,7 @@ class Contact:
         self.lid = f"9{phone}{LID_SUFFIX}"
         self.party = SignalParty()
         self.received: list[Received] = []
+        self.read: list[ReadReceipt] = []  # of this contact's messages
         self.files = MediaMessages(media)
         self.undecryptable = 0
         self.on_message: Callable[[Received], Awaitable[None]] | None = None

@@ -10,7 +10,7 @@ import time
 
 import trio
 
-from wa_worker.dev.simulator.contact import Contact
+from wa_worker.dev.simulator.contact import Contact, ReadReceipt
 from wa_worker.dev.simulator.device import Device
 from wa_worker.dev.simulator.mailbox import Letter, LetterKey
 from wa_worker.dev.simulator.stanza import (
@@ -63,6 +63,10 @@ def take_receipt(simulator: Simulator, device: Device, stanza: Node) -> None:
             simulator.ask_for_prekeys(device)
         return
     more = [item.attrs["id"] for group in children(stanza) for item in children(group) if "id" in item.attrs]
+    if stanza.attrs.get("type") == "read":
+        participant = stanza.attrs.get("participant")
+        author = simulator.contact(phone_of(participant or sender))
+        author.read += [ReadReceipt(each, sender, participant) for each in (wa_id, *more)]
     device.mailbox.settle([(sender, each) for each in (wa_id, *more)])
 
 
