@@ -127,7 +127,7 @@ class _Work:
                 volume = VolumeGuard(settings.auth_dir)
                 pace = PollTimer(settings.message_poll, min(settings.message_poll_max, settings.instance_poll))
                 shared = Services(
-                    settings, edge, journal.holds, self.registry, metrics, sender, pace, volume, native, reads
+                    settings, edge, journal.holds, self.registry, metrics, sender, pace, volume, native, reads=reads
                 )
                 async with trio.open_nursery() as workers:
                     fleet = InstanceFleet(shared, workers, stopping=lambda: self.scope.cancel_called)

@@ -161,15 +161,17 @@ async def test_it_is_told_after_a_restart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("contract", "status"), [(1, 404), (1, 405), (1, 501), (2, 404), (2, 400)])
 async def test_a_proxy_without_the_call_is_left_alone(tmp_path: Path, fast: Clock, contract: int, status: int) -> None:
     async with open_ticking(tmp_path, contract=contract) as at:
-        at.sent("A", "B", "C")
+        at.sent("A", "B", "C", "D")
         at.proxy.status = status
         with capture_logs() as logs:
-            at.heard(DELIVERED, "A")
-            await until(lambda: at.proxy.calls)
-            await at.poll()
-            await until(lambda: at.due == 0)
+            for each in ("A", "D"):
+                before = at.proxy.calls
+                at.heard(DELIVERED, each)
+                await until(lambda: at.proxy.calls > before)  # noqa: B023 - called at once
+                await at.poll()
+                await until(lambda: at.due == 0)
+                assert at.proxy.calls >= before + 2, "not on one word"
             asked = at.proxy.calls
-            assert asked >= 2, "not on one word"
             at.heard(DELIVERED, "B")
             await until(lambda: at.due == 0)
             assert at.proxy.calls == asked
@@ -184,6 +186,19 @@ async def test_a_proxy_without_the_call_is_left_alone(tmp_path: Path, fast: Cloc
         at.proxy.status = 200
         at.heard(DELIVERED, "C")
         await until(lambda: at.proxy.words() == [("C", "delivered")])
+
+
+async def test_one_message_that_the_proxy_does_not_know_is_no_word_of_the_call(tmp_path: Path, fast: Clock) -> None:
+    async with open_ticking(tmp_path) as at:
+        at.sent("A", "B")
+        at.proxy.status = 404
+        at.heard(DELIVERED, "A")
+        await until(lambda: at.proxy.calls)
+        await at.poll()
+        await until(lambda: at.due == 0)
+        at.proxy.status = 200
+        at.heard(READ, "B")
+        await until(lambda: at.proxy.words() == [("B", "read")])
 
 
 async def test_that_there_is_none_is_not_believed_while_the_polls_fail_too(tmp_path: Path, fast: Clock) -> None:
@@ -211,6 +226,14 @@ async def test_nor_of_a_call_that_the_proxy_took_a_moment_ago(tmp_path: Path, fa
         assert at.due == 1
         at.proxy.status = 200
         await until(lambda: at.proxy.words() == [("A", "delivered"), ("B", "delivered")])
+        at.sent("C")
+        at.proxy.status = 404
+        at.heard(DELIVERED, "C")
+        began = trio.current_time()
+        while at.due:
+            await at.poll()
+            await trio.sleep(20)
+        assert trio.current_time() - began >= ABSENT_FOR, "a message that it does not know any more is dropped at last"
 
 
 async def test_in_version_1_a_refusal_is_no_word_of_the_call(tmp_path: Path, fast: Clock) -> None:

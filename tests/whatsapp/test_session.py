@@ -257,7 +257,7 @@ async def test_messages_are_marked_as_read(world: World) -> None:
 
 async def test_what_is_marked_after_the_end_of_a_session_is_an_error(unopened: Unopened) -> None:
     unopened.session._native.closing = True
-    with pytest.raises(SessionError):
+    with pytest.raises(SessionError, match="not open"):
         await trio.to_thread.run_sync(unopened.session.mark_read, Jid("1@lid"), Jid("1@lid"), [WaMessageId("A")])
 
 

@@ -100,5 +100,7 @@ class ReceiptReporter:
         try:
             await self._edge.poster.tell(message_status_event(row.status), alone=self._queue.is_alone(row.seq))
         except EdgeError as error:
-            if not self._call.is_absent(error, batches=batches):
+            if not self._call.drops(error, row.seq, batches=batches):
                 raise
+        else:
+            self._call.took(row.seq)

@@ -60,7 +60,12 @@ class Outcome:
 def status_event(instance: InstanceId, status: Status) -> Event:
     """The status of an instance. Each has an id of its own: the same one may have to be told again."""
     return Event(
-        STATUS, instance, instance, wire.status_body(instance, status), token_hex(16), private=(status.qr_code,)
+        STATUS,
+        instance,
+        instance,
+        wire.status_body(instance, status),
+        token_hex(16),
+        private=(status.qr_code, status.pairing.code if status.pairing else None),
     )
 
 

@@ -13,12 +13,15 @@ import attrs
 
 from wa_worker.errors import Failure, RowError
 from wa_worker.messages import MessageStatus, QueuedMessage, Text
-from wa_worker.models import InstanceId, Jid, MessageId, Status, WaMessageId, instance_id
+from wa_worker.models import InstanceId, Jid, MessageId, PairingCode, Status, WaMessageId, instance_id
 
 T = TypeVar("T")
 
 MAX_ID_LENGTH = 256
 """Longest message id taken (characters): a UUID has 36; anything near this is not an id."""
+
+MAX_PHONE = 40
+"""Longest number taken for pairing by a code, in characters, with all that people write between the digits."""
 
 MAX_BODY_LENGTH = 65_536
 """Longest message body taken, in characters: WhatsApp's own clients cut text at 65,536."""
@@ -46,10 +49,18 @@ class BadRow:
 
 
 @attrs.frozen
+class InstanceRows(Rows[InstanceId]):
+    """Holds the instances to connect. `phones`: the numbers of those that are to be paired by a code, as written; ""
+    for what is no text."""
+
+    phones: Mapping[InstanceId, str] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen
 class Polled:
     """Holds an answer of `/poll`: the instances to connect, the messages of each, and rows that name no instance."""
 
-    instances: Rows[InstanceId]
+    instances: InstanceRows
     messages: dict[InstanceId, Rows[QueuedMessage]]
     stray: tuple[BadRow, ...] = ()
 
@@ -66,13 +77,26 @@ class NotTheContract(ValueError):
     """The whole answer is not what the contract says (HTML, an error object, truncated JSON...)."""
 
 
-def instances_from(answer: object) -> Rows[InstanceId]:
-    """`GET /disconnected-instances`: `[{"id": ...}]` or `{"instances": [...]}`."""
+def instances_from(answer: object) -> InstanceRows:
+    """`GET /disconnected-instances`: `[{"id": ..., "pair_phone"?}]` or `{"instances": [...]}`."""
+    phones: dict[InstanceId, str] = {}
 
     def row(item: object) -> InstanceId:
-        return instance_id(item["id"] if isinstance(item, dict) else item)
+        if not isinstance(item, dict):
+            return instance_id(item)
+        instance = instance_id(item["id"])
+        if item.get("pair_phone") is not None:
+            phones[instance] = _phone(item["pair_phone"])
+        return instance
 
-    return _rows(_listing(answer, "instances"), row, _id_if_any)
+    rows = _rows(_listing(answer, "instances"), row, _id_if_any)
+    return InstanceRows(rows.good, rows.bad, phones)
+
+
+def _phone(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value) if 0 < value < 10**MAX_PHONE else ""  # a number column in the proxy's table
+    return value if isinstance(value, str) and len(value) <= MAX_PHONE and value.isprintable() else ""
 
 
 def messages_from(answer: object) -> Rows[QueuedMessage]:
@@ -204,7 +228,8 @@ def poll_body(worker: str, asked: Mapping[str, str], wait: int) -> dict[str, Any
 
 def status_body(instance: InstanceId, status: Status) -> dict[str, Any]:
     """`POST /update-status`: the v1 fields and the additive ones, which say why."""
-    account = status.account
+    account, pairing = status.account, status.pairing
+    asked = {} if pairing is None else _pairing(pairing)
     return {
         "instanceId": instance,
         "status": status.status.value,
@@ -215,7 +240,13 @@ def status_body(instance: InstanceId, status: Status) -> dict[str, Any]:
         "jid": account.jid if account else None,
         "push_name": account.push_name if account else None,
         "since": status.since,
+        **asked,
     }
+
+
+def _pairing(pairing: PairingCode) -> dict[str, Any]:
+    fields = {"pairing_code": pairing.code, "pairing_expires_at": pairing.expires_at}
+    return fields if pairing.fault is None else {**fields, "pairing_error": pairing.fault.value}
 
 
 def sent_body(message_id: MessageId, wa_id: WaMessageId, to: Jid | None, timestamp: int | None) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from typing import Any
 import attrs
 from neonize._binder import func_callback_bytes, func_callback_bytes2, func_string, gocode
 from neonize.client import NewClient
-from neonize.proto.Neonize_pb2 import LogEntry
+from neonize.exc import PairPhoneError
+from neonize.proto.Neonize_pb2 import LogEntry, PairPhoneParams, PairPhoneReturnFunction
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
 
 from wa_worker.whatsapp.gate import StartGate
@@ -34,6 +35,10 @@ ME = 0
 
 NEEDS_GATE = frozenset({"Neonize", "Stop"})
 """The functions that change the native maps. Their caller is alone: he holds the gate, and must not wait at it."""
+
+CHROME = 1
+"""whatsmeow's number of that browser (`PairClientChrome` in its pair-code.go). WhatsApp takes names of common browsers
+and systems only."""
 
 ENDED_SILENTLY = "the library's loop ended and did not say why"
 
@@ -134,6 +139,20 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
             self._cut()
         _LEFT_OVER.append((on_qr, on_login, on_event, on_log, buffer))
         return readable(error) if error else "" if self._stopped else ENDED_SILENTLY
+
+    def pair_phone(self, phone: str) -> str:
+        """Asks for a code by which the phone of this number (digits) can link the device: `ABCD-1234`. Blocks until
+        WhatsApp answers. Raises PairPhoneError; only while a QR code waits there is none.
+
+        The helper of neonize would call the device what WhatsApp may refuse: `DESKTOP`, after our kind of device.
+        """
+        params = PairPhoneParams(
+            phone=phone, showPushNotification=True, clientType=CHROME, clientDisplayName="Chrome (Linux)"
+        ).SerializeToString()
+        returned = parsed(PairPhoneReturnFunction, self._NewClient__client.PairPhone(self.uuid, params, len(params)))
+        if returned.Error:
+            raise PairPhoneError(returned.Error)
+        return str(returned.Code)
 
     def stop(self) -> None:
         """Stops the session: `run()` returns. For who holds the gate."""

@@ -17,10 +17,30 @@ import trio
 from wa_worker.errors import SessionError
 from wa_worker.models import InstanceId
 from wa_worker.whatsapp.host_process import HOST_ENDED, HostProcess, Listener
-from wa_worker.whatsapp.pairing_events import EarlyMessage, Paired, PairingEnded, PairingEvent, QrCode
+from wa_worker.whatsapp.pairing_events import (
+    EarlyMessage,
+    NoPhoneCode,
+    Paired,
+    PairingEnded,
+    PairingEvent,
+    PhoneChanged,
+    PhoneCode,
+    QrCode,
+)
 from wa_worker.whatsapp.store import SessionStore
 
-__all__ = ["EarlyMessage", "Paired", "PairingEnded", "PairingEvent", "PairingHosts", "PairingLine", "QrCode"]
+__all__ = [
+    "EarlyMessage",
+    "NoPhoneCode",
+    "Paired",
+    "PairingEnded",
+    "PairingEvent",
+    "PairingHosts",
+    "PairingLine",
+    "PhoneChanged",
+    "PhoneCode",
+    "QrCode",
+]
 
 HOST_COMMAND = (sys.executable, "-m", "wa_worker.whatsapp.pairing_host")
 
@@ -50,6 +70,17 @@ class PairingLine:
             event = HOST_ENDED
         self.over = isinstance(event, Paired | PairingEnded)
         return event
+
+    async def ask_for_code(self, phone: str) -> None:
+        """Asks for a code that pairs the phone of this number (digits): PhoneCode or NoPhoneCode will come. For after
+        the first QR code."""
+        if not self.over and not self._told and not self._host.dead:
+            await self._host.tell(do="code", pairing=self._token, phone=phone)
+
+    def phone_changed(self) -> None:
+        """Has PhoneChanged received."""
+        if listener := self._host.live.get(self._token):
+            listener.offer(PhoneChanged())
 
     async def end(self) -> None:
         """Tells the host to end it. What the host has for it still comes, and then Paired or PairingEnded."""

@@ -17,6 +17,7 @@ connection.py   one client's WebSocket with WhatsApp's frames
 mailbox.py      what a linked device has yet to receive
 device.py       a linked device
 contact.py      somebody else's phone
+link_code.py    linking a device by a code that is typed on the phone
 phone.py        the account's own phone: it scans a QR code
 credentials.py  what a client must trust
 world.py        the Simulator: devices, contacts, counters and controls
@@ -36,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wa_worker.dev.simulator.contact import Contact, Received
     from wa_worker.dev.simulator.device import Device, UnknownDevice
+    from wa_worker.dev.simulator.link_code import UnknownCode, WrongCode
     from wa_worker.dev.simulator.media_host import Behaviour, MediaHost
     from wa_worker.dev.simulator.phone import PairingFailed, UnknownQR
     from wa_worker.dev.simulator.server import open_simulator
@@ -49,8 +51,10 @@ __all__ = [
     "PairingFailed",
     "Received",
     "Simulator",
+    "UnknownCode",
     "UnknownDevice",
     "UnknownQR",
+    "WrongCode",
     "open_simulator",
 ]
 
@@ -62,8 +66,10 @@ _MODULES = {
     "PairingFailed": "phone",
     "Received": "contact",
     "Simulator": "world",
+    "UnknownCode": "link_code",
     "UnknownDevice": "device",
     "UnknownQR": "phone",
+    "WrongCode": "link_code",
     "open_simulator": "server",
 }
 
