@@ -2,8 +2,8 @@
 
 Whose word is "there is no such call"? A gateway says 404 of everything while a proxy is deployed, and a proxy may say
 so of what the call is about. So what was refused is dropped only when it was refused twice, with seconds between, and
-the proxy answered a poll well meanwhile; after ten minutes, if it took others in the last ones. The call is missing when
-that has happened to two. It is asked again after ABSENT_FOR.
+the proxy answered a poll well meanwhile; after ten minutes, if it took others in the last ones. The call is missing
+when that has happened to two. It is asked again after ABSENT_FOR.
 """
 
 from __future__ import annotations

@@ -96,8 +96,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "code-alike",
         "models.py",
-        "mine = (self.status, self.qr_code, self.pairing)\n        return other is not None and mine == (other.status, other.qr_code, other.pairing)",
-        "mine = (self.status, self.qr_code)\n        return other is not None and mine == (other.status, other.qr_code)",
+        "mine = (self.status, self.qr_code, self.pairing)",
+        "mine = (self.status, self.qr_code, other and other.pairing)",
         "a code is posted at once",
         "test_models.py::test_a_pairing_code_is_something_to_show",
     ),
@@ -124,5 +124,21 @@ MUTATIONS: tuple[Mutation, ...] = (
         'It takes no pairing any more."""\n',
         "a host that is dismissed takes no other pairing",
         "whatsapp/test_pairing_host.py::test_after_a_wrong_code_the_right_one_and_a_fresh_one_still_pair",
+    ),
+    Mutation(
+        "code-not-narrated",
+        "dev/command/narration.py",
+        "                if typed is not None:\n",
+        "                if False:\n",
+        "`wa-worker dev` shows pairing codes",
+        "dev/command/test_session.py::test_with_the_real_whatsapp_it_tells_a_person_what_to_do",
+    ),
+    Mutation(
+        "code-not-on-the-card",
+        "dev/console/view.py",
+        "pairing_code=row.pairing_code,",
+        "pairing_code=None,",
+        "the console shows pairing codes",
+        "dev/console/test_view.py::test_a_pairing_code_stands_beside_the_qr_code",
     ),
 )
