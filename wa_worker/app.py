@@ -20,7 +20,7 @@ import trio
 
 from wa_worker import __version__, whatsapp
 from wa_worker.advice import advice_on
-from wa_worker.config import OnUncertain, Settings
+from wa_worker.config import History, OnUncertain, Settings
 from wa_worker.delivery.batch import MAX_TRIES
 from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.marks import MarkReporter
@@ -158,15 +158,23 @@ class _Work:
         from wa_worker.whatsapp.session import SessionHost
 
         receiver = Receiver(journal.inbox, self.metrics, inbound.wakeup.ring)
-        device_name = self.settings.device_name
+        recent = self.settings.history is History.RECENT
         host = SessionHost(
-            receiver, StartGate(), self.services, device_name, uncertain, accounts=journal.accounts, receipts=receipts
+            receiver,
+            StartGate(),
+            self.services,
+            self.settings.device_name,
+            uncertain,
+            accounts=journal.accounts,
+            receipts=receipts,
+            recent_history=recent,
         )
         pairing = PairingHosts(
             self.services,
             pairing_command,
             at_once=self.settings.pairings_at_once,
             environ=host_environment(environ),
+            recent_history=recent,
         )
         probe = ReachabilityProbe(*target(environ))
         return WhatsApp(self.settings.auth_dir, host, pairing, probe, self.registry.anyone_connected)

@@ -26,6 +26,13 @@ class OnUncertain(enum.Enum):
     HOLD = "hold"
 
 
+class History(enum.Enum):
+    """Says what the phone is asked to send of its history when it links a device."""
+
+    OFF = "off"
+    RECENT = "recent"
+
+
 class LogFormat(enum.Enum):
     AUTO = "auto"
     JSON = "json"
@@ -172,6 +179,12 @@ class Settings:
         _days(1, 3650),
         "how long a received message that the proxy refuses can be retried; then its content is discarded",
         default=30 * 86_400.0,
+    )
+    history: History = _setting(
+        "HISTORY",
+        _choice(History),
+        "what a phone that is linked is asked to send of its history: as little as can be (off), or a week (recent)",
+        default=History.OFF,
     )
     send_read_receipts: bool = _setting(
         "SEND_READ_RECEIPTS",

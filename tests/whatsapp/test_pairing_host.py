@@ -277,3 +277,20 @@ async def test_that_there_is_no_code_is_said_and_the_qr_code_stays(
         assert ("429" if refused else "too short") in event.reason
         await simulator.scan(qr, PHONE)
         assert await next_event(channel) == Paired()
+
+
+@pytest.mark.parametrize(("recent", "days"), [(False, 1), (True, 7)])
+async def test_the_phone_is_asked_for_little_of_its_history(
+    hosts: PairingHosts, simulator: Simulator, tmp_path: Path, *, recent: bool, days: int
+) -> None:
+    hosts._more = {"history": "recent"} if recent else {}
+    async with hosts.pair(SHOP, SessionStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
+        jid = await simulator.scan(await code(channel), PHONE)
+        assert await next_event(channel) == Paired()
+    props = simulator.device_props[jid]
+    assert props.os == "wa-worker"
+    assert not props.requireFullSync
+    limits = props.historySyncConfig
+    assert (limits.recentSyncDaysLimit, limits.fullSyncDaysLimit) == (days, days)
+    assert 0 < limits.storageQuotaMb <= 10
+    assert 0 < limits.fullSyncSizeMbLimit <= 10

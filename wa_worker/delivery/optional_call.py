@@ -31,9 +31,13 @@ UNKNOWN_EVENT = NO_SUCH_CALL | {400}
 
 
 class OptionalCall:
-    """One per call. `endpoint`: of its version 1 call. Trio thread only."""
+    """One per call. `endpoint`: of its version 1 call. absent_for, ask_again: seconds, see above. Trio thread only."""
 
-    def __init__(self, evidence: Evidence, endpoint: str) -> None:
+    def __init__(
+        self, evidence: Evidence, endpoint: str, *, absent_for: float = ABSENT_FOR, ask_again: float = ASK_AGAIN
+    ) -> None:
+        self._absent_for = absent_for
+        self._ask_again = ask_again
         self._evidence = evidence
         self._endpoint = endpoint
         self._absent_since = -math.inf
@@ -45,7 +49,7 @@ class OptionalCall:
     @property
     def absent(self) -> bool:
         """Says whether the proxy has no such call, as far as is known: nothing is told then."""
-        return trio.current_time() - self._absent_since < ABSENT_FOR
+        return trio.current_time() - self._absent_since < self._absent_for
 
     def drops(self, error: EdgeError, key: Hashable, *, batches: bool) -> bool:
         """Says whether what was answered so is not to be told again. If it soon may be, `retry_after` of the error is
@@ -59,9 +63,9 @@ class OptionalCall:
             self._absent_since = now
             return True
         first = self._doubted.setdefault(key, now)
-        took_others = self._evidence.since(self._endpoint, now - ABSENT_FOR)
-        if now - first < (ABSENT_FOR if took_others else ASK_AGAIN / 2) or not self._listed_since(first):
-            error.retry_after = None if took_others else ASK_AGAIN
+        took_others = self._evidence.since(self._endpoint, now - self._absent_for)
+        if now - first < (self._absent_for if took_others else self._ask_again / 2) or not self._listed_since(first):
+            error.retry_after = None if took_others else self._ask_again
             return False
         del self._doubted[key]
         if not took_others and self._dropped not in (None, key):

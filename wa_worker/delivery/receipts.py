@@ -38,12 +38,15 @@ version 2 those of many messages one call."""
 
 
 class ReceiptReporter:
-    """Takes receipts, and tells the proxy of them. One per process. Ring `wakeup` when some have become due."""
+    """Takes receipts, and tells the proxy of them. One per process. Ring `wakeup` when some have become due.
 
-    def __init__(self, receipts: Receipts, edge: EdgeClient) -> None:
+    call: whether the proxy has the call; None: nothing is known of it yet.
+    """
+
+    def __init__(self, receipts: Receipts, edge: EdgeClient, call: OptionalCall | None = None) -> None:
         self._receipts = receipts
         self._edge = edge
-        self._call = OptionalCall(edge.evidence, MESSAGE_STATUS)
+        self._call = call or OptionalCall(edge.evidence, MESSAGE_STATUS)
         self._found: dict[int, DueStatus] = {}
         """Rows to tell of, by key, from the looking up until their turn."""
         self._committing = ThreadCommit(self._record)

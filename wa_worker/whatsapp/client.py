@@ -40,6 +40,17 @@ CHROME = 1
 """whatsmeow's number of that browser (`PairClientChrome` in its pair-code.go). WhatsApp takes names of common browsers
 and systems only."""
 
+NO_HISTORY = DeviceProps.HistorySyncConfig(
+    fullSyncDaysLimit=1, fullSyncSizeMbLimit=1, storageQuotaMb=1, recentSyncDaysLimit=1
+)
+"""What the phone is asked to send of its history when it links the device: the least, since 0 may mean its own limits.
+whatsmeow fetches and reads whatever comes, in this process, and nobody here wants it."""
+
+RECENT_HISTORY = DeviceProps.HistorySyncConfig(
+    fullSyncDaysLimit=7, fullSyncSizeMbLimit=10, storageQuotaMb=10, recentSyncDaysLimit=7
+)
+"""A week: for the secrets of messages of before, by which votes in their polls can be read."""
+
 ENDED_SILENTLY = "the library's loop ended and did not say why"
 
 LOG_LEVEL = b"WARN"
@@ -84,12 +95,14 @@ class GatedLibrary:
 class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
     """Runs a session of the library. `run()` and `stop()` are for who holds the gate, the rest waits at it."""
 
-    def __init__(self, dsn: str, uuid: str, device_name: str, gate: StartGate) -> None:
-        super().__init__(
-            dsn,
-            uuid=uuid,
-            props=DeviceProps(os=device_name, platformType=DeviceProps.DESKTOP),
+    def __init__(self, dsn: str, uuid: str, device_name: str, gate: StartGate, *, recent_history: bool = False) -> None:
+        props = DeviceProps(
+            os=device_name,
+            platformType=DeviceProps.DESKTOP,
+            requireFullSync=False,
+            historySyncConfig=RECENT_HISTORY if recent_history else NO_HISTORY,
         )
+        super().__init__(dsn, uuid=uuid, props=props)
         # it would call Stop() whenever this object is collected: outside the gate, perhaps on a successor's id
         self._stop_finalizer.detach()
         self._gate = gate

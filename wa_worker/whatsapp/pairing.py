@@ -93,6 +93,7 @@ class PairingHosts:
     """Holds all hosts. One per process; their tasks live in `nursery`.
 
     `at_once`: the places that `turn()` gives. `environ`: the environment of the hosts, None for this process' own.
+    `recent_history`: phones are asked for a week of their history.
     """
 
     def __init__(
@@ -102,7 +103,9 @@ class PairingHosts:
         *,
         at_once: int = AT_ONCE,
         environ: Mapping[str, str] | None = None,
+        recent_history: bool = False,
     ) -> None:
+        self._more = {"history": "recent"} if recent_history else {}
         self._nursery = nursery
         self._command = command
         self._environ = environ
@@ -140,7 +143,7 @@ class PairingHosts:
         line = PairingLine(receive, host, token)
         host.live[token] = Listener(instance, send)
         try:
-            await host.tell(do="pair", pairing=token, dsn=store.dsn, device_name=device_name)
+            await host.tell(do="pair", pairing=token, dsn=store.dsn, device_name=device_name, **self._more)
             if host.dead:
                 host.live[token].offer(HOST_ENDED)
             with receive:

@@ -77,6 +77,8 @@ class SessionHost:
     """What WhatsApp has said of numbers; None: it is not remembered."""
     receipts: ReceiptTaker | None = None
     """Who wants receipts; None: they only settle uncertain sends."""
+    recent_history: bool = False
+    """Whether a phone is asked for a week of its history, or for none."""
     no_receipts_until: dict[InstanceId, float] = attrs.field(factory=dict)
     """Instances whose library was ended by a receipt, and until when none are asked for (`time.monotonic()`)."""
 
@@ -92,7 +94,13 @@ class Session:
         self.offline_synced = False
         """Whether WhatsApp has said that what waited for us is all sent; a session that never hears it is deaf."""
         self.last_heard = time.monotonic()
-        client = QuietClient(store.dsn, f"{instance}/{next(_numbers)}", host.device_name, host.gate)
+        client = QuietClient(
+            store.dsn,
+            f"{instance}/{next(_numbers)}",
+            host.device_name,
+            host.gate,
+            recent_history=host.recent_history,
+        )
         quiet = time.monotonic() < host.no_receipts_until.get(instance, 0.0)
         codes = events.WITHOUT_RECEIPTS if quiet else events.CODES
         self._native = NativeSession(instance, client, host.gate, host.threads, codes)

@@ -128,8 +128,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "code-not-narrated",
         "dev/command/narration.py",
-        "                if typed is not None:\n",
-        "                if False:\n",
+        "            if typed not in (None, to_type):\n",
+        "            if False:\n",
         "`wa-worker dev` shows pairing codes",
         "dev/command/test_session.py::test_with_the_real_whatsapp_it_tells_a_person_what_to_do",
     ),
@@ -140,5 +140,21 @@ MUTATIONS: tuple[Mutation, ...] = (
         "pairing_code=None,",
         "the console shows pairing codes",
         "dev/console/test_view.py::test_a_pairing_code_stands_beside_the_qr_code",
+    ),
+    Mutation(
+        "history-of-any-length",
+        "whatsapp/client.py",
+        "historySyncConfig=RECENT_HISTORY if recent_history else NO_HISTORY,",
+        "",
+        "terrain M10: the phone is asked for little of its history",
+        "whatsapp/test_pairing_host.py::test_the_phone_is_asked_for_little_of_its_history",
+    ),
+    Mutation(
+        "history-setting-unheard",
+        "app.py",
+        "            recent_history=recent,\n        )\n        probe",
+        "        )\n        probe",
+        "HISTORY is heard by who pairs",
+        "e2e/test_history.py::test_a_history_costs_a_pairing_nothing",
     ),
 )

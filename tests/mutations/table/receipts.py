@@ -152,8 +152,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "optional-on-one-word",
         "delivery/optional_call.py",
-        "now - first < (ABSENT_FOR if took_others else ASK_AGAIN / 2)",
-        "now - first < (ABSENT_FOR if took_others else 0)",
+        "now - first < (self._absent_for if took_others else self._ask_again / 2)",
+        "now - first < (self._absent_for if took_others else 0)",
         "a call is missing on the proxy's own word only",
         "delivery/test_receipts.py::test_a_proxy_without_the_call_is_left_alone",
     ),
@@ -168,7 +168,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "optional-though-just-taken",
         "delivery/optional_call.py",
-        "took_others = self._evidence.since(self._endpoint, now - ABSENT_FOR)",
+        "took_others = self._evidence.since(self._endpoint, now - self._absent_for)",
         "took_others = False",
         "a call that the proxy took a moment ago is not missing",
         "delivery/test_receipts.py::test_nor_of_a_call_that_the_proxy_took_a_moment_ago",
@@ -184,7 +184,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "optional-for-ever",
         "delivery/optional_call.py",
-        "return trio.current_time() - self._absent_since < ABSENT_FOR",
+        "return trio.current_time() - self._absent_since < self._absent_for",
         "return self._absent_since > -math.inf",
         "a proxy without the call is asked again after ten minutes",
         "delivery/test_receipts.py::test_a_proxy_without_the_call_is_left_alone",

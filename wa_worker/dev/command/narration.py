@@ -39,7 +39,6 @@ _REMINDERS = (2, 10, 30)
 """Seconds of waiting after which it is said what for, and again each time the last number has passed."""
 
 _HOW_TO_SCAN = "on your phone: WhatsApp > Linked devices > Link a device"
-
 _HOW_TO_TYPE = "Linked devices > Link a device > Link with phone number instead"
 
 
@@ -158,10 +157,9 @@ class Narrator:
             other = await self._proxy.wait_for(other_code)
             assert other is not None
             before, (shown, typed) = shown, other
-            if typed != to_type:
-                to_type = typed
-                if typed is not None:
-                    self.say("code", f"or type {typed} on the phone: {_HOW_TO_TYPE}", "green")
+            if typed not in (None, to_type):
+                self.say("code", f"or type {typed} on the phone: {_HOW_TO_TYPE}", "green")
+            to_type = typed
             if shown == before:
                 continue
             if shown is None:

@@ -18,6 +18,7 @@ mailbox.py      what a linked device has yet to receive
 device.py       a linked device
 contact.py      somebody else's phone
 link_code.py    linking a device by a code that is typed on the phone
+history.py      what a phone sends of its history
 phone.py        the account's own phone: it scans a QR code
 credentials.py  what a client must trust
 world.py        the Simulator: devices, contacts, counters and controls

@@ -24,6 +24,7 @@ from wa_worker.dev.simulator.protobufs import (
     ADVDeviceIdentity,
     ADVSignedDeviceIdentity,
     ADVSignedDeviceIdentityHMAC,
+    DeviceProps,
 )
 from wa_worker.dev.simulator.stanza import Node, child, content_bytes, lid_of
 
@@ -107,6 +108,11 @@ class WaitingClient:
                 registration.eSkeySig,
             ),
         )
+
+    @property
+    def device_props(self) -> Any:
+        """What the client has said of itself."""
+        return DeviceProps.FromString(self._registration.deviceProps)
 
     def take_link_code(self, iq: Node) -> Node | None:
         """Take a request for a code to be typed on the phone, or what follows it; return what it is answered with."""

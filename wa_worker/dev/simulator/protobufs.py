@@ -29,5 +29,7 @@ ADVSignedDeviceIdentity: Any = _adv.ADVSignedDeviceIdentity
 ADVSignedDeviceIdentityHMAC: Any = _adv.ADVSignedDeviceIdentityHMAC
 CertChain: Any = _generated("waCert.WACert_pb2").CertChain
 ClientPayload: Any = _wa6.ClientPayload
+DeviceProps: Any = _generated("waCompanionReg.WAWebProtobufsCompanionReg_pb2").DeviceProps
 HandshakeMessage: Any = _wa6.HandshakeMessage
+HistorySync: Any = _generated("waHistorySync.WAWebProtobufsHistorySync_pb2").HistorySync
 Message: Any = _generated("waE2E.WAWebProtobufsE2E_pb2").Message

@@ -17,6 +17,7 @@ from wa_worker.dev.simulator.connection import Connection
 from wa_worker.dev.simulator.contact import Contact
 from wa_worker.dev.simulator.credentials import Credentials
 from wa_worker.dev.simulator.device import Device, UnknownDevice
+from wa_worker.dev.simulator.history import notification
 from wa_worker.dev.simulator.link_code import UnknownCode
 from wa_worker.dev.simulator.media_host import MediaHost
 from wa_worker.dev.simulator.phone import PairingFailed, UnknownQR, WaitingClient
@@ -53,6 +54,8 @@ class Simulator:
         self.qr_refs = 6  # whatsmeow shows the first of six codes 60 s, any other 20 s
         self.link_codes = 0  # codes that clients have asked for
         self.link_code_error: int | None = None  # refuse to give one, with this code
+        self.histories: dict[str, bytes] = {}  # what each phone sends of its history to a device that it has linked
+        self.device_props: dict[str, Any] = {}  # what each linked device has said of itself
         self.passkeys: set[str] = set()  # phones whose accounts are asked for a passkey when they link a device
         self.readable_passkeys = True  # False: the request is none that the client can read
         self.client_outdated = False  # refuse every login and every pairing with 405
@@ -130,9 +133,17 @@ class Simulator:
 
     def _linked(self, jid: str, client: WaitingClient, device: Device) -> str:
         self._devices[jid] = device
+        self.device_props[jid] = client.device_props
+        if device.phone in self.histories:
+            self.start_soon(self._send_history, device)
         client.restart()
         self.note_change()
         return jid
+
+    async def _send_history(self, device: Device) -> None:
+        """To who keeps the session, and not to who has only linked it: phones take a moment."""
+        await self.wait_for(lambda: self.logins[device.jid] >= 2 and self.connected(device.jid))
+        await self.contact(device.phone).send(device.jid, notification(self.media, self.histories[device.phone]))
 
     def contact(self, phone: str) -> Contact:
         """Returns the phone with this number (digits): somebody's, or that of an account."""
