@@ -6,6 +6,8 @@ import enum
 
 import attrs
 
+from wa_worker.messages.outgoing import MediaKind
+
 
 class MediaError(enum.StrEnum):
     """Why a message comes without its file: the closed list of what `media.error` says (docs/contract.md has it, too).
@@ -25,15 +27,6 @@ class MediaError(enum.StrEnum):
     """The proxy takes no files."""
     OFF = "off"
     """MEDIA_IN is off."""
-
-
-class MediaKind(enum.StrEnum):
-    """Names the kinds of files that WhatsApp encrypts in ways of their own. A sticker is an image."""
-
-    IMAGE = "image"
-    VIDEO = "video"
-    AUDIO = "audio"
-    DOCUMENT = "document"
 
 
 @attrs.frozen

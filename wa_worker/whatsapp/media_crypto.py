@@ -20,6 +20,7 @@ from wa_worker.messages import MediaKind, MediaReference
 
 _APPLICATION = {
     MediaKind.IMAGE: b"WhatsApp Image Keys",
+    MediaKind.STICKER: b"WhatsApp Image Keys",
     MediaKind.VIDEO: b"WhatsApp Video Keys",
     MediaKind.AUDIO: b"WhatsApp Audio Keys",
     MediaKind.DOCUMENT: b"WhatsApp Document Keys",

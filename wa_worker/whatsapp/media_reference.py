@@ -20,7 +20,7 @@ KINDS = {
     "ptvMessage": MediaKind.VIDEO,
     "audioMessage": MediaKind.AUDIO,
     "documentMessage": MediaKind.DOCUMENT,
-    "stickerMessage": MediaKind.IMAGE,
+    "stickerMessage": MediaKind.STICKER,
 }
 """The fields of a message that refer to a file."""
 
