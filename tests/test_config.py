@@ -8,7 +8,8 @@ from typing import Any
 import attrs
 import pytest
 
-from wa_worker.config import LogFormat, OnUncertain, Settings, advice_on
+from wa_worker.advice import advice_on
+from wa_worker.config import LogFormat, OnUncertain, Settings
 from wa_worker.errors import ConfigError
 from wa_worker.models import Secret
 

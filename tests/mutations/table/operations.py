@@ -111,7 +111,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "config-http-to-anybody",
-        "config.py",
+        "advice.py",
         'if parts.scheme == "http" and not _is_inner',
         "if False and not _is_inner",
         "run and check warn of plain http over the internet.",
@@ -119,7 +119,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "config-private-addresses-are-public",
-        "config.py",
+        "advice.py",
         "or address).is_global",
         "or address).is_loopback",
         "Plain http to a private network is no fault.",
@@ -127,7 +127,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "config-misspelt-by-any-first-letter",
-        "config.py",
+        "advice.py",
         "if name[0] == given[:1].upper() and",
         "if",
         "SERVICE_NAME is not taken for DEVICE_NAME.",
@@ -135,7 +135,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "config-misspelt-near-port",
-        "config.py",
+        "advice.py",
         'and not name.startswith("PORT")]',
         "]",
         "PORTS is not taken for PORT.",
