@@ -61,7 +61,7 @@ GOOD = [
     Good("DEVICE_NAME", "Loja São Paulo", "device_name", "Loja São Paulo"),
     Good("DEFAULT_REGION", "pt", "default_region", "PT"),
     Good("ON_UNCERTAIN_SEND", "HOLD", "on_uncertain_send", OnUncertain.HOLD),
-    Good("FORWARD_KINDS", "", "forward_kinds", frozenset()),
+    Good("FORWARD_KINDS", "", "forward_kinds", None),
     Good("FORWARD_KINDS", " Edit, from_me,", "forward_kinds", frozenset({Wanted.EDIT, Wanted.FROM_ME})),
     Good("FORWARD_KINDS", "all", "forward_kinds", frozenset(Wanted)),
     Good("DEAD_MESSAGE_DAYS", "7", "dead_kept", 604_800.0),
