@@ -126,7 +126,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "kinds-deleted-by",
         "whatsapp/incoming.py",
-        "attrs.evolve(what.revoke, by=header.sender)",
+        'Revoke(what.revoke.message_id, header["sender"])',
         "what.revoke",
         "a deletion says by whom",
         "whatsapp/test_kinds.py::test_every_kind_that_a_contact_sends",
