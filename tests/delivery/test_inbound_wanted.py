@@ -109,8 +109,10 @@ async def test_what_is_settled_without_a_call_is_no_sign_that_the_proxy_works(tm
         await until(lambda: at.delivery._queue.breaker.is_open)
         for number in range(8):
             received(at, f"e{number}", "edit", chat=Jid(f"55119888600{number:02}@s.whatsapp.net"))
-        await trio.sleep(0.5)
+        await until(lambda: not_wanted(at) > 0)
+        await trio.sleep(0.1)
         assert at.delivery._queue.breaker.is_open
+        assert at.delivery._queue._last_success == 0.0
         at.fixture.proxy.faults.clear()
         await at.all_delivered()
         assert len(told(at)) == 8
