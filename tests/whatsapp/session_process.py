@@ -34,7 +34,7 @@ from wa_worker.metrics import Metrics  # noqa: E402
 from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid  # noqa: E402
 from wa_worker.states import Event, Report  # noqa: E402
 from wa_worker.whatsapp.gate import StartGate  # noqa: E402
-from wa_worker.whatsapp.receiving import Receiver  # noqa: E402
+from wa_worker.whatsapp.receiving import Receiver, Told  # noqa: E402
 from wa_worker.whatsapp.session import Session, SessionHost, open_session  # noqa: E402
 from wa_worker.whatsapp.store import SessionStore  # noqa: E402
 
@@ -102,7 +102,7 @@ class Line:
 async def main(auth_dir: Path, obstacle: str | None) -> None:
     with open_journal(auth_dir / RESERVED_FOLDER / "journal.db") as journal:
         async with trio.open_nursery() as threads:
-            receiver = Receiver(journal.inbox, Metrics(), lambda: None)
+            receiver = Receiver(journal.inbox, Metrics(), Told(lambda: None))
             receipts = Receipts(lambda what, ids: say(what, ids=ids))
             host = SessionHost(receiver, StartGate(), threads, "wa-worker", receipts, journal.accounts)
             store, leave, left = SessionStore.of(auth_dir, SHOP), trio.CancelScope(), 0.0
