@@ -136,6 +136,7 @@ async def test_a_file_that_is_not_the_announced_one_is_not_kept(
     told = await announce(client)
     answer = await put(told, wrong.content() if callable(wrong.content) else wrong.content, **wrong.headers)
     assert answer.status_code == wrong.status
+    assert ("bytes, not" in answer.text) == (wrong.name in ("too short", "too long", "empty"))
     assert proxy.storage.read(told["url"]) is None
     assert (await put(told)).status_code == 200, "and it may be tried again"
 
