@@ -1,4 +1,4 @@
-"""The Edge Functions of before on today's tables: what runs while the newer one is being deployed, and after a roll-back.
+"""The Edge Functions of before on today's tables: what runs while a newer one is being deployed, or after a roll-back.
 
 The contract tests of version 1; what tells a worker that one of before contract 2 is version 1; and that one of before
 files and receipts says that it has no such calls.

@@ -209,6 +209,7 @@ BAD: dict[str, tuple[dict[str, Any], int]] = {
     "of half a byte": ({"size": 1.5}, 400),
     "of no hash": ({"sha256": "x"}, 400),
     "a type that is no header": ({"mime_type": "image/jpeg\r\nX: y"}, 400),
+    "a type with a line in it": ({"mime_type": "image/jpeg\x0b;q=1"}, 400),
     "a type that is not ASCII": ({"mime_type": "imagem/fotografía"}, 400),
     "a type that is none": ({"mime_type": "jpeg"}, 400),
     "of no message": ({"wa_message_id": ""}, 400),
