@@ -20,10 +20,11 @@ import trio
 
 from wa_worker import __version__, whatsapp
 from wa_worker.advice import advice_on
-from wa_worker.config import OnUncertain, Settings
+from wa_worker.config import MediaIn, OnUncertain, Settings
 from wa_worker.delivery.batch import MAX_TRIES, SendPolicy
 from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.marks import MarkReporter
+from wa_worker.delivery.media import MediaDelivery
 from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.delivery.preparing import Preparing
 from wa_worker.delivery.retention import run_retention
@@ -107,12 +108,14 @@ class _Work:
             self.readiness.loading()
             with _journal(folder / JOURNAL_FILE) as journal:
                 inbound, marks = InboundDelivery(journal.inbox, edge, metrics), MarkReporter(journal.ledger, edge)
+                media = MediaDelivery(journal.media, edge, metrics, folder / "received-files", settings, environ)
+                media.decided = inbound.file_decided
                 preparing = self._preparing(folder)
                 await trio.to_thread.run_sync(preparing.clear)
                 policy = SendPolicy(settings.on_uncertain_send is OnUncertain.RESEND, settings.default_region)
                 sender = MessageSender(edge, journal, marks, metrics, self.services, preparing, policy)
                 await trio.to_thread.run_sync(whatsapp.load)
-                native = self._whatsapp(journal, inbound, sender.uncertain, environ, pairing_command)
+                native = self._whatsapp(journal, inbound, media, sender.uncertain, environ, pairing_command)
                 gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
                 paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
                 await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)
@@ -124,6 +127,7 @@ class _Work:
                     workers.start_soon(volume.run)
                     workers.start_soon(inbound.run)
                     workers.start_soon(marks.run)
+                    workers.start_soon(media.run if settings.media_in is MediaIn.ON else media.turn_off)
                     workers.start_soon(run_retention, journal, settings.dead_kept)
                     for instance in paired:  # P6: whatever the proxy lists
                         fleet.start(instance)
@@ -141,6 +145,7 @@ class _Work:
         self,
         journal: Journal,
         inbound: InboundDelivery,
+        media: MediaDelivery,
         uncertain: UncertainSends,
         environ: Mapping[str, str],
         pairing_command: Sequence[str],
@@ -150,7 +155,8 @@ class _Work:
         from wa_worker.whatsapp.receiving import Receiver
         from wa_worker.whatsapp.session import SessionHost
 
-        receiver = Receiver(journal.inbox, self.metrics, inbound.wakeup.ring)
+        with_file = media.wakeup.ring if self.settings.media_in is MediaIn.ON else None
+        receiver = Receiver(journal.inbox, self.metrics, inbound.wakeup.ring, with_file)
         host = SessionHost(receiver, StartGate(), self.services, self.settings.device_name, uncertain, journal.accounts)
         pairing = PairingHosts(
             self.services,

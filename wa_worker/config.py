@@ -26,6 +26,13 @@ class OnUncertain(enum.Enum):
     HOLD = "hold"
 
 
+class MediaIn(enum.Enum):
+    """Says whether files of received messages are passed on."""
+
+    ON = "on"
+    OFF = "off"
+
+
 class LogFormat(enum.Enum):
     AUTO = "auto"
     JSON = "json"
@@ -172,6 +179,18 @@ class Settings:
         _days(1, 3650),
         "how long a received message that the proxy refuses can be retried; then its content is discarded",
         default=30 * 86_400.0,
+    )
+    media_in: MediaIn = _setting(
+        "MEDIA_IN",
+        _choice(MediaIn),
+        "on: files of received messages go to the proxy's storage, if it takes files; off: they do not",
+        default=MediaIn.ON,
+    )
+    media_disk: int = _setting(
+        "MEDIA_DISK_MB",
+        _whole(1, 1_000_000),
+        "how many MB of received files may lie on the volume at once",
+        default=512,
     )
     media_max: int = _setting(
         "MEDIA_MAX_MB",

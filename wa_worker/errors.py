@@ -100,6 +100,10 @@ class NoSuchVersion(EdgeUnavailable):
     """The proxy has no call of version 2. Do: use those of version 1, and ask again later."""
 
 
+class NoUploads(EdgeUnavailable):
+    """The proxy has no call for files, by one answer. Do: ask again, and then post messages without their files."""
+
+
 class EdgeRejected(EdgeError):
     """Something refuses this call. Do: set it aside, but only when the proxy has accepted others meanwhile."""
 

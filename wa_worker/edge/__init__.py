@@ -15,5 +15,6 @@ evidence.py      what the proxy has accepted: the witness against a refusal
 version.py       which version of the contract the proxy speaks
 events.py        what it is told: each a call of version 1, or a part of `/events`
 poster.py        events on their way: many in one call, or one by one
+media_upload.py  a received file on its way to the proxy's storage
 client.py        one method for each call
 """

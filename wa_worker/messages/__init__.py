@@ -4,6 +4,7 @@ JSON becomes these in edge/, protobuf in whatsapp/, rows in journal/; nothing el
 
 content.py: what a message may hold, in both directions
 choices.py: an answer to a choice
+media.py: where the file of a message is, and why it may not be had
 inbound.py: a message that WhatsApp delivered
 outgoing.py: a message to send
 """
@@ -34,6 +35,7 @@ from wa_worker.messages.inbound import (
     Product,
     Referral,
 )
+from wa_worker.messages.media import MediaError, MediaReference
 from wa_worker.messages.outgoing import (
     Accepted,
     ChatTimer,
@@ -75,7 +77,9 @@ __all__ = [
     "Interactive",
     "Location",
     "Media",
+    "MediaError",
     "MediaKind",
+    "MediaReference",
     "NewText",
     "OptionReply",
     "Order",

@@ -16,6 +16,9 @@ content.py        what a message is, and its words
 choices.py        an answer to a choice: a tap on a button or on the row of a list
 words.py          the words in content of any kind
 vcard.py          a contact card in words
+media_reference.py where the file of a message is
+media_crypto.py   decrypts a received file piece by piece
+media_host.py     WhatsApp's media host: gets a file by its path
 incoming.py       a message event as the model for `/inbound`
 timers.py         what a message says of its chat's timer
 outgoing/         a message to send as protobuf

@@ -8,11 +8,12 @@ import structlog
 from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker.journal import Inbox, TimerNote
-from wa_worker.messages import ChatTimer
+from wa_worker.messages import ChatTimer, InboundMessage, MediaReference
 from wa_worker.metrics import Metrics, Received
 from wa_worker.models import InstanceId, Jid
 from wa_worker.whatsapp.identity import Identity
 from wa_worker.whatsapp.incoming import inbound
+from wa_worker.whatsapp.media_reference import with_file
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.store import SessionStore
 from wa_worker.whatsapp.timers import timer_note
@@ -23,13 +24,21 @@ log = structlog.get_logger(__name__)
 class Receiver:
     """Commits received messages. One per process; any thread.
 
-    recorded(): called after each commit of a new message.
+    recorded(): called after each commit of a new message. with_file(): also, of one with a file that is to be had; None
+    if files are not passed on.
     """
 
-    def __init__(self, inbox: Inbox, metrics: Metrics, recorded: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        metrics: Metrics,
+        recorded: Callable[[], None],
+        with_file: Callable[[], None] | None = None,
+    ) -> None:
         self._inbox = inbox
         self._metrics = metrics
         self._recorded = recorded
+        self._with_file = with_file
 
     def receive(self, instance: InstanceId, store: SessionStore, me: Identity, data: bytes) -> bool:
         """Commits the message of a serialised event, and what it says of its chat's timer. False if it is known
@@ -40,7 +49,7 @@ class Receiver:
         """
         try:
             event = parsed(pb.Message, data)
-            message = inbound(event, me, store.phone_of, store.lid_of)
+            message, file = self._message(event, store, me)
         except Exception:  # whatever is in it, it ends neither a session nor a pairing
             log.exception("a message was not understood", instance=instance)
             self._metrics.received(Received.NOT_UNDERSTOOD)
@@ -50,11 +59,21 @@ class Receiver:
             if note is not None:
                 self._inbox.timers.note(instance, note)
             return False
-        new = self._inbox.record(instance, message, note=note)
+        new = self._inbox.record(instance, message, note=note, file=file)
         self._metrics.received(Received.NEW if new else Received.REPEATED)
         if new:
             self._recorded()
+        if new and file is not None and self._with_file is not None:
+            self._with_file()
         return new
+
+    def _message(
+        self, event: pb.Message, store: SessionStore, me: Identity
+    ) -> tuple[InboundMessage | None, MediaReference | None]:
+        message = inbound(event, me, store.phone_of, store.lid_of)
+        if message is None:
+            return None, None
+        return with_file(message, event.Message, wanted=self._with_file is not None)
 
     def timer(self, instance: InstanceId, me: Identity, chat: Jid) -> ChatTimer | None:
         """Returns the timer of a chat, as far as received messages told of one. Blocking. Raises JournalError."""
