@@ -18,7 +18,7 @@ import trio
 
 from wa_worker.edge import wire
 from wa_worker.edge.answers import ALREADY_THERE, foreign, may_be_of_a_row, quotable
-from wa_worker.edge.public_address import PrivateAddress, PublicBackend
+from wa_worker.edge.public_address import PrivateAddress, PublicBackend, is_public
 from wa_worker.edge.transport import StackTransport, directly
 from wa_worker.errors import EdgeRejected, EdgeUnavailable
 from wa_worker.journal import ReceivedFile

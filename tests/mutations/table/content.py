@@ -144,8 +144,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "timer-sent",
         "whatsapp/session_sender.py",
-        "outgoing.protobuf(message.content, timer)",
-        "outgoing.protobuf(message.content)",
+        "outgoing.protobuf(message, timer, ",
+        "outgoing.protobuf(message, None, ",
         "what is sent to a chat carries its timer",
         "whatsapp/test_session.py::test_what_is_sent_to_a_chat_carries_its_timer",
     ),
