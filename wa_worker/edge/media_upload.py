@@ -170,7 +170,7 @@ class Uploader:
             # on a thread: reading the CA bundle takes a moment
             context = await trio.to_thread.run_sync(httpx.create_ssl_context)
             backend = PublicBackend(allow_private=self._allow_private)
-            self._transports = (
+            self._transports = self._transports or (  # somebody else may have made them meanwhile
                 StackTransport(directly(context, KEEP)),
                 StackTransport(directly(context, KEEP, backend)),
             )
