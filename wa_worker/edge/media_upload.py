@@ -18,7 +18,7 @@ import trio
 
 from wa_worker.edge import wire
 from wa_worker.edge.answers import ALREADY_THERE, foreign, may_be_of_a_row, quotable
-from wa_worker.edge.public_address import PrivateAddress, PublicBackend, is_public
+from wa_worker.edge.public_address import PrivateAddress, PublicBackend
 from wa_worker.edge.transport import StackTransport, directly
 from wa_worker.errors import EdgeRejected, EdgeUnavailable
 from wa_worker.journal import ReceivedFile
@@ -170,7 +170,7 @@ class Uploader:
             # on a thread: reading the CA bundle takes a moment
             context = await trio.to_thread.run_sync(httpx.create_ssl_context)
             backend = None if self._allow_private else PublicBackend()
-            self._transports = (
+            self._transports = self._transports or (  # somebody else may have made them meanwhile
                 StackTransport(directly(context, KEEP)),
                 StackTransport(directly(context, KEEP, backend)),
             )
