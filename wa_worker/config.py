@@ -16,6 +16,7 @@ import attrs
 
 from wa_worker.errors import ConfigError
 from wa_worker.jid import numbering
+from wa_worker.messages.wanted import ALL, Wanted, wanted
 from wa_worker.models import Secret
 
 
@@ -31,6 +32,13 @@ class History(enum.Enum):
 
     OFF = "off"
     RECENT = "recent"
+
+
+class MediaIn(enum.Enum):
+    """Says whether files of received messages are passed on."""
+
+    ON = "on"
+    OFF = "off"
 
 
 class LogFormat(enum.Enum):
@@ -103,6 +111,14 @@ def _flag(value: str) -> bool:
     return value == "1"
 
 
+def _kinds(value: str) -> frozenset[Wanted]:
+    words = {word.strip().lower() for word in value.split(",") if word.strip()}
+    known = [*(kind.value for kind in Wanted), ALL]
+    if unknown := sorted(words.difference(known)):
+        raise ValueError(f"has {unknown[0]!r}, which is none of: {', '.join(known)}")
+    return wanted(words)
+
+
 def _region(value: str) -> str:
     if not numbering.is_region(value.upper()):
         raise ValueError(
@@ -136,10 +152,7 @@ class Settings:
         default=10.0,
     )
     message_poll: float = _setting(
-        "MSG_POLL_MS",
-        _seconds(50, 3_600_000),
-        "how often a connected instance asks for messages",
-        default=2.0,
+        "MSG_POLL_MS", _seconds(50, 3_600_000), "how often a connected instance asks for messages", default=2.0
     )
     message_poll_max: float = _setting(
         "MSG_POLL_MAX_MS",
@@ -162,6 +175,12 @@ class Settings:
         "how many instances show QR codes at the same time; the others wait their turn",
         default=64,
     )
+    forward_kinds: frozenset[Wanted] | None = _setting(
+        "FORWARD_KINDS",
+        _kinds,
+        "what goes to the proxy only if wanted: a list of edit, revoke, reaction, call, view_once, from_me; or all",
+        default=None,
+    )
     default_region: str = _setting(
         "DEFAULT_REGION",
         _region,
@@ -181,16 +200,22 @@ class Settings:
         default=30 * 86_400.0,
     )
     history: History = _setting(
-        "HISTORY",
-        _choice(History),
-        "what a phone that is linked is asked to send of its history: as little as can be (off), or a week (recent)",
-        default=History.OFF,
+        "HISTORY", _choice(History), "what a phone that is linked is asked for of its history", default=History.OFF
     )
     send_read_receipts: bool = _setting(
-        "SEND_READ_RECEIPTS",
-        _flag,
-        "1: what the proxy has taken is marked as read at WhatsApp, which the sender sees",
-        default=False,
+        "SEND_READ_RECEIPTS", _flag, "1: what the proxy has taken is marked as read at WhatsApp", default=False
+    )
+    media_in: MediaIn = _setting(
+        "MEDIA_IN",
+        _choice(MediaIn),
+        "on: files of received messages go to the proxy's storage, if it takes files; off: they do not",
+        default=MediaIn.ON,
+    )
+    media_disk: int = _setting(
+        "MEDIA_DISK_MB",
+        _whole(1, 1_000_000),
+        "how many MB of received files may lie on the volume at once",
+        default=512,
     )
     media_max: int = _setting(
         "MEDIA_MAX_MB",

@@ -60,6 +60,8 @@ class Settled:
     """The JID that it went to, when SENT."""
     timestamp: int | None = None
     """When WhatsApp accepted it, in unix seconds, when SENT."""
+    counted: bool = False
+    """It is a try that failed before its intent, which would have counted it."""
 
     @property
     def waits_for_receipt(self) -> bool:
@@ -177,6 +179,7 @@ class SendLedger:
                         "unproven": one.waits_for_receipt,
                         "sent_to": one.to,
                         "sent_at": one.timestamp,
+                        "counted": int(one.counted),
                         "now": now,
                         "instance": instance,
                         "message_id": key_of(one.message_id),
@@ -212,6 +215,11 @@ class SendLedger:
         """Says whether outcomes of this instance, recorded after `since` (unix seconds), are not reported yet."""
         with self._database.reading() as sql:
             return bool(sql.execute(_HAS_UNREPORTED, (instance, since)).fetchone()[0])
+
+    def wrote(self, instance: InstanceId, wa_id: str) -> bool:
+        """Says whether the message with this id is one that was sent here, as far as the ledger goes back."""
+        with self._database.reading() as sql:
+            return bool(sql.execute(_WROTE, (instance, wa_id)).fetchone()[0])
 
     def purge(self, older_than: float, limit: int = 5000) -> int:
         """Forgets up to `limit` rows that have not changed for `older_than` seconds. Returns how many.
@@ -252,7 +260,7 @@ WHERE instance = ? AND message_id = ?"""
 _SETTLE = """
 UPDATE ledger SET state = :state, wa_id = coalesce(:wa_id, wa_id), error = :error, not_before = :not_before,
   reported = 0, doubts = doubts + :doubt, unproven = :unproven, sent_to = :sent_to, sent_at = :sent_at, secret = NULL,
-  store = NULL, changed_at = :now,
+  store = NULL, changed_at = :now, attempts = attempts + :counted,
   maybe_ids = iif(:maybe_id IS NULL, maybe_ids, json_insert(coalesce(maybe_ids, '[]'), '$[#]', :maybe_id))
 WHERE instance = :instance AND message_id = :message_id"""
 
@@ -278,6 +286,8 @@ FROM ledger INDEXED BY ledger_unreported WHERE {UNREPORTED} AND seq > ? ORDER BY
 
 _HAS_UNREPORTED = f"""
 SELECT EXISTS (SELECT 1 FROM ledger WHERE instance = ? AND changed_at >= ? AND {UNREPORTED})"""
+
+_WROTE = "SELECT EXISTS (SELECT 1 FROM ledger WHERE instance = ? AND wa_id = ?)"
 
 _PURGE = f"""
 DELETE FROM ledger WHERE seq IN (

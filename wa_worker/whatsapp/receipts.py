@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker import jid
 from wa_worker.messages import Progress, Receipt
-from wa_worker.models import WaMessageId
+from wa_worker.models import InstanceId, WaMessageId
 from wa_worker.whatsapp.identity import Lookup, bare, phone_number
 from wa_worker.whatsapp.incoming import seconds
 
@@ -18,6 +20,13 @@ _PROGRESS = {
 }
 """The types that say how far a message has come. READ_SELF and SENDER are of the account's own devices, RETRY asks for
 a message once more, and SERVER_ERROR may be a type that the library mistakes."""
+
+
+class ReceiptTaker(Protocol):
+    """Who wants receipts that say how far messages have come: delivery/receipts.py. Called on the library's threads."""
+
+    def heard(self, instance: InstanceId, receipt: Receipt) -> None:
+        """Commits a receipt. Blocking. Raises JournalError."""
 
 
 def receipt(event: pb.Receipt, phone_of: Lookup) -> Receipt | None:

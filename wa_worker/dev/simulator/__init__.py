@@ -16,6 +16,9 @@ noise.py        the Noise handshake and its ciphers
 connection.py   one client's WebSocket with WhatsApp's frames
 mailbox.py      what a linked device has yet to receive
 device.py       a linked device
+stanza_types.py what a phone writes around its messages
+calls.py        calls that ring at a linked device
+placeholders.py messages that the own phone hands over
 contact.py      somebody else's phone
 link_code.py    linking a device by a code that is typed on the phone
 history.py      what a phone sends of its history

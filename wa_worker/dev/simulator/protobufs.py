@@ -33,3 +33,4 @@ DeviceProps: Any = _generated("waCompanionReg.WAWebProtobufsCompanionReg_pb2").D
 HandshakeMessage: Any = _wa6.HandshakeMessage
 HistorySync: Any = _generated("waHistorySync.WAWebProtobufsHistorySync_pb2").HistorySync
 Message: Any = _generated("waE2E.WAWebProtobufsE2E_pb2").Message
+WebMessageInfo: Any = _generated("waWeb.WAWebProtobufsWeb_pb2").WebMessageInfo
