@@ -138,7 +138,7 @@ class SendBatch:
         """Reads the addresses of a row. Raises RowError."""
         to = jid.destination(row.to, self.record.policy.region)
         try:
-            mentions = tuple(jid.destination(each, self.record.policy.region) for each in row.mentions)
+            people = [jid.destination(each, self.record.policy.region) for each in row.mentions]
         except RowError as error:
             raise RowError(Failure.BAD_MENTIONS) from error
         author = None
@@ -147,7 +147,7 @@ class SendBatch:
                 author = jid.destination(row.target.sender, self.record.policy.region)
             except RowError as error:
                 raise RowError(Failure.BAD_CONTEXT) from error
-        return _Addressed(row, to, author, mentions)
+        return _Addressed(row, to, author, tuple(dict.fromkeys(people)))
 
     def _unfit(self) -> list[Settled]:
         """Returns the rows that are no messages and can be marked as failed."""

@@ -61,6 +61,7 @@ class Simulator:
         self.message_error: dict[str, int] = {}  # receiver's phone -> error code in the ack
         self.swallow_acks = 0  # so many messages (a resend counts) get delivered, not acked, and the line is cut
         self.no_keys = False  # refuse to hand out the keys of phones
+        self.typing: list[tuple[Any, ...]] = []  # what clients showed of it: to whom, and what, with its attributes
         self.receipt_delay = 0.0  # seconds from a message's arrival to the phone's receipt
         self.no_receipts: set[str] = set()  # phones that send none for what they got
         self.registered_as: dict[str, str] = {}  # a way to write a phone -> the phone that its account has
