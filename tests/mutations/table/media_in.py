@@ -53,8 +53,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "media-size-seen",
         "whatsapp/media_host.py",
-        "            if size > most + OVERHEAD:",
-        "            if False:",
+        "                if size > most + OVERHEAD:\n",
+        "                if False:\n",
         _BOUND,
         "delivery/test_media.py::test_a_file_that_is_larger_than_its_sender_says",
     ),
