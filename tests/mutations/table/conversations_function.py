@@ -44,10 +44,10 @@ MUTATIONS = (
     Mutation(
         "function-receipt-of-anybody",
         SQL,
-        "    and not exists (select from public.wa_messages where id = named and instance_id = p_event ->> 'instance_id')\n",
-        "    and false\n",
+        "id = named and instance_id = p_event ->> 'instance_id')",
+        "id = named)",
         "instances do not mix (P6)",
-        f"{TALK}wrong_receipts_and_events_are_refused",
+        f"{TALK}a_receipt_is_of_its_own_instance_alone",
     ),
     Mutation(
         "function-rank",
