@@ -264,7 +264,10 @@ def test_without_the_extra_it_says_what_to_install(command: list[str]) -> None:
     code = f"import sys; sys.modules['waton'] = None; from wa_worker.cli.commands import cli; cli({command})"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert run.returncode == 1
-    assert run.stderr == "error: waton is not installed. In a clone of the repository: pip install '.[dev]'\n"
+    assert run.stderr == (
+        "error: waton is not installed. Do: pip install 'wa-worker[dev]' "
+        "(in a clone of the repository: pip install '.[dev]')\n"
+    )
 
 
 def test_once_is_for_the_simulation() -> None:

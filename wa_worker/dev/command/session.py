@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from wa_worker.dev import loopback
 from wa_worker.dev.command.narration import Narrator, Options
 from wa_worker.dev.command.terminal import Terminal
 from wa_worker.dev.console import Console, bind, open_console
@@ -118,11 +119,14 @@ def _console_port(options: Options) -> Iterator[socket.socket | None]:
         yield None
         return
     try:
-        bound = bind(options.console_port)
+        bound = bind(options.console_port, options.console_host)
     except OSError as error:
-        raise CannotStartError(
-            f"cannot listen on port {options.console_port}: {error.strerror}. Give another --console-port."
-        ) from error
+        at = f"port {options.console_port}"
+        if options.console_host != loopback.HOST:
+            raise CannotStartError(
+                f"cannot listen on {options.console_host}, {at}: {error.strerror}. Give another --console-host."
+            ) from error
+        raise CannotStartError(f"cannot listen on {at}: {error.strerror}. Give another --console-port.") from error
     with bound:
         yield bound
 
