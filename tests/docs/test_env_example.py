@@ -19,8 +19,9 @@ FILE = Path(__file__).parents[2] / ".env.example"
 
 HEAD = """\
 # The settings of wa-worker: `cp .env.example .env`, fill in the two at the top, and `docker compose up -d`.
-# No quotation marks. Each may be given as NAME_FILE, the path of a file that holds the value. What stands behind a # has
-# that default. The README says more: https://github.com/wa-worker/wa-worker#settings
+# No quotation marks. Each may be given as NAME_FILE, the path of a file that holds the value. What stands behind a # is
+# the default. The README says more:
+# https://github.com/wa-worker/wa-worker#settings
 """
 
 EXAMPLES = {"EDGE_BASE_URL": "https://YOUR-PROJECT.supabase.co/functions/v1/worker-proxy", "WORKER_SECRET": ""}
