@@ -44,7 +44,7 @@ def open_rest(postgres: Postgres, *, port: int = 0) -> Iterator[Server]:
         "REST_ANON_KEY": ANON_KEY,
         "REST_PORT": str(port),
     }
-    with _open_server([sys.executable, "-m", "tests.worker_proxy.rest"], environment, tools.HERE.parents[1]) as rest:
+    with open_server([sys.executable, "-m", "tests.worker_proxy.rest"], environment, tools.HERE.parents[1]) as rest:
         yield rest
 
 
@@ -64,7 +64,7 @@ def open_function(folder: Path, rest_url: str, secret: str, **settings: str) -> 
         **settings,
     }
     command = [*deno("run"), "--cached-only", "--no-prompt", "--allow-env", "--allow-net=127.0.0.1", "index.ts"]
-    with _open_server(command, {**deno_environment(folder), **environment}, folder) as function:
+    with open_server(command, {**deno_environment(folder), **environment}, folder) as function:
         function.url += "/functions/v1/worker-proxy"
         yield function
 
@@ -115,7 +115,7 @@ def deno_environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _open_server(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Iterator[Server]:
+def open_server(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Iterator[Server]:
     process = subprocess.Popen(
         command,
         env={"PATH": os.environ["PATH"], **environment},

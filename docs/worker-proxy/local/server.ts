@@ -22,8 +22,9 @@ if (!rest || secret.length < 32) {
 Deno.env.set("SUPABASE_URL", `http://127.0.0.1:${port}`);
 Deno.env.set("SUPABASE_SERVICE_ROLE_KEY", await key("service_role"));
 
-const answer = await handlerOf("../index.ts");
-Deno.serve({ port }, (request) => {
+const answer = await functionsHandler();
+const onListen = () => console.log(`http://127.0.0.1:${port}/functions/v1/worker-proxy is the worker-proxy`);
+Deno.serve({ port, onListen }, (request) => {
   const { pathname, search } = new URL(request.url);
   if (pathname.startsWith("/functions/v1/")) return answer(request);
   if (!pathname.startsWith("/rest/v1/")) return new Response("Not found.\n", { status: 404 });
@@ -32,14 +33,14 @@ Deno.serve({ port }, (request) => {
     .catch(() => new Response("PostgREST does not answer.\n", { status: 503 }));
 });
 
-/** The handler that a function gives to Deno.serve. It shall not take a port: this has one. */
-async function handlerOf(module: string): Promise<Handler> {
+/** The handler that the function gives to Deno.serve. It shall not take a port: this has one. */
+async function functionsHandler(): Promise<Handler> {
   const serve = Deno.serve;
   let handler: Handler | undefined;
   Object.defineProperty(Deno, "serve", { configurable: true, writable: true, value: (given: Handler) => handler = given });
-  await import(module);
+  await import("../index.ts"); // a literal: Deno then needs no right to read files
   Object.defineProperty(Deno, "serve", { configurable: true, writable: true, value: serve });
-  if (!handler) throw new Error(`${module} does not call Deno.serve`);
+  if (!handler) throw new Error("index.ts does not call Deno.serve");
   return handler;
 }
 
