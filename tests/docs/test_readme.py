@@ -13,7 +13,7 @@ from wa_worker.cli.commands import cli
 from wa_worker.config import Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`|(required|obrigatória|not set|não definido)) \|", re.MULTILINE)
 
 
