@@ -106,85 +106,93 @@ def test_each_lock_has_hashes_and_no_addresses(extra: str) -> None:
     assert "://" not in text
 
 
-class TestTheRelease:
-    def test_it_is_of_the_form_that_workflows_have(self) -> None:
-        assert complaints("github-workflows", WORKFLOW) == ""
+def test_it_is_of_the_form_that_workflows_have() -> None:
+    assert complaints("github-workflows", WORKFLOW) == ""
 
-    @pytest.mark.skipif(not ZIZMOR.exists(), reason="needs zizmor beside the interpreter")
-    def test_an_auditor_finds_nothing(self) -> None:
-        command = [str(ZIZMOR), "--offline", "--no-progress", "--persona", "regular", str(WORKFLOW)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stdout + done.stderr
 
-    def test_it_is_for_tags_only_and_publishes_after_the_tests(self) -> None:
-        workflow = yaml.safe_load(WORKFLOW.read_text("utf-8"))
-        (event,) = workflow[True].items()  # YAML 1.1 reads `on` as true
-        assert event[0] == "push"
-        assert event[1].keys() == {"tags"}
-        jobs = workflow["jobs"]
-        assert {name: job.get("needs") for name, job in jobs.items()} == {
-            "check": None,
-            "package": "check",
-            "image": "check",
-            "publish": ["package", "image"],
-            "notes": "publish",
-        }
-        assert all(job["timeout-minutes"] <= 120 for job in jobs.values())
-        assert workflow["permissions"] == {}
+@pytest.mark.skipif(not ZIZMOR.exists(), reason="needs zizmor beside the interpreter")
+def test_an_auditor_finds_nothing() -> None:
+    command = [str(ZIZMOR), "--offline", "--no-progress", "--persona", "regular", str(WORKFLOW)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
 
-    def test_both_platforms_are_built(self) -> None:
-        steps = yaml.safe_load(WORKFLOW.read_text("utf-8"))["jobs"]["image"]["steps"]
-        (push,) = [step for step in steps if "build-push-action" in step.get("uses", "")]
-        assert push["with"]["platforms"] == "linux/amd64,linux/arm64"
-        assert (ROOT / push["with"]["file"]).is_file()
 
-    def test_what_it_runs_is_there(self) -> None:
-        scripts = set(re.findall(r"\.ci/[\w-]+", WORKFLOW.read_text("utf-8")))
-        assert scripts == {".ci/release-check", ".ci/run", ".ci/package"}
-        assert all((ROOT / script).is_file() for script in scripts)
+def test_it_is_for_tags_only_and_publishes_after_the_tests() -> None:
+    workflow = yaml.safe_load(WORKFLOW.read_text("utf-8"))
+    (event,) = workflow[True].items()  # YAML 1.1 reads `on` as true
+    assert event[0] == "push"
+    assert event[1].keys() == {"tags"}
+    jobs = workflow["jobs"]
+    assert {name: job.get("needs") for name, job in jobs.items()} == {
+        "check": None,
+        "package": "check",
+        "image": "check",
+        "publish": ["package", "image"],
+        "notes": "publish",
+    }
+    assert all(job["timeout-minutes"] <= 120 for job in jobs.values())
+    assert workflow["permissions"] == {}
 
-    def test_a_tag_that_is_no_version_is_stopped(self) -> None:
-        assert self._check(f"v{__version__}", HOME) == ""
-        assert "the tag is v9.9.9" in self._check("v9.9.9", HOME)
-        assert "CHANGELOG.md has nothing about 9.9.9" in self._check("v9.9.9", HOME)
 
-    def test_a_release_from_another_repository_is_stopped(self) -> None:
-        said = self._check(f"v{__version__}", "https://example.org/somebody/else")
-        assert (
-            said
-            == f"error: pyproject.toml says that the project lives at {HOME}, and this is https://example.org/somebody/else\n"
+def test_both_platforms_are_built() -> None:
+    steps = yaml.safe_load(WORKFLOW.read_text("utf-8"))["jobs"]["image"]["steps"]
+    (push,) = [step for step in steps if "build-push-action" in step.get("uses", "")]
+    assert push["with"]["platforms"] == "linux/amd64,linux/arm64"
+    assert (ROOT / push["with"]["file"]).is_file()
+
+
+def test_what_it_runs_is_there() -> None:
+    scripts = set(re.findall(r"\.ci/[\w-]+", WORKFLOW.read_text("utf-8")))
+    assert scripts == {".ci/release-check", ".ci/run", ".ci/package"}
+    assert all((ROOT / script).is_file() for script in scripts)
+
+
+def test_a_tag_that_is_no_version_is_stopped() -> None:
+    assert _check(f"v{__version__}", HOME) == ""
+    assert "the tag is v9.9.9" in _check("v9.9.9", HOME)
+    assert "CHANGELOG.md has nothing about 9.9.9" in _check("v9.9.9", HOME)
+
+
+def test_a_release_from_another_repository_is_stopped() -> None:
+    said = _check(f"v{__version__}", "https://example.org/somebody/else")
+    assert (
+        said
+        == f"error: pyproject.toml says that the project lives at {HOME}, and this is https://example.org/somebody/else\n"
+    )
+
+
+def test_the_notes_are_those_of_the_version() -> None:
+    command = [sys.executable, str(ROOT / ".ci" / "release-check"), "--notes", f"v{__version__}"]
+    notes = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert notes.strip()
+    assert "\n## " not in f"\n{notes}"
+
+
+def _check(tag: str, repository: str) -> str:
+    command = [sys.executable, str(ROOT / ".ci" / "release-check"), tag, repository]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode == 0) == (done.stderr == "")
+    return str(done.stderr)
+
+
+@pytest.mark.parametrize("name", ["problem", "problema", "idea", "ideia"])
+def test_each_is_of_the_form_that_forms_have(name: str) -> None:
+    assert complaints("github-issue-forms", FORMS / f"{name}.yml") == ""
+
+
+def test_the_chooser_is_of_the_form_that_choosers_have() -> None:
+    assert complaints("github-issue-config", FORMS / "config.yml") == ""
+
+
+@pytest.mark.parametrize(("english", "portuguese"), [("problem", "problema"), ("idea", "ideia")])
+def test_both_languages_ask_the_same(english: str, portuguese: str) -> None:
+    asked = []
+    for name in (english, portuguese):
+        form = yaml.safe_load((FORMS / f"{name}.yml").read_text("utf-8"))
+        asked.append(
+            [
+                (part["type"], part.get("id"), part.get("validations"), len(part["attributes"].get("options", [])))
+                for part in form["body"]
+            ]
         )
-
-    def test_the_notes_are_those_of_the_version(self) -> None:
-        command = [sys.executable, str(ROOT / ".ci" / "release-check"), "--notes", f"v{__version__}"]
-        notes = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        assert notes.strip()
-        assert "\n## " not in f"\n{notes}"
-
-    def _check(self, tag: str, repository: str) -> str:
-        command = [sys.executable, str(ROOT / ".ci" / "release-check"), tag, repository]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert (done.returncode == 0) == (done.stderr == "")
-        return str(done.stderr)
-
-
-class TestTheForms:
-    @pytest.mark.parametrize("name", ["problem", "problema", "idea", "ideia"])
-    def test_each_is_of_the_form_that_forms_have(self, name: str) -> None:
-        assert complaints("github-issue-forms", FORMS / f"{name}.yml") == ""
-
-    def test_the_chooser_is_of_the_form_that_choosers_have(self) -> None:
-        assert complaints("github-issue-config", FORMS / "config.yml") == ""
-
-    @pytest.mark.parametrize(("english", "portuguese"), [("problem", "problema"), ("idea", "ideia")])
-    def test_both_languages_ask_the_same(self, english: str, portuguese: str) -> None:
-        asked = []
-        for name in (english, portuguese):
-            form = yaml.safe_load((FORMS / f"{name}.yml").read_text("utf-8"))
-            asked.append(
-                [
-                    (part["type"], part.get("id"), part.get("validations"), len(part["attributes"].get("options", [])))
-                    for part in form["body"]
-                ]
-            )
-        assert asked[0] == asked[1]
+    assert asked[0] == asked[1]
