@@ -115,6 +115,17 @@ async def test_each_recipient_has_a_row(proxy: EdgeProxy, client: httpx.AsyncCli
 
 
 @pytest.mark.parametrize("version", [1, 2])
+async def test_a_receipt_is_of_its_own_instance_alone(
+    proxy: EdgeProxy, client: httpx.AsyncClient, version: int
+) -> None:
+    proxy.store.add_instance("pub")
+    others = proxy.store.queue("pub", NUMBER, "Oi")
+    assert await tell(client, version, "message-status", {**STATUS, "messageId": others}) == 404
+    assert proxy.store.receipts() == []
+    assert await tell(client, version, "message-status", {**STATUS, "messageId": others, "instanceId": "pub"}) == 200
+
+
+@pytest.mark.parametrize("version", [1, 2])
 async def test_an_event_is_there_once(proxy: EdgeProxy, client: httpx.AsyncClient, version: int) -> None:
     for said in (version, version, 3 - version):
         assert await tell(client, said, "event", EVENT) == 200

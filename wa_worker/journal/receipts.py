@@ -85,7 +85,7 @@ SELECT :instance, :wa_id, :recipient, :rank,
 WHERE EXISTS (SELECT 1 FROM ledger WHERE instance = :instance AND wa_id = :wa_id)
   OR EXISTS (SELECT 1 FROM ledger INDEXED BY ledger_attention
     WHERE {ATTENTION} AND state = '{SendState.INTENT}' AND instance = :instance)
-  OR EXISTS (SELECT 1 FROM ledger, json_each(maybe_ids)
+  OR EXISTS (SELECT 1 FROM ledger INDEXED BY ledger_maybe_sent, json_each(maybe_ids)
     WHERE instance = :instance AND maybe_ids IS NOT NULL AND value = :wa_id)
 ON CONFLICT DO UPDATE SET rank = excluded.rank, timestamp = excluded.timestamp, changed_at = excluded.changed_at,
   due = max(due, excluded.due)

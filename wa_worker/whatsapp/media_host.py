@@ -120,15 +120,22 @@ class MediaHost:
         received: Callable[[int], None],
     ) -> None:
         size, piece = 0, bytearray()
-        async for chunk in response.aiter_raw():
-            size += len(chunk)
-            if size > most + OVERHEAD:
-                raise MediaRefused(MediaError.TOO_LARGE, f"more than {most} bytes")
-            received(len(chunk))
-            piece += chunk
-            if len(piece) >= PIECE:
-                await self._blocking(_decrypted, decryptor, bytes(piece), write)
-                piece.clear()
+        try:
+            async for chunk in response.aiter_raw():
+                size += len(chunk)
+                if size > most + OVERHEAD:
+                    await response.aclose()  # reading on fails then, which ends the generators that are read from
+                    continue
+                received(len(chunk))
+                piece += chunk
+                if len(piece) >= PIECE:
+                    await self._blocking(_decrypted, decryptor, bytes(piece), write)
+                    piece.clear()
+        except httpx.HTTPError:
+            if size <= most + OVERHEAD:
+                raise
+        if size > most + OVERHEAD:
+            raise MediaRefused(MediaError.TOO_LARGE, f"more than {most} bytes")
         await self._blocking(_finished, decryptor, bytes(piece), write)
 
     async def _transport(self) -> StackTransport:

@@ -45,11 +45,12 @@ _HOW_TO_TYPE = "Linked devices > Link a device > Link with phone number instead"
 @attrs.frozen
 class Options:
     """`folder` None: a temporary one. `proxy_port` 0: any free one. `console_port` 0: any free one, None: the usual one
-    or, if it is taken, any. `once`: end when the loop was seen."""
+    or, if it is taken, any. `console_host`: the address it listens on. `once`: end when the loop was seen."""
 
     folder: Path | None
     proxy_port: int
     console_port: int | None
+    console_host: str
     simulate: bool
     once: bool
     verbose: bool
@@ -144,9 +145,8 @@ class Narrator:
 
     async def show_codes(self) -> None:
         """Shows each new QR code, to the simulated phone too, and each pairing code."""
-        count = 0
+        count, to_type = 0, None
         shown: str | None = None
-        to_type: str | None = None
 
         def other_code(store: Store) -> tuple[str | None, str | None] | None:
             row = store.instance(INSTANCE)

@@ -16,8 +16,5 @@ CREATE TABLE receipts (
 CREATE INDEX receipts_due ON receipts (seq) WHERE due AND told < rank;
 CREATE INDEX receipts_changed ON receipts (changed_at);
 
--- A receipt may be of a message that may or may not have left.
-CREATE INDEX ledger_maybe ON ledger (instance) WHERE maybe_ids IS NOT NULL;
-
 -- When WhatsApp accepted a message, in unix seconds. NULL: before this step, or not known.
 ALTER TABLE ledger ADD COLUMN sent_at INTEGER;
