@@ -18,7 +18,8 @@ connection.py   one client's WebSocket with WhatsApp's frames
 mailbox.py      what a linked device has yet to receive
 device.py       a linked device
 contact.py      somebody else's phone
-groups.py       a group: its members, changes and messages
+groups.py       a group: its members, its changes, what its phones write
+group_messages.py a client's messages to a group
 phone.py        the account's own phone: it scans a QR code
 credentials.py  what a client must trust
 world.py        the Simulator: devices, contacts, counters and controls

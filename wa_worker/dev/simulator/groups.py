@@ -1,9 +1,9 @@
-"""A group: its subject, who is in it, and what becomes of a message to it.
+"""A group: its subject, who is in it, and what its members' phones write.
 
 Owns the members and their roles, what the devices are told of changes (`parseGroupChange` in whatsmeow group.go), the
-answer to a query, and both ways of a message. Who writes hands his sender key (sender_keys.py) to each device that does
-not have it, in the same stanza as his first message; a device that lacks it asks for the message again. Somebody who
-is removed gets nothing new, and the others write with fresh keys from then on.
+answer to a query, and what phones write; group_messages.py has what devices write. Who writes hands his sender key
+(sender_keys.py) to each device that does not have it, in the same stanza as his first message; a device that lacks it
+asks for the message again. Somebody who is removed gets nothing new, and the others write with fresh keys from then on.
 
 Members are named by LID or by phone number, as the group is. Phones of contacts hear what devices write, not what
 other phones do. Does not play communities, invitations or approval by an admin.
@@ -12,16 +12,13 @@ other phones do. Does not play communities, invitations or approval by an admin.
 import base64
 import hashlib
 import time
-from collections.abc import Iterator
 from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal
 
 import trio
 
-from wa_worker.dev.simulator.contact import Contact, Received
 from wa_worker.dev.simulator.device import Device
-from wa_worker.dev.simulator.keys import Undecryptable
 from wa_worker.dev.simulator.mailbox import Letter
 from wa_worker.dev.simulator.protobufs import Message
 from wa_worker.dev.simulator.stanza import (
@@ -29,22 +26,12 @@ from wa_worker.dev.simulator.stanza import (
     LID_SUFFIX,
     PHONE_SUFFIX,
     Node,
-    child,
-    children,
-    content_bytes,
     device_number,
     new_message_id,
-    phone_of,
 )
 
 if TYPE_CHECKING:
     from wa_worker.dev.simulator.world import Simulator
-
-# What WhatsApp answers to a message; seen in the wild, documented nowhere: 420 for who may not write to an
-# announcement group, 403 for who is not in the group.
-NOT_A_MEMBER = 403
-NO_SUCH_GROUP = 404
-ADMINS_ONLY = 420
 
 Addressing = Literal["lid", "pn"]
 
@@ -190,12 +177,12 @@ class Group:
         """Each change has the same id for all devices; who is away hears of it after his next login."""
         await trio.lowlevel.checkpoint()
         wa_id = token_hex(6)
-        header = {**self._from(by), "type": "w:gp2", "id": wa_id, "t": str(int(time.time())), "notify": "Somebody"}
+        header = {**self.names_of(by), "type": "w:gp2", "id": wa_id, "t": str(int(time.time())), "notify": "Somebody"}
         for device in devices:
             if device.jid not in self.stale:
                 device.mailbox.put(Letter(wa_id, dict(header), changes[0], more=changes[1:], tag="notification"))
 
-    def _from(self, phone: str) -> dict[str, str]:
+    def names_of(self, phone: str) -> dict[str, str]:
         """Returns who writes, as `parseMessageSource` in whatsmeow message.go looks for it."""
         other = (
             {"participant_pn": f"{phone}{PHONE_SUFFIX}"}
@@ -230,7 +217,7 @@ class Group:
         message = Message(conversation=content) if isinstance(content, str) else content
         wa_id = wa_id or new_message_id()
         header = {
-            **self._from(phone),
+            **self.names_of(phone),
             "type": stanza_type,
             "id": wa_id,
             "t": str(int(time.time()) if timestamp is None else timestamp),
@@ -264,61 +251,3 @@ class Group:
             )
             device.mailbox.put(letter)
         return wa_id
-
-    def refusal(self, sender: Device) -> int | None:
-        """Says with which code a device's message is refused."""
-        if self.error is not None:
-            return self.error
-        if sender.phone not in self._admins:
-            return NOT_A_MEMBER
-        return ADMINS_ONLY if self.announcement and not self.is_admin(sender.phone) else None
-
-    def deliver(self, sender: Device, stanza: Node) -> Iterator[tuple[Contact, Received]]:
-        """A device's message has come: hand it on, and yield which phones could read it.
-
-        One with a `participant` is for that one only: who asked for it again.
-        """
-        skmsg = next((enc for enc in children(stanza) if enc.tag == "enc" and enc.attrs["type"] == "skmsg"), None)
-        only = stanza.attrs.get("participant")
-        pairs = {to.attrs["jid"]: child(to, "enc") for to in children(child(stanza, "participants"))}
-        if only is not None:
-            pairs = {only: child(stanza, "enc")}
-        own = {(phone_of(jid), device_number(jid)): enc for jid, enc in pairs.items()}
-        for phone in self._admins:
-            if phone != sender.phone and (only is None or (phone, 0) in own):
-                contact = self._simulator.contact(phone)
-                received = self._take(contact, sender, stanza, own.get((phone, 0)), skmsg)
-                if received is not None:
-                    yield contact, received
-            for device in self._simulator.devices_of(phone):
-                enc = own.get(device.address)
-                if device is not sender and (only is None or enc is not None):
-                    parts = [part for part in (enc, skmsg) if part is not None]
-                    header = {**self._from_device(sender), "type": stanza.attrs.get("type", "text")}
-                    header |= {"id": stanza.attrs["id"], "t": str(int(time.time()))}
-                    device.mailbox.put(Letter(stanza.attrs["id"], header, parts[0], more=tuple(parts[1:])))
-
-    def _from_device(self, device: Device) -> dict[str, str]:
-        other = {"participant_pn": device.jid} if self.addressing == "lid" else {"participant_lid": device.lid}
-        name = device.lid if self.addressing == "lid" else device.jid
-        return {"from": self.jid, "participant": name, **other, "addressing_mode": self.addressing}
-
-    def _take(
-        self, contact: Contact, sender: Device, stanza: Node, enc: Node | None, skmsg: Node | None
-    ) -> Received | None:
-        """None if it does not decrypt: the phone asks for it again."""
-        message = Message()
-        try:
-            if enc is not None:
-                plaintext = contact.party.decrypt(sender.address, enc.attrs["type"], content_bytes(enc))
-                message = Message.FromString(plaintext)
-                distribution = message.senderKeyDistributionMessage.axolotlSenderKeyDistributionMessage
-                contact.group_keys.known.learn(self.jid, sender.address, distribution)
-            if skmsg is not None:
-                plaintext = contact.group_keys.known.decrypt(self.jid, sender.address, content_bytes(skmsg))
-                message = Message.FromString(plaintext)
-        except Undecryptable:
-            contact.undecryptable += 1
-            contact.ask_again(sender, stanza, participant=self.name_of(contact.phone))
-            return None
-        return contact.keep(sender, stanza, message)

@@ -3,8 +3,8 @@
 Plays the server between a linked device and users it writes to: accepts each message once (by device and id),
 hands every ciphertext to the phone or linked device it is for, acknowledges or refuses; brings the receipt of a phone
 that could read it; takes receipts, which settle the mailbox, and retry receipts, for which the author encrypts anew.
-What is for a group goes to groups.py. Does not play newsletters, status, calls or media; nor does the account's own
-phone read what its devices send.
+What is for a group goes to group_messages.py.
+Does not play newsletters, status, calls or media; nor does the account's own phone read what its devices send.
 """
 
 import time
@@ -13,7 +13,8 @@ import trio
 
 from wa_worker.dev.simulator.contact import Contact, Received
 from wa_worker.dev.simulator.device import Device
-from wa_worker.dev.simulator.groups import NO_SUCH_GROUP, Group
+from wa_worker.dev.simulator.group_messages import NO_SUCH_GROUP, deliver, refusal
+from wa_worker.dev.simulator.groups import Group
 from wa_worker.dev.simulator.mailbox import Letter, LetterKey
 from wa_worker.dev.simulator.stanza import (
     LID_SUFFIX,
@@ -89,7 +90,7 @@ def take_ack(device: Device, stanza: Node) -> None:
 def _refusal(simulator: Simulator, device: Device, to: str) -> int | None:
     if is_person(to):
         return simulator.message_error.get(phone_of(to))
-    return simulator.groups[to].refusal(device) if to in simulator.groups else NO_SUCH_GROUP
+    return refusal(simulator.groups[to], device) if to in simulator.groups else NO_SUCH_GROUP
 
 
 def _compare_devices(group: Group, stanza: Node, ack: Node) -> None:
@@ -103,7 +104,7 @@ def _compare_devices(group: Group, stanza: Node, ack: Node) -> None:
 def _deliver(simulator: Simulator, device: Device, stanza: Node) -> None:
     """One ciphertext per receiving device, or a single one for the receiver's phone."""
     if (group := simulator.groups.get(stanza.attrs["to"])) is not None:
-        for contact, received in group.deliver(device, stanza):
+        for contact, received in deliver(simulator, group, device, stanza):
             _delivered(simulator, device, stanza, contact, received)
         return
     parts = [(to.attrs["jid"], child(to, "enc")) for to in children(child(stanza, "participants"))]
