@@ -26,6 +26,9 @@ class Heard:
     def on_message(self, data: bytes) -> None:
         self.calls.append(data)
 
+    def on_group_change(self, event: pb.GroupInfoEvent | pb.JoinedGroup) -> None:
+        self.calls.append(type(event))
+
     def on_undecryptable(self) -> None:
         self.calls.append("undecryptable")
 

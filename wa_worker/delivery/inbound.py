@@ -8,12 +8,13 @@ import trio
 from wa_worker.backoff import Backoff
 from wa_worker.delivery.group_commit import GroupCommit
 from wa_worker.delivery.group_read import GroupRead
-from wa_worker.delivery.keyed_queue import JOURNAL_PAUSE, RETRY, KeyedQueue
+from wa_worker.delivery.keyed_queue import JOURNAL_PAUSE, RETRY, KeyedQueue, NothingAsked
+from wa_worker.delivery.optional_call import OptionalCall
 from wa_worker.delivery.refusals import REFUSAL_PAUSE, Refusals
 from wa_worker.delivery.unproven import Unproven
 from wa_worker.edge.answers import ALREADY_THERE
 from wa_worker.edge.client import EdgeClient
-from wa_worker.edge.events import Outcome, inbound_event
+from wa_worker.edge.events import GROUP_EVENT, Outcome, inbound_event
 from wa_worker.errors import EdgeError, EdgeRejected, JournalError
 from wa_worker.journal import Inbox, InboxResult, PendingInbound
 from wa_worker.metrics import Delivered, Metrics
@@ -45,6 +46,7 @@ class InboundDelivery:
         self._metrics = metrics
         self._refusals = Refusals(edge.evidence, inbox.next_seq(), refusal_pause)
         self._unproven = Unproven(edge.evidence)
+        self._group_events = OptionalCall(edge.evidence, GROUP_EVENT)
         self._results = GroupCommit(inbox.settle)
         self._rows = GroupRead(lambda chats: {chat: inbox.pending(chat, BATCH) for chat in chats})
         self._queue = KeyedQueue(
@@ -91,7 +93,10 @@ class InboundDelivery:
         if rows:
             structlog.contextvars.bind_contextvars(instance=rows[0].instance)  # of this chat's task
         alone = self._queue.is_alone(chat)
-        while rows:
+        asked = not rows
+        while rows := await self._to_tell(rows):
+            asked = True
+            batches = self._edge.poster.batches
             outcomes = await self._post(rows, alone=alone)
             posted = list(zip(rows, outcomes, strict=False))
             await self._accepted(chat, [(row, outcome) for row, outcome in posted if outcome.error is None])
@@ -100,12 +105,26 @@ class InboundDelivery:
             if refused:
                 row, error = refused[0]
                 rows = [row for row, _ in refused[1:]] + rows
+                if row.message.group_change is not None and self._group_events.is_absent(error, batches=batches):
+                    rows.insert(0, row)
+                    continue
                 if not isinstance(error, EdgeRejected):
                     for unanswered, _ in refused:
                         self._refusals.unanswered(unanswered, error)
                     raise error
                 if not await self._refused(chat, row, error, behind=rows):
                     return
+        if not asked:
+            raise NothingAsked(None)
+
+    async def _to_tell(self, rows: list[PendingInbound]) -> list[PendingInbound]:
+        """Settles the changes of groups among these rows if the proxy has no call for them, and returns the others."""
+        if not self._group_events.absent:
+            return rows
+        dropped = [row for row in rows if row.message.group_change is not None]
+        if dropped:
+            await self._results.add(*(InboxResult(row.seq) for row in dropped))
+        return [row for row in rows if row.message.group_change is None]
 
     async def _post(self, rows: list[PendingInbound], *, alone: bool) -> list[Outcome]:
         """Posts the first of these rows, or as many as go in one call.

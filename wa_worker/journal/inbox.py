@@ -19,6 +19,7 @@ import cattrs
 import structlog
 
 from wa_worker.journal.database import Database
+from wa_worker.journal.groups import Groups
 from wa_worker.journal.states import DECIDED, PENDING, InboxState
 from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.journal.timers import write as write_timer
@@ -38,6 +39,7 @@ class EventKind(enum.Enum):
     EDIT = "edit"
     REVOKE = "revoke"
     RECEIPT = "receipt"
+    GROUP_CHANGE = "group_change"
 
 
 @attrs.frozen
@@ -67,6 +69,8 @@ class Inbox:
         self._database = database
         self.timers = Timers(database)
         """What received messages told of their chats' timers."""
+        self.groups = Groups(database)
+        """What groups are called."""
 
     def record(
         self,

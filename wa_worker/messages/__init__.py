@@ -24,9 +24,12 @@ from wa_worker.messages.content import (
     Revoke,
 )
 from wa_worker.messages.inbound import (
+    GROUP_CHANGE,
     Call,
     ChatType,
     Group,
+    GroupAction,
+    GroupChange,
     InboundMessage,
     Order,
     PlannedEvent,
@@ -37,6 +40,7 @@ from wa_worker.messages.inbound import (
 from wa_worker.messages.outgoing import Accepted, ChatTimer, Content, OutgoingMessage, QueuedMessage, Text
 
 __all__ = [
+    "GROUP_CHANGE",
     "Accepted",
     "Button",
     "Call",
@@ -50,6 +54,8 @@ __all__ = [
     "Edit",
     "FlowReply",
     "Group",
+    "GroupAction",
+    "GroupChange",
     "InboundMessage",
     "Interactive",
     "Location",

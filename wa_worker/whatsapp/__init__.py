@@ -17,6 +17,9 @@ choices.py        an answer to a choice: a tap on a button or on the row of a li
 words.py          the words in content of any kind
 vcard.py          a contact card in words
 incoming.py       a message event as the model for `/inbound`
+group_changes.py  what changed in a group
+group_info.py     what WhatsApp says of a group when it is asked
+group_subjects.py what groups are called
 timers.py         what a message says of its chat's timer
 outgoing.py       a message to send as protobuf
 registration.py   under which JID the account of a number is registered

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
+import attrs
 import structlog
 from neonize.proto import Neonize_pb2 as pb
 
-from wa_worker.journal import Inbox, TimerNote
-from wa_worker.messages import ChatTimer
+from wa_worker.errors import JournalError
+from wa_worker.journal import EventKind, Inbox, TimerNote
+from wa_worker.messages import ChatTimer, ChatType, Group, InboundMessage
 from wa_worker.metrics import Metrics, Received
 from wa_worker.models import InstanceId, Jid
-from wa_worker.whatsapp.identity import Identity
+from wa_worker.whatsapp.group_changes import changes, joined, subject_of, timer_of
+from wa_worker.whatsapp.group_subjects import GroupSubjects
+from wa_worker.whatsapp.identity import Identity, bare
 from wa_worker.whatsapp.incoming import inbound
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.store import SessionStore
@@ -30,6 +35,8 @@ class Receiver:
         self._inbox = inbox
         self._metrics = metrics
         self._recorded = recorded
+        self.subjects = GroupSubjects(inbox.groups)
+        """What groups are called."""
 
     def receive(self, instance: InstanceId, store: SessionStore, me: Identity, data: bytes) -> bool:
         """Commits the message of a serialised event, and what it says of its chat's timer. False if it is known
@@ -40,7 +47,9 @@ class Receiver:
         """
         try:
             event = parsed(pb.Message, data)
-            message = inbound(event, me, store.phone_of, store.lid_of)
+            message = self._with_group(instance, inbound(event, me, store.phone_of, store.lid_of))
+        except JournalError:
+            raise
         except Exception:  # whatever is in it, it ends neither a session nor a pairing
             log.exception("a message was not understood", instance=instance)
             self._metrics.received(Received.NOT_UNDERSTOOD)
@@ -55,6 +64,38 @@ class Receiver:
         if new:
             self._recorded()
         return new
+
+    def group_change(
+        self, instance: InstanceId, store: SessionStore, me: Identity, event: pb.GroupInfoEvent | pb.JoinedGroup
+    ) -> bool:
+        """Commits what has changed in a group, in order with its messages. As receive(); not counted."""
+        try:
+            subject, timer = subject_of(event), None
+            if isinstance(event, pb.JoinedGroup):
+                changed = [joined(event, me, int(time.time()), store.phone_of)]
+            else:
+                timer = timer_of(event, me)
+                known = self.subjects.get(instance, bare(event.JID)) if subject is None else None
+                changed = changes(event, me, known, store.phone_of)
+        except JournalError:
+            raise
+        except Exception:  # as in receive()
+            log.exception("a change of a group was not understood", instance=instance)
+            return False
+        if subject is not None:
+            self.subjects.learn(instance, subject)
+        if timer is not None:
+            self._inbox.timers.note(instance, timer)
+        new = [self._inbox.record(instance, each, kind=EventKind.GROUP_CHANGE) for each in changed]
+        if any(new):
+            self._recorded()
+        return any(new)
+
+    def _with_group(self, instance: InstanceId, message: InboundMessage | None) -> InboundMessage | None:
+        """Adds to a message of a group what that is called, as far as is known."""
+        if message is None or message.chat_type is not ChatType.GROUP:
+            return message
+        return attrs.evolve(message, group=Group(message.chat, self.subjects.get(instance, message.chat)))
 
     def timer(self, instance: InstanceId, me: Identity, chat: Jid) -> ChatTimer | None:
         """Returns the timer of a chat, as far as received messages told of one. Blocking. Raises JournalError."""

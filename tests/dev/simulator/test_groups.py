@@ -32,7 +32,7 @@ async def refused(client: Client, group: Group, text: str) -> str:
 async def test_a_message_each_way(simulator: Simulator, clients: Clients, addressing: Addressing) -> None:
     client, [jid] = await clients.pair(OWN)
     group = simulator.create_group("Loja", ANA, BIA, OWN, addressing=addressing)
-    wa_id = await group.send(ANA, "oi", push_name="Ana")
+    wa_id = await group.send(ANA, "oi", attributes={"notify": "Ana"})
     heard = await client.wait("message", id=wa_id, text="oi")
     phone, lid = (ANA, "s.whatsapp.net"), (f"9{ANA}", "lid")
     assert (heard["sender"], heard["server"]) == (lid if addressing == "lid" else phone)

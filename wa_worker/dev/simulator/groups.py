@@ -12,8 +12,10 @@ other phones do. Does not play communities, invitations or approval by an admin.
 import base64
 import hashlib
 import time
+from collections.abc import Mapping
 from functools import partial
 from secrets import token_hex
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import trio
@@ -199,16 +201,15 @@ class Group:
         content: Any,
         *,
         wa_id: str | None = None,
-        push_name: str | None = None,
         distribute: bool = True,
         timestamp: int | None = None,
-        stanza_type: str = "text",
-        edit: str | None = None,
+        attributes: Mapping[str, str] = MappingProxyType({}),
     ) -> str:
         """A member's phone writes a text, or a Message, to all linked devices of all members; returns the message's id.
 
         The phone may be the own one of an account. `distribute` False withholds the sender key from those who do not
-        have it yet: they have to ask. `timestamp` None is now. If cancelled, nothing was sent.
+        have it yet: they have to ask. `timestamp` None is now. `attributes`: of the stanza, where they are others. If
+        cancelled, nothing was sent.
         """
         await trio.lowlevel.checkpoint()
         if phone not in self._admins:
@@ -218,11 +219,11 @@ class Group:
         wa_id = wa_id or new_message_id()
         header = {
             **self.names_of(phone),
-            "type": stanza_type,
+            "type": "text",
             "id": wa_id,
             "t": str(int(time.time()) if timestamp is None else timestamp),
-            "notify": f"Contact {phone}" if push_name is None else push_name,
-            **({} if edit is None else {"edit": edit}),
+            "notify": f"Contact {phone}",
+            **attributes,
         }
         key = author.group_keys.own(self.jid)
         distribution = Message(
