@@ -96,6 +96,8 @@ def test_what_is_no_report() -> None:
     assert heard(Code.MESSAGE, b"as it came") == [b"as it came"]
     assert heard(Code.UNDECRYPTABLE_MESSAGE) == ["undecryptable"]
     assert heard(Code.OFFLINE_SYNC_COMPLETED) == ["offline synced"]
+    assert heard(Code.GROUP_INFO_EVENT) == [pb.GroupInfoEvent]
+    assert heard(Code.JOINED_GROUP) == [pb.JoinedGroup]
 
 
 @pytest.mark.parametrize("kind", pb.Receipt.ReceiptType.keys())

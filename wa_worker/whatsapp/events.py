@@ -39,7 +39,7 @@ class Code(enum.IntEnum):
     MESSAGE = 17
     RECEIPT = 18
     JOINED_GROUP = 21
-    GROUP_INFO = 22
+    GROUP_INFO_EVENT = 22
     OFFLINE_SYNC_COMPLETED = 27
     UNDECRYPTABLE_MESSAGE = 44
 
@@ -121,7 +121,7 @@ HANDLERS: dict[int, Handler] = {
     Code.MESSAGE: lambda listener, data: listener.on_message(data),
     Code.RECEIPT: _receipt,
     Code.JOINED_GROUP: lambda listener, data: listener.on_group_change(parsed(pb.JoinedGroup, data)),
-    Code.GROUP_INFO: lambda listener, data: listener.on_group_change(parsed(pb.GroupInfoEvent, data)),
+    Code.GROUP_INFO_EVENT: lambda listener, data: listener.on_group_change(parsed(pb.GroupInfoEvent, data)),
     Code.OFFLINE_SYNC_COMPLETED: lambda listener, _data: listener.on_offline_synced(),
     Code.UNDECRYPTABLE_MESSAGE: lambda listener, _data: listener.on_undecryptable(),
 }
@@ -130,7 +130,7 @@ CODES = [int(code) for code in HANDLERS]
 """What a session subscribes to."""
 
 RECEIPTS = frozenset({Code.RECEIPT})
-GROUPS = frozenset({Code.JOINED_GROUP, Code.GROUP_INFO})
+GROUPS = frozenset({Code.JOINED_GROUP, Code.GROUP_INFO_EVENT})
 """What it does without for a while after one of them has ended the library's loop."""
 
 
