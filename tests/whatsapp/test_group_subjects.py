@@ -11,7 +11,6 @@ from tests.journal.rows import OTHER, SHOP, read_only
 from wa_worker.errors import JournalError
 from wa_worker.journal import Groups, Journal, open_journal
 from wa_worker.models import Jid
-from wa_worker.whatsapp import group_subjects
 from wa_worker.whatsapp.client import QuietClient
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.group_changes import Subject
@@ -51,9 +50,8 @@ def test_an_older_name_that_comes_late_changes_nothing(journal: Journal) -> None
     assert subjects.get(SHOP, GROUP) == "Nova"
 
 
-def test_memory_is_bounded(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_subjects, "MOST_KNOWN", 3)
-    subjects = GroupSubjects(journal.inbox.groups)
+def test_memory_is_bounded(journal: Journal) -> None:
+    subjects = GroupSubjects(journal.inbox.groups, most_known=3)
     for number in range(10):
         subjects.learn(SHOP, Subject(Jid(f"{number}@g.us"), f"{number}", 1))
         assert subjects.get(SHOP, Jid(f"{number}@g.us")) == f"{number}"

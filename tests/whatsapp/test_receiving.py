@@ -117,6 +117,16 @@ def test_a_change_that_is_not_understood_is_dropped_and_one_that_the_disk_does_n
     assert at.receiver.group_change(SHOP, at.store, ME, group_event("Loja", 100))
 
 
+def test_the_name_is_no_reason_to_lose_a_change(at: At) -> None:
+    """The journal cannot be read either, as with a broken disk: both are tried again."""
+    joined = pb.GroupInfoEvent(JID=jid(GROUP), Sender=jid(LID), Timestamp=101, Join=[jid(LID)])
+    at.journal.database.close()
+    with pytest.raises(JournalError):
+        at.receiver.group_change(SHOP, at.store, ME, joined)
+    with pytest.raises(JournalError):
+        at.receive(data(chat=GROUP))
+
+
 def data(**fields: object) -> bytes:
     serialised: bytes = event(**fields).SerializePartialToString()  # type: ignore[arg-type]  # a test's shorthand
     return serialised

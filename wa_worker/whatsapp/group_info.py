@@ -36,6 +36,11 @@ def why_refused(native: NativeSession, group: Jid, me: Identity, refused: SendRe
         return SendDelayed(f"{refused}; the group cannot be asked for now: {error}", pause=TROUBLE_PAUSE)
     if info is None:
         return SendDelayed(str(refused), pause=TROUBLE_PAUSE)
+    return explained(refused, info, me)
+
+
+def explained(refused: SendRefused, info: pb.GroupInfo, me: Identity) -> SendError:
+    """Returns what a refusal means, given the group as it is. Pure."""
     member = next((each for each in info.Participants if _is_me(each, me)), None)
     if member is None:
         return SendRefused(f"{refused}: the account is not in the group", Failure.NO_SUCH_GROUP)

@@ -42,8 +42,9 @@ MOST_WAITING = 1000
 class GroupSubjects:
     """One per process. Any thread."""
 
-    def __init__(self, groups: Groups) -> None:
+    def __init__(self, groups: Groups, most_known: int = MOST_KNOWN) -> None:
         self._groups = groups
+        self._most_known = most_known
         self._known: dict[tuple[InstanceId, Jid], str] = {}
         self.ask: dict[InstanceId, Callable[[Jid], None]] = {}
         """Who asks WhatsApp, by instance: its open session."""
@@ -66,7 +67,7 @@ class GroupSubjects:
         self._known.pop((instance, subject.group), None)  # what was put may be older than what is known
 
     def _remember(self, instance: InstanceId, group: Jid, subject: str) -> None:
-        if len(self._known) >= MOST_KNOWN:
+        if len(self._known) >= self._most_known:
             self._known.clear()
         self._known[instance, group] = subject
 
