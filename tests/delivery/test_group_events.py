@@ -136,8 +136,10 @@ async def test_what_is_dropped_says_nothing_of_an_outage(tmp_path: Path) -> None
         for number in range(6):
             write(at, "x", group=Jid(f"12036304123456780{number}@g.us"))
         await until(lambda: at.delivery._queue.breaker.is_open)
+        last = at.delivery._queue._last_success
         write(at, "[b]", "[c]")
         await until(lambda: [state for state, _, _ in at.inbox()].count("posted") == 3)
+        assert at.delivery._queue._last_success == last
         assert at.delivery._queue.breaker.is_open
         at.fixture.proxy.faults.clear()
         await at.all_delivered()
