@@ -139,6 +139,7 @@ async def test_what_is_dropped_says_nothing_of_an_outage(tmp_path: Path) -> None
         last = at.delivery._queue._last_success
         write(at, "[b]", "[c]")
         await until(lambda: [state for state, _, _ in at.inbox()].count("posted") == 3)
+        await until(lambda: not at.delivery._queue._busy)
         assert at.delivery._queue._last_success == last
         assert at.delivery._queue.breaker.is_open
         at.fixture.proxy.faults.clear()
