@@ -6,12 +6,14 @@ import structlog
 import trio
 
 from wa_worker.backoff import Backoff
+from wa_worker.delivery.file_waits import PATIENCE, FileWaits
 from wa_worker.delivery.group_commit import GroupCommit
 from wa_worker.delivery.group_read import GroupRead
-from wa_worker.delivery.keyed_queue import JOURNAL_PAUSE, RETRY, KeyedQueue, NothingAsked
+from wa_worker.delivery.keyed_queue import JOURNAL_PAUSE, RETRY, KeyedQueue
 from wa_worker.delivery.optional_call import OptionalCall
 from wa_worker.delivery.refusals import REFUSAL_PAUSE, Refusals
 from wa_worker.delivery.unproven import Unproven
+from wa_worker.delivery.waiting_keys import NotBefore
 from wa_worker.edge.answers import ALREADY_THERE
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.events import GROUP_EVENT, Outcome, inbound_event
@@ -35,11 +37,17 @@ backlog."""
 class InboundDelivery:
     """Delivers received messages. One per process. Ring `wakeup` after a commit to the inbox.
 
-    refusal_pause: see refusals.py, seconds.
+    refusal_pause: see refusals.py; patience: see file_waits.py; seconds.
     """
 
     def __init__(
-        self, inbox: Inbox, edge: EdgeClient, metrics: Metrics, *, refusal_pause: float = REFUSAL_PAUSE
+        self,
+        inbox: Inbox,
+        edge: EdgeClient,
+        metrics: Metrics,
+        *,
+        refusal_pause: float = REFUSAL_PAUSE,
+        patience: float = PATIENCE,
     ) -> None:
         self._inbox = inbox
         self._edge = edge
@@ -47,6 +55,7 @@ class InboundDelivery:
         self._refusals = Refusals(edge.evidence, inbox.next_seq(), refusal_pause)
         self._unproven = Unproven(edge.evidence)
         self._group_events = OptionalCall(edge.evidence, GROUP_EVENT)
+        self._waits = FileWaits(patience)
         self._results = GroupCommit(inbox.settle)
         self._rows = GroupRead(lambda chats: {chat: inbox.pending(chat, BATCH) for chat in chats})
         self._queue = KeyedQueue(
@@ -64,6 +73,10 @@ class InboundDelivery:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._take_back)
             await self._queue.run()
+
+    def file_decided(self, chat: int) -> None:
+        """It is known now what becomes of a file that a message of this chat may wait for."""
+        self._queue.release(chat)
 
     async def _take_back(self) -> None:
         while True:
@@ -89,7 +102,7 @@ class InboundDelivery:
         return Backoff(RETRY.first, 2 * self._refusals.pause)
 
     async def _post_chat(self, chat: int) -> None:
-        rows = await self._rows.get(chat)
+        rows, until = self._waits.ready(await self._rows.get(chat))
         if rows:
             structlog.contextvars.bind_contextvars(instance=rows[0].instance)  # of this chat's task
         alone = self._queue.is_alone(chat)
@@ -114,8 +127,15 @@ class InboundDelivery:
                     raise error
                 if not await self._refused(chat, row, error, behind=rows):
                     return
-        if not asked:
-            raise NothingAsked(None)
+        if until is not None:
+            raise NotBefore(until)
+        if not asked:  # so it says nothing of the proxy
+            raise NotBefore(trio.current_time())
+
+    def _forget(self, row: PendingInbound) -> None:
+        """Drops what was kept in memory of a message that waits no more."""
+        self._refusals.settled(row)
+        self._waits.settled(row)
 
     async def _to_tell(self, rows: list[PendingInbound]) -> list[PendingInbound]:
         """Settles the changes of groups among these rows if the proxy has no call for them, and returns the others."""
@@ -140,8 +160,8 @@ class InboundDelivery:
             return
         unproven = [self._unproven.add(row, outcome.answer) for row, outcome in taken if outcome.answer is not None]
         for row, _ in taken:
-            self._refusals.settled(row)
-        await self._results.add(*(InboxResult(row.seq) for row, _ in taken))
+            self._forget(row)
+        await self._results.add(*(InboxResult(row.seq, file=row.file) for row, _ in taken))
         for accepted in unproven:
             self._unproven.settled(accepted)
         self._queue.succeeded(chat)
@@ -173,9 +193,9 @@ class InboundDelivery:
 
     async def _settle(self, row: PendingInbound, error: EdgeRejected) -> None:
         """Acts on a refusal that is believed."""
-        self._refusals.settled(row)
+        self._forget(row)
         if error.status == ALREADY_THERE:
-            await self._results.add(InboxResult(row.seq))
+            await self._results.add(InboxResult(row.seq, file=row.file))
             self._metrics.delivered(Delivered.ACCEPTED)
             return
         await self._results.add(InboxResult(row.seq, str(error), dead=True))

@@ -6,6 +6,8 @@ those that rest after a failure.
 Whose fault is a failure? While other keys succeed it is the row's: its key rests, longer each time, and holds up none.
 While none succeeds it may be the proxy's: when several keys fail so, one at a time tries (circuit_breaker.py), and
 the first success sets them all free. A key that has not failed yet waits for none that has.
+
+A key may also have nothing to do before a moment, by its own word: see waiting_keys.py.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import trio
 
 from wa_worker.backoff import PROXY_OUTAGE, Backoff
 from wa_worker.circuit_breaker import CircuitBreaker
+from wa_worker.delivery.waiting_keys import NotBefore, WaitingKeys
 from wa_worker.edge.answers import RATE_LIMITED
 from wa_worker.errors import EdgeError, JournalError
 from wa_worker.wakeup import Wakeup
@@ -72,6 +75,11 @@ class KeyedQueue:
     apart(): seconds between two looks for rows, so that those which follow each other are found together.
     """
 
+    failure = "not handed to the proxy, will retry"
+    """What the log says of a failure."""
+
+    rescan = RESCAN
+
     def __init__(
         self,
         name: str,
@@ -92,6 +100,7 @@ class KeyedQueue:
         self._apart = apart
         self._busy: set[int] = set()
         self._resting: dict[int, _Rest] = {}
+        self._waiting = WaitingKeys()
         self._unwitnessed: set[int] = set()
         """Keys that have failed since the last success: it may be the proxy's fault, not theirs."""
         self._last_success = 0.0
@@ -130,6 +139,11 @@ class KeyedQueue:
                     await self.wakeup.wait()
                 await trio.sleep_until(looked + self._apart())
 
+    def release(self, key: int) -> None:
+        """Lets a key go on that has raised NotBefore, or is about to: it has something to do now."""
+        self._waiting.release(key, busy=key in self._busy)
+        self.wakeup.ring()
+
     def succeeded(self, key: int) -> None:
         """Notes that the proxy took something of this key: its pauses start anew, though it may not be empty yet. Those
         that failed since the last success may try again at once, for it was not their fault."""
@@ -156,20 +170,22 @@ class KeyedQueue:
 
     def _next_try(self) -> float:
         now = trio.current_time()
-        times = [now + RESCAN]
+        times = [now + self.rescan]
         if self.breaker.is_open:
-            if not self._busy:
+            if not self._busy and any(map(self._is_free, self._resting)):
                 times.append(self.breaker.next_trial)
             if self._newcomers.waits(now):
                 times.append(self._newcomers.until)
         elif len(self._busy) < self._width():  # else a ring comes first
-            times += [rest.until for key, rest in self._resting.items() if key not in self._busy]
+            times += [rest.until for key, rest in self._resting.items() if self._is_free(key)]
+        if len(self._busy) < self._width():
+            times += self._waiting.ends(now)
         return max(min(times), now)
 
     async def _fill(self, nursery: trio.Nursery) -> None:
         """Starts keys in turn, from behind the last one started, until all places are taken or all are seen."""
         wrapped = self._cursor == 0
-        unseen = self._resting.keys() | self.breaker.failed
+        unseen = self._resting.keys() | self.breaker.failed | set(self._waiting.keys)
         while len(self._busy) < self._width():
             found = await trio.to_thread.run_sync(self._find, self._cursor, SCAN)
             unseen.difference_update(found)
@@ -177,7 +193,7 @@ class KeyedQueue:
                 if len(self._busy) >= self._width():
                     return
                 self._cursor = key
-                if key not in self._busy and self._may_try(key):
+                if self._is_free(key) and self._may_try(key):
                     self._start(key, nursery)
             if len(found) < SCAN:
                 self._cursor = 0
@@ -191,20 +207,26 @@ class KeyedQueue:
         """In an outage, the key that has waited longest tries, if it is time and no other does."""
         if not self.breaker.is_open or self._busy & self._resting.keys():
             return
-        key = min(self._resting.keys() - self._busy, key=lambda key: self._resting[key].until, default=None)
+        key = min(filter(self._is_free, self._resting), key=lambda key: self._resting[key].until, default=None)
         if key is not None and self.breaker.allows(key):
             self._start(key, nursery)
 
     def _start(self, key: int, nursery: trio.Nursery) -> None:
         self._busy.add(key)
+        self._waiting.started(key)
         nursery.start_soon(self._do, key)
 
     def _forget(self, keys: set[int]) -> None:
         """Another process took their rows (a person discarded them): nothing is left that could try or succeed."""
         for key in keys:
             self._resting.pop(key, None)
+        self._waiting.forget(keys)
         self._unwitnessed -= keys
         self.breaker.forget(keys)
+
+    def _is_free(self, key: int) -> bool:
+        """Says whether a key is neither at work nor has nothing to do."""
+        return key not in self._busy and not self._waiting.waits(key)
 
     def _may_try(self, key: int) -> bool:
         rest = self._resting.get(key)
@@ -219,6 +241,8 @@ class KeyedQueue:
             await self._work(key)
         except EdgeError as error:
             self._failed(key, error)
+        except NotBefore as word:
+            self._waiting.wait(key, word.moment)
         except JournalError as error:
             log.error("the journal cannot be read", what=self._name, reason=str(error))
             self._rest(key, JOURNAL_PAUSE)
@@ -240,9 +264,7 @@ class KeyedQueue:
     def _failed(self, key: int, error: EdgeError) -> None:
         if error is not self._said:  # one call may have failed for many keys
             self._said = error
-            log.warning(
-                "not handed to the proxy, will retry", what=self._name, endpoint=error.endpoint, reason=error.detail
-            )
+            log.warning(self.failure, what=self._name, endpoint=error.endpoint, reason=error.detail)
         now = trio.current_time()
         rest = self._resting.get(key)
         if rest is None and self.breaker.is_open:

@@ -11,15 +11,17 @@ from typing import TypeVar
 
 import trio
 
-from wa_worker.edge import wire
+from wa_worker.edge import media_upload, wire
 from wa_worker.edge.answers import NO_SUCH_CALL, event_error
 from wa_worker.edge.call import Caller, encoded, parsed
 from wa_worker.edge.events import Event, Outcome, status_event
 from wa_worker.edge.evidence import LIST, QUEUE, Evidence
+from wa_worker.edge.media_upload import UploadTarget
 from wa_worker.edge.poster import EventPoster
 from wa_worker.edge.transport import open_transport
 from wa_worker.edge.version import ContractVersion
-from wa_worker.errors import EdgeError, EdgeForeign, EdgeUnavailable, NoSuchVersion
+from wa_worker.errors import EdgeError, EdgeForeign, EdgeUnavailable, NoSuchVersion, NoUploads
+from wa_worker.journal import ReceivedFile
 from wa_worker.messages import QueuedMessage
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId, Secret, Status
@@ -115,6 +117,30 @@ class EdgeClient:
             if outcome.error is None:
                 self.evidence.accepted(event.endpoint, event.key)
         return outcomes
+
+    async def media_upload(self, file: ReceivedFile, size: int) -> UploadTarget:
+        """Asks where a file of `size` bytes is to be put.
+
+        Raises NoUploads if the answer is that of a proxy without this call.
+        """
+        body = media_upload.asked(file, size)
+        known = self.evidence.latest(media_upload.ENDPOINT) is not None
+        try:
+            answer = await self._caller.post(
+                media_upload.ENDPOINT, await encoded(body), (body["chat_id"], body["filename"])
+            )
+        except EdgeForeign:
+            raise
+        except EdgeError as error:
+            if error.status in NO_SUCH_CALL or (error.status == 400 and not known):
+                raise NoUploads(error.endpoint, error.detail, error.status) from error
+            raise
+        try:
+            target = media_upload.target_from(await parsed(answer))
+        except wire.NotTheContract as error:
+            raise (EdgeUnavailable if known else NoUploads)(media_upload.ENDPOINT, str(error)) from None
+        self.evidence.accepted(media_upload.ENDPOINT, file.seq)
+        return target
 
     def forget(self, instance: InstanceId) -> None:
         """An instance has ended: drops what was kept for its polls."""

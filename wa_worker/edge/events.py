@@ -85,7 +85,7 @@ def inbound_event(instance: InstanceId, message: InboundMessage) -> Event:
         instance,
         inbound_key(instance, message),
         inbound_body(instance, message),
-        _stable(INBOUND, instance, message.chat, message.wa_id),
+        _stable(INBOUND, instance, message.chat, message.wa_id, *(["update"] if message.update else [])),
         private=(message.body, message.push_name),
     )
 

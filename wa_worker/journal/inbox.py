@@ -8,27 +8,24 @@ waits for a person, but not for ever (retention.py).
 from __future__ import annotations
 
 import enum
-import json
 import sqlite3
 import time
 from collections.abc import Iterable
-from typing import Any
 
 import attrs
-import cattrs
 import structlog
 
+from wa_worker.journal import media
+from wa_worker.journal.content import content_of, message_of
 from wa_worker.journal.database import Database
 from wa_worker.journal.groups import Groups
 from wa_worker.journal.states import DECIDED, PENDING, InboxState
 from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.journal.timers import write as write_timer
-from wa_worker.messages import ChatType, InboundMessage
+from wa_worker.messages import ChatType, InboundMessage, MediaError, MediaReference
 from wa_worker.models import InstanceId, Jid
 
 log = structlog.get_logger(__name__)
-
-_models = cattrs.Converter(prefer_attrib_converters=True)
 
 
 class EventKind(enum.Enum):
@@ -40,17 +37,32 @@ class EventKind(enum.Enum):
     REVOKE = "revoke"
     RECEIPT = "receipt"
     GROUP_CHANGE = "group_change"
+    UPDATE = media.UPDATE
+    """A message once more, with what became of its file."""
+
+
+class FileState(enum.Enum):
+    """Says of a message with a file whether it is decided what becomes of that."""
+
+    OPEN = "open"
+    SETTLED = "settled"
 
 
 @attrs.frozen
 class PendingInbound:
-    """A message that waits for `/inbound`. `chat` is its key: messages of one key are posted in the order of `seq`."""
+    """A message that waits for `/inbound`. `chat` is its key: messages of one key are posted in the order of `seq`.
+
+    `file` None: it has none that was to be had.
+    """
 
     seq: int
     chat: int
     instance: InstanceId
     message: InboundMessage
     rejections: int
+    received_at: float = 0.0
+    """Unix seconds."""
+    file: FileState | None = None
 
 
 @attrs.frozen
@@ -60,6 +72,8 @@ class InboxResult:
     seq: int
     error: str | None = None
     dead: bool = False
+    file: FileState | None = None
+    """That of the message as it was accepted."""
 
 
 class Inbox:
@@ -79,12 +93,14 @@ class Inbox:
         *,
         kind: EventKind = EventKind.MESSAGE,
         note: TimerNote | None = None,
+        file: MediaReference | None = None,
     ) -> bool:
-        """Commits a message, or an event about the message that has its id; and what it says of its chat's timer.
+        """Commits a message, or an event about the message that has its id; what it says of its chat's timer,
+        and where its file is.
 
         False if it is already known in its kind: WhatsApp redelivers what it is not sure of.
         """
-        content = _content(message)
+        content = content_of(message)
         with self._database.transaction() as sql:
             if note is not None:
                 write_timer(sql, instance, note)
@@ -97,6 +113,8 @@ class Inbox:
                     key = message.sender_lid
             sql.execute("INSERT OR IGNORE INTO chats (instance, jid) VALUES (?, ?)", (instance, key))
             added = sql.execute(_ADD, (kind.value, message.wa_id, content, time.time(), instance, key))
+            if added.rowcount > 0 and file is not None and added.lastrowid is not None:
+                media.add(sql, added.lastrowid, file)
             return added.rowcount > 0
 
     def keys(self, after: int, limit: int) -> list[int]:
@@ -113,9 +131,10 @@ class Inbox:
             rows = sql.execute(_FIND_PENDING, (chat, limit)).fetchall()
         messages: list[PendingInbound] = []
         spoiled: list[InboxResult] = []
-        for seq, instance, content, rejections in rows:
+        for seq, instance, content, rejections, received_at, *file in rows:
             try:
-                messages.append(PendingInbound(seq, chat, instance, message_of(content), rejections))
+                message, state = _with_file(message_of(content), *file)
+                messages.append(PendingInbound(seq, chat, instance, message, rejections, received_at, state))
             except Exception as error:  # noqa: BLE001 - of json or cattrs, which raises groups
                 spoiled.append(InboxResult(seq, f"it cannot be read ({type(error).__name__})", dead=True))
                 log.error("a message is set aside: the journal's row is spoiled", instance=instance, row=seq)
@@ -134,14 +153,21 @@ class Inbox:
         with self._database.transaction() as sql:
             for result in results:
                 if result.error is None:
+                    if result.file is FileState.OPEN:
+                        media.posted_without(sql, result.seq)
                     sql.execute(_ACCEPTED, (now, result.seq))
+                    if result.file is not None:
+                        media.conclude(sql, result.seq)
                 else:
                     sql.execute(_REFUSED, (result.error, result.dead, result.dead, now, result.seq))
 
     def take_back(self, rows: Iterable[PendingInbound]) -> None:
         """Makes messages pending again that were recorded as posted, all in one commit."""
         with self._database.transaction() as sql:
-            sql.executemany(_TAKE_BACK, [(_content(row.message), row.seq) for row in rows])
+            for row in rows:
+                sql.execute(_TAKE_BACK, (content_of(row.message), row.seq))
+                if row.file is not None:
+                    sql.execute(media.TAKEN_BACK, (row.seq,))
 
     def purge(self, older_than: float, limit: int = 5000) -> int:
         """Forgets up to `limit` rows that were posted more than `older_than` seconds ago. Returns how many."""
@@ -185,17 +211,15 @@ def _by_lid(
     return known, waiting == {message.sender_lid}
 
 
-def _content(message: InboundMessage) -> str:
-    return _ENCODER.encode(_models.unstructure(message))
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-def message_of(content: str) -> InboundMessage:
-    """Reads the message of a row. Raises all sorts of errors for what is none."""
-    fields: dict[str, Any] = json.loads(content)
-    return _models.structure(fields, InboundMessage)
+def _with_file(
+    message: InboundMessage, step: str | None, url: str | None, failure: str | None
+) -> tuple[InboundMessage, FileState | None]:
+    """Returns the message as it is posted now, and whether that may change. `step` None: it has no file on its way."""
+    if step is None or message.media is None:
+        return message, None
+    if step != media.FileStep.SETTLED:
+        return attrs.evolve(message, media=attrs.evolve(message.media, error=MediaError.PENDING.value)), FileState.OPEN
+    return attrs.evolve(message, media=attrs.evolve(message.media, url=url, error=failure)), FileState.SETTLED
 
 
 _ADD = """
@@ -215,7 +239,8 @@ WITH RECURSIVE key (id) AS (
 SELECT id FROM key WHERE id IS NOT NULL LIMIT ?"""
 
 _FIND_PENDING = f"""
-SELECT seq, instance, message, rejections FROM inbox JOIN chats ON chats.id = chat
+SELECT seq, instance, message, rejections, received_at, step, url, failure
+FROM inbox JOIN chats ON chats.id = chat LEFT JOIN media ON message_seq = seq
 WHERE chat = ? AND {PENDING} ORDER BY seq LIMIT ?"""
 
 _ACCEPTED = f"""

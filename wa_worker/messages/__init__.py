@@ -4,6 +4,7 @@ JSON becomes these in edge/, protobuf in whatsapp/, rows in journal/; nothing el
 
 content.py: what a message may hold, in both directions
 choices.py: an answer to a choice
+media.py: where the file of a message is, and why it may not be had
 inbound.py: a message that WhatsApp delivered
 outgoing.py: a message to send
 """
@@ -37,7 +38,26 @@ from wa_worker.messages.inbound import (
     Product,
     Referral,
 )
-from wa_worker.messages.outgoing import Accepted, ChatTimer, Content, OutgoingMessage, QueuedMessage, Text
+from wa_worker.messages.media import MediaError, MediaReference
+from wa_worker.messages.outgoing import (
+    Accepted,
+    ChatTimer,
+    Contacts,
+    Content,
+    Deletion,
+    FileFacts,
+    MediaKind,
+    NewText,
+    OutgoingMedia,
+    OutgoingMessage,
+    QueuedMessage,
+    Quote,
+    ReactionTo,
+    Target,
+    Text,
+    UploadedFile,
+    UploadedMedia,
+)
 
 __all__ = [
     "GROUP_CHANGE",
@@ -49,9 +69,12 @@ __all__ = [
     "ContactCard",
     "ContactName",
     "ContactPhone",
+    "Contacts",
     "Content",
     "Context",
+    "Deletion",
     "Edit",
+    "FileFacts",
     "FlowReply",
     "Group",
     "GroupAction",
@@ -60,16 +83,26 @@ __all__ = [
     "Interactive",
     "Location",
     "Media",
+    "MediaError",
+    "MediaKind",
+    "MediaReference",
+    "NewText",
     "OptionReply",
     "Order",
+    "OutgoingMedia",
     "OutgoingMessage",
     "PlannedEvent",
     "Poll",
     "PollVote",
     "Product",
     "QueuedMessage",
+    "Quote",
     "Reaction",
+    "ReactionTo",
     "Referral",
     "Revoke",
+    "Target",
     "Text",
+    "UploadedFile",
+    "UploadedMedia",
 ]

@@ -11,13 +11,14 @@ from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker.errors import JournalError
 from wa_worker.journal import EventKind, Inbox, TimerNote
-from wa_worker.messages import ChatTimer, ChatType, Group, InboundMessage
+from wa_worker.messages import ChatTimer, ChatType, Group, InboundMessage, MediaReference
 from wa_worker.metrics import Metrics, Received
 from wa_worker.models import InstanceId, Jid
 from wa_worker.whatsapp.group_changes import changes, joined, subject_of, timer_of
 from wa_worker.whatsapp.group_subjects import GroupSubjects
 from wa_worker.whatsapp.identity import Identity, bare
 from wa_worker.whatsapp.incoming import inbound
+from wa_worker.whatsapp.media_reference import with_file
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.store import SessionStore
 from wa_worker.whatsapp.timers import timer_note
@@ -28,15 +29,23 @@ log = structlog.get_logger(__name__)
 class Receiver:
     """Commits received messages. One per process; any thread.
 
-    recorded(): called after each commit of a new message.
+    recorded(): called after each commit of a new message. with_file(): also, of one with a file that is to be had; None
+    if files are not passed on.
     """
 
-    def __init__(self, inbox: Inbox, metrics: Metrics, recorded: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        metrics: Metrics,
+        recorded: Callable[[], None],
+        with_file: Callable[[], None] | None = None,
+    ) -> None:
         self._inbox = inbox
         self._metrics = metrics
         self._recorded = recorded
         self.subjects = GroupSubjects(inbox.groups)
         """What groups are called."""
+        self._with_file = with_file
 
     def receive(self, instance: InstanceId, store: SessionStore, me: Identity, data: bytes) -> bool:
         """Commits the message of a serialised event, and what it says of its chat's timer. False if it is known
@@ -47,7 +56,7 @@ class Receiver:
         """
         try:
             event = parsed(pb.Message, data)
-            message = self._with_group(instance, inbound(event, me, store.phone_of, store.lid_of))
+            message, file = self._message(instance, event, store, me)
         except JournalError:
             raise
         except Exception:  # whatever is in it, it ends neither a session nor a pairing
@@ -59,10 +68,12 @@ class Receiver:
             if note is not None:
                 self._inbox.timers.note(instance, note)
             return False
-        new = self._inbox.record(instance, message, note=note)
+        new = self._inbox.record(instance, message, note=note, file=file)
         self._metrics.received(Received.NEW if new else Received.REPEATED)
         if new:
             self._recorded()
+        if new and file is not None and self._with_file is not None:
+            self._with_file()
         return new
 
     def group_change(
@@ -96,6 +107,14 @@ class Receiver:
         if message is None or message.chat_type is not ChatType.GROUP:
             return message
         return attrs.evolve(message, group=Group(message.chat, self.subjects.get(instance, message.chat)))
+
+    def _message(
+        self, instance: InstanceId, event: pb.Message, store: SessionStore, me: Identity
+    ) -> tuple[InboundMessage | None, MediaReference | None]:
+        message = self._with_group(instance, inbound(event, me, store.phone_of, store.lid_of))
+        if message is None:
+            return None, None
+        return with_file(message, event.Message, wanted=self._with_file is not None)
 
     def timer(self, instance: InstanceId, me: Identity, chat: Jid) -> ChatTimer | None:
         """Returns the timer of a chat, as far as received messages told of one. Blocking. Raises JournalError."""

@@ -288,7 +288,7 @@ MUTATIONS = (
     Mutation(
         "dropped-changes-end-an-outage",
         _INBOUND,
-        "        if not asked:\n            raise NothingAsked(None)\n",
+        "        if not asked:  # so it says nothing of the proxy\n            raise NotBefore(trio.current_time())\n",
         "",
         "what is not told says nothing of the proxy",
         _TEST_EVENTS + "test_what_is_dropped_says_nothing_of_an_outage",

@@ -40,7 +40,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "queue-rows-are-never-found",
         "delivery/keyed_queue.py",
-        "times = [now + RESCAN]",
+        "times = [now + self.rescan]",
         "times = [now + 1e9]",
         "what another process changed is noticed",
         "delivery/test_keyed_queue.py::test_rows_that_nothing_rang_for_are_found_within_the_interval",
@@ -48,7 +48,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "queue-looks-without-a-pause",
         "delivery/keyed_queue.py",
-        "times = [now + RESCAN]",
+        "times = [now + self.rescan]",
         "times = [now + 0.1]",
         "no work while idle",
         "delivery/test_keyed_queue.py::test_an_idle_queue_looks_no_more_often_than_that",

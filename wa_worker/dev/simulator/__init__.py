@@ -24,6 +24,8 @@ phone.py        the account's own phone: it scans a QR code
 credentials.py  what a client must trust
 world.py        the Simulator: devices, contacts, counters and controls
 iq.py           answers to a client's requests
+media_host.py   the host of encrypted files, and the ways in which it fails
+media_messages.py  messages with a file, as a phone writes and reads them
 messages.py     a client's messages and receipts
 session.py      one client, from the handshake to its end
 server.py       listens and ends TLS
@@ -38,14 +40,17 @@ if TYPE_CHECKING:
     from wa_worker.dev.simulator.contact import Contact, Received
     from wa_worker.dev.simulator.device import Device, UnknownDevice
     from wa_worker.dev.simulator.groups import Group
+    from wa_worker.dev.simulator.media_host import Behaviour, MediaHost
     from wa_worker.dev.simulator.phone import PairingFailed, UnknownQR
     from wa_worker.dev.simulator.server import open_simulator
     from wa_worker.dev.simulator.world import Simulator
 
 __all__ = [
+    "Behaviour",
     "Contact",
     "Device",
     "Group",
+    "MediaHost",
     "PairingFailed",
     "Received",
     "Simulator",
@@ -55,9 +60,11 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Behaviour": "media_host",
     "Contact": "contact",
     "Device": "device",
     "Group": "groups",
+    "MediaHost": "media_host",
     "PairingFailed": "phone",
     "Received": "contact",
     "Simulator": "world",
