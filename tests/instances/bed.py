@@ -31,7 +31,7 @@ from wa_worker.whatsapp.bridge import WhatsApp
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import AT_ONCE, PairingHosts
 from wa_worker.whatsapp.probe import ReachabilityProbe
-from wa_worker.whatsapp.receiving import Receiver
+from wa_worker.whatsapp.receiving import Receiver, Told
 from wa_worker.whatsapp.session import SessionHost
 
 
@@ -65,7 +65,7 @@ async def open_bed(
             registry, volume = Registry(), VolumeGuard(folder)
             marks = MarkReporter(journal.ledger, fixture.edge)
             sender = MessageSender(fixture.edge, journal, marks, fixture.metrics, nursery, preparing(folder))
-            receiver = Receiver(journal.inbox, fixture.metrics, lambda: None)
+            receiver = Receiver(journal.inbox, fixture.metrics, Told(lambda: None))
             sessions = SessionHost(receiver, StartGate(), nursery, settings.device_name, sender.uncertain)
             probe = ReachabilityProbe("127.0.0.1", await _listen(nursery) if reachable else 1)
             pairing = PairingHosts(nursery, host, at_once=pairings_at_once)

@@ -15,6 +15,9 @@ marks.py         ledger to `/mark-sent` and `/mark-failed`, or `/events`; a key 
 polled.py        what `/poll` listed for each instance, until the instance takes it
 poll_timer.py    when an instance asks for messages next
 batch.py         one batch of queued messages through the ledger, on a thread
+preparing.py     what takes time before a send: files to fetch and upload, typing
+file_facts.py    what a file tells of itself: format, size, thumbnail
+ogg.py           how long a voice note is, and its waveform
 uncertain.py     sends that may have left, until a receipt proves it or the wait for one is over
 sending.py       `/queued-messages`, or what `/poll` listed, to a batch, for one connected instance
 retention.py     forgets what is settled, and what nobody decided on

@@ -9,7 +9,7 @@ from wa_worker.backoff import Backoff
 from wa_worker.delivery.file_waits import PATIENCE, FileWaits
 from wa_worker.delivery.group_commit import GroupCommit
 from wa_worker.delivery.group_read import GroupRead
-from wa_worker.delivery.keyed_queue import JOURNAL_PAUSE, RETRY, KeyedQueue
+from wa_worker.delivery.keyed_queue import JOURNAL_PAUSE, RETRY, KeyedQueue, NothingAsked
 from wa_worker.delivery.optional_call import OptionalCall
 from wa_worker.delivery.refusals import REFUSAL_PAUSE, Refusals
 from wa_worker.delivery.unproven import Unproven
@@ -32,6 +32,11 @@ CHATS_IN_BATCHES = 400
 BATCH = 32
 """Messages of a chat read and posted before another chat has its turn: bounds memory and waiting, whatever the
 backlog."""
+
+
+WANTS_PAUSE = 0.5
+"""Seconds between looks at a chat whose next message goes out only if the proxy wants it, while that is not known: from
+the start until the first answer to a poll."""
 
 
 class InboundDelivery:
@@ -102,13 +107,11 @@ class InboundDelivery:
         return Backoff(RETRY.first, 2 * self._refusals.pause)
 
     async def _post_chat(self, chat: int) -> None:
-        rows, until = self._waits.ready(await self._rows.get(chat))
+        rows, until = self._waits.ready(await self._wanted(await self._rows.get(chat)))
         if rows:
             structlog.contextvars.bind_contextvars(instance=rows[0].instance)  # of this chat's task
         alone = self._queue.is_alone(chat)
-        asked = not rows
-        while rows := await self._to_tell(rows):
-            asked = True
+        while rows:
             batches = self._edge.poster.batches
             outcomes = await self._post(rows, alone=alone)
             posted = list(zip(rows, outcomes, strict=False))
@@ -119,7 +122,7 @@ class InboundDelivery:
                 row, error = refused[0]
                 rows = [row for row, _ in refused[1:]] + rows
                 if row.message.group_change is not None and self._group_events.is_absent(error, batches=batches):
-                    rows.insert(0, row)
+                    rows = await self._wanted([row, *rows])
                     continue
                 if not isinstance(error, EdgeRejected):
                     for unanswered, _ in refused:
@@ -129,22 +132,35 @@ class InboundDelivery:
                     return
         if until is not None:
             raise NotBefore(until)
-        if not asked:  # so it says nothing of the proxy
-            raise NotBefore(trio.current_time())
 
     def _forget(self, row: PendingInbound) -> None:
         """Drops what was kept in memory of a message that waits no more."""
         self._refusals.settled(row)
         self._waits.settled(row)
 
-    async def _to_tell(self, rows: list[PendingInbound]) -> list[PendingInbound]:
-        """Settles the changes of groups among these rows if the proxy has no call for them, and returns the others."""
-        if not self._group_events.absent:
-            return rows
-        dropped = [row for row in rows if row.message.group_change is not None]
-        if dropped:
-            await self._results.add(*(InboxResult(row.seq) for row in dropped))
-        return [row for row in rows if row.message.group_change is None]
+    def _has_no_call(self, row: PendingInbound) -> bool:
+        """Says whether the proxy has no call for what changed in a group, and that is it."""
+        return row.message.group_change is not None and self._group_events.absent
+
+    async def _wanted(self, rows: list[PendingInbound]) -> list[PendingInbound]:
+        """Settles those of these rows that the proxy does not want, and returns the others: up to the first one of
+        which it is not known yet. Raises NothingAsked if none is left of some."""
+        wanted: list[PendingInbound] = []
+        unwanted: list[PendingInbound] = []
+        unknown = False
+        for row in rows:
+            answer = self._edge.wants.includes(row.message) and not self._has_no_call(row)
+            if unknown := answer is None:
+                break
+            (wanted if answer else unwanted).append(row)
+        if unwanted:
+            for row in unwanted:
+                self._forget(row)
+            await self._results.add(*(InboxResult(row.seq) for row in unwanted))
+            self._metrics.delivered(Delivered.NOT_WANTED, len(unwanted))
+        if rows and not wanted:
+            raise NothingAsked(WANTS_PAUSE if unknown else None)
+        return wanted
 
     async def _post(self, rows: list[PendingInbound], *, alone: bool) -> list[Outcome]:
         """Posts the first of these rows, or as many as go in one call.

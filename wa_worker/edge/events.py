@@ -11,7 +11,7 @@ import attrs
 
 from wa_worker.edge import wire
 from wa_worker.edge.call import encoded
-from wa_worker.edge.inbound_body import group_event_body, inbound_body
+from wa_worker.edge.inbound_body import group_event_body, inbound_body, private_texts
 from wa_worker.errors import EdgeError, Failure
 from wa_worker.messages import GroupChange, InboundMessage
 from wa_worker.models import InstanceId, Jid, MessageId, Status, WaMessageId
@@ -86,7 +86,7 @@ def inbound_event(instance: InstanceId, message: InboundMessage) -> Event:
         inbound_key(instance, message),
         inbound_body(instance, message),
         _stable(INBOUND, instance, message.chat, message.wa_id, *(["update"] if message.update else [])),
-        private=(message.body, message.push_name),
+        private=private_texts(message),
     )
 
 
@@ -98,7 +98,7 @@ def _group_event(instance: InstanceId, message: InboundMessage, change: GroupCha
         inbound_key(instance, message),
         group_event_body(instance, message, change),
         _stable(GROUP_EVENT, instance, message.chat, message.wa_id),
-        private=(change.description, None if message.group is None else message.group.subject),
+        private=private_texts(message),
     )
 
 

@@ -4,6 +4,8 @@ And what changed in a group, which is told as an event."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -17,6 +19,8 @@ _RENAMED = {
     InboundMessage: {"wa_id": "wa_message_id", "chat": "from", "sender": "sender_id"},
     Context: {"sender": "from"},
 }
+
+_ADDRESS = re.compile(r"[\d.:-]+@[a-z.]+", re.ASCII)
 
 _converter = cattrs.Converter()
 
@@ -53,3 +57,21 @@ def group_event_body(instance: InstanceId, message: InboundMessage, change: Grou
         "timestamp": message.timestamp,
         **{name: value for name, value in more.items() if value is not None},
     }
+
+
+def private_texts(message: InboundMessage) -> tuple[str, ...]:
+    """Returns the texts of a message that no log may show: those that its own repr leaves out. Addresses are masked in
+    any log, and may be quoted."""
+    return tuple(_private(message))
+
+
+def _private(value: Any, *, hidden: bool = False) -> Iterator[str]:
+    if isinstance(value, str):
+        if hidden and value and not _ADDRESS.fullmatch(value):
+            yield value
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _private(each, hidden=hidden)
+    elif attrs.has(type(value)):
+        for field in attrs.fields(type(value)):
+            yield from _private(getattr(value, field.name), hidden=not field.repr)

@@ -169,8 +169,8 @@ class Uploader:
         if self._transports is None:
             # on a thread: reading the CA bundle takes a moment
             context = await trio.to_thread.run_sync(httpx.create_ssl_context)
-            backend = PublicBackend(allow_private=self._allow_private)
-            self._transports = (
+            backend = None if self._allow_private else PublicBackend()
+            self._transports = self._transports or (  # somebody else may have made them meanwhile
                 StackTransport(directly(context, KEEP)),
                 StackTransport(directly(context, KEEP, backend)),
             )

@@ -7,9 +7,11 @@ migrations/      the numbered SQL steps that make and upgrade the tables
 database.py      the worker's own connection, with its lock
 content.py       a received message as the text of a row
 media.py         the files of received messages on their way to the proxy
+adding.py        adds received messages to the inbox, each once
 inbox.py         received messages that `/inbound` has yet to accept (P3)
 ledger.py        what was to be sent, and what became of it (P1, P2)
 doubts.py        ids of sends that may or may not have left, until a receipt proves that they did (P2)
+calls.py         calls that ring
 timers.py        the timers of chats with disappearing messages
 groups.py        what groups are called
 accounts.py      under which JID WhatsApp knows a number that was written otherwise
@@ -35,12 +37,14 @@ from pathlib import Path
 import attrs
 
 from wa_worker.journal.accounts import Accounts
+from wa_worker.journal.adding import EventKind, SentByAccount
 from wa_worker.journal.backlog import Backlog, read_backlog
+from wa_worker.journal.calls import RingingCalls
 from wa_worker.journal.database import Database
 from wa_worker.journal.doubts import CutOff, Doubts, MaybeSent
 from wa_worker.journal.groups import Groups
 from wa_worker.journal.holds import Hold, Holds
-from wa_worker.journal.inbox import EventKind, FileState, Inbox, InboxResult, PendingInbound
+from wa_worker.journal.inbox import FileState, Inbox, InboxResult, PendingInbound
 from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled, Trace
 from wa_worker.journal.media import FileStep, ReceivedFile, ReceivedMedia
 from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
@@ -71,8 +75,10 @@ __all__ = [
     "PendingInbound",
     "ReceivedFile",
     "ReceivedMedia",
+    "RingingCalls",
     "SendLedger",
     "SendState",
+    "SentByAccount",
     "Settled",
     "TimerNote",
     "Timers",

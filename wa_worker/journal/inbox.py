@@ -8,7 +8,6 @@ waits for a person, but not for ever (retention.py).
 from __future__ import annotations
 
 import enum
-import sqlite3
 import time
 from collections.abc import Iterable
 
@@ -16,29 +15,18 @@ import attrs
 import structlog
 
 from wa_worker.journal import media
+from wa_worker.journal.adding import EventKind, SentByAccount, add, is_of_a_worker
+from wa_worker.journal.calls import RingingCalls
 from wa_worker.journal.content import content_of, message_of
 from wa_worker.journal.database import Database
 from wa_worker.journal.groups import Groups
 from wa_worker.journal.states import DECIDED, PENDING, InboxState
 from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.journal.timers import write as write_timer
-from wa_worker.messages import ChatType, InboundMessage, MediaError, MediaReference
-from wa_worker.models import InstanceId, Jid
+from wa_worker.messages import InboundMessage, MediaError, MediaReference
+from wa_worker.models import InstanceId
 
 log = structlog.get_logger(__name__)
-
-
-class EventKind(enum.Enum):
-    """Names the kinds of events. All but a message are about one, and have its id. So far only messages come."""
-
-    MESSAGE = "message"
-    REACTION = "reaction"
-    EDIT = "edit"
-    REVOKE = "revoke"
-    RECEIPT = "receipt"
-    GROUP_CHANGE = "group_change"
-    UPDATE = media.UPDATE
-    """A message once more, with what became of its file."""
 
 
 class FileState(enum.Enum):
@@ -85,37 +73,33 @@ class Inbox:
         """What received messages told of their chats' timers."""
         self.groups = Groups(database)
         """What groups are called."""
+        self.calls = RingingCalls(database)
+        """Calls that ring."""
 
     def record(
         self,
         instance: InstanceId,
         message: InboundMessage,
         *,
-        kind: EventKind = EventKind.MESSAGE,
+        kind: EventKind | None = None,
         note: TimerNote | None = None,
+        own: SentByAccount | None = None,
         file: MediaReference | None = None,
     ) -> bool:
-        """Commits a message, or an event about the message that has its id; what it says of its chat's timer,
-        and where its file is.
+        """Commits a message, what it says of its chat's timer, and where its file is. `kind` None: its type says it.
 
-        False if it is already known in its kind: WhatsApp redelivers what it is not sure of.
+        False if it is already known in its kind, for WhatsApp redelivers what it is not sure of; or if the account sent
+        it, and the ledger shows that a worker did.
         """
-        content = content_of(message)
         with self._database.transaction() as sql:
             if note is not None:
                 write_timer(sql, instance, note)
-            key: Jid | None = message.chat
-            if message.chat_type is ChatType.DIRECT and message.sender_lid not in (None, message.chat):
-                known, waiting = _by_lid(sql, instance, message, kind)
-                if known:
-                    return False
-                if waiting:  # this one stays behind what came before the number was known
-                    key = message.sender_lid
-            sql.execute("INSERT OR IGNORE INTO chats (instance, jid) VALUES (?, ?)", (instance, key))
-            added = sql.execute(_ADD, (kind.value, message.wa_id, content, time.time(), instance, key))
-            if added.rowcount > 0 and file is not None and added.lastrowid is not None:
-                media.add(sql, added.lastrowid, file)
-            return added.rowcount > 0
+            if own is not None and is_of_a_worker(sql, message, own):
+                return False
+            seq = add(sql, instance, message, kind, own)
+            if seq is not None and file is not None:
+                media.add(sql, seq, file)
+            return seq is not None
 
     def keys(self, after: int, limit: int) -> list[int]:
         """Returns chats that have pending messages, with ids above `after`, ascending. One index probe for each."""
@@ -194,23 +178,6 @@ class Inbox:
         return int(last) if last is not None else None
 
 
-def _by_lid(
-    sql: sqlite3.Connection, instance: InstanceId, message: InboundMessage, kind: EventKind
-) -> tuple[bool, bool]:
-    """Looks at both addresses of a person whose number is known.
-
-    Returns whether the message is known under one of them, and whether others wait under their LID and none under
-    their number.
-    """
-    known, waiting = False, set()
-    both = (kind.value, message.wa_id, instance, message.chat, message.sender_lid)
-    for jid, has_it, has_pending in sql.execute(_LOOK_AT_BOTH, both):
-        known |= bool(has_it)
-        if has_pending:
-            waiting.add(jid)
-    return known, waiting == {message.sender_lid}
-
-
 def _with_file(
     message: InboundMessage, step: str | None, url: str | None, failure: str | None
 ) -> tuple[InboundMessage, FileState | None]:
@@ -221,15 +188,6 @@ def _with_file(
         return attrs.evolve(message, media=attrs.evolve(message.media, error=MediaError.PENDING.value)), FileState.OPEN
     return attrs.evolve(message, media=attrs.evolve(message.media, url=url, error=failure)), FileState.SETTLED
 
-
-_ADD = """
-INSERT OR IGNORE INTO inbox (chat, kind, wa_id, message, received_at)
-SELECT id, ?, ?, ?, ? FROM chats WHERE instance = ? AND jid = ?"""
-
-_LOOK_AT_BOTH = f"""
-SELECT jid, EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND kind = ? AND wa_id = ?),
-  EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND {PENDING})
-FROM chats WHERE instance = ? AND jid IN (?, ?)"""
 
 _FIND_KEYS = f"""
 WITH RECURSIVE key (id) AS (

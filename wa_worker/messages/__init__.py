@@ -6,6 +6,7 @@ content.py: what a message may hold, in both directions
 choices.py: an answer to a choice
 media.py: where the file of a message is, and why it may not be had
 inbound.py: a message that WhatsApp delivered
+wanted.py: which of them go out only if somebody wants them
 outgoing.py: a message to send
 """
 
@@ -58,6 +59,7 @@ from wa_worker.messages.outgoing import (
     UploadedFile,
     UploadedMedia,
 )
+from wa_worker.messages.wanted import Wanted, has_to_be_wanted, wanted
 
 __all__ = [
     "GROUP_CHANGE",
@@ -105,4 +107,7 @@ __all__ = [
     "Text",
     "UploadedFile",
     "UploadedMedia",
+    "Wanted",
+    "has_to_be_wanted",
+    "wanted",
 ]

@@ -12,14 +12,12 @@ parsing.py        the library's protobufs from their bytes, with every text in t
 events.py         the library's events: code, name, handler
 loop_end.py       what it means that the library's loop ended by itself
 identity.py       whose session it is, and the addresses of the people in a message
-content.py        what a message is, and its words
-choices.py        an answer to a choice: a tap on a button or on the row of a list
-words.py          the words in content of any kind
-vcard.py          a contact card in words
+kinds/            what a message is, and all that it says: a module for each kind of content
+incoming.py       an event of the library as the model for `/inbound`
+placeholders.py   messages that come without their content: which of them stay so
 media_reference.py where the file of a message is
 media_crypto.py   decrypts a received file piece by piece
 media_host.py     WhatsApp's media host: gets a file by its path
-incoming.py       a message event as the model for `/inbound`
 group_changes.py  what changed in a group
 group_info.py     what WhatsApp says of a group when it is asked
 group_subjects.py what groups are called

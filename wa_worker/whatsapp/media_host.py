@@ -106,6 +106,8 @@ class MediaHost:
             raise EdgeUnavailable(NAME, type(error).__name__) from error
         except DamagedMedia as error:
             raise MediaRefused(MediaError.DAMAGED, str(error)) from None
+        if decryptor.size > most:
+            raise MediaRefused(MediaError.TOO_LARGE, f"more than {most} bytes")
         return decryptor.size
 
     async def _take(

@@ -12,7 +12,7 @@ import attrs
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
 from wa_worker.messages import InboundMessage, Media, MediaError, MediaKind, MediaReference
-from wa_worker.whatsapp.content import unwrapped
+from wa_worker.whatsapp.kinds.wrappers import unwrapped
 
 KINDS = {
     "imageMessage": MediaKind.IMAGE,

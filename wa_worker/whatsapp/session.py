@@ -33,6 +33,7 @@ from wa_worker.whatsapp.identity import Identity, identity
 from wa_worker.whatsapp.loop_end import GROUPS, RECEIPT, Refusal, loop_ended, refusal
 from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.parsing import parsed
+from wa_worker.whatsapp.placeholders import Placeholders
 from wa_worker.whatsapp.receiving import Receiver
 from wa_worker.whatsapp.registration import KnownAccounts
 from wa_worker.whatsapp.restriction import Restriction
@@ -100,6 +101,7 @@ class Session:
         self._sender = SessionSender(self._native, host.gate, store, host.receiver, known, self._tracking)
         self._restriction = Restriction(self.on_report)
         self._look_up = SubjectLookUp(self._native, host.receiver.subjects)
+        self._placeholders = Placeholders()
         self._on_new_message = on_new_message
         self._log = log.bind(instance=instance)
         self._reports: deque[Report] = deque(maxlen=64)  # they come one at a time; 64 at once is a storm
@@ -183,6 +185,7 @@ class Session:
         method("whatsmeow", part=part, reason=message)
         self._refusal = refusal(message) or self._refusal
         self._tracking.on_log(message)
+        self._placeholders.on_log(message)
         if any(sign in message for sign in DISK_TROUBLE):
             self.on_report(Report(Event.VOLUME_FAILED, "the session store cannot be written"))
 
@@ -219,10 +222,18 @@ class Session:
         """Messages of ours have arrived."""
         self._tracking.on_receipt(wa_ids, unreadable=unreadable)
 
-    def on_undecryptable(self) -> None:
-        """A message came that could not be decrypted."""
+    def on_undecryptable(self, data: bytes) -> None:
+        """A message came that could not be decrypted, or without its content. What can be seen once stays so."""
+        event = parsed(pb.UndecryptableMessage, data)
+        if event.IsUnavailable and self._placeholders.is_view_once(event.Info.ID):
+            self._commit(lambda me: self._receiver.view_once(self.instance, self._store, me, event.Info))
+            return
         self._receiver.undecryptable()
         self._log.warning("a message could not be decrypted; WhatsApp is asked for it again")
+
+    def on_call(self, news: events.CallNews) -> None:
+        """Commits what is heard of a call."""
+        self._commit(lambda me: self._receiver.call(self.instance, self._store, me, news))
 
     def on_message(self, data: bytes) -> None:
         """Commits a message."""
@@ -255,12 +266,9 @@ class Session:
 
 def _codes(instance: InstanceId, host: SessionHost) -> list[int]:
     """Returns what a session subscribes to: not to what has ended the library's loop a while ago."""
-    now, without = time.monotonic(), set[int]()
-    if now < host.no_receipts_until.get(instance, 0.0):
-        without |= events.RECEIPTS
-    if now < host.no_groups_until.get(instance, 0.0):
-        without |= events.GROUPS
-    return [code for code in events.CODES if code not in without]
+    until = {events.RECEIPTS: host.no_receipts_until, events.GROUPS: host.no_groups_until}
+    left_out = [codes for codes, ends in until.items() if time.monotonic() < ends.get(instance, 0.0)]
+    return [code for code in events.CODES if not any(code in codes for codes in left_out)]
 
 
 @asynccontextmanager

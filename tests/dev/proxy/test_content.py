@@ -171,7 +171,6 @@ BAD: dict[str, dict[str, Any]] = {
     "a hash in capitals": {"media": {**MEDIA, "sha256": SHA256.upper()}},
     "a hash that is short": {"media": {**MEDIA, "sha256": SHA256[:-1]}},
     "voice is 1": {"media": {**MEDIA, "voice": 1}},
-    "both a file and why there is none": {"media": {**MEDIA, "url": "https://files.example/1"}},
     "an empty error": {"media": {**MEDIA, "error": ""}},
     "half a pair in a file's name": {"media": {**MEDIA, "filename": "\ud83d"}},
     "a quote of nothing": {"context": {"message_id": ""}},

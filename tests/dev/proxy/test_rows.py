@@ -167,6 +167,6 @@ async def test_a_held_answer_ends_when_it_would_say_something_else(
 async def test_an_older_proxy_says_nothing_of_them(proxy: ReferenceProxy, client: httpx.AsyncClient) -> None:
     proxy.want = ("edit",)
     proxy.store.set_pair_phone("shop", NUMBER)
-    proxy.play_older()
+    assert (await client.post("/admin/play-older")).json() == {"ok": True}
     assert (await client.get("/disconnected-instances")).text == '[{"id":"shop"}]'
     assert (await client.post("/poll", json=asked())).text == '{"instances":[{"id":"shop"}],"messages":[]}'

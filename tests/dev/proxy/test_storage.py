@@ -136,6 +136,7 @@ async def test_a_file_that_is_not_the_announced_one_is_not_kept(
     told = await announce(client)
     answer = await put(told, wrong.content() if callable(wrong.content) else wrong.content, **wrong.headers)
     assert answer.status_code == wrong.status
+    assert ("bytes, not" in answer.text) == (wrong.name in ("too short", "too long", "empty"))
     assert proxy.storage.read(told["url"]) is None
     assert (await put(told)).status_code == 200, "and it may be tried again"
 
@@ -208,6 +209,7 @@ BAD: dict[str, tuple[dict[str, Any], int]] = {
     "of half a byte": ({"size": 1.5}, 400),
     "of no hash": ({"sha256": "x"}, 400),
     "a type that is no header": ({"mime_type": "image/jpeg\r\nX: y"}, 400),
+    "a type with a line in it": ({"mime_type": "image/jpeg\x0b;q=1"}, 400),
     "a type that is not ASCII": ({"mime_type": "imagem/fotografía"}, 400),
     "a type that is none": ({"mime_type": "jpeg"}, 400),
     "of no message": ({"wa_message_id": ""}, 400),

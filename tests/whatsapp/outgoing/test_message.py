@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import DisappearingMode
 
-from wa_worker.messages import ChatTimer, OutgoingMessage, Text
+from wa_worker.messages import ChatTimer, ContactCard, ContactName, ContactPhone, Contacts, OutgoingMessage, Text
 from wa_worker.models import Jid
 from wa_worker.whatsapp.outgoing import address, protobuf
 
@@ -52,3 +52,19 @@ def test_in_a_chat_with_a_timer_a_text_carries_it() -> None:
 @pytest.mark.parametrize("timer", [None, ChatTimer(0, 1_700_000_000, changed=True)])
 def test_without_one_it_says_nothing_of_timers(timer: ChatTimer | None) -> None:
     assert sent("Oi", timer) == sent("Oi")
+
+
+def test_a_name_begins_no_line_of_a_card() -> None:
+    name = "Ana; Bia,\\\nEND:VCARD\r\nTEL:1"
+    card = ContactCard(ContactName(name), (ContactPhone("+55 11 9;8"), ContactPhone("911")))
+    made = protobuf(OutgoingMessage(Jid("1@s.whatsapp.net"), Contacts((card,)))).contactMessage
+    assert made.displayName == name
+    assert made.vcard.splitlines() == [
+        "BEGIN:VCARD",
+        "VERSION:3.0",
+        "N:;Ana\\; Bia\\,\\\\\\nEND:VCARD\\nTEL:1;;;",
+        "FN:Ana\\; Bia\\,\\\\\\nEND:VCARD\\nTEL:1",
+        "TEL;type=CELL;type=VOICE;waid=551198:+55 11 9\\;8",
+        "TEL;type=CELL;type=VOICE:911",
+        "END:VCARD",
+    ]

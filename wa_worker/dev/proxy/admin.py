@@ -168,6 +168,13 @@ def create_admin(
         polling.contract = member(await json_object(), "contract", CONTRACTS)
         return answer({"contract": polling.contract})
 
+    @admin.post("/play-older")
+    async def play_older() -> Response:
+        """Makes it a proxy of before files, receipts, events and codes, until it is started anew."""
+        store.play_older()
+        polling.want = None
+        return ok()
+
     @admin.get("/faults")
     async def get_faults() -> Response:
         return answer(faults_to_json(faults.in_force()))

@@ -160,9 +160,6 @@ def check_content(body: Mapping[str, Any]) -> None:
     kind = body.get("message_type")
     if kind in _MUST_HAVE and body.get(kind) is None:
         raise BadRequestError(f"{kind} is missing")
-    media = body.get("media") or {}
-    if media.get("url") is not None and media.get("error") is not None:
-        raise BadRequestError("media has a url and an error")
 
 
 def content_of(body: Mapping[str, Any]) -> dict[str, Any]:

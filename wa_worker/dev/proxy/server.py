@@ -115,8 +115,7 @@ class ReferenceProxy:
     def play_older(self) -> None:
         """Makes it a proxy of before files, receipts, events and codes: it has none of their calls, and says nothing
         of them. Which version it speaks is another matter: `contract`."""
-        self.store.has_media_upload = self.store.has_message_status = self.store.has_event = False
-        self.store.lists_pair_phones = False
+        self.store.play_older()
         self.want = None
 
     @property

@@ -17,7 +17,7 @@ from .fields import LATEST, BadRequestError, check_unicode, is_whole
 Check: TypeAlias = Callable[[str, Any], None]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_MIME_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+(?:\s*;[\x20-\x7e]*)?", re.ASCII | re.IGNORECASE)
+_MIME_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+(?: *;[\x20-\x7e]*)?", re.ASCII | re.IGNORECASE)
 
 LONGEST_MIME_TYPE = 255
 """Characters."""

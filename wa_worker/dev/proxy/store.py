@@ -48,6 +48,12 @@ class Store(Received):
         self.lists_pair_phones = True
         self._called_back: set[str] = set()
 
+    def play_older(self) -> None:
+        """Has none of the calls for files, receipts and events, and says no `pair_phone`: a proxy of before those."""
+        self.has_media_upload = self.has_message_status = self.has_event = False
+        self.lists_pair_phones = False
+        self._changed()
+
     # Instances.
 
     def add_instance(
