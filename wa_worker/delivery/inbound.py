@@ -10,12 +10,13 @@ from wa_worker.delivery.file_waits import PATIENCE, FileWaits
 from wa_worker.delivery.group_commit import GroupCommit
 from wa_worker.delivery.group_read import GroupRead
 from wa_worker.delivery.keyed_queue import JOURNAL_PAUSE, RETRY, KeyedQueue, NothingAsked
+from wa_worker.delivery.optional_call import OptionalCall
 from wa_worker.delivery.refusals import REFUSAL_PAUSE, Refusals
 from wa_worker.delivery.unproven import Unproven
 from wa_worker.delivery.waiting_keys import NotBefore
 from wa_worker.edge.answers import ALREADY_THERE
 from wa_worker.edge.client import EdgeClient
-from wa_worker.edge.events import Outcome, inbound_event
+from wa_worker.edge.events import GROUP_EVENT, Outcome, inbound_event
 from wa_worker.errors import EdgeError, EdgeRejected, JournalError
 from wa_worker.journal import Inbox, InboxResult, PendingInbound
 from wa_worker.metrics import Delivered, Metrics
@@ -58,6 +59,7 @@ class InboundDelivery:
         self._metrics = metrics
         self._refusals = Refusals(edge.evidence, inbox.next_seq(), refusal_pause)
         self._unproven = Unproven(edge.evidence)
+        self._group_events = OptionalCall(edge.evidence, GROUP_EVENT)
         self._waits = FileWaits(patience)
         self._results = GroupCommit(inbox.settle)
         self._rows = GroupRead(lambda chats: {chat: inbox.pending(chat, BATCH) for chat in chats})
@@ -110,6 +112,7 @@ class InboundDelivery:
             structlog.contextvars.bind_contextvars(instance=rows[0].instance)  # of this chat's task
         alone = self._queue.is_alone(chat)
         while rows:
+            batches = self._edge.poster.batches
             outcomes = await self._post(rows, alone=alone)
             posted = list(zip(rows, outcomes, strict=False))
             await self._accepted(chat, [(row, outcome) for row, outcome in posted if outcome.error is None])
@@ -118,6 +121,9 @@ class InboundDelivery:
             if refused:
                 row, error = refused[0]
                 rows = [row for row, _ in refused[1:]] + rows
+                if row.message.group_change is not None and self._group_events.is_absent(error, batches=batches):
+                    rows = await self._wanted([row, *rows])
+                    continue
                 if not isinstance(error, EdgeRejected):
                     for unanswered, _ in refused:
                         self._refusals.unanswered(unanswered, error)
@@ -132,6 +138,10 @@ class InboundDelivery:
         self._refusals.settled(row)
         self._waits.settled(row)
 
+    def _has_no_call(self, row: PendingInbound) -> bool:
+        """Says whether the proxy has no call for what changed in a group, and that is it."""
+        return row.message.group_change is not None and self._group_events.absent
+
     async def _wanted(self, rows: list[PendingInbound]) -> list[PendingInbound]:
         """Settles those of these rows that the proxy does not want, and returns the others: up to the first one of
         which it is not known yet. Raises NothingAsked if none is left of some."""
@@ -139,7 +149,7 @@ class InboundDelivery:
         unwanted: list[PendingInbound] = []
         unknown = False
         for row in rows:
-            answer = self._edge.wants.includes(row.message)
+            answer = self._edge.wants.includes(row.message) and not self._has_no_call(row)
             if unknown := answer is None:
                 break
             (wanted if answer else unwanted).append(row)

@@ -13,6 +13,7 @@ ledger.py        what was to be sent, and what became of it (P1, P2)
 doubts.py        ids of sends that may or may not have left, until a receipt proves that they did (P2)
 calls.py         calls that ring
 timers.py        the timers of chats with disappearing messages
+groups.py        what groups are called
 accounts.py      under which JID WhatsApp knows a number that was written otherwise
 holds.py         until when an instance keeps away from WhatsApp
 backlog.py       counts of what waits, for monitoring
@@ -41,6 +42,7 @@ from wa_worker.journal.backlog import Backlog, read_backlog
 from wa_worker.journal.calls import RingingCalls
 from wa_worker.journal.database import Database
 from wa_worker.journal.doubts import CutOff, Doubts, MaybeSent
+from wa_worker.journal.groups import Groups
 from wa_worker.journal.holds import Hold, Holds
 from wa_worker.journal.inbox import FileState, Inbox, InboxResult, PendingInbound
 from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled, Trace
@@ -60,6 +62,7 @@ __all__ = [
     "EventKind",
     "FileState",
     "FileStep",
+    "Groups",
     "Hold",
     "Holds",
     "Inbox",

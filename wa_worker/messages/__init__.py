@@ -26,9 +26,12 @@ from wa_worker.messages.content import (
     Revoke,
 )
 from wa_worker.messages.inbound import (
+    GROUP_CHANGE,
     Call,
     ChatType,
     Group,
+    GroupAction,
+    GroupChange,
     InboundMessage,
     Order,
     PlannedEvent,
@@ -59,6 +62,7 @@ from wa_worker.messages.outgoing import (
 from wa_worker.messages.wanted import Wanted, has_to_be_wanted, wanted
 
 __all__ = [
+    "GROUP_CHANGE",
     "Accepted",
     "Button",
     "Call",
@@ -75,6 +79,8 @@ __all__ = [
     "FileFacts",
     "FlowReply",
     "Group",
+    "GroupAction",
+    "GroupChange",
     "InboundMessage",
     "Interactive",
     "Location",

@@ -28,8 +28,9 @@ from wa_worker.wakeup import Wakeup
 from wa_worker.whatsapp import events
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
 from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.group_subjects import SubjectLookUp
 from wa_worker.whatsapp.identity import Identity, identity
-from wa_worker.whatsapp.loop_end import RECEIPT, Refusal, loop_ended, refusal
+from wa_worker.whatsapp.loop_end import GROUPS, RECEIPT, Refusal, loop_ended, refusal
 from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.placeholders import Placeholders
@@ -46,6 +47,9 @@ log = structlog.get_logger(__name__)
 NO_RECEIPTS = 3600.0
 """Seconds without receipts after one of a type without a name has ended the library's loop. Each such end can lose the
 messages that the library had taken and not handed over; without receipts uncertain sends are only not proven."""
+
+NO_GROUPS = 3600.0
+"""The same for changes of groups: without them, the proxy does not hear of any, and names of groups may be old."""
 
 DISK_TROUBLE = ("disk I/O error", "database or disk is full", "attempt to write a readonly database")
 """What SQLite says, in whatsmeow's log, when its store cannot be written: messages are then dropped, not kept."""
@@ -71,6 +75,8 @@ class SessionHost:
     uploads: Uploads = attrs.field(factory=Uploads)
     no_receipts_until: dict[InstanceId, float] = attrs.field(factory=dict)
     """Instances whose library was ended by a receipt, and until when none are asked for (`time.monotonic()`)."""
+    no_groups_until: dict[InstanceId, float] = attrs.field(factory=dict)
+    """The same for changes of groups."""
 
 
 class Session:
@@ -85,17 +91,16 @@ class Session:
         """Whether WhatsApp has said that what waited for us is all sent; a session that never hears it is deaf."""
         self.last_heard = time.monotonic()
         client = QuietClient(store.dsn, f"{instance}/{next(_numbers)}", host.device_name, host.gate)
-        quiet = time.monotonic() < host.no_receipts_until.get(instance, 0.0)
-        codes = events.WITHOUT_RECEIPTS if quiet else events.CODES
-        self._native = NativeSession(instance, client, host.gate, host.threads, codes)
+        self._native = NativeSession(instance, client, host.gate, host.threads, _codes(instance, host))
+        self._host = host
         self._uploads = host.uploads
-        self._no_receipts_until = host.no_receipts_until
         self._store = store
         self._receiver = host.receiver
         self._tracking = SendTracking(instance, store, host.uncertain)
         known = KnownAccounts(host.accounts)
         self._sender = SessionSender(self._native, host.gate, store, host.receiver, known, self._tracking)
         self._restriction = Restriction(self.on_report)
+        self._look_up = SubjectLookUp(self._native, host.receiver.subjects)
         self._placeholders = Placeholders()
         self._on_new_message = on_new_message
         self._log = log.bind(instance=instance)
@@ -152,15 +157,20 @@ class Session:
             self._on_loop_end,
             obstacle,
         )
+        self._look_up.start(self._host.threads)
 
     def _on_loop_end(self, error: str) -> None:
         """The library's loop has ended though nobody stopped it. On the session's thread."""
         if RECEIPT in error:
-            self._no_receipts_until[self.instance] = time.monotonic() + NO_RECEIPTS
+            self._host.no_receipts_until[self.instance] = time.monotonic() + NO_RECEIPTS
             self._log.warning("no receipts are asked for: one ended the library's loop", seconds=NO_RECEIPTS)
+        if GROUPS.search(error):
+            self._host.no_groups_until[self.instance] = time.monotonic() + NO_GROUPS
+            self._log.warning("no changes of groups are asked for: one ended the library's loop", seconds=NO_GROUPS)
         self.on_report(loop_ended(error, self._refusal, logged_in=self.me is not None))
 
     async def _close(self) -> None:
+        self._look_up.stop()
         try:
             await self._native.close()
         finally:
@@ -229,6 +239,10 @@ class Session:
         """Commits a message."""
         self._commit(lambda me: self._receiver.receive(self.instance, self._store, me, data))
 
+    def on_group_change(self, event: pb.GroupInfoEvent | pb.JoinedGroup) -> None:
+        """Commits what has changed in a group."""
+        self._commit(lambda me: self._receiver.group_change(self.instance, self._store, me, event))
+
     def _commit(self, receive: Callable[[Identity], bool]) -> None:
         """Commits what came. WhatsApp believes that we have it, so this does not return before the disk does too."""
         if self.me is None:
@@ -248,6 +262,13 @@ class Session:
             self._in_hand = False
         if new:
             self._on_new_message()
+
+
+def _codes(instance: InstanceId, host: SessionHost) -> list[int]:
+    """Returns what a session subscribes to: not to what has ended the library's loop a while ago."""
+    until = {events.RECEIPTS: host.no_receipts_until, events.GROUPS: host.no_groups_until}
+    left_out = [codes for codes, ends in until.items() if time.monotonic() < ends.get(instance, 0.0)]
+    return [code for code in events.CODES if not any(code in codes for codes in left_out)]
 
 
 @asynccontextmanager
