@@ -98,14 +98,6 @@ MUTATIONS = (
         _TEST_RECEIVING + "test_the_timer_of_a_group_is_kept",
     ),
     Mutation(
-        "group-change-lost-with-a-full-disk",
-        _RECEIVING,
-        "        except JournalError:\n            raise\n        except Exception:\n",
-        "        except Exception:\n",
-        "P3: what the disk does not take is tried again",
-        _TEST_RECEIVING + "test_the_name_is_no_reason_to_lose_a_change",
-    ),
-    Mutation(
         "group-change-rings-nobody",
         _RECEIVING,
         "            if any(new):\n                self._told.message()\n",
@@ -276,13 +268,5 @@ MUTATIONS = (
         "",
         "P4: a proxy that took a change a moment ago has the call",
         _TEST_EVENTS + "test_one_that_the_proxy_took_before_is_not_dropped_for_a_404",
-    ),
-    Mutation(
-        "dropped-changes-end-an-outage",
-        _INBOUND,
-        "            raise NothingAsked(WANTS_PAUSE if unknown else None)\n",
-        "            return []\n",
-        "what is not told says nothing of the proxy",
-        _TEST_EVENTS + "test_what_is_dropped_says_nothing_of_an_outage",
     ),
 )
