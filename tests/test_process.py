@@ -35,6 +35,21 @@ def test_go_gets_its_environment_with_the_arguments_kept(tag: dict[str, str]) ->
     assert (look(**tag)[0], look(**tag)[4:]) == ("off", ["an", "argument"])
 
 
+LIMIT = "import os; from wa_worker.process import prepare_process; prepare_process(); print(os.environ['GOMEMLIMIT'])"
+
+
+@pytest.mark.parametrize(("sessions", "given", "limit"), [(0, "", "40MiB"), (3, "", "43MiB"), (3, "1GiB", "1GiB")])
+def test_go_s_memory_is_limited_by_the_sessions_on_the_volume(
+    tmp_path: Path, sessions: int, given: str, limit: str
+) -> None:
+    for number in range(sessions):
+        (tmp_path / f"shop{number}").mkdir()
+        (tmp_path / f"shop{number}" / "session.db").touch()
+    environment = bare(AUTH_DIR=str(tmp_path), GOMEMLIMIT=given)
+    done = subprocess.run([sys.executable, "-c", LIMIT], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == limit
+
+
 def test_it_is_replaced_and_not_followed_by_a_second_process() -> None:
     """A container's process 1 is the one that signals come to."""
     process = subprocess.Popen([sys.executable, "-c", LOOK], env=bare(), stdout=subprocess.PIPE, text=True)

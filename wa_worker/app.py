@@ -19,15 +19,20 @@ import structlog
 import trio
 
 from wa_worker import __version__, whatsapp
-from wa_worker.config import OnUncertain, Settings, advice_on
-from wa_worker.delivery.batch import MAX_TRIES
+from wa_worker.advice import advice_on
+from wa_worker.config import MediaIn, OnUncertain, Settings
+from wa_worker.delivery.batch import MAX_TRIES, SendPolicy
+from wa_worker.delivery.calls import CallTimeouts
 from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.marks import MarkReporter
+from wa_worker.delivery.media import MediaDelivery
 from wa_worker.delivery.poll_timer import PollTimer
+from wa_worker.delivery.preparing import Preparing
 from wa_worker.delivery.retention import run_retention
 from wa_worker.delivery.sending import MessageSender
 from wa_worker.delivery.uncertain import LookUp, UncertainSends
 from wa_worker.edge.client import open_edge_client
+from wa_worker.edge.link_fetch import LinkFetcher
 from wa_worker.errors import JournalError, StartupError
 from wa_worker.instances.fleet import InstanceFleet
 from wa_worker.instances.polling import WAIT, Polling
@@ -48,6 +53,7 @@ from wa_worker.whatsapp.store import paired_instances
 
 if TYPE_CHECKING:
     from wa_worker.whatsapp.bridge import WhatsApp
+    from wa_worker.whatsapp.receiving import Receiver
 
 log = structlog.get_logger(__name__)
 
@@ -99,23 +105,22 @@ class _Work:
                 longest_poll=max(settings.instance_poll, settings.message_poll, WAIT),
                 metrics=metrics,
                 events_at_once=settings.events_at_once,
+                forwarded=settings.forward_kinds or frozenset(),
             ) as edge,
         ):
             self.readiness.loading()
             with _journal(folder / JOURNAL_FILE) as journal:
                 inbound, marks = InboundDelivery(journal.inbox, edge, metrics), MarkReporter(journal.ledger, edge)
-                resend = settings.on_uncertain_send is OnUncertain.RESEND
-                sender = MessageSender(
-                    edge,
-                    journal,
-                    marks,
-                    metrics,
-                    self.services,
-                    resend_uncertain=resend,
-                    region=settings.default_region,
-                )
+                media = MediaDelivery(journal.media, edge, metrics, folder / "received-files", settings, environ)
+                media.decided = inbound.file_decided
+                preparing = self._preparing(folder)
+                await trio.to_thread.run_sync(preparing.clear)
+                policy = SendPolicy(settings.on_uncertain_send is OnUncertain.RESEND, settings.default_region)
+                sender = MessageSender(edge, journal, marks, metrics, self.services, preparing, policy)
                 await trio.to_thread.run_sync(whatsapp.load)
-                native = self._whatsapp(journal, inbound, sender.uncertain, environ, pairing_command)
+                calls = CallTimeouts(journal.inbox.calls, inbound.wakeup.ring)
+                receiver = self._receiver(journal, inbound, media, calls)
+                native = self._whatsapp(journal, receiver, sender.uncertain, environ, pairing_command)
                 gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
                 paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
                 await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)
@@ -126,7 +131,9 @@ class _Work:
                     fleet = InstanceFleet(shared, workers, stopping=lambda: self.scope.cancel_called)
                     workers.start_soon(volume.run)
                     workers.start_soon(inbound.run)
+                    workers.start_soon(calls.run)
                     workers.start_soon(marks.run)
+                    workers.start_soon(media.run if settings.media_in is MediaIn.ON else media.turn_off)
                     workers.start_soon(run_retention, journal, settings.dead_kept)
                     for instance in paired:  # P6: whatever the proxy lists
                         fleet.start(instance)
@@ -135,20 +142,31 @@ class _Work:
                     polling = Polling(edge, fleet, sender.polled, interval=settings.instance_poll, pace=pace)
                     workers.start_soon(polling.run)
 
+    def _preparing(self, folder: Path) -> Preparing:
+        settings = self.settings
+        links = LinkFetcher(settings.media_max * 2**20, allow_private=settings.media_allow_private)
+        return Preparing(links, folder / "files-to-send")
+
+    def _receiver(
+        self, journal: Journal, inbound: InboundDelivery, media: MediaDelivery, calls: CallTimeouts
+    ) -> Receiver:
+        from wa_worker.whatsapp.receiving import Receiver, Told  # what load() has imported
+
+        with_file = media.wakeup.ring if self.settings.media_in is MediaIn.ON else None
+        return Receiver(journal.inbox, self.metrics, Told(inbound.wakeup.ring, with_file, calls.wakeup.ring))
+
     def _whatsapp(
         self,
         journal: Journal,
-        inbound: InboundDelivery,
+        receiver: Receiver,
         uncertain: UncertainSends,
         environ: Mapping[str, str],
         pairing_command: Sequence[str],
     ) -> WhatsApp:
         from wa_worker.whatsapp.bridge import WhatsApp  # what load() has imported
         from wa_worker.whatsapp.gate import StartGate
-        from wa_worker.whatsapp.receiving import Receiver
         from wa_worker.whatsapp.session import SessionHost
 
-        receiver = Receiver(journal.inbox, self.metrics, inbound.wakeup.ring)
         host = SessionHost(receiver, StartGate(), self.services, self.settings.device_name, uncertain, journal.accounts)
         pairing = PairingHosts(
             self.services,

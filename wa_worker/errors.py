@@ -30,6 +30,25 @@ class Failure(enum.StrEnum):
     LONG_BODY = "body is too long"
     NOT_UNICODE = "to or body holds half of a surrogate pair, which is no character"
     BAD_ROW = "the row is not as the contract describes it"
+    BAD_TYPE = "type is none that can be sent"
+    BAD_MEDIA = "media is missing, or not as the contract describes it"
+    BAD_LINK = "media.link is not an https address"
+    BAD_LOCATION = "location is missing, or is not a place"
+    BAD_CONTACTS = "contacts is missing, or not as the contract describes it"
+    BAD_REACTION = "reaction is missing, or not as the contract describes it"
+    BAD_EDIT = "edit is missing, or names no message"
+    BAD_REVOKE = "revoke is missing, or names no message"
+    BAD_POLL = "poll is missing, or lacks its name, or has too few or too many options"
+    BAD_CONTEXT = "context is not as the contract describes it"
+    BAD_MENTIONS = "mentions is not a list of numbers or JIDs"
+    BAD_TYPING = "typing_ms is not a whole number, or too large"
+    UNKNOWN_AUTHOR = "who wrote the message that this one is about is not known: name them in from"
+    NOT_OURS = "only a message of this account can be edited, or deleted for all"
+    PRIVATE_LINK = "media.link leads to an address that is not public"
+    GONE_LINK = "media.link is gone: its host has no such file"
+    NO_FILE = "media.link could not be fetched: given up after several tries"
+    LARGE_FILE = "the file is larger than MEDIA_MAX_MB"
+    BAD_FILE = "the file has no format that WhatsApp shows for this type"
     REFUSED = "WhatsApp refuses the message"
     LIMITED = "WhatsApp does not let this account write first to so many people: given up after several tries"
     GIVEN_UP = "given up after several tries"
@@ -79,6 +98,10 @@ class EdgeForeign(EdgeUnavailable):
 
 class NoSuchVersion(EdgeUnavailable):
     """The proxy has no call of version 2. Do: use those of version 1, and ask again later."""
+
+
+class NoUploads(EdgeUnavailable):
+    """The proxy has no call for files, by one answer. Do: ask again, and then post messages without their files."""
 
 
 class EdgeRejected(EdgeError):

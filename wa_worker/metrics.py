@@ -54,6 +54,17 @@ class Delivered(enum.Enum):
 
     ACCEPTED = "accepted"
     SET_ASIDE = "set_aside"
+    NOT_WANTED = "not_wanted"
+
+
+class MediaResult(enum.Enum):
+    """Says what became of the file of a received message. All but the first are words of MediaError."""
+
+    UPLOADED = "uploaded"
+    EXPIRED = "expired"
+    TOO_LARGE = "too_large"
+    DAMAGED = "damaged"
+    NO_UPLOAD = "no_upload"
 
 
 ATTENTION = (*TROUBLE, Event.STILL_HELD, Event.UNPAIRED)
@@ -114,6 +125,10 @@ class Metrics:
             buckets=EDGE_SECONDS,
             registry=registry,
         )
+        self._media_bytes = Counter("wa_worker_media_bytes", "Bytes of received files", ["step"], registry=registry)
+        self._media_files = Counter(
+            "wa_worker_media_files", "Received files, by what became of them", ["result"], registry=registry
+        )
         self._lag = Histogram(
             "wa_worker_event_loop_lag_seconds",
             "How late the event loop wakes a task",
@@ -150,6 +165,9 @@ class Metrics:
             self._endings.labels(_label(event))
         for outcome in (*_SENT.values(), _UNCERTAIN):
             self._out.labels(outcome)
+        self._media_as = {result: self._media_files.labels(result.value) for result in MediaResult}
+        self._downloaded = self._media_bytes.labels("downloaded")
+        self._uploaded = self._media_bytes.labels("uploaded")
         self._received_as = {received: self._received.labels(received.value) for received in Received}
         self._delivered_as = {delivered: self._delivered.labels(delivered.value) for delivered in Delivered}
 
@@ -180,6 +198,17 @@ class Metrics:
 
     def delivered(self, what: Delivered, count: int = 1) -> None:
         self._delivered_as[what].inc(count)
+
+    def media_downloaded(self, size: int) -> None:
+        """So many bytes have come from WhatsApp's media host, whatever becomes of them."""
+        self._downloaded.inc(size)
+
+    def media_uploaded(self, size: int) -> None:
+        """A file of so many bytes is at the proxy's storage."""
+        self._uploaded.inc(size)
+
+    def media_settled(self, result: MediaResult) -> None:
+        self._media_as[result].inc()
 
     def edge_request(self, endpoint: str, result: str, seconds: float) -> None:
         """`result`: the class of the status ('2xx'), 'timeout', or 'error' when there was no answer."""

@@ -1,13 +1,14 @@
 /**
  * The worker-proxy as one Supabase Edge Function: versions 1 and 2 of wa-worker's contract (docs/contract.md) on the
- * tables of migration.sql.
+ * tables of migration.sql, and files in a private bucket of Supabase Storage, which workers put there by signed URLs.
  *
  * It checks the secret and the request, and picks the answer; what a call does to the data is an SQL function, so each
  * call is one round trip and one transaction; a poll that is held open is one for each look. It keeps no state that
  * must last, and logs neither bodies nor secrets.
  *
  * Environment: WORKER_SECRET is yours to set, and POLL_HOLD_SECONDS if you want polls to be held for less than 20
- * seconds, or not at all (0); SUPABASE_URL and SUPABASE_SECRET_KEYS (or SUPABASE_SERVICE_ROLE_KEY) are there by
+ * seconds, or not at all (0), WANT for what else you want to hear of, and SUPABASE_PUBLIC_URL where SUPABASE_URL is an
+ * address that workers cannot reach; SUPABASE_URL and SUPABASE_SECRET_KEYS (or SUPABASE_SERVICE_ROLE_KEY) are there by
  * themselves.
  */
 
@@ -47,6 +48,18 @@ const LOOK = 2000;
 /** Milliseconds from one look to the next where the database has no place to wait. */
 const LOOK_PAUSE = 1000;
 
+/** The kinds of messages that you want to hear of, a comma list (contract.md: FORWARD_KINDS); null: as the worker is set. */
+const WANT = Deno.env.get("WANT")?.split(",").map((kind) => kind.trim()).filter((kind) => kind !== "") ?? null;
+
+/** The bucket of migration.sql. */
+const BUCKET = "wa-media";
+
+/** Bytes of a file: what migration.sql lets into the bucket. */
+const MAX_FILE = 100 * 1024 * 1024;
+
+/** Files that one POST /expire-media removes at most: what Storage takes in one call. */
+const EXPIRED_PAGE = 1000;
+
 const MAX_EVENT_ID = 128;
 
 /** Characters of an id or a JID: WhatsApp's have some 20 to 60, and three of these must fit an index entry. */
@@ -72,6 +85,8 @@ const WORDS = new Map([
   ["sent", ["sent", "other", "deleted", "unknown"]],
   ["failed", ["failed", "sent", "deleted", "unknown"]],
   ["inbound", ["new", "repeat", "unknown"]],
+  ["message_status", ["stored", "unknown", "no message"]],
+  ["event", ["stored", "unknown"]],
 ]);
 
 type Fields = Record<string, unknown>;
@@ -92,7 +107,11 @@ class DatabaseError extends Error {
 
 const database = createClient(setting("SUPABASE_URL"), serviceKey(), {
   auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
+  // Storage's part of the library has no deadline of its own.
+  global: { fetch: (input, init) => fetch(input, { signal: AbortSignal.timeout(DATABASE_DEADLINE), ...init }) },
 });
+/** Where workers and pages reach Supabase: another address than SUPABASE_URL where that is inside a network of its own. */
+const publicUrl = (Deno.env.get("SUPABASE_PUBLIC_URL") || setting("SUPABASE_URL")).replace(/\/+$/, "");
 // Trimmed like the token: no header carries the line break that a secret was pasted with.
 const expectedToken = await digest(new TextEncoder().encode(setting("WORKER_SECRET").trim()));
 
@@ -110,6 +129,10 @@ const ENDPOINTS = new Map<string, Endpoint>([
   ["mark-sent", { method: "POST", down: 500, answer: markSent }],
   ["mark-failed", { method: "POST", down: 500, answer: markFailed }],
   ["inbound", { method: "POST", down: 500, answer: inbound }],
+  ["media-upload", { method: "POST", down: 503, answer: mediaUpload }],
+  ["message-status", { method: "POST", down: 500, answer: messageStatus }],
+  ["event", { method: "POST", down: 500, answer: chatEvent }],
+  ["expire-media", { method: "POST", down: 503, answer: expireMedia }],
   ["poll", { method: "POST", down: 503, answer: poll }],
   ["events", { method: "POST", down: 503, answer: events }],
 ]);
@@ -169,6 +192,14 @@ async function inbound(request: Request): Promise<Response> {
   return await one("inbound", inboundEvent(await jsonObject(request)));
 }
 
+async function messageStatus(request: Request): Promise<Response> {
+  return await one("message-status", messageStatusEvent(await jsonObject(request)));
+}
+
+async function chatEvent(request: Request): Promise<Response> {
+  return await one("event", chatEventEvent(await jsonObject(request)));
+}
+
 async function one(endpoint: string, event: WorkerEvent): Promise<Response> {
   const [word] = await take([event]);
   const { status, error, code } = outcome(endpoint, event, word);
@@ -179,6 +210,92 @@ async function one(endpoint: string, event: WorkerEvent): Promise<Response> {
     return json({ error }, status);
   }
   return json(event.type === "inbound" ? { ok: true, duplicate: word === "repeat" } : { ok: true });
+}
+
+// Files
+
+async function mediaUpload(request: Request): Promise<Response> {
+  const body = await jsonObject(request);
+  const asked = MEDIA_UPLOAD("", body) as Fields;
+  if ((asked["size"] as number) > MAX_FILE) {
+    throw new Refused(413, `a file may have ${MAX_FILE} bytes`);
+  }
+  const found = await call("wa_media_upload", {
+    p_instance_id: asked["instanceId"],
+    p_chat_id: asked["chat_id"],
+    p_wa_message_id: asked["wa_message_id"],
+    p_message_type: asked["message_type"],
+    p_mime_type: asked["mime_type"],
+    p_size: asked["size"],
+    p_sha256: asked["sha256"],
+    p_filename: asked["filename"] ?? null,
+    p_extension: extension(asked["mime_type"] as string),
+  });
+  const path = (found as Fields | null)?.["path"];
+  if (path === null) {
+    return json({ error: "unknown instance" }, 404);
+  }
+  if (typeof path !== "string") {
+    throw new DatabaseError("unexpected");
+  }
+  return json({
+    upload_url: await signedUploadUrl(path),
+    method: "PUT",
+    // With x-upsert a worker that lost the answer may send the file again: the path has the file's hash in it.
+    headers: { "Content-Type": asked["mime_type"], "x-upsert": "true" },
+    url: `${publicUrl}/storage/v1/object/authenticated/${BUCKET}/${path}`,
+  });
+}
+
+async function signedUploadUrl(path: string): Promise<string> {
+  const bucket = database.storage.from(BUCKET);
+  let { data, error } = await bucket.createSignedUploadUrl(path, { upsert: true });
+  if (error !== null && /already exists/i.test(error.message)) {
+    // Storage of before 2024 signs for no file that is there, whatever it is asked.
+    await bucket.remove([path]);
+    ({ data, error } = await bucket.createSignedUploadUrl(path, { upsert: true }));
+  }
+  if (error !== null || data === null) {
+    throw new DatabaseError(`storage ${(error as { status?: number } | null)?.status ?? "unreachable"}`);
+  }
+  return data.signedUrl.replace(setting("SUPABASE_URL").replace(/\/+$/, ""), publicUrl);
+}
+
+/** `.jpg` for image/jpeg and so on: for whoever downloads it. What is not here has none. */
+function extension(mimeType: string): string {
+  const [kind] = mimeType.toLowerCase().split(";");
+  return EXTENSIONS.get(kind.trim()) ?? "";
+}
+
+const EXTENSIONS = new Map([
+  ["image/jpeg", ".jpg"],
+  ["image/png", ".png"],
+  ["image/webp", ".webp"],
+  ["image/gif", ".gif"],
+  ["video/mp4", ".mp4"],
+  ["video/3gpp", ".3gp"],
+  ["audio/ogg", ".ogg"],
+  ["audio/mpeg", ".mp3"],
+  ["audio/mp4", ".m4a"],
+  ["audio/aac", ".aac"],
+  ["application/pdf", ".pdf"],
+]);
+
+/** Removes files that are older than so many days, and those of instances that are gone. Yours to call, on a schedule. */
+async function expireMedia(request: Request): Promise<Response> {
+  const days = (await jsonObject(request))["days"];
+  if (typeof days !== "number" || !Number.isInteger(days) || days < 1 || days > 36500) {
+    throw new Refused(400, "days must be a whole number from 1 to 36500");
+  }
+  const paths = await list("wa_expired_media", { p_days: days, p_limit: EXPIRED_PAGE }) as string[];
+  if (paths.length > 0) {
+    const { error } = await database.storage.from(BUCKET).remove(paths);
+    if (error !== null) {
+      throw new DatabaseError(`storage ${(error as { status?: number }).status ?? "unreachable"}`);
+    }
+    await call("wa_forget_media", { p_paths: paths });
+  }
+  return json({ removed: paths.length, more: paths.length === EXPIRED_PAGE });
 }
 
 // The two calls of version 2
@@ -194,14 +311,18 @@ async function poll(request: Request): Promise<Response> {
   }
   const asked = askedInstances(body);
   const until = performance.now() + 1000 * Math.min(wait(body), POLL_HOLD);
+  let before: string | undefined;
   lastPolls.set(worker, request);
   try {
     while (true) {
       const started = performance.now();
       const { due, ...found } = await look(asked, Math.min(LOOK, Math.max(0, Math.ceil(until - started))));
-      if (due || performance.now() >= until) {
-        return json(found);
+      // What a worker believes of its instances says nothing of their pair_phone: a change of that is seen here.
+      const listed = JSON.stringify(found.instances);
+      if (due || performance.now() >= until || listed !== (before ?? listed)) {
+        return json(WANT === null ? found : { ...found, want: WANT });
       }
+      before = listed;
       // A worker that asks anew has given this one up, which nothing on the way tells reliably: it only ends in time.
       const next = lastPolls.get(worker) === request ? Math.min(started + LOOK_PAUSE, until) : until;
       await new Promise((resolve) => setTimeout(resolve, next - performance.now()));
@@ -274,6 +395,8 @@ const EVENTS = new Map<unknown, (body: Fields) => WorkerEvent>([
   ["sent", (body) => ({ ...sentEvent(body), instance_id: text(body, "instanceId") })],
   ["failed", (body) => ({ ...failedEvent(body), instance_id: text(body, "instanceId") })],
   ["inbound", inboundEvent],
+  ["message_status", messageStatusEvent],
+  ["event", chatEventEvent],
 ]);
 
 function checkedEvent(given: unknown): WorkerEvent {
@@ -312,6 +435,8 @@ function statusEvent(body: Fields): WorkerEvent {
     jid: optionalText(body, "jid", MAX_ID),
     push_name: optionalText(body, "push_name"),
     since: clockTime(body, "since"),
+    pairing_code: optionalText(body, "pairing_code", MAX_ID),
+    pairing_expires_at: clockTime(body, "pairing_expires_at"),
   };
 }
 
@@ -321,6 +446,7 @@ function sentEvent(body: Fields): WorkerEvent {
     message_id: messageId(body),
     wa_message_id: text(body, "wa_message_id", { max: MAX_ID }),
     to: "to" in body ? text(body, "to", { max: MAX_ID }) : null,
+    timestamp: clockTime(body, "timestamp"),
   };
 }
 
@@ -345,7 +471,25 @@ function inboundEvent(body: Fields): WorkerEvent {
     push_name: optionalText(body, "push_name"),
     message_type: optionalText(body, "message_type"),
     timestamp: timestamp(body, "timestamp"),
+    content: content(body),
   };
+}
+
+function messageStatusEvent(body: Fields): WorkerEvent {
+  const { instanceId, ...told } = MESSAGE_STATUS("", body) as Fields;
+  // An id that cannot be one of ours is one that was never given out.
+  const named = body["messageId"] == null ? null : messageId(body) ?? 0;
+  return { type: "message_status", ...told, timestamp: calendar(told), instance_id: instanceId, message_id: named };
+}
+
+function chatEventEvent(body: Fields): WorkerEvent {
+  const { instanceId, ...told } = CHAT_EVENT("", body) as Fields;
+  return { type: "event", ...told, timestamp: calendar(told), instance_id: instanceId };
+}
+
+/** Null for a time that no calendar has. */
+function calendar({ timestamp }: Fields): number | null {
+  return (timestamp as number) <= LAST_TIMESTAMP ? timestamp as number : null;
 }
 
 /** What SQL says became of each event, in a word. All of it is stored by then, or nothing. */
@@ -380,6 +524,9 @@ function outcome(name: string, event: WorkerEvent, word: string): { status: numb
     console.warn(`${name}: a message id that was never given out`);
     return { status: 404, error: "unknown message" };
   }
+  if (word === "no message") {
+    return { status: 404, error: "unknown message" };
+  }
   if (word === "unknown") {
     // For a status this makes the worker let go of the instance: it is for nothing else.
     return { status: 404, error: "unknown instance" };
@@ -390,18 +537,217 @@ function outcome(name: string, event: WorkerEvent, word: string): { status: numb
   return { status: 200 };
 }
 
+// What a message may hold
+
+/** Gives a value as it is stored, with what the contract names of it and no more. Throws the 400, which has the name. */
+type Check = (name: string, value: unknown) => unknown;
+
+function wrong(name: string, what: string): Refused {
+  return new Refused(400, `${name} must be ${what}`);
+}
+
+function anyText(name: string, value: unknown): string {
+  if (typeof value !== "string") {
+    throw wrong(name, "a string");
+  }
+  return checked(name, value);
+}
+
+function someText(name: string, value: unknown): string {
+  if (value === "") {
+    throw wrong(name, "a non-empty string");
+  }
+  return anyText(name, value);
+}
+
+/** One that has a place in an index. */
+function id(name: string, value: unknown): string {
+  return short(name, someText(name, value), MAX_ID);
+}
+
+function matching(pattern: RegExp, what: string): Check {
+  return (name, value) => {
+    if (!pattern.test(anyText(name, value))) {
+      throw wrong(name, what);
+    }
+    return value;
+  };
+}
+
+function flag(name: string, value: unknown): unknown {
+  if (typeof value !== "boolean") {
+    throw wrong(name, "true or false");
+  }
+  return value;
+}
+
+function count(name: string, value: unknown): unknown {
+  if (!Number.isSafeInteger(value) || (value as number) < 0) {
+    throw wrong(name, "a whole number, 0 or more");
+  }
+  return value;
+}
+
+function degrees(most: number): Check {
+  return (name, value) => {
+    if (typeof value !== "number" || !(Math.abs(value) <= most)) {
+      throw wrong(name, `a number from -${most} to ${most}`);
+    }
+    return value;
+  };
+}
+
+function listOf(check: Check, least = 0): Check {
+  return (name, value) => {
+    if (!Array.isArray(value) || value.length < least) {
+      throw wrong(name, least > 0 ? "a list of some" : "a list");
+    }
+    return value.map((item, i) => check(`${name}[${i}]`, item));
+  };
+}
+
+/** An object with what is required; what is optional may be null or missing. A name of "" is for the whole body. */
+function shape(required: Record<string, Check>, optional: Record<string, Check> = {}): Check {
+  return (name, value) => {
+    const given = object(value, `${name} must be an object`);
+    const prefix = name === "" ? "" : `${name}.`;
+    const found: Fields = {};
+    for (const [key, check] of Object.entries(required)) {
+      if (!Object.hasOwn(given, key)) {
+        throw new Refused(400, `${prefix}${key} is missing`);
+      }
+      found[key] = check(prefix + key, given[key]);
+    }
+    for (const [key, check] of Object.entries(optional)) {
+      if (Object.hasOwn(given, key) && given[key] !== null) {
+        found[key] = check(prefix + key, given[key]);
+      }
+    }
+    return found;
+  };
+}
+
+function texts(...keys: string[]): Record<string, Check> {
+  return Object.fromEntries(keys.map((key) => [key, anyText]));
+}
+
+const sha256 = matching(/^[0-9a-f]{64}$/, "a SHA-256 in 64 lower-case hexadecimal digits");
+const mimeType = matching(
+  /^(?=.{1,255}$)[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+(?: *;[\x20-\x7e]*)?$/i,
+  "a media type like image/jpeg",
+);
+
+const GROUP = shape({ id: someText }, { subject: anyText });
+
+const CONTENT = shape({}, {
+  from_me: flag,
+  media: shape({ mime_type: someText }, {
+    sha256,
+    size: count,
+    filename: anyText,
+    voice: flag,
+    animated: flag,
+    duration: count,
+    width: count,
+    height: count,
+    url: someText,
+    error: someText,
+  }),
+  context: shape({}, {
+    message_id: someText,
+    from: someText,
+    body: anyText,
+    forwarded: flag,
+    frequently_forwarded: flag,
+  }),
+  reaction: shape({ message_id: id, emoji: anyText }),
+  edit: shape({ message_id: someText }),
+  revoke: shape({ message_id: someText }, { by: someText }),
+  location: shape(
+    { latitude: degrees(90), longitude: degrees(180) },
+    { ...texts("name", "address", "url"), live: flag },
+  ),
+  contacts: listOf(
+    shape(
+      { name: shape({ formatted_name: anyText }) },
+      { phones: listOf(shape({ phone: anyText }, { wa_id: anyText })), vcard: anyText },
+    ),
+    1,
+  ),
+  order: shape({ id: anyText }, { ...texts("title", "text", "total", "currency"), item_count: count }),
+  product: shape({ id: anyText }, texts("title", "description", "retailer_id", "price", "currency", "url")),
+  poll: shape({ name: anyText, options: listOf(anyText) }, { selectable_count: count }),
+  poll_vote: shape({ message_id: someText }, { selected: listOf(anyText) }),
+  event: shape({ name: anyText }, {
+    ...texts("description", "location", "join_link"),
+    start_time: count,
+    end_time: count,
+    canceled: flag,
+  }),
+  referral: shape(
+    {},
+    texts(
+      ...["source_url", "source_type", "source_id", "headline", "body", "media_type", "image_url", "video_url"],
+      "ctwa_clid",
+    ),
+  ),
+  mentions: listOf(someText),
+  group: GROUP,
+  call: shape({ id: someText }, { video: flag, group: flag, outcome: someText }),
+  update: flag,
+});
+
+/** Kinds that say nothing without their object, which has the same name. */
+const MUST_HAVE = ["reaction", "edit", "revoke", "poll_vote"];
+
+const MEDIA_UPLOAD = shape({
+  instanceId: someText,
+  chat_id: id,
+  wa_message_id: id,
+  message_type: someText,
+  mime_type: mimeType,
+  size: count,
+  sha256,
+}, { filename: anyText });
+
+const MESSAGE_STATUS = shape({
+  instanceId: someText,
+  wa_message_id: id,
+  chat_id: id,
+  status: matching(/^(?:failed|delivered|read|played)$/, "one of failed, delivered, read, played"),
+  timestamp: count,
+  recipient_id: id,
+}, { error: someText });
+
+const CHAT_EVENT = shape({ instanceId: someText, event_type: someText, chat_id: id, timestamp: count }, {
+  group: GROUP,
+  action: someText,
+  participants: listOf(someText),
+  by: someText,
+  wa_message_id: someText,
+});
+
+function content(body: Fields): Fields {
+  const found = CONTENT("", body) as Fields;
+  const kind = body["message_type"] as string;
+  if (MUST_HAVE.includes(kind) && found[kind] === undefined) {
+    throw new Refused(400, `${kind} is missing`);
+  }
+  return found;
+}
+
 // The request
 
 /** The option of an answer to a choice, in its two forms, with what the contract names of it and no more. */
 function choice(body: Fields): Fields {
-  const button = texts(body, "button", ["payload", "text"]);
-  const interactive = texts(body, "interactive", ["type"]);
+  const button = someTexts(body, "button", ["payload", "text"]);
+  const interactive = someTexts(body, "interactive", ["type"]);
   if (interactive !== null) {
     const given = body["interactive"] as Fields;
     const replies = {
-      button_reply: texts(given, "button_reply", ["id", "title"], ["description"]),
-      list_reply: texts(given, "list_reply", ["id", "title"], ["description"]),
-      nfm_reply: texts(given, "nfm_reply", ["name", "body"], ["response_json"]),
+      button_reply: someTexts(given, "button_reply", ["id", "title"], ["description"]),
+      list_reply: someTexts(given, "list_reply", ["id", "title"], ["description"]),
+      nfm_reply: someTexts(given, "nfm_reply", ["name", "body"], ["response_json"]),
     };
     Object.assign(interactive, without(replies, null));
   }
@@ -409,7 +755,7 @@ function choice(body: Fields): Fields {
 }
 
 /** These texts of an object; the optional ones may be null. Throws the 400. Null: it is null or missing. */
-function texts(body: Fields, key: string, required: string[], optional: string[] = []): Fields | null {
+function someTexts(body: Fields, key: string, required: string[], optional: string[] = []): Fields | null {
   const value = body[key];
   if (value === undefined || value === null) {
     return null;

@@ -86,9 +86,55 @@ comment on column public.wa_instances.jid is 'The account''s own JID, once it is
 comment on column public.wa_instances.push_name is 'The account''s own name.';
 comment on column public.wa_instances.since is 'Since when the reason holds.';
 
+alter table public.wa_instances
+  add column if not exists pair_phone text
+    constraint wa_instances_pair_phone check (pair_phone ~ '^[0-9]{6,15}$'),
+  add column if not exists pairing_code text,
+  add column if not exists pairing_expires_at timestamptz;
+comment on column public.wa_instances.pair_phone is
+  'The number, in digits with the country code, that wants to be paired by a code, beside the QR code. Null: by that.';
+comment on column public.wa_instances.pairing_code is 'What to type on that phone, until pairing_expires_at; else null.';
+
 alter table public.wa_messages
-  add column if not exists sent_to text;
+  add column if not exists sent_to text,
+  add column if not exists accepted_at timestamptz,
+  add column if not exists type text,
+  add column if not exists media jsonb,
+  add column if not exists context jsonb,
+  add column if not exists reaction jsonb,
+  add column if not exists edit jsonb,
+  add column if not exists revoke jsonb,
+  add column if not exists location jsonb,
+  add column if not exists contacts jsonb,
+  add column if not exists poll jsonb,
+  add column if not exists mentions jsonb,
+  add column if not exists typing_ms integer
+    constraint wa_messages_content check (
+    (context is null or context ? 'message_id')
+    and (mentions is null or jsonb_typeof(mentions) = 'array')
+    and (typing_ms is null or typing_ms between 0 and 30000)
+    and coalesce(
+      case coalesce(type, 'text')
+        when 'text' then body is not null
+        when 'edit' then body is not null and edit ? 'message_id'
+        when 'revoke' then revoke ? 'message_id'
+        when 'reaction' then reaction ?& array['message_id', 'emoji']
+        when 'location' then location ?& array['latitude', 'longitude']
+        when 'contacts' then jsonb_typeof(contacts) = 'array'
+        when 'poll' then poll ? 'name' and jsonb_typeof(poll -> 'options') = 'array'
+        else type in ('image', 'video', 'audio', 'document', 'sticker') and media ? 'link'
+      end, false));
+alter table public.wa_messages alter column body drop not null;
 comment on column public.wa_messages.sent_to is 'The JID that it went to, if the worker named one.';
+comment on column public.wa_messages.accepted_at is 'When WhatsApp took it, by its own clock.';
+comment on column public.wa_messages.type is
+  'text (or null), image, video, audio, document, sticker, location, contacts, reaction, edit, revoke or poll. What it '
+  'consists of is in the column of that name, and in media for a file: {"link", "mime_type", "filename", "caption", '
+  '"voice"}.';
+comment on column public.wa_messages.body is 'A text and an edit need it; for a file it is the caption.';
+comment on column public.wa_messages.context is 'What it answers: {"message_id"}.';
+comment on column public.wa_messages.mentions is 'A list of JIDs or numbers.';
+comment on column public.wa_messages.typing_ms is 'For how long the chat says "typing" before it goes.';
 
 alter table public.wa_inbound
   add column if not exists interactive jsonb,
@@ -96,6 +142,114 @@ alter table public.wa_inbound
 comment on column public.wa_inbound.interactive is
   'The option that was chosen: {"type", "button_reply" or "list_reply": {"id", "title"}}, or an answered form.';
 comment on column public.wa_inbound.button is 'The button that was pressed: {"payload", "text"}.';
+
+-- What a message holds besides its words, each as contract.md has it; null where it has none.
+alter table public.wa_inbound
+  add column if not exists from_me boolean,
+  add column if not exists media jsonb,
+  add column if not exists media_path text,
+  add column if not exists context jsonb,
+  add column if not exists reaction jsonb,
+  add column if not exists edit jsonb,
+  add column if not exists revoke jsonb,
+  add column if not exists location jsonb,
+  add column if not exists contacts jsonb,
+  add column if not exists "order" jsonb,
+  add column if not exists product jsonb,
+  add column if not exists poll jsonb,
+  add column if not exists poll_vote jsonb,
+  add column if not exists event jsonb,
+  add column if not exists referral jsonb,
+  add column if not exists mentions jsonb,
+  add column if not exists "group" jsonb,
+  add column if not exists call jsonb;
+comment on column public.wa_inbound.from_me is 'True: it was sent on the account''s own phone.';
+comment on column public.wa_inbound.media is
+  'A file: {"mime_type", "size", "sha256", "filename", ..., "url" or "error"}. It may get its url later.';
+comment on column public.wa_inbound.media_path is 'Where the file is in the bucket wa-media: for createSignedUrl().';
+comment on column public.wa_inbound.context is 'What it answers: {"message_id", "from", "body"}; whether it was forwarded.';
+comment on column public.wa_inbound.reaction is '{"message_id", "emoji"}. What holds now is in wa_reactions.';
+comment on column public.wa_inbound.edit is '{"message_id"} of what was edited: body is the new text.';
+comment on column public.wa_inbound.revoke is '{"message_id", "by"} of what was deleted.';
+
+create table if not exists public.wa_reactions (
+  instance_id text not null references public.wa_instances (id) on delete cascade,
+  chat_id text not null,
+  message_id text not null,
+  sender_id text not null,
+  emoji text not null,
+  reacted_at timestamptz not null,
+  primary key (instance_id, chat_id, message_id, sender_id)
+);
+comment on table public.wa_reactions is 'The reaction of each sender to each message, as it is now.';
+comment on column public.wa_reactions.message_id is 'The wa_message_id of what was reacted to.';
+comment on column public.wa_reactions.emoji is 'Empty: it was taken back.';
+
+create table if not exists public.wa_receipts (
+  instance_id text not null references public.wa_instances (id) on delete cascade,
+  wa_message_id text not null,
+  chat_id text not null,
+  recipient_id text not null,
+  failed_at timestamptz,
+  delivered_at timestamptz,
+  read_at timestamptz,
+  played_at timestamptz,
+  error text,
+  status text generated always as (
+    case
+      when played_at is not null then 'played' when read_at is not null then 'read'
+      when delivered_at is not null then 'delivered' else 'failed'
+    end) stored,
+  primary key (instance_id, wa_message_id, chat_id, recipient_id)
+);
+comment on table public.wa_receipts is 'What became of a sent message at each of those it went to (the ticks).';
+comment on column public.wa_receipts.status is 'The last by rank: failed, delivered, read, played. It never goes back.';
+
+create table if not exists public.wa_chat_events (
+  id bigint generated always as identity primary key,
+  instance_id text not null references public.wa_instances (id) on delete cascade,
+  chat_id text not null,
+  event_type text not null,
+  action text,
+  "group" jsonb,
+  participants jsonb,
+  by text,
+  wa_message_id text,
+  happened_at timestamptz,
+  received_at timestamptz not null default now(),
+  fingerprint text not null,
+  constraint wa_chat_events_once unique (instance_id, fingerprint)
+);
+comment on table public.wa_chat_events is 'What happened in a group besides messages: its subject, who came and went.';
+comment on column public.wa_chat_events.fingerprint is 'Of all that was said of it: told again, it is the same.';
+
+-- No reference to the instance: its files outlive it until wa_expired_media() has named them.
+create table if not exists public.wa_files (
+  path text primary key,
+  instance_id text not null,
+  chat_id text not null,
+  wa_message_id text not null,
+  message_type text not null,
+  mime_type text not null,
+  size bigint not null,
+  sha256 text not null,
+  filename text,
+  asked_at timestamptz not null default now()
+);
+comment on table public.wa_files is 'The files that workers were let to put into the bucket wa-media.';
+comment on column public.wa_files.path is 'The tenant''s folder (the instance''s, where it has no tenant), and on from there.';
+
+-- The bucket, if this is Supabase: private. Its size limit is yours to change; a worker sends MEDIA_MAX_MB at most.
+do $$
+begin
+  if to_regclass('storage.buckets') is not null then
+    insert into storage.buckets (id, name, public, file_size_limit)
+    values ('wa-media', 'wa-media', false, 100 * 1024 * 1024)
+    on conflict (id) do nothing;
+    update storage.buckets set public = false where id = 'wa-media' and public;
+  end if;
+end
+$$;
 
 -- Indexes: one for each poll, and one that deleting an instance needs.
 
@@ -107,6 +261,10 @@ create index if not exists wa_messages_queued
   on public.wa_messages (instance_id, queued_at, id) where status = 'queued';
 create index if not exists wa_messages_of_instance
   on public.wa_messages (instance_id, id);
+create index if not exists wa_files_by_age
+  on public.wa_files (asked_at);
+create index if not exists wa_files_of_instance
+  on public.wa_files (instance_id);
 
 -- Triggers: true whoever writes, the worker or you.
 
@@ -133,6 +291,8 @@ begin
   -- A code that nobody can scan any more must not stay on a page.
   if new.status <> 'CONNECTING' then
     new.qr_code := null;
+    new.pairing_code := null;
+    new.pairing_expires_at := null;
   end if;
   return new;
 end
@@ -145,22 +305,25 @@ create or replace trigger wa_messages_touch before update on public.wa_messages
 
 -- The calls
 
--- GET /disconnected-instances: [{"id"}].
+-- GET /disconnected-instances: [{"id", "pair_phone" if it has one}].
 -- One that was switched off while connected is listed too: the worker then announces CONNECTED, is told that the
 -- instance is gone, and stops at once rather than when the worker next posts its status, up to ten minutes later.
 create or replace function public.wa_disconnected_instances() returns jsonb
 language sql stable set search_path = '' as $$
-  select coalesce(jsonb_agg(jsonb_build_object('id', id) order by id), '[]')
+  select coalesce(
+    jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', id, 'pair_phone', pair_phone)) order by id), '[]')
   from public.wa_instances
   where (enabled and status <> 'CONNECTED') or (not enabled and status = 'CONNECTED')
 $$;
 
 -- A status. True if it was stored; false if there is no such instance (any more). What the worker does not say is null.
 drop function if exists public.wa_update_status(text, text, text);
+drop function if exists public.wa_update_status(text, text, text, text, bigint, text, text, text, bigint);
 create or replace function public.wa_update_status(
   p_instance_id text, p_status text, p_qr_code text,
   p_reason text default null, p_until bigint default null, p_action text default null,
-  p_jid text default null, p_push_name text default null, p_since bigint default null
+  p_jid text default null, p_push_name text default null, p_since bigint default null,
+  p_pairing_code text default null, p_pairing_expires_at bigint default null
 ) returns boolean
 language sql volatile set search_path = '' as $$
   with stored as (
@@ -172,30 +335,42 @@ language sql volatile set search_path = '' as $$
         action = p_action,
         jid = p_jid,
         push_name = p_push_name,
-        since = to_timestamp(p_since)
+        since = to_timestamp(p_since),
+        pairing_code = p_pairing_code,
+        pairing_expires_at = to_timestamp(p_pairing_expires_at)
     where id = p_instance_id
     returning enabled)
   select coalesce((select enabled from stored), false)
 $$;
 
--- GET /queued-messages: [{"id", "to", "body"}], oldest first. A page ends after 4 MiB of texts, too: the worker reads an
--- answer of up to 32 MiB, JSON can make six bytes of one, and an Edge Function has little memory.
+-- A message as it is listed: {"id", "to", "body"}, and of the other columns those that are set.
+create or replace function public.wa_listed_message(p_row public.wa_messages) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_strip_nulls(jsonb_build_object(
+    'id', p_row.id, 'to', p_row."to", 'body', p_row.body, 'type', p_row.type, 'media', p_row.media,
+    'context', p_row.context, 'reaction', p_row.reaction, 'edit', p_row.edit, 'revoke', p_row.revoke,
+    'location', p_row.location, 'contacts', p_row.contacts, 'poll', p_row.poll, 'mentions', p_row.mentions,
+    'typing_ms', p_row.typing_ms))
+$$;
+
+-- GET /queued-messages, oldest first. A page ends after 4 MiB, too: the worker reads an answer of up to 32 MiB, JSON can
+-- make six bytes of one, and an Edge Function has little memory.
 create or replace function public.wa_queued_messages(p_instance_id text, p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
   with page as (
-    select id, "to", body, queued_at
-    from public.wa_messages
+    select queued_at, id, public.wa_listed_message(m) as message
+    from public.wa_messages as m
     where instance_id = p_instance_id and status = 'queued'
       and exists (select from public.wa_instances where id = p_instance_id and enabled)
     order by queued_at, id
     limit p_limit),
   measured as (
-    select *, sum(octet_length(body)) over (order by queued_at, id) - octet_length(body) as bytes_before
-    from page)
+    select *, octet_length(message::text) as bytes from page),
+  summed as (
+    select *, sum(bytes) over (order by queued_at, id) - bytes as bytes_before from measured)
   select coalesce(
-    jsonb_agg(jsonb_build_object('id', id, 'to', "to", 'body', body) order by queued_at, id)
-      filter (where bytes_before < 4 * 1024 * 1024), '[]')
-  from measured
+    jsonb_agg(message order by queued_at, id) filter (where bytes_before < 4 * 1024 * 1024), '[]')
+  from summed
 $$;
 
 -- What a mark for a row that is not there means: "deleted" meanwhile, or an id that was never given out ("unknown").
@@ -208,15 +383,18 @@ $$;
 -- A message was sent. "sent"; "other" if it was sent before under another id, which stays; "deleted"; "unknown", also
 -- for one of another instance than was named.
 drop function if exists public.wa_mark_sent(bigint, text);
+drop function if exists public.wa_mark_sent(bigint, text, text, text);
 create or replace function public.wa_mark_sent(
-  p_message_id bigint, p_wa_message_id text, p_to text default null, p_instance_id text default null
+  p_message_id bigint, p_wa_message_id text, p_to text default null, p_instance_id text default null,
+  p_timestamp bigint default null
 ) returns text
 language plpgsql volatile set search_path = '' as $$
 declare
   found_row record;
 begin
   update public.wa_messages
-  set status = 'sent', wa_message_id = p_wa_message_id, error = null, sent_at = now(), sent_to = p_to
+  set status = 'sent', wa_message_id = p_wa_message_id, error = null, sent_at = now(), sent_to = p_to,
+      accepted_at = to_timestamp(p_timestamp)
   where id = p_message_id and status <> 'sent' and instance_id = coalesce(p_instance_id, instance_id);
   if found then
     return 'sent';
@@ -257,29 +435,174 @@ end
 $$;
 
 -- A message came in. "new", "repeat", or "unknown" if there is no such instance. What came for an instance that was
--- switched off meanwhile is kept: the worker has acknowledged it to WhatsApp.
+-- switched off meanwhile is kept: the worker has acknowledged it to WhatsApp. A repeat changes nothing but this: a file
+-- that the message lacks is taken from it, and with "update" in p_content why it still lacks one.
 drop function if exists public.wa_add_inbound(
   text, text, text, text, text, text, text, text, text, text, text, bigint);
+drop function if exists public.wa_add_inbound(
+  text, text, text, text, text, text, text, text, text, text, text, bigint, jsonb, jsonb);
 create or replace function public.wa_add_inbound(
   p_instance_id text, p_chat_id text, p_wa_message_id text, p_chat_type text, p_from text, p_to text, p_body text,
   p_sender_id text, p_sender_lid text, p_push_name text, p_message_type text, p_timestamp bigint,
-  p_interactive jsonb default null, p_button jsonb default null
+  p_interactive jsonb default null, p_button jsonb default null, p_content jsonb default null
 ) returns text
 language plpgsql volatile set search_path = '' as $$
+declare
+  content public.wa_inbound;
 begin
+  content := jsonb_populate_record(null::public.wa_inbound, jsonb_strip_nulls(coalesce(p_content, '{}')));
+  content.media_path := public.wa_path_of(content.media);
   insert into public.wa_inbound (
     instance_id, chat_id, wa_message_id, chat_type, "from", "to", body,
-    sender_id, sender_lid, push_name, message_type, sent_at, interactive, button)
+    sender_id, sender_lid, push_name, message_type, sent_at, interactive, button,
+    from_me, media, media_path, context, reaction, edit, revoke, location, contacts, "order", product, poll, poll_vote, event,
+    referral, mentions, "group", call)
   select
     id, p_chat_id, p_wa_message_id, p_chat_type, p_from, p_to, p_body,
-    p_sender_id, p_sender_lid, p_push_name, p_message_type, to_timestamp(p_timestamp), p_interactive, p_button
+    p_sender_id, p_sender_lid, p_push_name, p_message_type, to_timestamp(p_timestamp), p_interactive, p_button,
+    content.from_me, content.media, content.media_path, content.context, content.reaction, content.edit, content.revoke,
+    content.location, content.contacts, content."order", content.product, content.poll, content.poll_vote,
+    content.event, content.referral, content.mentions, content."group", content.call
   from public.wa_instances
   where id = p_instance_id
   on conflict on constraint wa_inbound_once do nothing;
   if found then
+    if content.reaction is not null then
+      perform public.wa_react(
+        p_instance_id, p_chat_id, coalesce(p_sender_id, p_from), content.reaction, to_timestamp(p_timestamp));
+    end if;
     return 'new';
   end if;
+  if content.media ? 'url' or (p_content ->> 'update')::boolean then
+    update public.wa_inbound
+    set media = (coalesce(media, '{}') - 'error') || content.media, media_path = content.media_path
+    where instance_id = p_instance_id and chat_id = p_chat_id and wa_message_id = p_wa_message_id
+      and content.media is not null and not coalesce(media ? 'url', false);
+  end if;
   return case when exists (select from public.wa_instances where id = p_instance_id) then 'repeat' else 'unknown' end;
+end
+$$;
+
+-- Where a message's file is in the bucket; null for one that is elsewhere.
+create or replace function public.wa_path_of(p_media jsonb) returns text
+language sql immutable set search_path = '' as $$
+  select substring(p_media ->> 'url' from '/object/authenticated/wa-media/([^?]+)$')
+$$;
+
+-- A reaction, in whatever order they come: the latest by WhatsApp's clock holds.
+create or replace function public.wa_react(
+  p_instance_id text, p_chat_id text, p_sender_id text, p_reaction jsonb, p_at timestamptz
+) returns void
+language sql volatile set search_path = '' as $$
+  insert into public.wa_reactions as kept (instance_id, chat_id, message_id, sender_id, emoji, reacted_at)
+  values (
+    p_instance_id, p_chat_id, p_reaction ->> 'message_id', p_sender_id, p_reaction ->> 'emoji', coalesce(p_at, now()))
+  on conflict (instance_id, chat_id, message_id, sender_id) do update
+  set emoji = excluded.emoji, reacted_at = excluded.reacted_at
+  where excluded.reacted_at >= kept.reacted_at
+$$;
+
+-- What became of a sent message at one of those it went to. "stored"; "unknown" if there is no such instance;
+-- "no message" if one is named that was never given out, or is another instance's. Its own mark may come later.
+create or replace function public.wa_add_receipt(p_event jsonb) returns text
+language plpgsql volatile set search_path = '' as $$
+declare
+  named bigint := (p_event ->> 'message_id')::bigint;
+  told timestamptz := coalesce(to_timestamp((p_event ->> 'timestamp')::bigint), now());
+  word text := p_event ->> 'status';
+begin
+  if not exists (select from public.wa_instances where id = p_event ->> 'instance_id') then
+    return 'unknown';
+  end if;
+  if named is not null
+    and not exists (select from public.wa_messages where id = named and instance_id = p_event ->> 'instance_id')
+    and (exists (select from public.wa_messages where id = named) or public.wa_missing_message(named) = 'unknown')
+  then
+    return 'no message';
+  end if;
+  insert into public.wa_receipts as kept (
+    instance_id, wa_message_id, chat_id, recipient_id, failed_at, delivered_at, read_at, played_at, error)
+  values (
+    p_event ->> 'instance_id', p_event ->> 'wa_message_id', p_event ->> 'chat_id', p_event ->> 'recipient_id',
+    case when word = 'failed' then told end, case when word = 'delivered' then told end,
+    case when word = 'read' then told end, case when word = 'played' then told end, p_event ->> 'error')
+  on conflict (instance_id, wa_message_id, chat_id, recipient_id) do update
+  set failed_at = least(kept.failed_at, excluded.failed_at),
+      delivered_at = least(kept.delivered_at, excluded.delivered_at),
+      read_at = least(kept.read_at, excluded.read_at),
+      played_at = least(kept.played_at, excluded.played_at),
+      error = coalesce(kept.error, excluded.error);
+  return 'stored';
+end
+$$;
+
+-- What happened in a chat besides messages: "stored", told again or not; "unknown" if there is no such instance.
+create or replace function public.wa_add_chat_event(p_event jsonb) returns text
+language plpgsql volatile set search_path = '' as $$
+begin
+  insert into public.wa_chat_events (
+    instance_id, chat_id, event_type, action, "group", participants, by, wa_message_id, happened_at, fingerprint)
+  select
+    id, p_event ->> 'chat_id', p_event ->> 'event_type', p_event ->> 'action', nullif(p_event -> 'group', 'null'),
+    nullif(p_event -> 'participants', 'null'), p_event ->> 'by', p_event ->> 'wa_message_id',
+    to_timestamp((p_event ->> 'timestamp')::bigint), encode(sha256(convert_to(p_event::text, 'UTF8')), 'hex')
+  from public.wa_instances
+  where id = p_event ->> 'instance_id'
+  on conflict on constraint wa_chat_events_once do nothing;
+  return case
+    when exists (select from public.wa_instances where id = p_event ->> 'instance_id') then 'stored' else 'unknown' end;
+end
+$$;
+
+-- POST /media-upload: {"path"}, where the file goes; null for it if there is no such instance. A file of a message has
+-- one place.
+create or replace function public.wa_media_upload(
+  p_instance_id text, p_chat_id text, p_wa_message_id text, p_message_type text,
+  p_mime_type text, p_size bigint, p_sha256 text, p_filename text, p_extension text
+) returns jsonb
+language sql volatile set search_path = '' as $$
+  with stored as (
+    insert into public.wa_files (
+      path, instance_id, chat_id, wa_message_id, message_type, mime_type, size, sha256, filename)
+    select
+      concat_ws('/', tenant_id::text, id, encode(sha256(convert_to(
+        jsonb_build_array(p_chat_id, p_wa_message_id, p_sha256)::text, 'UTF8')), 'hex')) || p_extension,
+      id, p_chat_id, p_wa_message_id, p_message_type, p_mime_type, p_size, p_sha256, p_filename
+    from public.wa_instances
+    where id = p_instance_id
+    on conflict (path) do update set asked_at = now()
+    returning path)
+  select jsonb_build_object('path', (select path from stored))
+$$;
+
+-- Retention: the paths of files that are older than so many days, or whose instance is gone, oldest first. SQL cannot
+-- delete a file (it would only lose track of it): POST /expire-media of index.ts removes these from the bucket, and then
+-- has them forgotten. A message keeps what it says of its file, except where that is.
+create or replace function public.wa_expired_media(p_days integer, p_limit integer) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(path order by asked_at, path), '[]')
+  from (
+    select path, asked_at from public.wa_files
+    where asked_at < now() - p_days * interval '1 day'
+      or not exists (select from public.wa_instances where id = instance_id)
+    order by asked_at, path
+    limit p_limit) as expired
+$$;
+
+create or replace function public.wa_forget_media(p_paths text[]) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+  forgotten integer;
+begin
+  update public.wa_inbound as message
+  set media = (media - 'url') || '{"error": "expired"}', media_path = null
+  from public.wa_files as file
+  where file.path = any (p_paths) and message.media_path = file.path
+    and message.instance_id = file.instance_id and message.chat_id = file.chat_id
+    and message.wa_message_id = file.wa_message_id;
+  delete from public.wa_files where path = any (p_paths);
+  get diagnostics forgotten = row_count;
+  return forgotten;
 end
 $$;
 
@@ -298,10 +621,11 @@ begin
         p_event ->> 'from', p_event ->> 'to', p_event ->> 'body',
         p_event ->> 'sender_id', p_event ->> 'sender_lid', p_event ->> 'push_name', p_event ->> 'message_type',
         (p_event ->> 'timestamp')::bigint,
-        nullif(p_event -> 'interactive', 'null'), nullif(p_event -> 'button', 'null'));
+        nullif(p_event -> 'interactive', 'null'), nullif(p_event -> 'button', 'null'), p_event -> 'content');
     when 'sent' then
       return public.wa_mark_sent(
-        (p_event ->> 'message_id')::bigint, p_event ->> 'wa_message_id', p_event ->> 'to', p_event ->> 'instance_id');
+        (p_event ->> 'message_id')::bigint, p_event ->> 'wa_message_id', p_event ->> 'to', p_event ->> 'instance_id',
+        (p_event ->> 'timestamp')::bigint);
     when 'failed' then
       return public.wa_mark_failed(
         (p_event ->> 'message_id')::bigint, p_event ->> 'error', p_event ->> 'instance_id');
@@ -310,8 +634,13 @@ begin
         when public.wa_update_status(
           p_event ->> 'instance_id', p_event ->> 'status', p_event ->> 'qr_code',
           p_event ->> 'reason', (p_event ->> 'until')::bigint, p_event ->> 'action',
-          p_event ->> 'jid', p_event ->> 'push_name', (p_event ->> 'since')::bigint)
+          p_event ->> 'jid', p_event ->> 'push_name', (p_event ->> 'since')::bigint,
+          p_event ->> 'pairing_code', (p_event ->> 'pairing_expires_at')::bigint)
         then 'stored' else 'unknown' end;
+    when 'message_status' then
+      return public.wa_add_receipt(p_event);
+    when 'event' then
+      return public.wa_add_chat_event(p_event);
     when 'refused' then
       return 'refused';
   end case;
@@ -369,7 +698,7 @@ language sql stable set search_path = '' as $$
   select instance_id from busy where instance_id is not null
 $$;
 
--- A page of what the instances have yet to send: [{"instanceId", "id", "to", "body"}], the oldest of each, then the
+-- A page of what the instances have yet to send: wa_listed_message() with its "instanceId", the oldest of each, then the
 -- second of each and so on. It ends after p_limit rows or p_bytes of JSON, and has one row if there is one.
 create or replace function public.wa_page(p_instances text[], p_limit integer, p_bytes integer) returns jsonb
 language sql stable set search_path = '' as $$
@@ -388,8 +717,8 @@ language sql stable set search_path = '' as $$
     limit p_limit),
   listed as (
     select turn, turns.queued_at, id,
-      jsonb_build_object('instanceId', instance_id, 'id', id, 'to', "to", 'body', body) as message
-    from turns join public.wa_messages using (id)),
+      jsonb_build_object('instanceId', m.instance_id) || public.wa_listed_message(m) as message
+    from turns join public.wa_messages as m using (id)),
   measured as (
     select *, sum(octet_length(message::text) + 2) over listing as bytes, row_number() over listing as place
     from listed
@@ -428,6 +757,14 @@ begin
 end
 $$;
 
+-- The numbers to be paired by a code: a held poll ends when they change, which a worker's beliefs say nothing of.
+create or replace function public.wa_pair_phones() returns text
+language sql stable set search_path = '' as $$
+  select coalesce(string_agg(id || ' ' || pair_phone, ',' order by id), '')
+  from public.wa_instances
+  where enabled and status <> 'CONNECTED' and pair_phone is not null
+$$;
+
 -- POST /poll, one look: {"instances", "messages", "due"}, of p_bytes at most. With nothing due it waits here for up to
 -- p_hold_ms milliseconds and looks every quarter of a second, if one of the two places for that is free; otherwise it
 -- answers at once, and index.ts looks again in a second. So however many workers poll, and however many polls were given
@@ -438,6 +775,7 @@ create or replace function public.wa_poll(
 language plpgsql volatile set search_path = '' as $$
 declare
   due boolean := public.wa_poll_is_due(p_connected, p_down, p_other);
+  phones text := public.wa_pair_phones();
   waits_until timestamptz := clock_timestamp() + p_hold_ms * interval '1 millisecond';
   listed jsonb;
 begin
@@ -446,12 +784,14 @@ begin
   ) then
     while not due and clock_timestamp() < waits_until loop
       perform pg_sleep(least(0.25, extract(epoch from waits_until - clock_timestamp())));
-      due := public.wa_poll_is_due(p_connected, p_down, p_other);
+      due := public.wa_poll_is_due(p_connected, p_down, p_other) or public.wa_pair_phones() <> phones;
     end loop;
   end if;
   listed := (
-    select coalesce(jsonb_agg(jsonb_build_object('id', id) order by id), '[]')
-    from public.wa_listed(p_connected) as instance (id));
+    select coalesce(
+      jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', id, 'pair_phone', (
+        select pair_phone from public.wa_instances as instance where instance.id = listed.id))) order by id), '[]')
+    from public.wa_listed(p_connected) as listed (id));
   return jsonb_build_object(
     'instances', listed,
     'messages', public.wa_page(p_connected, p_limit, p_bytes - octet_length(listed::text)),
@@ -464,47 +804,76 @@ $$;
 alter table public.wa_instances enable row level security;
 alter table public.wa_messages enable row level security;
 alter table public.wa_inbound enable row level security;
+alter table public.wa_reactions enable row level security;
+alter table public.wa_receipts enable row level security;
+alter table public.wa_chat_events enable row level security;
+alter table public.wa_files enable row level security;
 
-revoke all on table public.wa_instances, public.wa_messages, public.wa_inbound from anon, authenticated;
-revoke all on sequence public.wa_messages_id_seq, public.wa_inbound_id_seq from anon, authenticated;
-grant select, insert, update, delete on table public.wa_instances, public.wa_messages, public.wa_inbound
-  to service_role;
-grant usage, select on sequence public.wa_messages_id_seq, public.wa_inbound_id_seq to service_role;
+revoke all on table
+  public.wa_instances, public.wa_messages, public.wa_inbound, public.wa_reactions, public.wa_receipts,
+  public.wa_chat_events, public.wa_files
+from anon, authenticated;
+revoke all on sequence public.wa_messages_id_seq, public.wa_inbound_id_seq, public.wa_chat_events_id_seq
+from anon, authenticated;
+grant select, insert, update, delete on table
+  public.wa_instances, public.wa_messages, public.wa_inbound, public.wa_reactions, public.wa_receipts,
+  public.wa_chat_events, public.wa_files
+to service_role;
+grant usage, select on sequence public.wa_messages_id_seq, public.wa_inbound_id_seq, public.wa_chat_events_id_seq
+to service_role;
 
 revoke all on function
   public.wa_touch(),
   public.wa_touch_instance(),
   public.wa_disconnected_instances(),
-  public.wa_update_status(text, text, text, text, bigint, text, text, text, bigint),
+  public.wa_update_status(text, text, text, text, bigint, text, text, text, bigint, text, bigint),
+  public.wa_listed_message(public.wa_messages),
   public.wa_queued_messages(text, integer),
   public.wa_missing_message(bigint),
-  public.wa_mark_sent(bigint, text, text, text),
+  public.wa_mark_sent(bigint, text, text, text, bigint),
   public.wa_mark_failed(bigint, text, text),
   public.wa_add_inbound(
-    text, text, text, text, text, text, text, text, text, text, text, bigint, jsonb, jsonb),
+    text, text, text, text, text, text, text, text, text, text, text, bigint, jsonb, jsonb, jsonb),
+  public.wa_path_of(jsonb),
+  public.wa_react(text, text, text, jsonb, timestamptz),
+  public.wa_add_receipt(jsonb),
+  public.wa_add_chat_event(jsonb),
+  public.wa_media_upload(text, text, text, text, text, bigint, text, text, text),
+  public.wa_expired_media(integer, integer),
+  public.wa_forget_media(text[]),
   public.wa_take_event(jsonb),
   public.wa_events(jsonb),
   public.wa_busy_instances(),
   public.wa_page(text[], integer, integer),
   public.wa_listed(text[]),
   public.wa_poll_is_due(text[], text[], text[]),
+  public.wa_pair_phones(),
   public.wa_poll(text[], text[], text[], integer, integer, integer)
 from public, anon, authenticated;
 grant execute on function
   public.wa_disconnected_instances(),
-  public.wa_update_status(text, text, text, text, bigint, text, text, text, bigint),
+  public.wa_update_status(text, text, text, text, bigint, text, text, text, bigint, text, bigint),
+  public.wa_listed_message(public.wa_messages),
   public.wa_queued_messages(text, integer),
   public.wa_missing_message(bigint),
-  public.wa_mark_sent(bigint, text, text, text),
+  public.wa_mark_sent(bigint, text, text, text, bigint),
   public.wa_mark_failed(bigint, text, text),
   public.wa_add_inbound(
-    text, text, text, text, text, text, text, text, text, text, text, bigint, jsonb, jsonb),
+    text, text, text, text, text, text, text, text, text, text, text, bigint, jsonb, jsonb, jsonb),
+  public.wa_path_of(jsonb),
+  public.wa_react(text, text, text, jsonb, timestamptz),
+  public.wa_add_receipt(jsonb),
+  public.wa_add_chat_event(jsonb),
+  public.wa_media_upload(text, text, text, text, text, bigint, text, text, text),
+  public.wa_expired_media(integer, integer),
+  public.wa_forget_media(text[]),
   public.wa_take_event(jsonb),
   public.wa_events(jsonb),
   public.wa_busy_instances(),
   public.wa_page(text[], integer, integer),
   public.wa_listed(text[]),
   public.wa_poll_is_due(text[], text[], text[]),
+  public.wa_pair_phones(),
   public.wa_poll(text[], text[], text[], integer, integer, integer)
 to service_role;
 
@@ -512,8 +881,13 @@ to service_role;
 -- condition in its place). They see what is theirs, queue messages for it, and change nothing else.
 --
 -- example policies:
--- grant select on table public.wa_instances, public.wa_messages, public.wa_inbound to authenticated;
--- grant insert (instance_id, "to", body) on table public.wa_messages to authenticated;
+-- grant select on table
+--   public.wa_instances, public.wa_messages, public.wa_inbound, public.wa_reactions, public.wa_receipts,
+--   public.wa_chat_events
+-- to authenticated;
+-- grant insert (
+--   instance_id, "to", body, type, media, context, reaction, edit, revoke, location, contacts, poll, mentions, typing_ms)
+-- on table public.wa_messages to authenticated;
 -- create policy "own instances" on public.wa_instances for select to authenticated
 --   using (tenant_id = (select auth.uid()));
 -- create policy "own messages" on public.wa_messages for select to authenticated
@@ -522,6 +896,14 @@ to service_role;
 --   with check (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
 -- create policy "own inbound" on public.wa_inbound for select to authenticated
 --   using (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
+-- create policy "own reactions" on public.wa_reactions for select to authenticated
+--   using (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
+-- create policy "own receipts" on public.wa_receipts for select to authenticated
+--   using (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
+-- create policy "own events" on public.wa_chat_events for select to authenticated
+--   using (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
+-- create policy "own files" on storage.objects for select to authenticated
+--   using (bucket_id = 'wa-media' and (storage.foldername(name))[1] = (select auth.uid()::text));
 -- :end of the example
 
 -- The REST side of Supabase learns of new functions by this.

@@ -14,6 +14,7 @@ from trio.abc import Clock
 
 from wa_worker.backoff import Backoff
 from wa_worker.delivery.keyed_queue import OUTAGE, RESCAN, RETRY, KeyedQueue
+from wa_worker.delivery.waiting_keys import NotBefore
 from wa_worker.errors import EdgeUnavailable, JournalError
 
 
@@ -295,4 +296,85 @@ async def test_a_journal_that_cannot_be_read_for_a_moment_ends_nothing(nursery: 
     nursery.start_soon(KeyedQueue("test", find, work, width=lambda: 4).run)
     with trio.fail_after(60):
         await done.wait()
+    nursery.cancel_scope.cancel()
+
+
+class Waiting:
+    """Keys that have nothing to do before `until`, by their own word."""
+
+    def __init__(self, *keys: int) -> None:
+        self.rows = Rows(*keys)
+        self.until: dict[int, float] = {}
+        self.tries: list[tuple[int, float]] = []
+
+    async def work(self, key: int) -> None:
+        self.tries.append((key, trio.current_time()))
+        await trio.sleep(0.1)
+        if self.until.get(key, 0.0) > trio.current_time():
+            raise NotBefore(self.until[key])
+        self.rows.keys.discard(key)
+
+
+async def test_a_key_that_has_nothing_to_do_yet_is_let_alone_until_then(nursery: trio.Nursery, jumping: Clock) -> None:
+    waiting = Waiting(1, 2)
+    waiting.until[1] = trio.current_time() + 50
+    await _run(nursery, waiting.rows, waiting.work)
+    await _until(lambda: not waiting.rows.keys)
+    first, second = (at for key, at in waiting.tries if key == 1)
+    assert first < waiting.until[1] <= second < waiting.until[1] + 5, "it was not tried in between"
+    assert waiting.rows.looks < 30
+    nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_a_key_that_is_released_goes_on_at_once(nursery: trio.Nursery, jumping: Clock, busy: bool) -> None:
+    waiting = Waiting(1)
+    waiting.until[1] = ends = trio.current_time() + 1000
+    queue = await _run(nursery, waiting.rows, waiting.work)
+    await _until(lambda: waiting.tries)
+    if busy:  # it has seen what was before, and will say that it waits
+        queue.release(1)
+        await _until(lambda: len(waiting.tries) > 1)
+    await trio.sleep(5)
+    del waiting.until[1]
+    queue.release(1)
+    await _until(lambda: not waiting.rows.keys)
+    assert trio.current_time() < ends - 900
+    nursery.cancel_scope.cancel()
+
+
+async def test_in_an_outage_a_key_that_waits_is_no_trial(nursery: trio.Nursery, jumping: Clock) -> None:
+    """Else it would be tried again and again without a pause: it neither fails nor succeeds."""
+    proxy, ends = Proxy(Rows(*range(1, OUTAGE + 2))), trio.current_time() + 300
+    proxy.down = True
+    waits = False
+
+    async def work(key: int) -> None:
+        if waits and trio.current_time() < ends:
+            proxy.tries.append((key, trio.current_time()))
+            raise NotBefore(ends)
+        await proxy.work(key)
+
+    queue = await _run(nursery, proxy.rows, work)
+    await trio.sleep(30)
+    assert queue.breaker.is_open
+    waits, proxy.down = True, False
+    tries = len(proxy.tries)
+    await trio.sleep(200)
+    assert len(proxy.tries) - tries <= OUTAGE + 2
+    await _until(lambda: not proxy.rows.keys)
+    assert trio.current_time() - ends < 40
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_key_that_waits_is_no_failure(nursery: trio.Nursery, jumping: Clock) -> None:
+    waiting = Waiting(*range(1, 3 * OUTAGE))
+    waiting.until = dict.fromkeys(waiting.rows.keys, trio.current_time() + 100)
+    queue = await _run(nursery, waiting.rows, waiting.work)
+    await trio.sleep(50)
+    assert not queue.breaker.is_open
+    assert not queue.resting
+    waiting.rows.keys.clear()
+    await trio.sleep(200)
+    assert len(waiting.tries) < 3 * OUTAGE
     nursery.cancel_scope.cancel()

@@ -19,6 +19,8 @@ def as_text(field: attrs.Attribute[object]) -> str | None:
     value = field.default
     if value is attrs.NOTHING or value is None:
         return None
+    if isinstance(value, bool):
+        return str(int(value))
     if isinstance(value, enum.Enum):
         return str(value.value)
     if field.metadata["name"].endswith("_MS"):

@@ -14,6 +14,7 @@ from pathlib import Path
 import attrs
 import trio
 
+from tests.delivery.sessions import preparing
 from tests.proxy_fixture import SHOP, ProxyFixture, open_proxy_fixture
 from wa_worker.config import Settings
 from wa_worker.delivery.marks import MarkReporter
@@ -30,7 +31,7 @@ from wa_worker.whatsapp.bridge import WhatsApp
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import AT_ONCE, PairingHosts
 from wa_worker.whatsapp.probe import ReachabilityProbe
-from wa_worker.whatsapp.receiving import Receiver
+from wa_worker.whatsapp.receiving import Receiver, Told
 from wa_worker.whatsapp.session import SessionHost
 
 
@@ -63,8 +64,8 @@ async def open_bed(
             )
             registry, volume = Registry(), VolumeGuard(folder)
             marks = MarkReporter(journal.ledger, fixture.edge)
-            sender = MessageSender(fixture.edge, journal, marks, fixture.metrics, nursery, resend_uncertain=True)
-            receiver = Receiver(journal.inbox, fixture.metrics, lambda: None)
+            sender = MessageSender(fixture.edge, journal, marks, fixture.metrics, nursery, preparing(folder))
+            receiver = Receiver(journal.inbox, fixture.metrics, Told(lambda: None))
             sessions = SessionHost(receiver, StartGate(), nursery, settings.device_name, sender.uncertain)
             probe = ReachabilityProbe("127.0.0.1", await _listen(nursery) if reachable else 1)
             pairing = PairingHosts(nursery, host, at_once=pairings_at_once)

@@ -24,7 +24,7 @@ from wa_worker.models import RESERVED_FOLDER, Account, InstanceId, Jid
 from wa_worker.states import CONDITIONS, Action, Event, Report, State
 from wa_worker.whatsapp.bridge import CROWD
 from wa_worker.whatsapp.gate import StartGate
-from wa_worker.whatsapp.receiving import Receiver
+from wa_worker.whatsapp.receiving import Receiver, Told
 from wa_worker.whatsapp.session import Session, SessionHost
 from wa_worker.whatsapp.store import SessionStore
 
@@ -84,7 +84,7 @@ class Following:
 @asynccontextmanager
 async def followed(folder: Path, *events: Event) -> AsyncIterator[Following]:
     async with open_bed(folder) as bed:
-        receiver = Receiver(bed.journal.inbox, bed.fixture.metrics, lambda: None)
+        receiver = Receiver(bed.journal.inbox, bed.fixture.metrics, Told(lambda: None))
         host = SessionHost(receiver, StartGate(), bed.nursery, "the device", bed.services.sender.uncertain)
         state = bed.state()
         for event in events:

@@ -2,11 +2,12 @@
 
     python -m wa_worker.dev.simulator.trust tests.whatsapp.session_process AUTH_DIR [OBSTACLE]
 
-It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "begin to send", "to", "text"}`
-(commands go on meanwhile), `{"do": "steady"}`, `{"do": "give up"}`, `{"do": "close"}`, `{"do": "cancel"}`. Out:
-`{"is": "open"}`, `{"is": "report", "event"}`, `{"is": "message"}`, `{"is": "sent", "id", "to"}`,
-`{"is": "error", "kind", "text", "wa_id", "failure"}`, `{"is": "steady", "seconds"}`, what receipts.py tells
-(`{"is": "expect" | "heard" | "distrust", "ids"}`), and at the end `{"is": "closed", "seconds", "native_threads"}`.
+It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "begin to send", "to",
+"text"}` (commands go on meanwhile), `{"do": "upload", "kind", "file"}` (so here), `{"do": "steady"}`, `{"do": "give
+up"}`, `{"do": "close"}`, `{"do": "cancel"}`. Out: `{"is": "open"}`, `{"is": "report", "event"}`, `{"is": "message"}`,
+`{"is": "sent", "id", "to"}`, `{"is": "uploaded", "path", "size", "sha256"}`, `{"is": "error", "kind", "text",
+"wa_id", "failure"}`, `{"is": "steady", "seconds"}`, what receipts.py tells (`{"is": "expect" | "heard" | "distrust",
+"ids"}`), and at the end `{"is": "closed", "seconds", "native_threads"}`.
 """
 
 from __future__ import annotations
@@ -24,21 +25,25 @@ os.dup2(2, 1)  # the library prints there
 import wa_worker.whatsapp.libmagic  # noqa: E402,F401 - before neonize
 
 # isort: split
+import attrs  # noqa: E402
 import trio  # noqa: E402
 
 from tests.whatsapp.receipts import Receipts  # noqa: E402
 from wa_worker.errors import SendDelayed, SendError, SendRefused, SendUncertain, SessionError  # noqa: E402
 from wa_worker.journal import open_journal  # noqa: E402
-from wa_worker.messages import OutgoingMessage, Text  # noqa: E402
+from wa_worker.messages import MediaKind, OutgoingMessage, Text  # noqa: E402
 from wa_worker.metrics import Metrics  # noqa: E402
 from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid  # noqa: E402
 from wa_worker.states import Event, Report  # noqa: E402
 from wa_worker.whatsapp.gate import StartGate  # noqa: E402
-from wa_worker.whatsapp.receiving import Receiver  # noqa: E402
+from wa_worker.whatsapp.receiving import Receiver, Told  # noqa: E402
 from wa_worker.whatsapp.session import Session, SessionHost, open_session  # noqa: E402
 from wa_worker.whatsapp.store import SessionStore  # noqa: E402
+from wa_worker.whatsapp.uploads import Uploads  # noqa: E402
 
 SHOP = InstanceId("shop")
+PATIENCE = 1.0
+"""Seconds for an upload."""
 
 
 def say(what: str, **fields: Any) -> None:
@@ -53,6 +58,14 @@ async def send(session: Session, to: str, text: str) -> None:
         wa_id = error.wa_id if isinstance(error, SendUncertain) else None
         failure = error.failure.value if isinstance(error, SendRefused | SendDelayed) else None
         say("error", kind=type(error).__name__, text=str(error), wa_id=wa_id, failure=failure)
+
+
+async def upload(session: Session, kind: str, file: str) -> None:
+    try:
+        uploaded = await session.upload(MediaKind(kind), Path(file))
+        say("uploaded", path=uploaded.direct_path, size=uploaded.size, sha256=uploaded.sha256.hex())
+    except SendError as error:
+        say("error", kind=type(error).__name__, text=str(error))
 
 
 async def tell_reports(session: Session) -> None:
@@ -95,6 +108,8 @@ class Line:
             say("steady", seconds=self.session.steady, synced=self.session.offline_synced)
         elif self.session is not None and command["do"] == "begin to send":
             self._threads.start_soon(send, self.session, command["to"], command["text"])
+        elif self.session is not None and command["do"] == "upload":
+            self._threads.start_soon(upload, self.session, command["kind"], command["file"])
         elif self.session is not None:
             self.session.give_up(Report(Event.VOLUME_FAILED, "the test says so"))
 
@@ -102,9 +117,10 @@ class Line:
 async def main(auth_dir: Path, obstacle: str | None) -> None:
     with open_journal(auth_dir / RESERVED_FOLDER / "journal.db") as journal:
         async with trio.open_nursery() as threads:
-            receiver = Receiver(journal.inbox, Metrics(), lambda: None)
+            receiver = Receiver(journal.inbox, Metrics(), Told(lambda: None, file=lambda: None))
             receipts = Receipts(lambda what, ids: say(what, ids=ids))
             host = SessionHost(receiver, StartGate(), threads, "wa-worker", receipts, journal.accounts)
+            host = attrs.evolve(host, uploads=Uploads(patience=PATIENCE))
             store, leave, left = SessionStore.of(auth_dir, SHOP), trio.CancelScope(), 0.0
             with trio.CancelScope() as doing:
                 line = Line(leave, doing, threads)

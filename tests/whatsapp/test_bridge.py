@@ -21,7 +21,7 @@ from wa_worker.whatsapp.bridge import WhatsApp
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.probe import ReachabilityProbe
-from wa_worker.whatsapp.receiving import Receiver
+from wa_worker.whatsapp.receiving import Receiver, Told
 from wa_worker.whatsapp.session import SessionHost
 
 ME = pb.Device(JID=jid("5511999990001@s.whatsapp.net")).SerializePartialToString()
@@ -34,7 +34,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def whatsapp(journal: Journal, folder: Path, nursery: trio.Nursery) -> WhatsApp:
-    receiver = Receiver(journal.inbox, Metrics(), lambda: None)
+    receiver = Receiver(journal.inbox, Metrics(), Told(lambda: None))
     host = SessionHost(receiver, StartGate(), nursery, "wa-worker", Receipts())
     probe = ReachabilityProbe("127.0.0.1", 1)
     return WhatsApp(folder, host, PairingHosts(nursery, ()), probe, lambda: False)

@@ -40,7 +40,7 @@ from wa_worker.whatsapp.events import Code
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.native_session import HASTE
 from wa_worker.whatsapp.pairing import Paired, PairingHosts, QrCode
-from wa_worker.whatsapp.receiving import Receiver
+from wa_worker.whatsapp.receiving import Receiver, Told
 from wa_worker.whatsapp.session import Session as OpenSession
 from wa_worker.whatsapp.session import SessionHost
 from wa_worker.whatsapp.store import SessionStore
@@ -371,7 +371,9 @@ class Unopened:
 async def unopened(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Unopened]:
     with open_journal(tmp_path / "journal.db") as journal:
         gate = StartGate()
-        host = SessionHost(Receiver(journal.inbox, Metrics(), lambda: None), gate, nursery, "the device", Receipts())
+        host = SessionHost(
+            Receiver(journal.inbox, Metrics(), Told(lambda: None)), gate, nursery, "the device", Receipts()
+        )
         yield Unopened(OpenSession(SHOP, SessionStore.of(tmp_path, SHOP), host, lambda: None), journal, gate)
 
 

@@ -12,9 +12,12 @@ from typing import Any, TypeVar, cast
 import attrs
 import psycopg
 import trio
+from psycopg import sql
 from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
 
 from wa_worker.dev.proxy import InboundRow, InstanceRow, MessageRow, StatusChange
+from wa_worker.dev.proxy.content import KEPT
 
 T = TypeVar("T")
 
@@ -24,8 +27,12 @@ class Backend:
         self.db = db
 
     def clear(self) -> None:
-        self.db.execute("truncate public.wa_instances, public.wa_messages, public.wa_inbound restart identity cascade")
+        self.db.execute(
+            "truncate public.wa_instances, public.wa_messages, public.wa_inbound, public.wa_files "
+            "restart identity cascade"
+        )
         self.db.execute("truncate test.statuses restart identity")
+        self.db.execute("truncate storage.objects")
 
     def add_instance(self, instance_id: str, status: str = "DISCONNECTED") -> bool:
         return bool(
@@ -76,10 +83,34 @@ class Backend:
             (instance_id, to, body),
         ).fetchone()
 
+    def queue_row(self, instance_id: str, to: str, **fields: Any) -> int:
+        columns = ["instance_id", "to", *fields]
+        values = [Jsonb(value) if isinstance(value, dict | list) else value for value in fields.values()]
+        statement = sql.SQL("insert into public.wa_messages ({}) values ({}) returning id").format(
+            sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(", ").join([sql.Placeholder()] * len(columns))
+        )
+        row = self.db.execute(statement, (instance_id, to, *values)).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def receipts(self) -> list[TupleRow]:
+        return self.db.execute(
+            "select chat_id, recipient_id, status, extract(epoch from failed_at)::bigint, "
+            "extract(epoch from delivered_at)::bigint, extract(epoch from read_at)::bigint, "
+            "extract(epoch from played_at)::bigint, error from public.wa_receipts order by chat_id, recipient_id"
+        ).fetchall()
+
+    def group_events(self) -> list[TupleRow]:
+        return self.db.execute(
+            'select chat_id, event_type, action, "group", participants, by, extract(epoch from happened_at)::bigint '
+            "from public.wa_chat_events order by id"
+        ).fetchall()
+
     def messages(self, instance_id: str | None = None) -> list[MessageRow]:
         rows = self.db.execute(
             "select id, instance_id, \"to\", body, status, wa_message_id, error, (status = 'sent')::int, "
-            "extract(epoch from queued_at)::float8, extract(epoch from sent_at)::float8, sent_to "
+            "extract(epoch from queued_at)::float8, extract(epoch from sent_at)::float8, sent_to, "
+            "extract(epoch from accepted_at)::bigint "
             "from public.wa_messages where instance_id = coalesce(%s, instance_id) order by queued_at, id",
             (instance_id,),
         )
@@ -93,12 +124,12 @@ class Backend:
                 'instanceId', instance_id, 'from', "from", 'to', "to", 'body', body, 'wa_message_id', wa_message_id,
                 'chat_id', chat_id, 'chat_type', chat_type, 'sender_id', sender_id, 'sender_lid', sender_lid,
                 'push_name', push_name, 'timestamp', extract(epoch from sent_at)::bigint, 'message_type', message_type
-            ), 1, extract(epoch from received_at)::float8
-            from public.wa_inbound where instance_id = coalesce(%s, instance_id) order by id
+            ), 1, extract(epoch from received_at)::float8, to_jsonb(i)
+            from public.wa_inbound i where instance_id = coalesce(%s, instance_id) order by id
             """,
             (instance_id,),
         )
-        return [InboundRow(*row) for row in rows]
+        return [InboundRow(*(*row[:-1], _content(row[-1]))) for row in rows]
 
     def count_messages(self, status: str | None = None) -> int:
         return sum(status in (None, row.status) for row in self.messages())
@@ -121,3 +152,8 @@ class EdgeProxy:
         while not (value := predicate(self.store)):  # noqa: ASYNC110 - PostgreSQL tells nobody
             await trio.sleep(0.05)
         return value
+
+
+def _content(row: dict[str, Any]) -> dict[str, Any]:
+    """What a message holds besides its words: each is a column."""
+    return {key: row[key] for key in KEPT if row[key] is not None}

@@ -22,6 +22,27 @@ grant usage on schema auth to anon, authenticated, service_role, postgres;
 create function auth.uid() returns uuid language sql stable
   return nullif(current_setting('request.jwt.claim.sub', true), '')::uuid;
 
+-- Supabase Storage's own: what is in its buckets is known here, the files are elsewhere.
+create role supabase_storage_admin nologin noinherit;
+grant supabase_storage_admin to postgres;
+create schema storage authorization supabase_storage_admin;
+grant usage on schema storage to anon, authenticated, service_role, postgres;
+create table storage.buckets (
+  id text primary key, name text not null unique, owner uuid, public boolean default false, file_size_limit bigint,
+  allowed_mime_types text[], created_at timestamptz default now(), updated_at timestamptz default now()
+);
+create table storage.objects (
+  id uuid primary key default gen_random_uuid(), bucket_id text references storage.buckets (id), name text,
+  created_at timestamptz default now(), metadata jsonb, unique (bucket_id, name)
+);
+create function storage.foldername(name text) returns text[] language sql immutable
+  return (string_to_array(name, '/'))[1 : array_length(string_to_array(name, '/'), 1) - 1];
+alter table storage.buckets owner to supabase_storage_admin;
+alter table storage.objects owner to supabase_storage_admin;
+alter table storage.buckets enable row level security;
+alter table storage.objects enable row level security;
+grant all on storage.buckets, storage.objects to postgres, service_role, authenticated, anon;
+
 -- Of the tests, not of Supabase: every status that the worker's side stored, in order.
 create schema test;
 create table test.statuses (

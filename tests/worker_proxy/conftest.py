@@ -1,4 +1,5 @@
-"""The far side for real: PostgreSQL with the migration, the Edge Function under Deno, and a stand-in for PostgREST.
+"""The far side for real: PostgreSQL with the migration, the Edge Function under Deno, and stand-ins for PostgREST and
+for Storage.
 
 All three start once per session, in about four seconds; the tables are emptied before each test.
 """

@@ -37,12 +37,13 @@ class Server:
 
 
 @contextmanager
-def open_rest(postgres: Postgres, *, port: int = 0) -> Iterator[Server]:
+def open_rest(postgres: Postgres, *, port: int = 0, old_storage: bool = False) -> Iterator[Server]:
     environment = {
         "REST_DSN": postgres.dsn("authenticator"),
         "REST_SERVICE_KEY": SERVICE_KEY,
         "REST_ANON_KEY": ANON_KEY,
         "REST_PORT": str(port),
+        **({"REST_OLD_STORAGE": "1"} if old_storage else {}),
     }
     with open_server([sys.executable, "-m", "tests.worker_proxy.rest"], environment, tools.HERE.parents[1]) as rest:
         yield rest

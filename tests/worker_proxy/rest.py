@@ -4,10 +4,11 @@ PostgREST itself is in no package registry for Debian, Python or Node. This does
 Function makes, `POST /rest/v1/rpc/<function>`, the way PostgREST does: it logs in as `authenticator`, takes the role of
 the key in a transaction, finds the function by its arguments' names, has PostgreSQL turn the JSON into the declared
 types, and maps an error's SQLSTATE to a status. Nothing else of PostgREST is here. It checks that a key is one of two
-fixed ones instead of verifying a JWT.
+fixed ones instead of verifying a JWT. The stand-in for Storage (storage.py) is on the same port, as in a project.
 
-Environment: REST_DSN, REST_SERVICE_KEY, REST_ANON_KEY, REST_PORT (default: any), REST_PREFIX (default: the path that
-Supabase's gateway has for it; PostgREST itself has /rpc/). Prints its URL once it listens.
+Environment: REST_DSN, REST_SERVICE_KEY, REST_ANON_KEY, REST_PORT (default: any), REST_OLD_STORAGE (see storage.py),
+REST_PREFIX (default: the path that Supabase's gateway has for it; PostgREST itself has /rpc/). Prints its URL once it
+listens.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
+from tests.worker_proxy import storage
+
 PREFIX = os.environ.get("REST_PREFIX", "/rest/v1/rpc/")
 
 STATUSES = {"23503": 409, "23505": 409, "42883": 404, "42P01": 404, "42501": 403, "P0001": 400, "57014": 500}
@@ -33,6 +36,7 @@ class Rest(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     roles: dict[str, str]
+    storage: storage.Storage
     dsn: str
 
     def setup(self) -> None:
@@ -46,6 +50,9 @@ class Rest(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path.startswith(storage.PREFIX):
+            self._store(body)
+            return
         bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")
         role = self.roles.get(bearer)
         if role is None or self.headers.get("apikey") != bearer:
@@ -60,6 +67,25 @@ class Rest(BaseHTTPRequestHandler):
             except psycopg.Error as problem:
                 code = problem.sqlstate or "08000"
                 self._answer(STATUSES.get(code) or STATUSES_OF_CLASS.get(code[:2], 400), _error(code, str(problem)))
+
+    def do_GET(self) -> None:
+        self._store(b"")
+
+    def do_PUT(self) -> None:
+        self._store(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+
+    def do_DELETE(self) -> None:
+        self._store(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+
+    def _store(self, body: bytes) -> None:
+        bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        # A signed URL is all that a PUT to one needs: Storage works as itself then.
+        allowed = self.roles.get(bearer) == "service_role" or (self.command == "PUT" and not bearer)
+        with psycopg.connect(self.dsn, autocommit=True) as db:
+            db.execute("set role service_role")
+            headers = {key.lower(): value for key, value in self.headers.items()}
+            answer = self.storage.handle(self.command, self.path, headers, body, lambda: db if allowed else None)
+        self._answer(answer.status, answer.body, answer.content_type)
 
     def _call(self, role: str, name: str, body: bytes) -> str:
         """The function's value as JSON text. Raises LookupError, or psycopg.Error."""
@@ -82,10 +108,10 @@ class Rest(BaseHTTPRequestHandler):
         value: str = row[0]
         return value
 
-    def _answer(self, status: int, body: str) -> None:
-        data = body.encode()
+    def _answer(self, status: int, body: str | bytes, kind: str = "application/json; charset=utf-8") -> None:
+        data = body.encode() if isinstance(body, str) else body
         self.send_response(status)
-        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -119,6 +145,7 @@ def _error(code: str, message: str) -> str:
 
 def main() -> None:
     Rest.dsn = os.environ["REST_DSN"]
+    Rest.storage = storage.Storage(signs_again="REST_OLD_STORAGE" not in os.environ)
     Rest.roles = {os.environ["REST_SERVICE_KEY"]: "service_role", os.environ["REST_ANON_KEY"]: "anon"}
     ThreadingHTTPServer.request_queue_size = 128
     ThreadingHTTPServer.allow_reuse_port = True  # a test may hold the port for it

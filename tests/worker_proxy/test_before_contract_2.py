@@ -1,5 +1,7 @@
-"""The Edge Function of before contract 2 on today's tables: what runs while the newer one is being deployed, and after
-a roll-back. The contract tests of version 1, and what tells a worker that this is version 1.
+"""The Edge Functions of before on today's tables: what runs while a newer one is being deployed, or after a roll-back.
+
+The contract tests of version 1; what tells a worker that one of before contract 2 is version 1; and that one of before
+files and receipts says that it has no such calls.
 """
 
 from __future__ import annotations
@@ -22,14 +24,23 @@ _TESTS = {name: test for name, test in vars(test_contract).items() if name.start
 globals().update({name: test for name, test in _TESTS.items() if name not in _LATER})
 
 
+@pytest.fixture(
+    scope="module", params=[tools.BEFORE_CONTRACT_2, tools.BEFORE_CONVERSATIONS], ids=["version 1", "texts alone"]
+)
+def source(request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.param
+    return folder
+
+
 @pytest.fixture(scope="module")
-def function(rest: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def function(source: Path, rest: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("before") / "worker-proxy"
-    project(folder, tools.BEFORE_CONTRACT_2)
+    project(folder, source)
     with open_function(folder, rest.url, SECRET) as function:
         yield function
 
 
-async def test_it_has_no_calls_of_version_2(client: httpx.AsyncClient) -> None:
-    for path in ("/poll", "/events"):
+async def test_it_has_no_calls_that_came_later(client: httpx.AsyncClient, source: Path) -> None:
+    later = ["/media-upload", "/message-status", "/event"]
+    for path in later if source == tools.BEFORE_CONVERSATIONS else ["/poll", "/events", *later]:
         assert (await client.post(path, json={})).status_code == 404

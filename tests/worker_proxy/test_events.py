@@ -174,10 +174,19 @@ async def test_a_bad_event_is_answered_as_by_version_1_and_the_others_are_taken(
         ({"event_id": "x" * 129, "type": "status", **STATUS}, "event_id is longer than 128 characters"),
         ({"event_id": 5, "type": "status", **STATUS}, "event_id must be a non-empty string"),
         ({"event_id": "e", "type": "status"}, "instanceId must be a non-empty string"),
-        ({"event_id": "e", "type": "message_status", **STATUS}, "type must be one of status, sent, failed, inbound"),
-        ({"event_id": "e", "type": "refused", **STATUS}, "type must be one of status, sent, failed, inbound"),
-        ({"event_id": "e", "type": "constructor"}, "type must be one of status, sent, failed, inbound"),
-        ({"event_id": "e", **STATUS}, "type must be one of status, sent, failed, inbound"),
+        (
+            {"event_id": "e", "type": "presence", **STATUS},
+            "type must be one of status, sent, failed, inbound, message_status, event",
+        ),
+        (
+            {"event_id": "e", "type": "refused", **STATUS},
+            "type must be one of status, sent, failed, inbound, message_status, event",
+        ),
+        (
+            {"event_id": "e", "type": "constructor"},
+            "type must be one of status, sent, failed, inbound, message_status, event",
+        ),
+        ({"event_id": "e", **STATUS}, "type must be one of status, sent, failed, inbound, message_status, event"),
         (
             {"event_id": "e", "type": "sent", "messageId": 1, "wa_message_id": "W"},
             "instanceId must be a non-empty string",

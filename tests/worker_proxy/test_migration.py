@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.worker_proxy
 
 MIGRATION = tools.SOURCE / "migration.sql"
 TABLES = ("wa_instances", "wa_messages", "wa_inbound")
+LATER = ("wa_reactions", "wa_receipts", "wa_chat_events", "wa_files")
 USER, OTHER = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
 
 
@@ -29,11 +31,21 @@ def test_a_second_run_changes_nothing(postgres: Postgres, backend: Backend) -> N
     assert (backend.instance("shop"), backend.count_messages()) == (row, 1)
 
 
-def test_an_installation_of_before_contract_2_is_upgraded(installed: None) -> None:
+@pytest.mark.parametrize(
+    "before",
+    [
+        [tools.BEFORE_CONTRACT_2],
+        [tools.BEFORE_CONVERSATIONS],
+        [tools.BEFORE_CONTRACT_2, tools.BEFORE_CONVERSATIONS],
+    ],
+    ids=["of version 1", "of texts alone", "upgraded once"],
+)
+def test_an_older_installation_is_upgraded(installed: None, before: list[Path]) -> None:
     """It keeps its rows and comes to the same as a new one."""
     with open_postgres() as new, open_postgres() as old:
         new.psql(MIGRATION)
-        old.psql(tools.BEFORE_CONTRACT_2 / "migration.sql")
+        for folder in before:
+            old.psql(folder / "migration.sql")
         with psycopg.connect(old.dsn("postgres")) as db:
             db.execute("insert into wa_instances (id, status) values ('shop', 'CONNECTED'), ('off', 'DISCONNECTED')")
             db.execute("update wa_instances set enabled = false where id = 'off'")
@@ -44,13 +56,13 @@ def test_an_installation_of_before_contract_2_is_upgraded(installed: None) -> No
             db.execute(
                 "select wa_add_inbound('shop', 'c', 'W2', null, 'f', 't', 'in', null, null, null, null, 1790000000)"
             )
-            before = {table: db.execute(f"select * from {table} order by id").fetchall() for table in TABLES}
+            kept = {table: db.execute(f"select * from {table} order by id").fetchall() for table in TABLES}
         assert old.schema() != new.schema()
         for _ in range(2):
             old.psql(MIGRATION)
             assert old.schema() == new.schema()
         with psycopg.connect(old.dsn("postgres")) as db:
-            for table, rows in before.items():
+            for table, rows in kept.items():
                 after = db.execute(f"select * from {table} order by id").fetchall()
                 assert [row[: len(rows[0])] for row in after] == rows
                 assert {value for row in after for value in row[len(rows[0]) :]} == {None}
@@ -67,8 +79,8 @@ def test_an_installation_of_before_contract_2_is_upgraded(installed: None) -> No
 def test_the_browser_has_no_access_until_you_say_so(postgres: Postgres, backend: Backend, role: str) -> None:
     backend.add_instance("shop")
     for statement in (
-        *(f"select * from {table}" for table in TABLES),
-        *(f"delete from {table}" for table in TABLES),
+        *(f"select * from {table}" for table in TABLES + LATER),
+        *(f"delete from {table}" for table in TABLES + LATER),
         "insert into wa_instances default values",
         "select wa_disconnected_instances()",
         "select wa_update_status('shop', 'CONNECTED', null)",
@@ -77,11 +89,20 @@ def test_the_browser_has_no_access_until_you_say_so(postgres: Postgres, backend:
         "select wa_mark_failed(1, 'x')",
         "select wa_missing_message(1)",
         "select wa_add_inbound('shop', '', '', null, '', '', '', null, null, null, null, null)",
+        "select wa_listed_message(null)",
+        "select wa_path_of('{}')",
+        "select wa_react('shop', '', '', '{}', null)",
+        "select wa_add_receipt('{}')",
+        "select wa_add_chat_event('{}')",
+        "select wa_media_upload('shop', '', '', '', '', 1, '', '', '')",
+        "select wa_expired_media(1, 1)",
+        "select wa_forget_media('{}')",
         "select wa_take_event('{}')",
         "select wa_events('[]')",
         "select wa_busy_instances()",
         "select wa_page('{}', 1, 1)",
         "select wa_listed('{}')",
+        "select wa_pair_phones()",
         "select wa_poll_is_due('{}', '{}', '{}')",
         "select wa_poll('{}', '{}', '{}', 0, 1, 1)",
     ):
@@ -91,7 +112,7 @@ def test_the_browser_has_no_access_until_you_say_so(postgres: Postgres, backend:
                 db.execute(statement)
     with psycopg.connect(postgres.dsn("authenticator")) as db:
         db.execute(f"set role {role}")
-        for sequence in ("wa_messages_id_seq", "wa_inbound_id_seq"):
+        for sequence in ("wa_messages_id_seq", "wa_inbound_id_seq", "wa_chat_events_id_seq"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege), db.transaction():
                 db.execute(f"select setval('public.{sequence}', 1)")
     # Even a grant made by mistake shows nothing: there is no policy.
@@ -105,7 +126,7 @@ def test_the_browser_has_no_access_until_you_say_so(postgres: Postgres, backend:
 def test_the_example_policies_show_a_user_what_is_theirs(postgres: Postgres, backend: Backend) -> None:
     commented = MIGRATION.read_text().partition("-- example policies:\n")[2].partition("-- :end")[0]
     example = re.sub(r"^-- ", "", commented, flags=re.MULTILINE)
-    assert example.count("create policy") == 4
+    assert example.count("create policy") == 8
     for instance, tenant in (("mine", USER), ("theirs", OTHER)):
         backend.db.execute("insert into wa_instances (id, tenant_id) values (%s, %s)", (instance, tenant))
         backend.queue(instance, "5511988887777", "Oi")
@@ -114,6 +135,21 @@ def test_the_example_policies_show_a_user_what_is_theirs(postgres: Postgres, bac
             "values (%s, 'c', 'w', 'f', 't', 'b')",
             (instance,),
         )
+        backend.db.execute("insert into wa_reactions values (%s, 'c', 'w', 's', '👍', now())", (instance,))
+        backend.db.execute(
+            "insert into wa_receipts (instance_id, wa_message_id, chat_id, recipient_id, read_at) "
+            "values (%s, 'w', 'c', 'r', now())",
+            (instance,),
+        )
+        backend.db.execute(
+            "insert into wa_chat_events (instance_id, chat_id, event_type, fingerprint) values (%s, 'c', 'group', 'x')",
+            (instance,),
+        )
+        asked = "select wa_media_upload(%s, 'c', 'w', 'image', 'image/jpeg', 1, 'x', null, '.jpg') ->> 'path'"
+        path = backend.db.execute(asked, (instance,)).fetchone()
+        assert path is not None
+        assert path[0].startswith(f"{tenant}/{instance}/")
+        backend.db.execute("insert into storage.objects (bucket_id, name) values ('wa-media', %s)", path)
     queue = "insert into wa_messages (instance_id, \"to\", body) values (%s, '5511988887777', 'Oi')"
     with psycopg.connect(postgres.dsn("postgres")) as db:
         db.execute(example.encode())
@@ -122,12 +158,17 @@ def test_the_example_policies_show_a_user_what_is_theirs(postgres: Postgres, bac
         for table, column in zip(TABLES, ("id", "instance_id", "instance_id"), strict=True):
             rows = db.execute(f"select {column} from {table}").fetchall()
             assert rows == [("mine",)]
+        for table in LATER[:-1]:
+            assert db.execute(f"select instance_id from {table}").fetchall() == [("mine",)]
+        assert [row[0].split("/")[1] for row in db.execute("select name from storage.objects")] == ["mine"]
         db.execute(queue, ("mine",))
         for refused in (
             (queue, ("theirs",)),
             ("insert into wa_messages (instance_id, \"to\", body, status) values ('mine', '1', 'x', 'sent')", ()),
             ("update wa_instances set enabled = false", ()),
             ("delete from wa_inbound", ()),
+            ("select * from wa_files", ()),
+            ("insert into wa_receipts (instance_id) values ('mine')", ()),
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege), db.transaction():
                 db.execute(*refused)
@@ -146,6 +187,20 @@ def test_the_example_policies_show_a_user_what_is_theirs(postgres: Postgres, bac
         "insert into wa_messages (instance_id, \"to\", body) values ('shop', '55', '')",
         "insert into wa_messages (instance_id, \"to\", body) values ('shop', '55', repeat('x', 65537))",
         "insert into wa_messages (instance_id, \"to\", body, status) values ('shop', '55', 'Oi', 'new')",
+        "insert into wa_instances (id, pair_phone) values ('x', '+55 11 98888-7777')",
+        "insert into wa_messages (instance_id, \"to\") values ('shop', '55')",
+        "insert into wa_messages (instance_id, \"to\", type) values ('shop', '55', 'text')",
+        "insert into wa_messages (instance_id, \"to\", type, body) values ('shop', '55', 'hologram', 'x')",
+        "insert into wa_messages (instance_id, \"to\", type) values ('shop', '55', 'image')",
+        "insert into wa_messages (instance_id, \"to\", type, media) values ('shop', '55', 'image', '{\"url\": \"x\"}')",
+        "insert into wa_messages (instance_id, \"to\", type, body) values ('shop', '55', 'edit', 'x')",
+        "insert into wa_messages (instance_id, \"to\", type, edit) values ('shop', '5', 'edit', '{\"message_id\": 1}')",
+        "insert into wa_messages (instance_id, \"to\", type, reaction) values ('shop', '55', 'reaction', '{}')",
+        "insert into wa_messages (instance_id, \"to\", type, contacts) values ('shop', '55', 'contacts', '{}')",
+        "insert into wa_messages (instance_id, \"to\", type, poll) values ('shop', '55', 'poll', '{\"name\": \"x\"}')",
+        "insert into wa_messages (instance_id, \"to\", body, typing_ms) values ('shop', '55', 'Oi', 30001)",
+        "insert into wa_messages (instance_id, \"to\", body, context) values ('shop', '55', 'Oi', '{}')",
+        "insert into wa_messages (instance_id, \"to\", body, mentions) values ('shop', '55', 'Oi', '{}')",
     ],
 )
 def test_rows_that_the_worker_would_refuse_cannot_be_made(backend: Backend, statement: str) -> None:

@@ -19,6 +19,10 @@ BEFORE_CONTRACT_2 = HERE / "before_contract_2"
 """What SOURCE was before contract 2: what an installation has that is upgraded, or runs that is rolled back."""
 
 
+BEFORE_CONVERSATIONS = HERE / "before_conversations"
+"""The same before there was more than texts: files, receipts, events, codes."""
+
+
 def npm_tools() -> Path:
     """Where the npm packages are: the script's default, or WORKER_PROXY_TOOLS."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

@@ -1,15 +1,23 @@
 """Moves messages and what became of them, between the journal, WhatsApp and the worker-proxy.
 
 keyed_queue.py   drains rows: in order within a key, several keys at once, pauses in an outage
+newcomers.py     keys that come during an outage
+waiting_keys.py  keys that have nothing to do before a moment
 group_commit.py  commits what several tasks finished in one transaction
 group_read.py    reads for several tasks in one hop
 refusals.py      whether a refusal of a received message may be acted on
 unproven.py      what was accepted, until a poll shows that it was the proxy that did
 inbound.py       journal to `/inbound` or `/events`; a key is a chat
+file_waits.py    how long a message waits for its file
+media.py         the files of received messages, from WhatsApp to the proxy's storage
+media_folder.py  those files on the volume
 marks.py         ledger to `/mark-sent` and `/mark-failed`, or `/events`; a key is a row
 polled.py        what `/poll` listed for each instance, until the instance takes it
 poll_timer.py    when an instance asks for messages next
 batch.py         one batch of queued messages through the ledger, on a thread
+preparing.py     what takes time before a send: files to fetch and upload, typing
+file_facts.py    what a file tells of itself: format, size, thumbnail
+ogg.py           how long a voice note is, and its waveform
 uncertain.py     sends that may have left, until a receipt proves it or the wait for one is over
 sending.py       `/queued-messages`, or what `/poll` listed, to a batch, for one connected instance
 retention.py     forgets what is settled, and what nobody decided on

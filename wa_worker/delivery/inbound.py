@@ -6,11 +6,13 @@ import structlog
 import trio
 
 from wa_worker.backoff import Backoff
+from wa_worker.delivery.file_waits import PATIENCE, FileWaits
 from wa_worker.delivery.group_commit import GroupCommit
 from wa_worker.delivery.group_read import GroupRead
-from wa_worker.delivery.keyed_queue import JOURNAL_PAUSE, RETRY, KeyedQueue
+from wa_worker.delivery.keyed_queue import JOURNAL_PAUSE, RETRY, KeyedQueue, NothingAsked
 from wa_worker.delivery.refusals import REFUSAL_PAUSE, Refusals
 from wa_worker.delivery.unproven import Unproven
+from wa_worker.delivery.waiting_keys import NotBefore
 from wa_worker.edge.answers import ALREADY_THERE
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.events import Outcome, inbound_event
@@ -31,20 +33,32 @@ BATCH = 32
 backlog."""
 
 
+WANTS_PAUSE = 0.5
+"""Seconds between looks at a chat whose next message goes out only if the proxy wants it, while that is not known: from
+the start until the first answer to a poll."""
+
+
 class InboundDelivery:
     """Delivers received messages. One per process. Ring `wakeup` after a commit to the inbox.
 
-    refusal_pause: see refusals.py, seconds.
+    refusal_pause: see refusals.py; patience: see file_waits.py; seconds.
     """
 
     def __init__(
-        self, inbox: Inbox, edge: EdgeClient, metrics: Metrics, *, refusal_pause: float = REFUSAL_PAUSE
+        self,
+        inbox: Inbox,
+        edge: EdgeClient,
+        metrics: Metrics,
+        *,
+        refusal_pause: float = REFUSAL_PAUSE,
+        patience: float = PATIENCE,
     ) -> None:
         self._inbox = inbox
         self._edge = edge
         self._metrics = metrics
         self._refusals = Refusals(edge.evidence, inbox.next_seq(), refusal_pause)
         self._unproven = Unproven(edge.evidence)
+        self._waits = FileWaits(patience)
         self._results = GroupCommit(inbox.settle)
         self._rows = GroupRead(lambda chats: {chat: inbox.pending(chat, BATCH) for chat in chats})
         self._queue = KeyedQueue(
@@ -62,6 +76,10 @@ class InboundDelivery:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._take_back)
             await self._queue.run()
+
+    def file_decided(self, chat: int) -> None:
+        """It is known now what becomes of a file that a message of this chat may wait for."""
+        self._queue.release(chat)
 
     async def _take_back(self) -> None:
         while True:
@@ -87,7 +105,7 @@ class InboundDelivery:
         return Backoff(RETRY.first, 2 * self._refusals.pause)
 
     async def _post_chat(self, chat: int) -> None:
-        rows = await self._rows.get(chat)
+        rows, until = self._waits.ready(await self._wanted(await self._rows.get(chat)))
         if rows:
             structlog.contextvars.bind_contextvars(instance=rows[0].instance)  # of this chat's task
         alone = self._queue.is_alone(chat)
@@ -106,6 +124,33 @@ class InboundDelivery:
                     raise error
                 if not await self._refused(chat, row, error, behind=rows):
                     return
+        if until is not None:
+            raise NotBefore(until)
+
+    def _forget(self, row: PendingInbound) -> None:
+        """Drops what was kept in memory of a message that waits no more."""
+        self._refusals.settled(row)
+        self._waits.settled(row)
+
+    async def _wanted(self, rows: list[PendingInbound]) -> list[PendingInbound]:
+        """Settles those of these rows that the proxy does not want, and returns the others: up to the first one of
+        which it is not known yet. Raises NothingAsked if none is left of some."""
+        wanted: list[PendingInbound] = []
+        unwanted: list[PendingInbound] = []
+        unknown = False
+        for row in rows:
+            answer = self._edge.wants.includes(row.message)
+            if unknown := answer is None:
+                break
+            (wanted if answer else unwanted).append(row)
+        if unwanted:
+            for row in unwanted:
+                self._forget(row)
+            await self._results.add(*(InboxResult(row.seq) for row in unwanted))
+            self._metrics.delivered(Delivered.NOT_WANTED, len(unwanted))
+        if rows and not wanted:
+            raise NothingAsked(WANTS_PAUSE if unknown else None)
+        return wanted
 
     async def _post(self, rows: list[PendingInbound], *, alone: bool) -> list[Outcome]:
         """Posts the first of these rows, or as many as go in one call.
@@ -121,8 +166,8 @@ class InboundDelivery:
             return
         unproven = [self._unproven.add(row, outcome.answer) for row, outcome in taken if outcome.answer is not None]
         for row, _ in taken:
-            self._refusals.settled(row)
-        await self._results.add(*(InboxResult(row.seq) for row, _ in taken))
+            self._forget(row)
+        await self._results.add(*(InboxResult(row.seq, file=row.file) for row, _ in taken))
         for accepted in unproven:
             self._unproven.settled(accepted)
         self._queue.succeeded(chat)
@@ -154,9 +199,9 @@ class InboundDelivery:
 
     async def _settle(self, row: PendingInbound, error: EdgeRejected) -> None:
         """Acts on a refusal that is believed."""
-        self._refusals.settled(row)
+        self._forget(row)
         if error.status == ALREADY_THERE:
-            await self._results.add(InboxResult(row.seq))
+            await self._results.add(InboxResult(row.seq, file=row.file))
             self._metrics.delivered(Delivered.ACCEPTED)
             return
         await self._results.add(InboxResult(row.seq, str(error), dead=True))

@@ -6,6 +6,8 @@ those that rest after a failure.
 Whose fault is a failure? While other keys succeed it is the row's: its key rests, longer each time, and holds up none.
 While none succeeds it may be the proxy's: when several keys fail so, one at a time tries (circuit_breaker.py), and
 the first success sets them all free. A key that has not failed yet waits for none that has.
+
+A key may also have nothing to do before a moment, by its own word: see waiting_keys.py.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ import trio
 
 from wa_worker.backoff import PROXY_OUTAGE, Backoff
 from wa_worker.circuit_breaker import CircuitBreaker
+from wa_worker.delivery.newcomers import Newcomers
+from wa_worker.delivery.waiting_keys import NotBefore, WaitingKeys
 from wa_worker.edge.answers import RATE_LIMITED
 from wa_worker.errors import EdgeError, JournalError
 from wa_worker.wakeup import Wakeup
@@ -52,6 +56,14 @@ class _Rest:
     bidden: float = 0.0
 
 
+class NothingAsked(Exception):
+    """Raised by the work on a key for which the proxy was asked nothing: that says nothing of it. `pause`: seconds
+    until the key has its turn again; None: nothing is left of it."""
+
+    def __init__(self, pause: float | None) -> None:
+        self.pause = pause
+
+
 class KeyedQueue:
     """Works on the keys that `find` names. One per kind of row.
 
@@ -63,6 +75,11 @@ class KeyedQueue:
     recovery: waits until something else has seen the proxy come back from an outage.
     apart(): seconds between two looks for rows, so that those which follow each other are found together.
     """
+
+    failure = "not handed to the proxy, will retry"
+    """What the log says of a failure."""
+
+    rescan = RESCAN
 
     def __init__(
         self,
@@ -84,13 +101,14 @@ class KeyedQueue:
         self._apart = apart
         self._busy: set[int] = set()
         self._resting: dict[int, _Rest] = {}
+        self._waiting = WaitingKeys()
         self._unwitnessed: set[int] = set()
         """Keys that have failed since the last success: it may be the proxy's fault, not theirs."""
         self._last_success = 0.0
         self._said: EdgeError | None = None
         """The failure that the log has last been told of."""
         self._cursor = 0
-        self._newcomers = _Newcomers()
+        self._newcomers = Newcomers()
         self.breaker: CircuitBreaker[int] = CircuitBreaker(OUTAGE, PROXY_OUTAGE)
         self.wakeup = Wakeup()
         """Ring it, from any thread, when rows were added."""
@@ -122,6 +140,11 @@ class KeyedQueue:
                     await self.wakeup.wait()
                 await trio.sleep_until(looked + self._apart())
 
+    def release(self, key: int) -> None:
+        """Lets a key go on that has raised NotBefore, or is about to: it has something to do now."""
+        self._waiting.release(key, busy=key in self._busy)
+        self.wakeup.ring()
+
     def succeeded(self, key: int) -> None:
         """Notes that the proxy took something of this key: its pauses start anew, though it may not be empty yet. Those
         that failed since the last success may try again at once, for it was not their fault."""
@@ -148,20 +171,22 @@ class KeyedQueue:
 
     def _next_try(self) -> float:
         now = trio.current_time()
-        times = [now + RESCAN]
+        times = [now + self.rescan]
         if self.breaker.is_open:
-            if not self._busy:
+            if not self._busy and any(map(self._is_free, self._resting)):
                 times.append(self.breaker.next_trial)
             if self._newcomers.waits(now):
                 times.append(self._newcomers.until)
         elif len(self._busy) < self._width():  # else a ring comes first
-            times += [rest.until for key, rest in self._resting.items() if key not in self._busy]
+            times += [rest.until for key, rest in self._resting.items() if self._is_free(key)]
+        if len(self._busy) < self._width():
+            times += self._waiting.ends(now)
         return max(min(times), now)
 
     async def _fill(self, nursery: trio.Nursery) -> None:
         """Starts keys in turn, from behind the last one started, until all places are taken or all are seen."""
         wrapped = self._cursor == 0
-        unseen = self._resting.keys() | self.breaker.failed
+        unseen = self._resting.keys() | self.breaker.failed | set(self._waiting.keys)
         while len(self._busy) < self._width():
             found = await trio.to_thread.run_sync(self._find, self._cursor, SCAN)
             unseen.difference_update(found)
@@ -169,7 +194,7 @@ class KeyedQueue:
                 if len(self._busy) >= self._width():
                     return
                 self._cursor = key
-                if key not in self._busy and self._may_try(key):
+                if self._is_free(key) and self._may_try(key):
                     self._start(key, nursery)
             if len(found) < SCAN:
                 self._cursor = 0
@@ -183,20 +208,26 @@ class KeyedQueue:
         """In an outage, the key that has waited longest tries, if it is time and no other does."""
         if not self.breaker.is_open or self._busy & self._resting.keys():
             return
-        key = min(self._resting.keys() - self._busy, key=lambda key: self._resting[key].until, default=None)
+        key = min(filter(self._is_free, self._resting), key=lambda key: self._resting[key].until, default=None)
         if key is not None and self.breaker.allows(key):
             self._start(key, nursery)
 
     def _start(self, key: int, nursery: trio.Nursery) -> None:
         self._busy.add(key)
+        self._waiting.started(key)
         nursery.start_soon(self._do, key)
 
     def _forget(self, keys: set[int]) -> None:
         """Another process took their rows (a person discarded them): nothing is left that could try or succeed."""
         for key in keys:
             self._resting.pop(key, None)
+        self._waiting.forget(keys)
         self._unwitnessed -= keys
         self.breaker.forget(keys)
+
+    def _is_free(self, key: int) -> bool:
+        """Says whether a key is neither at work nor has nothing to do."""
+        return key not in self._busy and not self._waiting.waits(key)
 
     def _may_try(self, key: int) -> bool:
         rest = self._resting.get(key)
@@ -211,21 +242,30 @@ class KeyedQueue:
             await self._work(key)
         except EdgeError as error:
             self._failed(key, error)
+        except NotBefore as word:
+            self._waiting.wait(key, word.moment)
         except JournalError as error:
             log.error("the journal cannot be read", what=self._name, reason=str(error))
-            self._resting[key] = _Rest(trio.current_time(), trio.current_time() + JOURNAL_PAUSE)
+            self._rest(key, JOURNAL_PAUSE)
+        except NothingAsked as nothing:
+            if nothing.pause is None:
+                self._forget({key})
+            else:
+                self._rest(key, nothing.pause)
         else:
             self.succeeded(key)
         finally:
             self._busy.discard(key)
             self.wakeup.ring()
 
+    def _rest(self, key: int, pause: float) -> None:
+        """Lets a key rest for as many seconds, for what is no fault of the proxy's."""
+        self._resting[key] = _Rest(trio.current_time(), trio.current_time() + pause)
+
     def _failed(self, key: int, error: EdgeError) -> None:
         if error is not self._said:  # one call may have failed for many keys
             self._said = error
-            log.warning(
-                "not handed to the proxy, will retry", what=self._name, endpoint=error.endpoint, reason=error.detail
-            )
+            log.warning(self.failure, what=self._name, endpoint=error.endpoint, reason=error.detail)
         now = trio.current_time()
         rest = self._resting.get(key)
         if rest is None and self.breaker.is_open:
@@ -243,24 +283,3 @@ class KeyedQueue:
         bidden = now + (error.retry_after or 0.0)
         limited = error.status == RATE_LIMITED
         self._resting[key] = _Rest(since, max(now + pause, bidden), alone, bidden if limited else 0.0)
-
-
-@attrs.define
-class _Newcomers:
-    """Keys that have not failed yet, during an outage: one at a time may try, less often with each that fails."""
-
-    until: float = 0.0
-    _failures: int = 0
-
-    def waits(self, now: float) -> bool:
-        """Says whether none may try now."""
-        return now < self.until
-
-    def failed(self, now: float) -> None:
-        """One of them failed."""
-        self._failures += 1
-        self.until = now + min(PROXY_OUTAGE.shortest * 2 ** min(self._failures, 6), PROXY_OUTAGE.longest)
-
-    def reset(self) -> None:
-        """Something succeeded."""
-        self.until, self._failures = 0.0, 0

@@ -24,6 +24,9 @@ REMEMBERED = 7 * 86_400.0
 """Seconds for which a settled row is kept: longer than any proxy lists a message it was told of, or WhatsApp
 redelivers one (whatsmeow's own retry memory is shorter)."""
 
+FILES_WANTED = 6 * 86_400.0
+"""Seconds after which a file that could not be passed on is given up: before its message is forgotten."""
+
 CHUNK = 5000
 """Rows a transaction, so that a callback's commit never waits long."""
 
@@ -49,6 +52,8 @@ async def run_retention(journal: Journal, dead_kept: float) -> None:
 
 
 async def _tidy(journal: Journal, dead_kept: float) -> None:
+    if given_up := await _all_of(journal.media.give_up, FILES_WANTED):
+        log.warning("received files are given up", files=given_up, days=round(FILES_WANTED / 86_400))
     if discarded := await _all_of(journal.inbox.discard_dead, dead_kept):
         log.warning(
             "messages that the proxy refuses are discarded: nobody decided in time",

@@ -1,4 +1,4 @@
-"""The connections to the worker-proxy: an httpx transport that keeps them open between calls, the last one used on top.
+"""The connections to the worker-proxy and to hosts of files: kept open between calls, the last one used on top.
 
 Stands in for httpx's own pool, which looks at each of its connections, twice and with a system call, for every request,
 and at a limit closes what the next poll needs (docs/performance.md). Each origin has a stack of its own: a call takes
@@ -9,7 +9,7 @@ long. What is said on a connection is httpcore's business. Cancelling a call clo
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from ssl import SSLContext
 
@@ -23,18 +23,18 @@ GOODBYE = 1.0
 """Seconds for the TLS goodbye of a call that is broken off, and for those of all idle connections at the end."""
 
 _Origin = tuple[bytes, bytes, int]
-_Stack = deque[httpcore.AsyncHTTPConnection]
+_Stack = deque[httpcore.AsyncConnectionInterface]
 
 
 class StackTransport(httpx.AsyncBaseTransport):
     """Made by `open_transport()`. Its errors are httpx's.
 
-    context: what TLS trusts, None if no origin speaks it. keep: seconds for which an idle connection is kept.
+    connect(origin): a connection that connects itself when it is used first, and counts as expired when it has been
+    idle for long.
     """
 
-    def __init__(self, context: SSLContext | None, keep: float) -> None:
-        self._context = context
-        self._keep = keep
+    def __init__(self, connect: Callable[[httpcore.Origin], httpcore.AsyncConnectionInterface]) -> None:
+        self._connect = connect
         self._idle: defaultdict[_Origin, _Stack] = defaultdict(deque)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -71,21 +71,16 @@ class StackTransport(httpx.AsyncBaseTransport):
                 while stack:
                     await stack.pop().aclose()
 
-    async def _take(self, origin: _Origin, stack: _Stack) -> httpcore.AsyncHTTPConnection:
+    async def _take(self, origin: _Origin, stack: _Stack) -> httpcore.AsyncConnectionInterface:
         while stack:
             connection = stack.pop()
             if not connection.has_expired():
                 return connection
             await connection.aclose()
-        return httpcore.AsyncHTTPConnection(
-            httpcore.Origin(*origin),
-            ssl_context=self._context,
-            keepalive_expiry=self._keep,
-            network_backend=httpcore.TrioBackend(),
-        )
+        return self._connect(httpcore.Origin(*origin))
 
 
-async def _give_back(connection: httpcore.AsyncHTTPConnection, stack: _Stack) -> None:
+async def _give_back(connection: httpcore.AsyncConnectionInterface, stack: _Stack) -> None:
     """Keeps it if more can be said on it; closes the one that has not been used for longest if its time is over."""
     if connection.is_idle() and not connection.is_closed():
         stack.append(connection)
@@ -100,7 +95,7 @@ class _Body(httpx.AsyncByteStream):
     """Reads an answer's body. `stack` None: its connection is closed after it."""
 
     def __init__(
-        self, response: httpcore.Response, connection: httpcore.AsyncHTTPConnection, stack: _Stack | None
+        self, response: httpcore.Response, connection: httpcore.AsyncConnectionInterface, stack: _Stack | None
     ) -> None:
         self._response = response
         self._connection = connection
@@ -120,12 +115,25 @@ class _Body(httpx.AsyncByteStream):
             await _give_back(self._connection, self._stack)
 
 
+def directly(
+    context: SSLContext | None, keep: float, backend: httpcore.AsyncNetworkBackend | None = None
+) -> Callable[[httpcore.Origin], httpcore.AsyncConnectionInterface]:
+    """Connects to an origin itself, whatever HTTPS_PROXY says.
+
+    context: what TLS trusts, None if no origin speaks it. keep: seconds for which an idle connection is kept.
+    """
+    network = backend or httpcore.TrioBackend()
+    return lambda origin: httpcore.AsyncHTTPConnection(
+        origin, ssl_context=context, keepalive_expiry=keep, network_backend=network
+    )
+
+
 @contextmanager
 def _httpx_errors() -> Iterator[None]:
     """httpcore's errors have namesakes in httpx."""
     try:
         yield
-    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.ProxyError) as error:
         reason: BaseException | None = error
         while reason is not None and not str(reason):  # that of a failed TLS handshake is some causes deep
             reason = reason.__cause__
@@ -144,7 +152,7 @@ async def open_transport(base_url: str, *, keep: float) -> AsyncIterator[StackTr
         raise StartupError(f"EDGE_BASE_URL is not a URL: {error}") from None
     # on a thread: reading the CA bundle takes a moment
     context = await trio.to_thread.run_sync(httpx.create_ssl_context) if url.scheme == "https" else None
-    transport = StackTransport(context, keep)
+    transport = StackTransport(directly(context, keep))
     try:
         yield transport
     finally:

@@ -5,9 +5,13 @@ connection.py    transactions, read-only connections and errors, for every conne
 backup.py        the copy that is made before an upgrade
 migrations/      the numbered SQL steps that make and upgrade the tables
 database.py      the worker's own connection, with its lock
+content.py       a received message as the text of a row
+media.py         the files of received messages on their way to the proxy
+adding.py        adds received messages to the inbox, each once
 inbox.py         received messages that `/inbound` has yet to accept (P3)
 ledger.py        what was to be sent, and what became of it (P1, P2)
 doubts.py        ids of sends that may or may not have left, until a receipt proves that they did (P2)
+calls.py         calls that ring
 timers.py        the timers of chats with disappearing messages
 accounts.py      under which JID WhatsApp knows a number that was written otherwise
 holds.py         until when an instance keeps away from WhatsApp
@@ -32,12 +36,15 @@ from pathlib import Path
 import attrs
 
 from wa_worker.journal.accounts import Accounts
+from wa_worker.journal.adding import EventKind, SentByAccount
 from wa_worker.journal.backlog import Backlog, read_backlog
+from wa_worker.journal.calls import RingingCalls
 from wa_worker.journal.database import Database
 from wa_worker.journal.doubts import CutOff, Doubts, MaybeSent
 from wa_worker.journal.holds import Hold, Holds
-from wa_worker.journal.inbox import EventKind, Inbox, InboxResult, PendingInbound
+from wa_worker.journal.inbox import FileState, Inbox, InboxResult, PendingInbound
 from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled, Trace
+from wa_worker.journal.media import FileStep, ReceivedFile, ReceivedMedia
 from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
 from wa_worker.journal.states import InboxState, SendState
 from wa_worker.journal.timers import TimerNote, Timers
@@ -51,6 +58,8 @@ __all__ = [
     "CutOff",
     "Doubts",
     "EventKind",
+    "FileState",
+    "FileStep",
     "Hold",
     "Holds",
     "Inbox",
@@ -61,8 +70,12 @@ __all__ = [
     "Mark",
     "MaybeSent",
     "PendingInbound",
+    "ReceivedFile",
+    "ReceivedMedia",
+    "RingingCalls",
     "SendLedger",
     "SendState",
+    "SentByAccount",
     "Settled",
     "TimerNote",
     "Timers",
@@ -80,6 +93,7 @@ class Journal:
     """Holds the open journal. One per process and volume."""
 
     inbox: Inbox
+    media: ReceivedMedia
     ledger: SendLedger
     doubts: Doubts
     holds: Holds
@@ -109,7 +123,13 @@ def open_journal(path: Path) -> Iterator[Journal]:
     database = Database(path)
     try:
         yield Journal(
-            Inbox(database), SendLedger(database), Doubts(database), Holds(database), Accounts(database), database
+            Inbox(database),
+            ReceivedMedia(database),
+            SendLedger(database),
+            Doubts(database),
+            Holds(database),
+            Accounts(database),
+            database,
         )
     finally:
         database.close()

@@ -8,47 +8,48 @@ waits for a person, but not for ever (retention.py).
 from __future__ import annotations
 
 import enum
-import json
-import sqlite3
 import time
 from collections.abc import Iterable
-from typing import Any
 
 import attrs
-import cattrs
 import structlog
 
+from wa_worker.journal import media
+from wa_worker.journal.adding import EventKind, SentByAccount, add, is_of_a_worker
+from wa_worker.journal.calls import RingingCalls
+from wa_worker.journal.content import content_of, message_of
 from wa_worker.journal.database import Database
 from wa_worker.journal.states import DECIDED, PENDING, InboxState
 from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.journal.timers import write as write_timer
-from wa_worker.messages import ChatType, InboundMessage
-from wa_worker.models import InstanceId, Jid
+from wa_worker.messages import InboundMessage, MediaError, MediaReference
+from wa_worker.models import InstanceId
 
 log = structlog.get_logger(__name__)
 
-_models = cattrs.Converter(prefer_attrib_converters=True)
 
+class FileState(enum.Enum):
+    """Says of a message with a file whether it is decided what becomes of that."""
 
-class EventKind(enum.Enum):
-    """Names the kinds of events. All but a message are about one, and have its id. So far only messages come."""
-
-    MESSAGE = "message"
-    REACTION = "reaction"
-    EDIT = "edit"
-    REVOKE = "revoke"
-    RECEIPT = "receipt"
+    OPEN = "open"
+    SETTLED = "settled"
 
 
 @attrs.frozen
 class PendingInbound:
-    """A message that waits for `/inbound`. `chat` is its key: messages of one key are posted in the order of `seq`."""
+    """A message that waits for `/inbound`. `chat` is its key: messages of one key are posted in the order of `seq`.
+
+    `file` None: it has none that was to be had.
+    """
 
     seq: int
     chat: int
     instance: InstanceId
     message: InboundMessage
     rejections: int
+    received_at: float = 0.0
+    """Unix seconds."""
+    file: FileState | None = None
 
 
 @attrs.frozen
@@ -58,6 +59,8 @@ class InboxResult:
     seq: int
     error: str | None = None
     dead: bool = False
+    file: FileState | None = None
+    """That of the message as it was accepted."""
 
 
 class Inbox:
@@ -67,33 +70,33 @@ class Inbox:
         self._database = database
         self.timers = Timers(database)
         """What received messages told of their chats' timers."""
+        self.calls = RingingCalls(database)
+        """Calls that ring."""
 
     def record(
         self,
         instance: InstanceId,
         message: InboundMessage,
         *,
-        kind: EventKind = EventKind.MESSAGE,
+        kind: EventKind | None = None,
         note: TimerNote | None = None,
+        own: SentByAccount | None = None,
+        file: MediaReference | None = None,
     ) -> bool:
-        """Commits a message, or an event about the message that has its id; and what it says of its chat's timer.
+        """Commits a message, what it says of its chat's timer, and where its file is. `kind` None: its type says it.
 
-        False if it is already known in its kind: WhatsApp redelivers what it is not sure of.
+        False if it is already known in its kind, for WhatsApp redelivers what it is not sure of; or if the account sent
+        it, and the ledger shows that a worker did.
         """
-        content = _content(message)
         with self._database.transaction() as sql:
             if note is not None:
                 write_timer(sql, instance, note)
-            key: Jid | None = message.chat
-            if message.chat_type is ChatType.DIRECT and message.sender_lid not in (None, message.chat):
-                known, waiting = _by_lid(sql, instance, message, kind)
-                if known:
-                    return False
-                if waiting:  # this one stays behind what came before the number was known
-                    key = message.sender_lid
-            sql.execute("INSERT OR IGNORE INTO chats (instance, jid) VALUES (?, ?)", (instance, key))
-            added = sql.execute(_ADD, (kind.value, message.wa_id, content, time.time(), instance, key))
-            return added.rowcount > 0
+            if own is not None and is_of_a_worker(sql, message, own):
+                return False
+            seq = add(sql, instance, message, kind, own)
+            if seq is not None and file is not None:
+                media.add(sql, seq, file)
+            return seq is not None
 
     def keys(self, after: int, limit: int) -> list[int]:
         """Returns chats that have pending messages, with ids above `after`, ascending. One index probe for each."""
@@ -109,9 +112,10 @@ class Inbox:
             rows = sql.execute(_FIND_PENDING, (chat, limit)).fetchall()
         messages: list[PendingInbound] = []
         spoiled: list[InboxResult] = []
-        for seq, instance, content, rejections in rows:
+        for seq, instance, content, rejections, received_at, *file in rows:
             try:
-                messages.append(PendingInbound(seq, chat, instance, message_of(content), rejections))
+                message, state = _with_file(message_of(content), *file)
+                messages.append(PendingInbound(seq, chat, instance, message, rejections, received_at, state))
             except Exception as error:  # noqa: BLE001 - of json or cattrs, which raises groups
                 spoiled.append(InboxResult(seq, f"it cannot be read ({type(error).__name__})", dead=True))
                 log.error("a message is set aside: the journal's row is spoiled", instance=instance, row=seq)
@@ -130,14 +134,21 @@ class Inbox:
         with self._database.transaction() as sql:
             for result in results:
                 if result.error is None:
+                    if result.file is FileState.OPEN:
+                        media.posted_without(sql, result.seq)
                     sql.execute(_ACCEPTED, (now, result.seq))
+                    if result.file is not None:
+                        media.conclude(sql, result.seq)
                 else:
                     sql.execute(_REFUSED, (result.error, result.dead, result.dead, now, result.seq))
 
     def take_back(self, rows: Iterable[PendingInbound]) -> None:
         """Makes messages pending again that were recorded as posted, all in one commit."""
         with self._database.transaction() as sql:
-            sql.executemany(_TAKE_BACK, [(_content(row.message), row.seq) for row in rows])
+            for row in rows:
+                sql.execute(_TAKE_BACK, (content_of(row.message), row.seq))
+                if row.file is not None:
+                    sql.execute(media.TAKEN_BACK, (row.seq,))
 
     def purge(self, older_than: float, limit: int = 5000) -> int:
         """Forgets up to `limit` rows that were posted more than `older_than` seconds ago. Returns how many."""
@@ -164,44 +175,16 @@ class Inbox:
         return int(last) if last is not None else None
 
 
-def _by_lid(
-    sql: sqlite3.Connection, instance: InstanceId, message: InboundMessage, kind: EventKind
-) -> tuple[bool, bool]:
-    """Looks at both addresses of a person whose number is known.
+def _with_file(
+    message: InboundMessage, step: str | None, url: str | None, failure: str | None
+) -> tuple[InboundMessage, FileState | None]:
+    """Returns the message as it is posted now, and whether that may change. `step` None: it has no file on its way."""
+    if step is None or message.media is None:
+        return message, None
+    if step != media.FileStep.SETTLED:
+        return attrs.evolve(message, media=attrs.evolve(message.media, error=MediaError.PENDING.value)), FileState.OPEN
+    return attrs.evolve(message, media=attrs.evolve(message.media, url=url, error=failure)), FileState.SETTLED
 
-    Returns whether the message is known under one of them, and whether others wait under their LID and none under
-    their number.
-    """
-    known, waiting = False, set()
-    both = (kind.value, message.wa_id, instance, message.chat, message.sender_lid)
-    for jid, has_it, has_pending in sql.execute(_LOOK_AT_BOTH, both):
-        known |= bool(has_it)
-        if has_pending:
-            waiting.add(jid)
-    return known, waiting == {message.sender_lid}
-
-
-def _content(message: InboundMessage) -> str:
-    return _ENCODER.encode(_models.unstructure(message))
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-def message_of(content: str) -> InboundMessage:
-    """Reads the message of a row. Raises all sorts of errors for what is none."""
-    fields: dict[str, Any] = json.loads(content)
-    return _models.structure(fields, InboundMessage)
-
-
-_ADD = """
-INSERT OR IGNORE INTO inbox (chat, kind, wa_id, message, received_at)
-SELECT id, ?, ?, ?, ? FROM chats WHERE instance = ? AND jid = ?"""
-
-_LOOK_AT_BOTH = f"""
-SELECT jid, EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND kind = ? AND wa_id = ?),
-  EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND {PENDING})
-FROM chats WHERE instance = ? AND jid IN (?, ?)"""
 
 _FIND_KEYS = f"""
 WITH RECURSIVE key (id) AS (
@@ -211,7 +194,8 @@ WITH RECURSIVE key (id) AS (
 SELECT id FROM key WHERE id IS NOT NULL LIMIT ?"""
 
 _FIND_PENDING = f"""
-SELECT seq, instance, message, rejections FROM inbox JOIN chats ON chats.id = chat
+SELECT seq, instance, message, rejections, received_at, step, url, failure
+FROM inbox JOIN chats ON chats.id = chat LEFT JOIN media ON message_seq = seq
 WHERE chat = ? AND {PENDING} ORDER BY seq LIMIT ?"""
 
 _ACCEPTED = f"""

@@ -22,8 +22,8 @@ from typing import Any
 
 from wa_worker.errors import JournalError
 from wa_worker.journal.connection import connect, connect_read_only, errors, snapshot, transaction, wal_of
+from wa_worker.journal.content import message_of
 from wa_worker.journal.decisions import DISCARD, RETRY, Decision, carry_out
-from wa_worker.journal.inbox import message_of
 from wa_worker.journal.items import OVER, InboundItem, Item, ItemId, OutboundItem, Outcome, Stats
 from wa_worker.journal.migrations import FORMAT, format_of, refuse_newer
 from wa_worker.journal.states import (

@@ -4,7 +4,9 @@ JSON becomes these in edge/, protobuf in whatsapp/, rows in journal/; nothing el
 
 content.py: what a message may hold, in both directions
 choices.py: an answer to a choice
+media.py: where the file of a message is, and why it may not be had
 inbound.py: a message that WhatsApp delivered
+wanted.py: which of them go out only if somebody wants them
 outgoing.py: a message to send
 """
 
@@ -34,7 +36,27 @@ from wa_worker.messages.inbound import (
     Product,
     Referral,
 )
-from wa_worker.messages.outgoing import Accepted, ChatTimer, Content, OutgoingMessage, QueuedMessage, Text
+from wa_worker.messages.media import MediaError, MediaReference
+from wa_worker.messages.outgoing import (
+    Accepted,
+    ChatTimer,
+    Contacts,
+    Content,
+    Deletion,
+    FileFacts,
+    MediaKind,
+    NewText,
+    OutgoingMedia,
+    OutgoingMessage,
+    QueuedMessage,
+    Quote,
+    ReactionTo,
+    Target,
+    Text,
+    UploadedFile,
+    UploadedMedia,
+)
+from wa_worker.messages.wanted import Wanted, has_to_be_wanted, wanted
 
 __all__ = [
     "Accepted",
@@ -45,25 +67,41 @@ __all__ = [
     "ContactCard",
     "ContactName",
     "ContactPhone",
+    "Contacts",
     "Content",
     "Context",
+    "Deletion",
     "Edit",
+    "FileFacts",
     "FlowReply",
     "Group",
     "InboundMessage",
     "Interactive",
     "Location",
     "Media",
+    "MediaError",
+    "MediaKind",
+    "MediaReference",
+    "NewText",
     "OptionReply",
     "Order",
+    "OutgoingMedia",
     "OutgoingMessage",
     "PlannedEvent",
     "Poll",
     "PollVote",
     "Product",
     "QueuedMessage",
+    "Quote",
     "Reaction",
+    "ReactionTo",
     "Referral",
     "Revoke",
+    "Target",
     "Text",
+    "UploadedFile",
+    "UploadedMedia",
+    "Wanted",
+    "has_to_be_wanted",
+    "wanted",
 ]

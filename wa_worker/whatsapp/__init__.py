@@ -12,13 +12,16 @@ parsing.py        the library's protobufs from their bytes, with every text in t
 events.py         the library's events: code, name, handler
 loop_end.py       what it means that the library's loop ended by itself
 identity.py       whose session it is, and the addresses of the people in a message
-content.py        what a message is, and its words
-choices.py        an answer to a choice: a tap on a button or on the row of a list
-words.py          the words in content of any kind
-vcard.py          a contact card in words
-incoming.py       a message event as the model for `/inbound`
+kinds/            what a message is, and all that it says: a module for each kind of content
+incoming.py       an event of the library as the model for `/inbound`
+placeholders.py   messages that come without their content: which of them stay so
+media_reference.py where the file of a message is
+media_crypto.py   decrypts a received file piece by piece
+media_host.py     WhatsApp's media host: gets a file by its path
 timers.py         what a message says of its chat's timer
-outgoing.py       a message to send as protobuf
+outgoing/         a message to send as protobuf
+authors.py        who wrote the message that another is about
+uploads.py        files to WhatsApp's media host, one at a time
 registration.py   under which JID the account of a number is registered
 restriction.py    whether WhatsApp lets the account write first to people, as its own sends tell
 send_errors.py    what the library's error texts mean for a send

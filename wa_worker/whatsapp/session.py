@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import attrs
 import structlog
@@ -20,8 +21,8 @@ from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker.errors import JournalError
 from wa_worker.journal import JOURNAL_RETRY, Accounts
-from wa_worker.messages import Accepted, OutgoingMessage
-from wa_worker.models import InstanceId
+from wa_worker.messages import Accepted, MediaKind, OutgoingMessage, UploadedFile
+from wa_worker.models import InstanceId, Jid
 from wa_worker.states import Event, Report
 from wa_worker.wakeup import Wakeup
 from wa_worker.whatsapp import events
@@ -31,12 +32,14 @@ from wa_worker.whatsapp.identity import Identity, identity
 from wa_worker.whatsapp.loop_end import RECEIPT, Refusal, loop_ended, refusal
 from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.parsing import parsed
+from wa_worker.whatsapp.placeholders import Placeholders
 from wa_worker.whatsapp.receiving import Receiver
 from wa_worker.whatsapp.registration import KnownAccounts
 from wa_worker.whatsapp.restriction import Restriction
 from wa_worker.whatsapp.send_tracking import SendTracking, UncertainSends
 from wa_worker.whatsapp.session_sender import SessionSender
 from wa_worker.whatsapp.store import SessionStore
+from wa_worker.whatsapp.uploads import Uploads
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +68,7 @@ class SessionHost:
     uncertain: UncertainSends
     accounts: Accounts | None = None
     """What WhatsApp has said of numbers; None: it is not remembered."""
+    uploads: Uploads = attrs.field(factory=Uploads)
     no_receipts_until: dict[InstanceId, float] = attrs.field(factory=dict)
     """Instances whose library was ended by a receipt, and until when none are asked for (`time.monotonic()`)."""
 
@@ -84,6 +88,7 @@ class Session:
         quiet = time.monotonic() < host.no_receipts_until.get(instance, 0.0)
         codes = events.WITHOUT_RECEIPTS if quiet else events.CODES
         self._native = NativeSession(instance, client, host.gate, host.threads, codes)
+        self._uploads = host.uploads
         self._no_receipts_until = host.no_receipts_until
         self._store = store
         self._receiver = host.receiver
@@ -91,6 +96,7 @@ class Session:
         known = KnownAccounts(host.accounts)
         self._sender = SessionSender(self._native, host.gate, store, host.receiver, known, self._tracking)
         self._restriction = Restriction(self.on_report)
+        self._placeholders = Placeholders()
         self._on_new_message = on_new_message
         self._log = log.bind(instance=instance)
         self._reports: deque[Report] = deque(maxlen=64)  # they come one at a time; 64 at once is a storm
@@ -128,6 +134,14 @@ class Session:
         with self._restriction.watching(message.to):
             return self._sender.send(message, self.me)
 
+    def show_typing(self, to: Jid, *, recording: bool = False, over: bool = False) -> None:
+        """Shows in a chat that somebody writes or records, or that this is over; never fails. Blocks, at the gate."""
+        self._sender.show_typing(to, recording=recording, over=over)
+
+    async def upload(self, kind: MediaKind, file: Path) -> UploadedFile:
+        """Gives a file to WhatsApp, in whose messages it can be named then. Raises SendDelayed or SessionNotOpen."""
+        return await self._uploads.upload(self._native, kind, file)
+
     def give_up(self, report: Report) -> None:
         """Adds a report of our own to the library's, for what ends a session from outside. Trio thread only."""
         self.on_report(report)
@@ -161,6 +175,7 @@ class Session:
         method("whatsmeow", part=part, reason=message)
         self._refusal = refusal(message) or self._refusal
         self._tracking.on_log(message)
+        self._placeholders.on_log(message)
         if any(sign in message for sign in DISK_TROUBLE):
             self.on_report(Report(Event.VOLUME_FAILED, "the session store cannot be written"))
 
@@ -197,13 +212,25 @@ class Session:
         """Messages of ours have arrived."""
         self._tracking.on_receipt(wa_ids, unreadable=unreadable)
 
-    def on_undecryptable(self) -> None:
-        """A message came that could not be decrypted."""
+    def on_undecryptable(self, data: bytes) -> None:
+        """A message came that could not be decrypted, or without its content. What can be seen once stays so."""
+        event = parsed(pb.UndecryptableMessage, data)
+        if event.IsUnavailable and self._placeholders.is_view_once(event.Info.ID):
+            self._commit(lambda me: self._receiver.view_once(self.instance, self._store, me, event.Info))
+            return
         self._receiver.undecryptable()
         self._log.warning("a message could not be decrypted; WhatsApp is asked for it again")
 
+    def on_call(self, news: events.CallNews) -> None:
+        """Commits what is heard of a call."""
+        self._commit(lambda me: self._receiver.call(self.instance, self._store, me, news))
+
     def on_message(self, data: bytes) -> None:
-        """Commits a message. WhatsApp believes that we have it, so this does not return before the disk does too."""
+        """Commits a message."""
+        self._commit(lambda me: self._receiver.receive(self.instance, self._store, me, data))
+
+    def _commit(self, receive: Callable[[Identity], bool]) -> None:
+        """Commits what came. WhatsApp believes that we have it, so this does not return before the disk does too."""
         if self.me is None:
             raise AssertionError("a message before the session knows itself")
         failing, new = False, None
@@ -211,7 +238,7 @@ class Session:
         try:
             while new is None:
                 try:
-                    new = self._receiver.receive(self.instance, self._store, self.me, data)
+                    new = receive(self.me)
                 except JournalError as error:
                     if not failing:
                         failing = True

@@ -103,15 +103,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "wire-surrogates",
-        "edge/wire.py",
-        '    _encodable("body", body)\n',
+        "edge/row_values.py",
+        '    encodable("body", body)\n',
         "",
         "P4: a text that is none costs only itself",
         "edge/test_wire.py::test_a_row_beside_a_good_one",
     ),
     Mutation(
         "wire-body-without-end",
-        "edge/wire.py",
+        "edge/row_values.py",
         "    if len(body) > MAX_BODY_LENGTH:",
         "    if False:",
         "a body has a limit",
@@ -119,7 +119,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "wire-true-is-an-id",
-        "edge/wire.py",
+        "edge/row_values.py",
         "if isinstance(value, bool) or not",
         "if not",
         "an id is a string or a number",

@@ -105,7 +105,7 @@ MUTATIONS = (
     Mutation(
         "function-looks-once",
         SQL,
-        "      due := public.wa_poll_is_due(p_connected, p_down, p_other);\n",
+        "      due := public.wa_poll_is_due(p_connected, p_down, p_other) or public.wa_pair_phones() <> phones;\n",
         "",
         HOLD,
         f"{HELD}test_a_look_that_waits_ends_at_once_too",
@@ -113,8 +113,8 @@ MUTATIONS = (
     Mutation(
         "function-holds-nothing",
         FUNCTION,
-        "if (due || performance.now() >= until) {",
-        "if (true) {",
+        "if (due || performance.now() >= until || listed",
+        "if (true || listed",
         HOLD,
         f"{HELD}test_an_answer_without_news_is_held_for_as_long_as_the_worker_asks",
     ),
@@ -169,8 +169,8 @@ MUTATIONS = (
     Mutation(
         "function-older-one-left-out",
         SQL,
-        "  p_message_id bigint, p_wa_message_id text, p_to text default null, p_instance_id text default null\n",
-        "  p_message_id bigint, p_wa_message_id text, p_to text, p_instance_id text\n",
+        "p_to text default null, p_instance_id text default null,\n  p_timestamp bigint default null\n",
+        "p_to text, p_instance_id text,\n  p_timestamp bigint\n",
         "the older function goes on working on the new tables",
         "worker_proxy/test_before_contract_2.py",
     ),

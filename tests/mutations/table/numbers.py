@@ -88,8 +88,8 @@ MUTATIONS = (
     Mutation(
         "number-region-not-the-settings",
         "delivery/batch.py",
-        "jid.destination(message.to, self.record.region)",
-        "jid.destination(message.to)",
+        "jid.destination(row.to, self.record.policy.region)",
+        "jid.destination(row.to)",
         "DEFAULT_REGION is where a number is dialled",
         "delivery/test_sending.py::test_a_number_without_country_code_is_dialled_in_the_workers_region",
     ),

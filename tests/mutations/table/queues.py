@@ -40,7 +40,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "queue-rows-are-never-found",
         "delivery/keyed_queue.py",
-        "times = [now + RESCAN]",
+        "times = [now + self.rescan]",
         "times = [now + 1e9]",
         "what another process changed is noticed",
         "delivery/test_keyed_queue.py::test_rows_that_nothing_rang_for_are_found_within_the_interval",
@@ -48,7 +48,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "queue-looks-without-a-pause",
         "delivery/keyed_queue.py",
-        "times = [now + RESCAN]",
+        "times = [now + self.rescan]",
         "times = [now + 0.1]",
         "no work while idle",
         "delivery/test_keyed_queue.py::test_an_idle_queue_looks_no_more_often_than_that",
@@ -72,8 +72,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "queue-journal-error-in-a-key-is-fatal",
         "delivery/keyed_queue.py",
-        "self._resting[key] = _Rest(trio.current_time(), trio.current_time() + JOURNAL_PAUSE)",
-        "raise",
+        "            self._rest(key, JOURNAL_PAUSE)",
+        "            raise",
         "a disk that cannot be read does not end the worker",
         "delivery/test_keyed_queue.py::test_a_journal_that_cannot_be_read_for_a_moment_ends_nothing",
     ),
@@ -96,7 +96,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "inbound-posts-again",
         "delivery/inbound.py",
-        "        await self._results.add(*(InboxResult(row.seq) for row, _ in taken))\n",
+        "        await self._results.add(*(InboxResult(row.seq, file=row.file) for row, _ in taken))\n",
         "",
         "P3: once accepted it is not posted again",
         "delivery/test_inbound.py::test_each_chat_arrives_in_its_order_whatever_fails",

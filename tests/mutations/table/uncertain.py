@@ -10,8 +10,8 @@ NO_LOSS = "a message that may have left is not taken for one that never did, nor
 MUTATIONS = (
     Mutation(
         "secret-not-sent",
-        "whatsapp/session_sender.py",
-        "        content.messageContextInfo.messageSecret = message.secret\n",
+        "whatsapp/outgoing/message.py",
+        "    made.messageContextInfo.messageSecret = message.secret\n",
         "",
         NO_COPY,
         "whatsapp/test_send_tracking.py::test_the_id_is_written_down_before_the_message_leaves",

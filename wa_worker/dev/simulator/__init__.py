@@ -16,11 +16,16 @@ noise.py        the Noise handshake and its ciphers
 connection.py   one client's WebSocket with WhatsApp's frames
 mailbox.py      what a linked device has yet to receive
 device.py       a linked device
+stanza_types.py what a phone writes around its messages
+calls.py        calls that ring at a linked device
+placeholders.py messages that the own phone hands over
 contact.py      somebody else's phone
 phone.py        the account's own phone: it scans a QR code
 credentials.py  what a client must trust
 world.py        the Simulator: devices, contacts, counters and controls
 iq.py           answers to a client's requests
+media_host.py   the host of encrypted files, and the ways in which it fails
+media_messages.py  messages with a file, as a phone writes and reads them
 messages.py     a client's messages and receipts
 session.py      one client, from the handshake to its end
 server.py       listens and ends TLS
@@ -34,13 +39,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wa_worker.dev.simulator.contact import Contact, Received
     from wa_worker.dev.simulator.device import Device, UnknownDevice
+    from wa_worker.dev.simulator.media_host import Behaviour, MediaHost
     from wa_worker.dev.simulator.phone import PairingFailed, UnknownQR
     from wa_worker.dev.simulator.server import open_simulator
     from wa_worker.dev.simulator.world import Simulator
 
 __all__ = [
+    "Behaviour",
     "Contact",
     "Device",
+    "MediaHost",
     "PairingFailed",
     "Received",
     "Simulator",
@@ -50,8 +58,10 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Behaviour": "media_host",
     "Contact": "contact",
     "Device": "device",
+    "MediaHost": "media_host",
     "PairingFailed": "phone",
     "Received": "contact",
     "Simulator": "world",

@@ -20,6 +20,8 @@ import trio
 from wa_worker.dev.simulator.device import Device
 from wa_worker.dev.simulator.keys import Address, Bundle, SignalParty, Undecryptable
 from wa_worker.dev.simulator.mailbox import Letter
+from wa_worker.dev.simulator.media_host import MediaHost
+from wa_worker.dev.simulator.media_messages import MediaMessages
 from wa_worker.dev.simulator.protobufs import Message
 from wa_worker.dev.simulator.stanza import (
     LID_SUFFIX,
@@ -30,6 +32,7 @@ from wa_worker.dev.simulator.stanza import (
     content_bytes,
     new_message_id,
 )
+from wa_worker.dev.simulator.stanza_types import attributes
 
 _RETRIES = 5  # whatsmeow, too, stops asking there (`sendRetryReceipt` in retry.go)
 
@@ -47,14 +50,16 @@ class Received:
 
 
 class Contact:
-    """Get one from `Simulator.contact(phone)`. `device` finds a linked device, or raises UnknownDevice."""
+    """Get one from `Simulator.contact(phone)`. `device` finds a linked device, or raises UnknownDevice.
+    `files` writes the messages with files that it sends, and reads those that it got."""
 
-    def __init__(self, phone: str, device: Callable[[str], Device]) -> None:
+    def __init__(self, phone: str, device: Callable[[str], Device], media: MediaHost) -> None:
         self.phone = phone
         self.jid = f"{phone}{PHONE_SUFFIX}"
         self.lid = f"9{phone}{LID_SUFFIX}"
         self.party = SignalParty()
         self.received: list[Received] = []
+        self.files = MediaMessages(media)
         self.undecryptable = 0
         self.on_message: Callable[[Received], Awaitable[None]] | None = None
         self._device = device
@@ -95,7 +100,7 @@ class Contact:
         if not self.party.has_session(device.address):
             self._start_session(device, device.take_bundle())
         wa_id = wa_id or new_message_id()
-        header = self._header(wa_id, push_name, use_lid=use_lid)
+        header = {**self._header(wa_id, push_name, use_lid=use_lid), **attributes(message)}
         if recipient is not None:
             header["recipient"] = recipient
         if timestamp is not None:
@@ -126,6 +131,15 @@ class Contact:
         wa_id = new_message_id()
         header = self._header(wa_id, None, use_lid=False)
         device.mailbox.put(Letter(wa_id, header, enc))
+        return wa_id
+
+    async def send_placeholder(self, device_jid: str, kind: str | None = None) -> str:
+        """Send that there is a message, without its content: 'view_once', None for one that the account's phone can
+        hand over. The device's ack takes it off."""
+        await trio.lowlevel.checkpoint()
+        wa_id = new_message_id()
+        instead = Node("unavailable", {} if kind is None else {"type": kind})
+        self._device(device_jid).mailbox.put(Letter(wa_id, self._header(wa_id, None, use_lid=False), instead))
         return wa_id
 
     async def send_receipt(self, device_jid: str, wa_id: str, kind: str | None = None) -> None:

@@ -3,7 +3,8 @@
 Plays the server between a linked device and users it writes to: accepts each message once (by device and id),
 hands every ciphertext to the phone or linked device it is for, acknowledges or refuses; brings the receipt of a phone
 that could read it; takes receipts, which settle the mailbox, and retry receipts, for which the author encrypts anew.
-Does not play groups, newsletters, status, calls or media; nor does the account's own phone read what its devices send.
+Does not play groups, newsletters, status, calls or media; of what its devices send the account's own phone reads only
+what they ask of itself.
 """
 
 import time
@@ -91,7 +92,7 @@ def _deliver(simulator: Simulator, device: Device, stanza: Node) -> None:
             continue
         if device_number(jid):
             _relay(simulator, device, jid, stanza, enc)
-        elif phone_of(jid) != device.phone:
+        elif phone_of(jid) != device.phone or stanza.attrs.get("category") == "peer":
             contact = simulator.contact(phone_of(jid))
             received = contact.take(device, stanza, enc)
             if received is None:

@@ -1,0 +1,94 @@
+"""Uploads through the real library to the simulated media host: one at a time, with a deadline, never for ever."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.proxy_fixture import PATIENCE, until
+from tests.whatsapp.test_session import Session, World, world
+from wa_worker.messages import MediaKind
+from wa_worker.whatsapp.uploads import MOST_ABANDONED
+
+__all__ = ["world"]
+
+DATA = bytes(range(256)) * 500
+
+
+def count(session: Session, what: str, text: str = "") -> int:
+    return sum(line["is"] == what and text in line.get("text", "") for line in session.said)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    made = tmp_path / "a file"
+    made.write_bytes(DATA)
+    return str(made)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"), [(kind, "image" if kind is MediaKind.STICKER else kind.value) for kind in MediaKind]
+)
+async def test_a_file_goes_up_as_what_it_is_sent_as(world: World, file: str, kind: MediaKind, place: str) -> None:
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await session.tell("upload", kind=kind.value, file=file)
+        uploaded = await session.hears("uploaded")
+    assert (uploaded["size"], uploaded["sha256"]) == (len(DATA), hashlib.sha256(DATA).hexdigest())
+    (request,) = [each for each in world.simulator.media.requests if each.method == "POST"]
+    assert request.path.startswith(f"/mms/{place}/")
+
+
+async def test_one_at_a_time_and_none_while_too_many_hang(world: World, file: str) -> None:
+    world.simulator.media.uploads.delay = 3600.0
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        for _ in range(MOST_ABANDONED + 1):
+            await session.tell("upload", kind="image", file=file)
+        await until(lambda: world.simulator.media.requested(method="POST") == 1)
+        assert not count(session, "error")
+        await until(lambda: count(session, "error", "no answer to an upload") == MOST_ABANDONED)
+        await until(lambda: count(session, "error", "uploads hang") == 1)
+        assert world.simulator.media.requested(method="POST") == MOST_ABANDONED
+        # what hangs keeps nobody from sending, nor the session from closing
+        await session.tell("send", to="5511988880005@s.whatsapp.net", text="meanwhile")
+        await session.hears("sent")
+        await session.close()
+        with trio.fail_after(PATIENCE):
+            assert await session.process.wait() == 0
+
+
+@pytest.mark.parametrize("status", [401, 404, 500, 507])
+async def test_what_the_media_host_refuses_may_pass(world: World, file: str, status: int) -> None:
+    world.simulator.media.uploads.status = status
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await session.tell("upload", kind="image", file=file)
+        assert (await session.hears("error"))["kind"] == "SendDelayed"
+        world.simulator.media.uploads.status = None
+        await session.tell("upload", kind="image", file=file)
+        await session.hears("uploaded")
+
+
+async def test_a_file_that_is_gone_or_empty_is_no_crash(world: World, file: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await session.tell("upload", kind="image", file=str(tmp_path / "empty"))
+        assert (await session.hears("error"))["kind"] == "SendDelayed"
+        await session.tell("upload", kind="image", file=file)
+        await session.hears("uploaded")
+
+
+async def test_a_session_that_ends_in_an_upload_ends(world: World, file: str) -> None:
+    world.simulator.media.uploads.delay = 3600.0
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await session.tell("upload", kind="image", file=file)
+        await until(lambda: world.simulator.media.requested(method="POST") == 1)
+        await session.close()
+        with trio.fail_after(PATIENCE):
+            assert await session.process.wait() == 0
