@@ -34,6 +34,7 @@ class LinkHost:
         self.url = f"{scheme}://127.0.0.1:{port}"
         self.port = port
         self.answers: dict[str, list[Answer]] = {}
+        self.all: Answer | None = None  # goes before those of paths
         self.asked: Counter[str] = Counter()
         self.headers: list[dict[str, str]] = []
 
@@ -66,7 +67,7 @@ class LinkHost:
 
     async def _answer(self, connection: h11.Connection, stream: trio.abc.Stream, path: str) -> None:
         answers = self.answers.get(path, [Answer(b"no such file", 404)])
-        answer = answers[0]
+        answer = self.all or answers[0]
         if answer.times is not None:
             answer.times -= 1
             if not answer.times and len(answers) > 1:

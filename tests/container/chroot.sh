@@ -46,7 +46,7 @@ if find "$work/base" -name 'libmagic.so*' | grep -q .; then fail "the base has l
 chroot "$work/base" python3 --version
 
 say "the steps of the Containerfile"
-rm -rf --one-file-system "$work/builder" "$work/image" "$work/lend" "$work/data" "$work/log"
+rm -rf --one-file-system "$work/builder" "$work/try" "$work/image" "$work/lend" "$work/data" "$work/log"
 # How pip finds packages here: its settings as variables, certificates and name servers as files, lent to the RUN steps.
 for setting in index-url proxy; do
   name=PIP_$(tr 'a-z-' 'A-Z_' <<<"$setting")
@@ -154,5 +154,17 @@ thrice() { [ "$(grep -c '"event": "working"' "$work/log")" = 3 ]; }
 eventually 20 thrice || fail "no start on a volume that was handed over"
 stop "$signal"
 echo "handed over: it starts"
+
+say "the other image: a try, until a message and its answer were seen"
+timeout 120 unshare --mount --pid --fork --kill-child bash -ec '
+  image=$1
+  mount --bind "$image" "$image"
+  mount -t proc proc "$image/proc"
+  mount -t tmpfs tmpfs "$image/tmp"
+  mount -t tmpfs -o nosuid tmpfs "$image/dev"
+  for device in null zero random urandom; do touch "$image/dev/$device"; mount --bind "/dev/$device" "$image/dev/$device"; done
+  exec chroot --userspec="$2" "$image" env -i PATH=/opt/venv/bin:/usr/bin:/bin HOME=/tmp NEONIZE_BOT_TAG=off \
+    wa-worker dev --simulate --once' _ "$work/try" "$user" >"$work/try.log" 2>&1 || { cat "$work/try.log"; fail "the try"; }
+grep done "$work/try.log"
 
 say "passed"

@@ -11,11 +11,19 @@ from wa_worker.config import Settings
 from wa_worker.process import NATIVE_ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
-IMAGE = parse((ROOT / "Containerfile").read_text())[-1]
+STAGES = parse((ROOT / "Containerfile").read_text())
+IMAGE = STAGES[-1]
 
 
 def test_both_ignore_files_say_the_same() -> None:
     assert (ROOT / ".dockerignore").read_text() == (ROOT / ".containerignore").read_text()
+
+
+def test_the_image_has_no_development_tools() -> None:
+    builder = next(stage for stage in STAGES if stage.name == "builder")
+    done = [rest for word, rest in builder.steps if word == "RUN"]
+    removed = done.index("rm -r wa_worker/dev")
+    assert removed < next(number for number, rest in enumerate(done) if "pip wheel" in rest)
 
 
 def test_the_image_needs_no_second_start() -> None:

@@ -13,17 +13,35 @@ from tests.delivery.test_inbound import ME, Delivering, open_delivery
 from tests.proxy_fixture import SHOP, until
 from tests.test_metrics import scrape
 from wa_worker.dev.proxy import Fault
-from wa_worker.messages import ChatType, InboundMessage, Wanted, wanted
+from wa_worker.messages import (
+    Call,
+    ChatType,
+    Edit,
+    InboundMessage,
+    PollVote,
+    Reaction,
+    Revoke,
+    Wanted,
+    wanted,
+)
 from wa_worker.models import Jid, WaMessageId
 
 ANA = Jid("5511988880001@s.whatsapp.net")
+
+CONTENT: dict[str, dict[str, Any]] = {
+    "edit": {"edit": Edit("A")},
+    "revoke": {"revoke": Revoke("A")},
+    "reaction": {"reaction": Reaction("A", "x")},
+    "poll_vote": {"poll_vote": PollVote("A")},
+    "call": {"call": Call("A")},
+}
 
 
 def received(at: Delivering, wa_id: str, kind: str = "text", *, own: bool = False, chat: Jid = ANA) -> None:
     message = InboundMessage(
         WaMessageId(wa_id), chat, ChatType.DIRECT, ME, chat, None, None, wa_id, kind, 1_790_000_000
     )
-    at.journal.inbox.record(SHOP, attrs.evolve(message, from_me=True if own else None))
+    at.journal.inbox.record(SHOP, attrs.evolve(message, from_me=True if own else None, **CONTENT.get(kind, {})))
     at.delivery.wakeup.ring()
 
 

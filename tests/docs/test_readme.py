@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import enum
 import re
 from pathlib import Path
 
-import attrs
 import click
 import pytest
 
+from tests.docs.settings_text import settings
 from wa_worker.cli.commands import cli
 from wa_worker.config import Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`|(required|obrigatória|not set|não definido)) \|", re.MULTILINE)
 
 
@@ -23,31 +22,9 @@ def _table(page: str) -> dict[str, str | None]:
     return {name: None if required else default for name, default, required in ROW.findall((ROOT / page).read_text())}
 
 
-def _settings() -> dict[str, str | None]:
-    return {field.metadata["name"]: _as_text(field) for field in attrs.fields(Settings)}
-
-
-def _as_text(field: attrs.Attribute[object]) -> str | None:
-    """The default as one would write it in the environment."""
-    value = field.default
-    if value is attrs.NOTHING or value is None:
-        return None
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, enum.Enum):
-        return str(value.value)
-    if field.metadata["name"].endswith("_MS"):
-        assert isinstance(value, float)
-        return f"{value * 1000:.0f}"
-    if field.metadata["name"].endswith("_DAYS"):
-        assert isinstance(value, float)
-        return f"{value / 86_400:.0f}"
-    return str(value)
-
-
 @pytest.mark.parametrize("page", ["README.md", "docs/leia-me.md"])
 def test_the_table_has_every_setting_with_its_default(page: str) -> None:
-    assert _table(page) == _settings()
+    assert _table(page) == settings()
 
 
 def test_the_defaults_in_the_table_are_accepted_as_they_stand() -> None:

@@ -30,6 +30,13 @@ class Account:
     """Inbound that WhatsApp had been told we have, but that a kill -9 caught in the library (docs/delivery.md)."""
     gone_with_a_receipt: int = 0
     """The same, in a run without a kill -9, of what was behind a receipt of an unknown type."""
+    lost_files: list[str] = attrs.Factory(list)
+    """Files of received messages that the proxy cannot read."""
+    damaged_files: list[str] = attrs.Factory(list)
+    """Files that arrived, at a contact or at the proxy, and are not what was sent."""
+    files: int = 0
+    came_late: int = 0
+    """Received messages that were posted without their file first, and with it later."""
     unreadable: int = 0
     """Outbound that arrived, but that the contact's phone could not decrypt, for good."""
     doubled_out: list[str] = attrs.Factory(list)
@@ -54,6 +61,8 @@ class Account:
                 ("doubled inbound", self.doubled_in),
                 ("out of order", self.out_of_order),
                 ("unfinished", self.unfinished),
+                ("lost files", self.lost_files),
+                ("damaged files", self.damaged_files),
             )
             if found
         ]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from tests.faults.field import PORTALS, STATUSES
 from tests.faults.schedule import Contract, Incident, Trouble
 from wa_worker.dev.proxy import Fault
+from wa_worker.dev.simulator.media_host import Behaviour
 
 SENT, INBOUND = '"type":"sent"', '"type":"inbound"'
 
@@ -51,7 +52,7 @@ def faults_of(incident: Incident, contract: Contract) -> Mapping[str, Fault]:
         case trouble if trouble in _VERSION_1:
             first, second = _VERSION_1[trouble]
             return first if contract == "1" else {**first, **second[incident.pick % len(second)]}
-    return _of_version_2(incident)
+    return _of_some_calls(incident)
 
 
 _EVERY_CALL = {
@@ -89,7 +90,7 @@ _VERSION_1: dict[Trouble, tuple[dict[str, Fault], tuple[dict[str, Fault], ...]]]
 """Of incidents that are about some calls of version 1: those, and what stands for them, one of it by the pick."""
 
 
-def _of_version_2(incident: Incident) -> Mapping[str, Fault]:
+def _of_some_calls(incident: Incident) -> Mapping[str, Fault]:
     pick = incident.pick
     match incident.trouble:
         case Trouble.EVENTS_SHORT:
@@ -118,6 +119,31 @@ def _of_version_2(incident: Incident) -> Mapping[str, Fault]:
             return {"poll": Fault(body=b'{"instances":[{"id":"i0"}],"messages":[]}', cut=True)}
         case Trouble.POLL_404:
             return {"poll": Fault(status=404)}
+        case Trouble.UPLOAD_503:
+            return {"media-upload": Fault(status=503)}
+        case Trouble.STORAGE_503:
+            return {"storage": Fault(status=503)}
+        case Trouble.STORAGE_4XX:
+            return {"storage": Fault(status=STATUSES[pick % len(STATUSES)])}
+        case Trouble.STORAGE_CUTS:
+            return {"storage": Fault(cut=True, probability=0.5, after_apply=pick % 2 == 0)}
+        case Trouble.STORAGE_SLOW:
+            return {"storage": Fault(delay=1.0)}
         case Trouble.POLL_SHAPES:
             return {"poll": Fault(body=SHAPES[pick % len(SHAPES)])}
     return {}
+
+
+def media_host_of(incident: Incident) -> Behaviour:
+    """Returns how WhatsApp's media host gives files while the incident lasts."""
+    return _MEDIA_HOST.get(incident.trouble, Behaviour())
+
+
+_MEDIA_HOST = {
+    Trouble.MEDIA_HOST_500: Behaviour(status=500),
+    Trouble.MEDIA_HOST_SLOW: Behaviour(rate=100_000),
+    Trouble.MEDIA_HOST_STALLS: Behaviour(stall_at=700),
+    Trouble.MEDIA_HOST_CUTS: Behaviour(cut_at=700),
+    Trouble.MEDIA_HOST_GONE: Behaviour(status=404),
+    Trouble.MEDIA_HOST_FLIPS: Behaviour(flip=500),
+}

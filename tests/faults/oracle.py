@@ -12,6 +12,7 @@ from contextlib import closing
 
 from tests.e2e.world import World
 from tests.faults.account import Account
+from tests.faults.files import read, said_in, said_out
 from tests.faults.traffic import Traffic
 
 
@@ -20,7 +21,8 @@ def settled(world: World) -> bool:
     with closing(sqlite3.connect(world.auth_dir / "@worker" / "journal.db")) as journal:
         (sends,) = journal.execute("SELECT count(*) FROM ledger WHERE state NOT IN ('marked', 'failed')").fetchone()
         (received,) = journal.execute("SELECT count(*) FROM inbox WHERE state = 'pending'").fetchone()
-    return not sends and not received
+        (files,) = journal.execute("SELECT count(*) FROM media").fetchone()
+    return not sends and not received and not files
 
 
 def take_account(account: Account, world: World, traffic: Traffic, *, killed: bool, unknown_receipts: bool) -> None:
@@ -36,25 +38,26 @@ def take_account(account: Account, world: World, traffic: Traffic, *, killed: bo
     copies: Counter[str] = Counter()
     for name in traffic.names:
         for contact in traffic.contacts(name):
-            copies.update(m.text for m in contact.received)
+            copies.update(read(m.message, m.text) for m in contact.received)
     accepted_unread = _unreadable(world, traffic, copies)
     for name in traffic.names:
         for row in world.proxy.store.messages(name):
+            text = said_out(row)
             uncertain = doubts.get(str(row.id), 0)
             if row.status == "queued" or ledger.get(str(row.id)) not in ("marked", "failed"):
-                account.unfinished.append(f"{row.body}: {row.status}, {ledger.get(str(row.id))}")
-            elif (row.status == "failed") != (row.body in traffic.hopeless):
-                account.unfinished.append(f"{row.body}: {row.status}, {row.error}")
-            elif copies[row.body] == 0 and row.status == "sent" and row.body not in accepted_unread:
-                account.lost_out.append(row.body)
-            extra = max(copies[row.body] - 1, 0)
+                account.unfinished.append(f"{text}: {row.status}, {ledger.get(str(row.id))}")
+            elif (row.status == "failed") != (text in traffic.hopeless):
+                account.unfinished.append(f"{text}: {row.status}, {row.error}")
+            elif copies[text] == 0 and row.status == "sent" and text not in accepted_unread:
+                account.lost_out.append(text)
+            extra = max(copies[text] - 1, 0)
             if extra and not uncertain:
-                account.doubled_out.append(row.body)
+                account.doubled_out.append(text)
             account.copies_of_uncertain += min(extra, uncertain)
     account.unreadable = len(accepted_unread)
 
     posted = [row for name in traffic.names for row in world.proxy.store.inbound(name)]
-    bodies = Counter(row.body for row in posted)
+    bodies = Counter(map(said_in, posted))
     account.doubled_in = [body for body, times in bodies.items() if times > 1]
     journaled = {(instance, wa_id) for instance, _, wa_id, _ in inbox}
     known = {(row.instance_id, row.wa_message_id) for row in posted}
@@ -82,7 +85,9 @@ def _unreadable(world: World, traffic: Traffic, copies: Counter[str]) -> set[str
     for name in traffic.names:
         budget = sum(contact.undecryptable for contact in traffic.contacts(name))
         missing = [
-            row.body for row in world.proxy.store.messages(name) if row.status == "sent" and copies[row.body] == 0
+            text
+            for row in world.proxy.store.messages(name)
+            if row.status == "sent" and not copies[text := said_out(row)]
         ]
         unread.update(missing[:budget])
     return unread

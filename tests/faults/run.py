@@ -9,25 +9,32 @@ import trio
 
 from tests.e2e.world import Worker, World, open_world
 from tests.faults.account import Account
-from tests.faults.misbehaviour import faults_of
+from tests.faults.files import FileTraffic, damaged_out, files_in
+from tests.faults.misbehaviour import faults_of, media_host_of
 from tests.faults.oracle import settled, take_account
 from tests.faults.schedule import (
+    FILES,
     Contract,
     Incident,
     Trouble,
     flips,
     from_the_field,
+    of_files,
     of_version_2,
     schedule,
     unknown_receipts,
 )
 from tests.faults.traffic import Traffic
+from tests.link_host import Answer, LinkHost, open_link_host
 from wa_worker.dev.proxy import Fault, Store
+from wa_worker.dev.simulator.media_host import Behaviour
 from wa_worker.edge.evidence import LIST
 
 INSTANCES = 4
 LENGTH = 12.0
 """Seconds of faults; with pairing and recovery a run takes about 20."""
+SETTINGS = {"MSG_POLL_MS": "300", "LOG_LEVEL": "debug", "MEDIA_ALLOW_PRIVATE": "1"}
+_LINKS = {Trouble.LINKS_503: Answer(status=503), Trouble.LINKS_CUT: Answer(bytes(500), declared=100_000)}
 SETTLE = 90.0
 """Seconds in which everything must have arrived once the last fault is over."""
 IN_VAIN = 30.0
@@ -35,7 +42,7 @@ IN_VAIN = 30.0
 
 
 class Run:
-    def __init__(self, world: World, seed: int, contract: Contract) -> None:
+    def __init__(self, world: World, seed: int, contract: Contract, links: LinkHost) -> None:
         self._world = world
         self._seed = seed
         self._contract = contract
@@ -43,16 +50,19 @@ class Run:
         self._receipts = unknown_receipts(seed, LENGTH, INSTANCES)
         self._field = from_the_field(seed, LENGTH)
         self._of_version_2 = of_version_2(seed, LENGTH) if contract != "1" else []
-        incidents = [*self._incidents, *self._receipts, *self._field, *self._of_version_2]
+        self._of_files = of_files(seed, LENGTH)
+        incidents = [*self._incidents, *self._receipts, *self._field, *self._of_version_2, *self._of_files]
         self._account = Account(seed, contract, incidents)
         self._names = [f"i{n}" for n in range(INSTANCES)]
         self._traffic = Traffic(world, seed, self._names, LENGTH)
+        self._files = FileTraffic(world, self._traffic, links, seed, LENGTH)
+        self._links = links
         self._worker: Worker
         self._kills = 0
 
     async def run(self) -> Account:
         account, world = self._account, self._world
-        self._worker = await world.start_worker(MSG_POLL_MS="300", LOG_LEVEL="debug")
+        self._worker = await world.start_worker(**SETTINGS)
         async with trio.open_nursery() as nursery:
             for n, name in enumerate(self._names):
                 nursery.start_soon(world.pair, name, f"55119990000{n:02}")
@@ -63,16 +73,22 @@ class Run:
                 for name in self._names:
                     nursery.start_soon(self._traffic.write_out, name)
                     nursery.start_soon(self._traffic.write_in, name)
-                for incidents in (self._receipts, self._field, self._of_version_2):
+                    nursery.start_soon(self._files.write_out, name)
+                    nursery.start_soon(self._files.write_in, name)
+                for incidents in (self._receipts, self._field, self._of_version_2, self._of_files):
                     nursery.start_soon(self._go_wrong, incidents)
                 await self._go_wrong(self._incidents)
             world.proxy.faults.clear()
+            self._all_hosts_work()
             await self._settle()
             flipping.cancel_scope.cancel()
         await self._worker.stop(signal.SIGTERM)
         account.out, account.inbound = self._traffic.out, len(self._traffic.inbound)
         account.calls = world.proxy.store.requests.total()
         account.calls_of_version_2 = sum(world.proxy.store.requests[call] for call in ("poll", "events"))
+        account.files = len(self._files.queued) + len(self._files.written)
+        account.damaged_files += damaged_out(self._traffic, self._files)
+        files_in(account, world, self._traffic, self._files)
         take_account(account, world, self._traffic, killed=self._kills > 0, unknown_receipts=bool(self._receipts))
         return account
 
@@ -145,6 +161,12 @@ class Run:
                 for _ in range(3):
                     await world.simulator.drop(jid)
                     await trio.sleep(lasts / 3)
+            case trouble if trouble in FILES:
+                world.simulator.media.all = media_host_of(incident)
+                world.simulator.media.uploads.status = 503 if trouble is Trouble.MEDIA_HOST_TAKES_NONE else None
+                self._links.all = _LINKS.get(trouble)
+                await trio.sleep(lasts)
+                self._all_hosts_work()
             case Trouble.INVALID_BYTES:
                 await self._traffic.write_invalid_bytes(name, incident.at)
             case _:
@@ -155,9 +177,13 @@ class Run:
         if incident.trouble is Trouble.PROXY_HANGS:
             world.proxy.close_connections()  # as a load balancer would, not after our 30 s
 
+    def _all_hosts_work(self) -> None:
+        self._world.simulator.media.all, self._world.simulator.media.uploads.status = Behaviour(), None
+        self._links.all = None
+
     async def _restart(self, number: signal.Signals) -> None:
         await self._worker.stop(number)
-        self._worker = await self._world.start_worker(MSG_POLL_MS="300", LOG_LEVEL="debug")
+        self._worker = await self._world.start_worker(**SETTINGS)
 
     async def _settle(self) -> None:
         """Waits until all has arrived, or nothing does any more."""
@@ -188,5 +214,5 @@ class Run:
 
 async def fault_run(seed: int, contract: Contract, folder: Path) -> Account:
     """Runs one seed in a world of its own."""
-    async with open_world(folder, contract=2 if contract == "2" else 1) as world:
-        return await Run(world, seed, contract).run()
+    async with open_link_host() as links, open_world(folder, contract=2 if contract == "2" else 1) as world:
+        return await Run(world, seed, contract, links).run()

@@ -52,6 +52,20 @@ class Trouble(enum.Enum):
     POLL_CUT = "/poll is cut off in the middle of its answer"
     POLL_404 = "the proxy has no /poll for a moment"
     POLL_SHAPES = "/poll answers 200 and what is not its shape"
+    MEDIA_HOST_500 = "WhatsApp's media host answers 500"
+    MEDIA_HOST_SLOW = "it gives 100 KB a second"
+    MEDIA_HOST_STALLS = "it stops in the middle of each file"
+    MEDIA_HOST_CUTS = "it cuts each file off"
+    MEDIA_HOST_GONE = "it says that there is no such file"
+    MEDIA_HOST_FLIPS = "it gives files with a wrong byte"
+    MEDIA_HOST_TAKES_NONE = "it takes no upload"
+    UPLOAD_503 = "the proxy signs no URL for a file"
+    STORAGE_503 = "the storage behind such a URL answers 503"
+    STORAGE_4XX = "something in front of the storage answers with some 4xx"
+    STORAGE_CUTS = "it cuts half of the uploads off, taken or not"
+    STORAGE_SLOW = "it takes a second for an upload"
+    LINKS_503 = "the host of the files to send answers 503"
+    LINKS_CUT = "it cuts off what it gives"
 
 
 FIELD = (
@@ -81,7 +95,28 @@ VERSION_2 = (
 )
 """What can only go wrong where the proxy speaks version 2 of the contract."""
 
-LATER = (Trouble.UNKNOWN_RECEIPT, *FIELD, *VERSION_2)
+FILES = (
+    Trouble.MEDIA_HOST_500,
+    Trouble.MEDIA_HOST_SLOW,
+    Trouble.MEDIA_HOST_STALLS,
+    Trouble.MEDIA_HOST_CUTS,
+    Trouble.MEDIA_HOST_GONE,
+    Trouble.MEDIA_HOST_FLIPS,
+    Trouble.MEDIA_HOST_TAKES_NONE,
+    Trouble.UPLOAD_503,
+    Trouble.STORAGE_503,
+    Trouble.STORAGE_4XX,
+    Trouble.STORAGE_CUTS,
+    Trouble.STORAGE_SLOW,
+    Trouble.LINKS_503,
+    Trouble.LINKS_CUT,
+)
+"""What can only go wrong with files."""
+
+BELIEVED = (Trouble.MEDIA_HOST_GONE, Trouble.MEDIA_HOST_FLIPS)
+"""What is believed after some tries: it happens once in a run, for a moment."""
+
+LATER = (Trouble.UNKNOWN_RECEIPT, *FIELD, *VERSION_2, *FILES)
 """Kinds that were added later. They are drawn apart, so that the rest of a seed's incidents stays what it was."""
 
 
@@ -132,6 +167,13 @@ def from_the_field(seed: int, length: float) -> list[Incident]:
 def of_version_2(seed: int, length: float) -> list[Incident]:
     """Some of VERSION_2 over `length` seconds, as from_the_field()."""
     return _some_of(VERSION_2, random.Random(f"version 2 {seed}"), length)
+
+
+def of_files(seed: int, length: float) -> list[Incident]:
+    """Some of FILES over `length` seconds, as from_the_field(), and one of BELIEVED at the most."""
+    incidents = _some_of(FILES, random.Random(f"files {seed}"), length)
+    believed = [incident for incident in incidents if incident.trouble in BELIEVED]
+    return [incident for incident in incidents if incident not in believed[1:]]
 
 
 def _some_of(kinds: Sequence[Trouble], rng: random.Random, length: float) -> list[Incident]:

@@ -7,10 +7,12 @@ import json
 
 import pytest
 
-from tests.faults.misbehaviour import SHAPES, TWIN, faults_of
+from tests.faults.misbehaviour import SHAPES, TWIN, faults_of, media_host_of
 from tests.faults.run import INSTANCES, LENGTH
 from tests.faults.schedule import (
+    BELIEVED,
     CONTRACTS,
+    FILES,
     VERSION_2,
     Contract,
     Incident,
@@ -18,10 +20,12 @@ from tests.faults.schedule import (
     contract_of,
     flips,
     from_the_field,
+    of_files,
     of_version_2,
     schedule,
     unknown_receipts,
 )
+from wa_worker.dev.simulator.media_host import Behaviour
 from wa_worker.edge import wire
 
 SEEDS = range(200)
@@ -58,6 +62,13 @@ def test_what_only_version_2_has_is_drawn_apart_and_comes_often() -> None:
     assert not {incident.trouble for incident in others} & set(VERSION_2)
 
 
+def test_what_only_files_have_is_drawn_apart_and_comes_often() -> None:
+    drawn = [of_files(seed, LENGTH) for seed in SEEDS]
+    assert {incident.trouble for incidents in drawn for incident in incidents} == set(FILES)
+    assert max(sum(incident.trouble in BELIEVED for incident in incidents) for incidents in drawn) == 1
+    assert lines(of_files(7, LENGTH)) == lines(of_files(7, LENGTH))
+
+
 def test_seeds_in_a_row_take_all_contracts_in_turn() -> None:
     assert {contract_of(seed) for seed in range(1, 4)} == set(CONTRACTS)
 
@@ -78,6 +89,11 @@ def test_a_fault_of_a_version_1_call_has_its_twin(trouble: Trouble, contract: Co
         if trouble in VERSION_2:
             assert len(two) == 1
             assert two.keys() <= {"events", "poll"}
+            continue
+        if trouble in FILES:
+            assert two.keys() <= {"media-upload", "storage"}
+            about_the_host = trouble.name.startswith("MEDIA_HOST") and trouble is not Trouble.MEDIA_HOST_TAKES_NONE
+            assert (media_host_of(incident) != Behaviour()) == about_the_host
             continue
         one = faults_of(incident, "1")
         assert {endpoint: two[endpoint] for endpoint in one} == dict(one)

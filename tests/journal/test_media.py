@@ -198,7 +198,9 @@ def test_a_journal_of_before_is_upgraded(path: Path) -> None:
     with open_journal(path) as journal:
         journal.inbox.record(SHOP, inbound_message("A"))
     with sqlite3.connect(path) as sql:
-        sql.execute("DROP TABLE media")
+        for table in ("media", "calls"):
+            sql.execute(f"DROP TABLE {table}")
+        sql.execute("DROP INDEX ledger_maybe_sent")
         sql.execute("PRAGMA user_version=5")
     with open_journal(path) as journal:
         assert [row.message.wa_id for row in pending(journal)] == ["A"]

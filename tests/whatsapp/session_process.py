@@ -117,7 +117,7 @@ class Line:
 async def main(auth_dir: Path, obstacle: str | None) -> None:
     with open_journal(auth_dir / RESERVED_FOLDER / "journal.db") as journal:
         async with trio.open_nursery() as threads:
-            receiver = Receiver(journal.inbox, Metrics(), Told(lambda: None))
+            receiver = Receiver(journal.inbox, Metrics(), Told(lambda: None, file=lambda: None))
             receipts = Receipts(lambda what, ids: say(what, ids=ids))
             host = SessionHost(receiver, StartGate(), threads, "wa-worker", receipts, journal.accounts)
             host = attrs.evolve(host, uploads=Uploads(patience=PATIENCE))

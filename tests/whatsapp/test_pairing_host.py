@@ -180,7 +180,8 @@ async def open_host(simulator: Simulator, folder: Path) -> AsyncIterator[tuple[t
         finally:
             if process.returncode is None:
                 process.kill()
-                await process.wait()
+                with trio.CancelScope(shield=True):
+                    await process.wait()
 
 
 async def test_it_ends_when_the_line_to_its_parent_does(simulator: Simulator, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ START_PATIENCE = 60.0
 class Postgres:
     folder: Path
     password: str = attrs.field(repr=False)
+    superuser: str = "supabase_admin"
 
     def dsn(self, user: str) -> str:
         """Users: supabase_admin (superuser), postgres (who runs migrations), authenticator (the REST side)."""
@@ -61,11 +62,20 @@ class Postgres:
 
 @contextmanager
 def open_postgres() -> Iterator[Postgres]:
+    """As a Supabase project is before its first migration."""
+    with open_empty_postgres(secrets.token_hex(16)) as postgres:
+        _bootstrap(postgres)
+        yield postgres
+
+
+@contextmanager
+def open_empty_postgres(secret: str, superuser: str = "supabase_admin") -> Iterator[Postgres]:
+    """As initdb makes it, with that superuser."""
     initdb, server = tools.postgres("initdb"), tools.postgres("postgres")
     assert initdb is not None
     assert server is not None
     folder = Path(tempfile.mkdtemp(prefix="worker-proxy-pg-"))
-    postgres = Postgres(folder, secrets.token_hex(16))
+    postgres = Postgres(folder, secret, superuser)
     identity = _unprivileged()
     try:
         password = folder / "password"
@@ -77,7 +87,7 @@ def open_postgres() -> Iterator[Postgres]:
         subprocess.run(
             [
                 *(initdb, "-D", data, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"),
-                *("-U", "supabase_admin", "-A", "scram-sha-256", f"--pwfile={password}"),
+                *("-U", superuser, "-A", "scram-sha-256", f"--pwfile={password}"),
             ],
             check=True,
             cwd=folder,
@@ -103,7 +113,6 @@ def open_postgres() -> Iterator[Postgres]:
         with process:
             try:
                 _wait_until_it_answers(postgres, process, folder / "log")
-                _bootstrap(postgres)
                 yield postgres
             finally:
                 process.send_signal(2)  # a fast shutdown: it ends the sessions itself
@@ -122,7 +131,7 @@ def _wait_until_it_answers(postgres: Postgres, process: subprocess.Popen[bytes],
     deadline = time.monotonic() + START_PATIENCE
     while True:
         try:
-            psycopg.connect(postgres.dsn("supabase_admin"), connect_timeout=5).close()
+            psycopg.connect(postgres.dsn(postgres.superuser), connect_timeout=5).close()
         except psycopg.OperationalError:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL does not start:\n{log.read_text()}") from None

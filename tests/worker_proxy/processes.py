@@ -45,7 +45,7 @@ def open_rest(postgres: Postgres, *, port: int = 0, old_storage: bool = False) -
         "REST_PORT": str(port),
         **({"REST_OLD_STORAGE": "1"} if old_storage else {}),
     }
-    with _open_server([sys.executable, "-m", "tests.worker_proxy.rest"], environment, tools.HERE.parents[1]) as rest:
+    with open_server([sys.executable, "-m", "tests.worker_proxy.rest"], environment, tools.HERE.parents[1]) as rest:
         yield rest
 
 
@@ -65,7 +65,7 @@ def open_function(folder: Path, rest_url: str, secret: str, **settings: str) -> 
         **settings,
     }
     command = [*deno("run"), "--cached-only", "--no-prompt", "--allow-env", "--allow-net=127.0.0.1", "index.ts"]
-    with _open_server(command, {**deno_environment(folder), **environment}, folder) as function:
+    with open_server(command, {**deno_environment(folder), **environment}, folder) as function:
         function.url += "/functions/v1/worker-proxy"
         yield function
 
@@ -116,7 +116,7 @@ def deno_environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _open_server(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Iterator[Server]:
+def open_server(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Iterator[Server]:
     process = subprocess.Popen(
         command,
         env={"PATH": os.environ["PATH"], **environment},

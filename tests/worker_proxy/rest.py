@@ -6,8 +6,9 @@ the key in a transaction, finds the function by its arguments' names, has Postgr
 types, and maps an error's SQLSTATE to a status. Nothing else of PostgREST is here. It checks that a key is one of two
 fixed ones instead of verifying a JWT. The stand-in for Storage (storage.py) is on the same port, as in a project.
 
-Environment: REST_DSN, REST_SERVICE_KEY, REST_ANON_KEY, REST_PORT (default: any), REST_OLD_STORAGE (see storage.py).
-Prints its URL once it listens.
+Environment: REST_DSN, REST_SERVICE_KEY, REST_ANON_KEY, REST_PORT (default: any), REST_OLD_STORAGE (see storage.py),
+REST_PREFIX (default: the path that Supabase's gateway has for it; PostgREST itself has /rpc/). Prints its URL once it
+listens.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from psycopg.rows import TupleRow
 
 from tests.worker_proxy import storage
 
-PREFIX = "/rest/v1/rpc/"
+PREFIX = os.environ.get("REST_PREFIX", "/rest/v1/rpc/")
 
 STATUSES = {"23503": 409, "23505": 409, "42883": 404, "42P01": 404, "42501": 403, "P0001": 400, "57014": 500}
 """PostgREST's status for an SQLSTATE; 400 for what is neither here nor in the next table."""

@@ -175,7 +175,7 @@ async def test_a_bad_event_is_answered_as_by_version_1_and_the_others_are_taken(
         ({"event_id": 5, "type": "status", **STATUS}, "event_id must be a non-empty string"),
         ({"event_id": "e", "type": "status"}, "instanceId must be a non-empty string"),
         (
-            {"event_id": "e", "type": "message_status", **STATUS},
+            {"event_id": "e", "type": "presence", **STATUS},
             "type must be one of status, sent, failed, inbound, message_status, event",
         ),
         (

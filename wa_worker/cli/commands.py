@@ -60,7 +60,9 @@ def _need_extra(modules: Sequence[str]) -> None:
             import_module(module)
     except ModuleNotFoundError as error:
         click.echo(
-            f"error: {error.name} is not installed. In a clone of the repository: pip install '.[dev]'", err=True
+            f"error: {error.name} is not installed. Do: pip install 'wa-worker[dev]' "
+            "(in a clone of the repository: pip install '.[dev]')",
+            err=True,
         )
         sys.exit(1)
 
@@ -80,10 +82,22 @@ def _need_extra(modules: Sequence[str]) -> None:
     type=click.IntRange(0, 65535),
     help="Port of the console, a web page for this machine.  [default: 8765, or any free one]",
 )
+@click.option(
+    "--console-host",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    help="Address it listens on: 0.0.0.0 in a container, whose port you publish on 127.0.0.1.  [default: 127.0.0.1]",
+)
 @click.option("--once", is_flag=True, help="With --simulate: exit 0 once a message and its answer were seen, else 1.")
 @click.option("--verbose", is_flag=True, help="Show the worker's log, too.")
 def dev(
-    simulate: bool, folder: Path | None, proxy_port: int, console_port: int | None, once: bool, verbose: bool
+    simulate: bool,
+    folder: Path | None,
+    proxy_port: int,
+    console_port: int | None,
+    console_host: str,
+    once: bool,
+    verbose: bool,
 ) -> None:
     """Try it on this machine, with a proxy and a console.
 
@@ -110,7 +124,7 @@ def dev(
     os.umask(0o077)
     terminal = Terminal(sys.stdout, colours="NO_COLOR" not in os.environ)
     try:
-        options = Options(folder, proxy_port, console_port, simulate, once, verbose)
+        options = Options(folder, proxy_port, console_port, console_host, simulate, once, verbose)
         code = trio.run(run_dev, options, os.environ, terminal)
     except CannotStartError as error:
         click.echo(f"error: {error}", err=True)

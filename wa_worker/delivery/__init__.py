@@ -1,6 +1,7 @@
 """Moves messages and what became of them, between the journal, WhatsApp and the worker-proxy.
 
 keyed_queue.py   drains rows: in order within a key, several keys at once, pauses in an outage
+newcomers.py     keys that come during an outage
 waiting_keys.py  keys that have nothing to do before a moment
 group_commit.py  commits what several tasks finished in one transaction
 group_read.py    reads for several tasks in one hop

@@ -20,6 +20,7 @@ import trio
 
 from wa_worker.backoff import PROXY_OUTAGE, Backoff
 from wa_worker.circuit_breaker import CircuitBreaker
+from wa_worker.delivery.newcomers import Newcomers
 from wa_worker.delivery.waiting_keys import NotBefore, WaitingKeys
 from wa_worker.edge.answers import RATE_LIMITED
 from wa_worker.errors import EdgeError, JournalError
@@ -107,7 +108,7 @@ class KeyedQueue:
         self._said: EdgeError | None = None
         """The failure that the log has last been told of."""
         self._cursor = 0
-        self._newcomers = _Newcomers()
+        self._newcomers = Newcomers()
         self.breaker: CircuitBreaker[int] = CircuitBreaker(OUTAGE, PROXY_OUTAGE)
         self.wakeup = Wakeup()
         """Ring it, from any thread, when rows were added."""
@@ -282,24 +283,3 @@ class KeyedQueue:
         bidden = now + (error.retry_after or 0.0)
         limited = error.status == RATE_LIMITED
         self._resting[key] = _Rest(since, max(now + pause, bidden), alone, bidden if limited else 0.0)
-
-
-@attrs.define
-class _Newcomers:
-    """Keys that have not failed yet, during an outage: one at a time may try, less often with each that fails."""
-
-    until: float = 0.0
-    _failures: int = 0
-
-    def waits(self, now: float) -> bool:
-        """Says whether none may try now."""
-        return now < self.until
-
-    def failed(self, now: float) -> None:
-        """One of them failed."""
-        self._failures += 1
-        self.until = now + min(PROXY_OUTAGE.shortest * 2 ** min(self._failures, 6), PROXY_OUTAGE.longest)
-
-    def reset(self) -> None:
-        """Something succeeded."""
-        self.until, self._failures = 0.0, 0

@@ -17,12 +17,14 @@ HOST = "127.0.0.1"
 Address = tuple[str, int]
 
 
-def bind(port: int, *, listen: bool = False) -> socket.socket:
-    """Takes the port (0: any free one). Until it listens, connections are refused. Raises OSError."""
+def bind(port: int, *, host: str = HOST, listen: bool = False) -> socket.socket:
+    """Takes the port (0: any free one). Until it listens, connections are refused. Raises OSError.
+
+    `host`: an address that is not the loopback's lets in whoever reaches it. Only a container needs that."""
     bound = socket.socket()
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((HOST, port))
+        bound.bind((host, port))
         if listen:
             bound.listen()
     except BaseException:

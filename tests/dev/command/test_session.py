@@ -259,12 +259,24 @@ async def test_a_taken_port_is_one_clear_line(option: str) -> None:
     assert dev.output == f"error: cannot listen on port {port}: Address already in use. Give another {option}.\n"
 
 
+async def test_an_address_that_cannot_be_had_is_one_clear_line() -> None:
+    async with open_dev("--simulate", "--console-host", "192.0.2.1") as dev:  # RFC 5737: nobody has it
+        assert await dev.end() == 1
+    assert dev.output == (
+        "error: cannot listen on 192.0.2.1 port 8765: Cannot assign requested address. "
+        "Give another --console-host or --console-port.\n"
+    )
+
+
 @pytest.mark.parametrize("command", [["dev", "--simulate"], ["bench", "--quick"]], ids=lambda command: command[0])
 def test_without_the_extra_it_says_what_to_install(command: list[str]) -> None:
     code = f"import sys; sys.modules['waton'] = None; from wa_worker.cli.commands import cli; cli({command})"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert run.returncode == 1
-    assert run.stderr == "error: waton is not installed. In a clone of the repository: pip install '.[dev]'\n"
+    assert run.stderr == (
+        "error: waton is not installed. Do: pip install 'wa-worker[dev]' "
+        "(in a clone of the repository: pip install '.[dev]')\n"
+    )
 
 
 def test_once_is_for_the_simulation() -> None:

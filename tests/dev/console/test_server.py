@@ -48,6 +48,12 @@ async def desk() -> AsyncIterator[Desk]:
         yield opened
 
 
+def test_it_listens_where_it_is_told() -> None:
+    with bind(0, "127.0.0.2") as elsewhere, bind(0) as here:
+        assert elsewhere.getsockname()[0] == "127.0.0.2"
+        assert here.getsockname()[0] == "127.0.0.1"
+
+
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1", "evil.example:{port}", "127.0.0.1.evil.example:{port}", ""]
 )

@@ -221,7 +221,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "own-known-by-id",
-        "journal/inbox.py",
+        "journal/adding.py",
         "SELECT EXISTS (SELECT 1 FROM ledger WHERE wa_id = ?)",
         "SELECT EXISTS (SELECT 1 FROM ledger WHERE wa_id = ? AND 0)",
         "what this worker sent is not taken for what somebody typed",
@@ -229,7 +229,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "own-known-by-maybe-id",
-        "journal/inbox.py",
+        "journal/adding.py",
         "maybe_ids IS NOT NULL AND value = ?)",
         "maybe_ids IS NULL AND value = ?)",
         "what this worker may have sent is not taken for what somebody typed",
@@ -237,7 +237,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "own-known-by-secret",
-        "journal/inbox.py",
+        "journal/adding.py",
         '\' AND secret = ?)"""',
         '\' AND secret IS NULL AND ? = 0)"""',
         "a send under way is not taken for what somebody typed",
@@ -245,7 +245,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "own-lane-by-the-persons-lid",
-        "journal/inbox.py",
+        "journal/adding.py",
         "message.sender_lid if own is None else own.chat_lid",
         "message.sender_lid",
         "P3: in order per chat, of what the account sends, too",

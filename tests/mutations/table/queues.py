@@ -96,7 +96,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "inbound-posts-again",
         "delivery/inbound.py",
-        "        await self._results.add(*(InboxResult(row.seq) for row, _ in taken))\n",
+        "        await self._results.add(*(InboxResult(row.seq, file=row.file) for row, _ in taken))\n",
         "",
         "P3: once accepted it is not posted again",
         "delivery/test_inbound.py::test_each_chat_arrives_in_its_order_whatever_fails",

@@ -44,11 +44,12 @@ _HOW_TO_SCAN = "on your phone: WhatsApp > Linked devices > Link a device"
 @attrs.frozen
 class Options:
     """`folder` None: a temporary one. `proxy_port` 0: any free one. `console_port` 0: any free one, None: the usual one
-    or, if it is taken, any. `once`: end when the loop was seen."""
+    or, if it is taken, any. `console_host`: the address it listens on. `once`: end when the loop was seen."""
 
     folder: Path | None
     proxy_port: int
     console_port: int | None
+    console_host: str
     simulate: bool
     once: bool
     verbose: bool

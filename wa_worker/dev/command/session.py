@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from wa_worker.dev import loopback
 from wa_worker.dev.command.narration import Narrator, Options
 from wa_worker.dev.command.terminal import Terminal
 from wa_worker.dev.console import Console, bind, open_console
+from wa_worker.dev.console.server import PORT
 from wa_worker.dev.errors import CannotStartError
 from wa_worker.dev.proxy import ReferenceProxy, open_proxy
 from wa_worker.dev.world.worker_process import LAST_LINES, REAL_COMMAND, environment, open_worker
@@ -118,8 +120,13 @@ def _console_port(options: Options) -> Iterator[socket.socket | None]:
         yield None
         return
     try:
-        bound = bind(options.console_port)
+        bound = bind(options.console_port, options.console_host)
     except OSError as error:
+        if options.console_host != loopback.HOST:
+            at = f"{options.console_host} port {options.console_port or PORT}"
+            raise CannotStartError(
+                f"cannot listen on {at}: {error.strerror}. Give another --console-host or --console-port."
+            ) from error
         raise CannotStartError(
             f"cannot listen on port {options.console_port}: {error.strerror}. Give another --console-port."
         ) from error

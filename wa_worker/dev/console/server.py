@@ -1,4 +1,4 @@
-"""Serves the console on 127.0.0.1, inside the caller's Trio run.
+"""Serves the console on 127.0.0.1 (in a container: on what reaches its port), inside the caller's Trio run.
 
 Owns the port, the connections, and the tasks that hear of changes. Leaving `open_console` closes all connections
 without waiting for anybody.
@@ -55,14 +55,14 @@ class Console:
         self.token = ""
 
 
-def bind(port: int | None) -> socket.socket:
+def bind(port: int | None, host: str = loopback.HOST) -> socket.socket:
     """Takes the port and listens; None is the usual one or, if it is taken, any. Raises OSError."""
     try:
-        return loopback.bind(PORT if port is None else port, listen=True)
+        return loopback.bind(PORT if port is None else port, host=host, listen=True)
     except OSError as error:
         if port is not None or error.errno != errno.EADDRINUSE:
             raise
-        return loopback.bind(0, listen=True)
+        return loopback.bind(0, host=host, listen=True)
 
 
 @asynccontextmanager
