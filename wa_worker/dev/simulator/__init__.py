@@ -13,6 +13,7 @@ protobufs.py    the protobuf messages that are used, from waton
 stanza.py       stanzas and JIDs
 keys.py         key pairs, prekey bundles and Signal sessions of one phone
 noise.py        the Noise handshake and its ciphers
+dialect.py      the binary form of stanzas that a client writes
 connection.py   one client's WebSocket with WhatsApp's frames
 mailbox.py      what a linked device has yet to receive
 device.py       a linked device
@@ -22,6 +23,7 @@ credentials.py  what a client must trust
 world.py        the Simulator: devices, contacts, counters and controls
 iq.py           answers to a client's requests
 messages.py     a client's messages and receipts
+relay.py        receipts from one linked account to another
 session.py      one client, from the handshake to its end
 server.py       listens and ends TLS
 

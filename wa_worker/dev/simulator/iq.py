@@ -63,6 +63,8 @@ def _content(simulator: Simulator, device: Device, iq: Node) -> list[Node]:
         return [Node("usync", dict(usync.attrs), [Node("list", {}, users)])]
     elif namespace == "w:g2":
         raise Refusal(404, "item-not-found")
+    elif namespace in simulator.answers:
+        return simulator.answers[namespace](device, iq)
     return []
 
 
