@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from waton.protocol.protobuf.wire import iter_fields
 
@@ -37,5 +38,5 @@ class Ciphertexts:
         self.keys[sender.jid, receiver.jid, fields[_RATCHET_KEY], fields.get(_COUNTER, 0)] += 1
 
 
-def _fields(protobuf: bytes) -> dict[int, object]:
+def _fields(protobuf: bytes) -> dict[int, Any]:
     return {number: value for number, _, value in iter_fields(protobuf)}

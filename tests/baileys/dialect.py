@@ -15,8 +15,8 @@ HEADER = b"WA\x06\x02"
 """`NOISE_WA_HEADER` in Baileys' Defaults: its last byte is the version of the dictionary."""
 
 PAUSE = 0.05
-"""Seconds. Baileys derives the keys of the connection in a promise: what comes within the same millisecond, it takes for
-a part of the handshake."""
+"""Seconds. Baileys derives the connection's keys in a promise: it takes what comes in the same millisecond for a part of
+the handshake."""
 
 _CODEC = "waton.protocol.binary_codec"
 _TOKENS = "console.log(JSON.stringify(require('@whiskeysockets/baileys/lib/WABinary/constants')))"

@@ -44,7 +44,9 @@ def installed() -> Path:
 
 def _is_there(folder: Path) -> bool:
     """Says whether these very files were installed: they are copied last."""
-    return all((folder / name).exists() and (folder / name).read_bytes() == (HERE / name).read_bytes() for name in FILES)
+    return all(
+        (folder / name).exists() and (folder / name).read_bytes() == (HERE / name).read_bytes() for name in FILES
+    )
 
 
 def _install(folder: Path) -> None:

@@ -76,7 +76,10 @@ class NoiseRoot:
 
 
 class Handshake:
-    """`answer(hello)` then `finish(final)`; each raises ProtocolViolation on nonsense. `header` is as the client sent it."""
+    """`answer(hello)` then `finish(final)`; each raises ProtocolViolation on nonsense.
+
+    `header` is what the client has sent before: it goes into the hash.
+    """
 
     def __init__(self, root: NoiseRoot, header: bytes) -> None:
         self._root = root
