@@ -15,7 +15,7 @@ HEADER = b"WA\x06\x02"
 """`NOISE_WA_HEADER` in Baileys' Defaults: its last byte is the version of the dictionary."""
 
 PAUSE = 0.05
-"""Seconds. Baileys derives the connection's keys in a promise: it takes what comes in the same millisecond for a part of
+"""Seconds. Baileys derives the connection's keys in a promise: it takes what comes in the same millisecond for part of
 the handshake."""
 
 _CODEC = "waton.protocol.binary_codec"
