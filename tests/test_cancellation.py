@@ -10,7 +10,7 @@ import trio
 
 import tests.whatsapp.conftest  # noqa: F401 - it imports neonize
 from tests.cancelling import Unchanged, at_each_wait, threads
-from tests.delivery.sessions import Steady
+from tests.delivery.sessions import Steady, preparing, words
 from tests.instances.bed import open_bed
 from tests.journal.rows import ANA, inbound_message
 from tests.proxy_fixture import PATIENCE, SHOP, open_proxy_fixture, until
@@ -229,13 +229,13 @@ async def test_a_send_is_made_once_whenever_the_sender_is_cancelled(tmp_path: Pa
 
     class Session(Steady):
         def send(self, message: OutgoingMessage) -> Accepted:
-            texts.append(message.content.body)
+            texts.append(words(message))
             return Accepted(WaMessageId(f"W{len(texts)}"), 0)
 
     async with open_proxy_fixture(SHOP) as fixture, trio.open_nursery() as threads:
         with open_journal(tmp_path / "journal.db") as journal:
             marks = MarkReporter(journal.ledger, fixture.edge)
-            sender = MessageSender(fixture.edge, journal, marks, fixture.metrics, threads, resend_uncertain=True)
+            sender = MessageSender(fixture.edge, journal, marks, fixture.metrics, threads, preparing(tmp_path))
             for cut in (0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12):
                 fixture.proxy.store.queue_many(SHOP, [(ANA, f"{cut} {n}") for n in range(5)])
                 with trio.move_on_after(cut):

@@ -19,15 +19,18 @@ import structlog
 import trio
 
 from wa_worker import __version__, whatsapp
-from wa_worker.config import OnUncertain, Settings, advice_on
-from wa_worker.delivery.batch import MAX_TRIES
+from wa_worker.advice import advice_on
+from wa_worker.config import OnUncertain, Settings
+from wa_worker.delivery.batch import MAX_TRIES, SendPolicy
 from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
+from wa_worker.delivery.preparing import Preparing
 from wa_worker.delivery.retention import run_retention
 from wa_worker.delivery.sending import MessageSender
 from wa_worker.delivery.uncertain import LookUp, UncertainSends
 from wa_worker.edge.client import open_edge_client
+from wa_worker.edge.link_fetch import LinkFetcher
 from wa_worker.errors import JournalError, StartupError
 from wa_worker.instances.fleet import InstanceFleet
 from wa_worker.instances.polling import WAIT, Polling
@@ -104,16 +107,10 @@ class _Work:
             self.readiness.loading()
             with _journal(folder / JOURNAL_FILE) as journal:
                 inbound, marks = InboundDelivery(journal.inbox, edge, metrics), MarkReporter(journal.ledger, edge)
-                resend = settings.on_uncertain_send is OnUncertain.RESEND
-                sender = MessageSender(
-                    edge,
-                    journal,
-                    marks,
-                    metrics,
-                    self.services,
-                    resend_uncertain=resend,
-                    region=settings.default_region,
-                )
+                preparing = self._preparing(folder)
+                await trio.to_thread.run_sync(preparing.clear)
+                policy = SendPolicy(settings.on_uncertain_send is OnUncertain.RESEND, settings.default_region)
+                sender = MessageSender(edge, journal, marks, metrics, self.services, preparing, policy)
                 await trio.to_thread.run_sync(whatsapp.load)
                 native = self._whatsapp(journal, inbound, sender.uncertain, environ, pairing_command)
                 gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
@@ -134,6 +131,11 @@ class _Work:
                     log.info("working", resumed=len(paired), proxy=settings.edge_base_url)
                     polling = Polling(edge, fleet, sender.polled, interval=settings.instance_poll, pace=pace)
                     workers.start_soon(polling.run)
+
+    def _preparing(self, folder: Path) -> Preparing:
+        settings = self.settings
+        links = LinkFetcher(settings.media_max * 2**20, allow_private=settings.media_allow_private)
+        return Preparing(links, folder / "files-to-send")
 
     def _whatsapp(
         self,

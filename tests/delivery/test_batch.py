@@ -10,9 +10,9 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.delivery.sessions import Steady
+from tests.delivery.sessions import Nothing, Steady, words
 from tests.journal.rows import ANA, BIA, SHOP, admit, read_only, states
-from wa_worker.delivery.batch import LONGEST_PAUSE, MAX_TRIES, SendBatch, Sender, SendRecord
+from wa_worker.delivery.batch import LONGEST_PAUSE, MAX_TRIES, SendBatch, Sender, SendPolicy, SendRecord
 from wa_worker.edge.wire import BadRow, Rows
 from wa_worker.errors import Failure, JournalError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
 from wa_worker.journal import Admission, Journal, SendLedger, SendState, Settled
@@ -54,7 +54,9 @@ def listed(
     progress: Callable[[], None] = lambda: None,
     settled: Callable[[Settled], None] = lambda _outcome: None,
 ) -> SendBatch:
-    record = SendRecord(journal.ledger, resend, lambda _instance, outcome: settled(outcome), progress)
+    record = SendRecord(
+        journal.ledger, Nothing(), lambda _instance, outcome: settled(outcome), progress, SendPolicy(resend)
+    )
     return SendBatch(SHOP, sender, record, Rows(good, bad), time.time())
 
 
@@ -66,7 +68,7 @@ class Answering(Steady):
     texts: list[str] = attrs.Factory(list)
 
     def send(self, message: OutgoingMessage) -> Accepted:
-        self.texts.append(message.content.body)
+        self.texts.append(words(message))
         if self.errors and (error := self.errors.pop(0)) is not None:
             raise error
         return Accepted(WaMessageId(f"W{len(self.texts)}"), 0)
@@ -240,7 +242,7 @@ class Upkeep(Steady):
     copies: list[str] = attrs.Factory(list)
 
     def send(self, message: OutgoingMessage) -> Accepted:
-        self.copies.append(message.content.body)
+        self.copies.append(words(message))
         self.journal.ledger.purge(-1)
         return Accepted(WaMessageId("W"), 0)
 
@@ -291,7 +293,7 @@ class Talkative(Steady):
 def test_what_the_proxy_hears_is_of_the_list_whatever_the_library_says(
     journal: Journal, delays: bool, failures: dict[int, Failure]
 ) -> None:
-    record = SendRecord(journal.ledger, True, lambda _instance, _outcome: None, lambda: None)
+    record = SendRecord(journal.ledger, Nothing(), lambda _instance, _outcome: None, lambda: None)
     good = (
         QueuedMessage(1, ANA, Text("Oi, Ana")),
         QueuedMessage(2, "+55 (11) 98888-0002", Text("Oi")),

@@ -14,7 +14,7 @@ import attrs
 import trio
 from structlog.testing import capture_logs
 
-from tests.delivery.sessions import Steady
+from tests.delivery.sessions import Steady, preparing, words
 from tests.proxy_fixture import PATIENCE, SHOP, open_proxy_fixture, until
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
@@ -36,6 +36,7 @@ class Marking:
     edge: EdgeClient
     journal: Journal
     marks: MarkReporter
+    folder: Path
 
     def sent(self, message_id: MessageId) -> None:
         """WhatsApp has accepted it."""
@@ -61,7 +62,7 @@ class Marking:
             await self.marks.settled(SHOP)
 
     def polling(self, session: Session, threads: trio.Nursery) -> Callable[[], Awaitable[None]]:
-        sender = MessageSender(self.edge, self.journal, self.marks, Metrics(), threads, resend_uncertain=True)
+        sender = MessageSender(self.edge, self.journal, self.marks, Metrics(), threads, preparing(self.folder))
         return partial(sender.run, SHOP, session, PollTimer(0.1, 0.1), trio.lowlevel.checkpoint)
 
 
@@ -71,7 +72,7 @@ async def open_fixture(folder: Path, *, contract: Contract = 1) -> AsyncIterator
         if contract == 2:
             fixture.edge.version.is_two()
         with open_journal(folder / "journal.db") as journal:
-            yield Marking(fixture.proxy, fixture.edge, journal, MarkReporter(journal.ledger, fixture.edge))
+            yield Marking(fixture.proxy, fixture.edge, journal, MarkReporter(journal.ledger, fixture.edge), folder)
 
 
 def marks_in_memory() -> int:
@@ -104,7 +105,7 @@ class Open(Steady):
     texts: list[str] = attrs.Factory(list)
 
     def send(self, message: OutgoingMessage) -> Accepted:
-        self.texts.append(message.content.body)
+        self.texts.append(words(message))
         return Accepted(WaMessageId(f"W{len(self.texts)}"), 0)
 
 

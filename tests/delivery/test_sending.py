@@ -16,9 +16,10 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
-from tests.delivery.sessions import Steady
+from tests.delivery.sessions import Steady, preparing, words
 from tests.journal.rows import ANA, read_only, states
 from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture, until
+from wa_worker.delivery.batch import SendPolicy
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.delivery.sending import MARKS_GRACE, SHUTDOWN_GRACE, MessageSender, Session
@@ -42,7 +43,7 @@ class Accepting(Steady):
     def send(self, message: OutgoingMessage) -> Accepted:
         self.begun.set()
         time.sleep(self.delay)
-        self.texts.append(message.content.body)
+        self.texts.append(words(message))
         self.receivers.append(message.to)
         return Accepted(WaMessageId(f"W{len(self.texts)}"), 0, self.registered_as.get(message.to))
 
@@ -83,7 +84,7 @@ async def open_sending(folder: Path, contract: Contract = 1) -> AsyncIterator[Se
             marks = MarkReporter(journal.ledger, fixture.edge)
             threads.start_soon(marks.run)
             sender = MessageSender(
-                fixture.edge, journal, marks, fixture.metrics, threads, resend_uncertain=True, region="PT"
+                fixture.edge, journal, marks, fixture.metrics, threads, preparing(folder), SendPolicy(region="PT")
             )
             yield Sending(fixture, journal, sender, nursery)
             nursery.cancel_scope.cancel()

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_worker.edge import wire
+from wa_worker.edge.row_values import MAX_BODY_LENGTH
 from wa_worker.errors import Failure
 from wa_worker.messages import QueuedMessage, Text
 from wa_worker.models import Jid, MessageId, WaMessageId
@@ -108,7 +109,7 @@ def _with(**fields: object) -> dict[str, object]:
     return {**HELLO, **fields}
 
 
-LONGEST = "x" * wire.MAX_BODY_LENGTH
+LONGEST = "x" * MAX_BODY_LENGTH
 
 ROWS = [
     Row("plain", HELLO, QueuedMessage(7, "5511988880005", Text("Oi"))),
@@ -178,7 +179,7 @@ def test_a_row_beside_a_good_one(case: Row) -> None:
 def test_order_and_duplicates(wrapped: bool) -> None:
     listed = [_with(id=1, body="first"), _with(id="1"), _with(id=2), _with(id=1, body="again"), _with(id=2, body="!")]
     rows = wire.messages_from({"messages": listed} if wrapped else listed)
-    assert [(m.id, m.content.body) for m in rows.good] == [(1, "first"), ("1", "Oi"), (2, "Oi")]
+    assert [(m.id, m.content) for m in rows.good] == [(1, Text("first")), ("1", Text("Oi")), (2, Text("Oi"))]
     assert rows.bad == ()
 
 

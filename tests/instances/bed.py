@@ -14,6 +14,7 @@ from pathlib import Path
 import attrs
 import trio
 
+from tests.delivery.sessions import preparing
 from tests.proxy_fixture import SHOP, ProxyFixture, open_proxy_fixture
 from wa_worker.config import Settings
 from wa_worker.delivery.marks import MarkReporter
@@ -63,7 +64,7 @@ async def open_bed(
             )
             registry, volume = Registry(), VolumeGuard(folder)
             marks = MarkReporter(journal.ledger, fixture.edge)
-            sender = MessageSender(fixture.edge, journal, marks, fixture.metrics, nursery, resend_uncertain=True)
+            sender = MessageSender(fixture.edge, journal, marks, fixture.metrics, nursery, preparing(folder))
             receiver = Receiver(journal.inbox, fixture.metrics, lambda: None)
             sessions = SessionHost(receiver, StartGate(), nursery, settings.device_name, sender.uncertain)
             probe = ReachabilityProbe("127.0.0.1", await _listen(nursery) if reachable else 1)

@@ -19,6 +19,7 @@ from wa_worker.delivery.polled import Listed
 from wa_worker.dev.proxy import Fault
 from wa_worker.instances.discovery import Running
 from wa_worker.instances.polling import CUT_AFTER, CUTS, GO_BACK_AFTER, MARKS_WAIT, WAIT
+from wa_worker.messages import Text
 from wa_worker.models import InstanceId, ProxyStatus
 
 PUB = InstanceId("pub")
@@ -191,7 +192,7 @@ async def test_messages_go_to_their_instances_and_the_next_poll_asks_for_all() -
         assert third.states == {SHOP: "CONNECTED"}
         assert third.at - began < MARKS_WAIT
         assert taken[0] is not None
-        assert [message.content.body for message in taken[0].rows.good] == ["oi"]
+        assert [message.content for message in taken[0].rows.good] == [Text("oi")]
 
 
 async def test_who_is_at_work_for_longer_is_not_waited_for_and_then_asked_for_again() -> None:

@@ -10,9 +10,10 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
+from tests.delivery.sessions import Nothing, words
 from tests.journal.machine import CHATS, SETTINGS, SHOP, Machine
 from tests.journal.rows import YEAR
-from wa_worker.delivery.batch import SendBatch, SendRecord
+from wa_worker.delivery.batch import SendBatch, SendPolicy, SendRecord
 from wa_worker.edge.wire import Rows
 from wa_worker.errors import SendDelayed, SendRefused, SendUncertain, SessionNotOpen
 from wa_worker.messages import Accepted, OutgoingMessage, QueuedMessage, Text
@@ -94,7 +95,13 @@ class LedgerMachine(Machine):
             self.rows.append(Row(len(self.rows), chat))
         self.fates = list(fates)
         listed = tuple(QueuedMessage(row.id, row.chat, Text(str(row.id))) for row in self.rows if row.listed)
-        record = SendRecord(self.journal.ledger, self.resend, lambda _instance, _outcome: None, self.recorded_one)
+        record = SendRecord(
+            self.journal.ledger,
+            Nothing(),
+            lambda _instance, _outcome: None,
+            self.recorded_one,
+            SendPolicy(self.resend),
+        )
         batch = SendBatch(SHOP, self, record, Rows(listed, ()), time.time())
         try:
             batch.run()
@@ -110,7 +117,7 @@ class LedgerMachine(Machine):
 
     def send(self, message: OutgoingMessage) -> Accepted:
         """`Sender.send` of the simulated session."""
-        row = self.rows[int(message.content.body)]
+        row = self.rows[int(words(message))]
         assert row.chat == message.to
         assert row.id not in self.recorded, "P1: it is recorded as sent"
         assert self.in_state("intent") == {row.id}, "P2: the intent is on disk before the message leaves"

@@ -44,7 +44,7 @@ def test_one_that_is_not_ascii_comes_as_utf_8() -> None:
 
 
 def test_no_other_module_compares_tokens() -> None:
-    """A second check would be another one in time."""
+    """A second check would be another one in time. The signature of a URL in the reference proxy is no token."""
     folder = Path(wa_worker.__file__).parent
     found = {
         str(file.relative_to(folder))
@@ -52,4 +52,4 @@ def test_no_other_module_compares_tokens() -> None:
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(node, ast.Attribute) and node.attr == "compare_digest"
     }
-    assert found == {"monitoring/bearer.py"}
+    assert found == {"monitoring/bearer.py", "dev/proxy/storage.py"}

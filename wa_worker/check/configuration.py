@@ -7,9 +7,10 @@ from pathlib import Path
 
 import attrs
 
+from wa_worker.advice import advice_on
 from wa_worker.check.result import Result, fail, ok, warn
 from wa_worker.check.version import Usage
-from wa_worker.config import Settings, advice_on
+from wa_worker.config import Settings
 from wa_worker.errors import ConfigError
 from wa_worker.models import Secret
 

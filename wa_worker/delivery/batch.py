@@ -17,10 +17,10 @@ import structlog
 from wa_worker import jid
 from wa_worker.backoff import Backoff
 from wa_worker.edge.wire import Rows
-from wa_worker.errors import JournalError, RowError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
+from wa_worker.errors import Failure, JournalError, RowError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
 from wa_worker.jid.numbering import DEFAULT_REGION
 from wa_worker.journal import JOURNAL_RETRY, SendLedger, SendState, Settled, Trace
-from wa_worker.messages import Accepted, OutgoingMessage, QueuedMessage
+from wa_worker.messages import Accepted, Content, OutgoingMessage, QueuedMessage
 from wa_worker.models import InstanceId, Jid, MessageId
 
 log = structlog.get_logger(__name__)
@@ -42,28 +42,59 @@ class Sender(Protocol):
     def send(self, message: OutgoingMessage) -> Accepted: ...
 
 
+class Prepared(Protocol):
+    """Says what holds the messages for which there is something to do before they are sent: preparing.py."""
+
+    def take(self, instance: InstanceId, row: QueuedMessage) -> Content | RowError | SendDelayed | None: ...
+
+    def drop(self, instance: InstanceId, row: QueuedMessage) -> None: ...
+
+
+@attrs.frozen
+class SendPolicy:
+    """Says what becomes of an uncertain send, and where a number without country code is dialled."""
+
+    resend_uncertain: bool = True
+    region: str = DEFAULT_REGION
+
+
+DEFAULT_POLICY = SendPolicy()
+
+
 @attrs.frozen
 class SendRecord:
     """Says where the outcomes of sends go, and what becomes of an uncertain one. The same for all batches.
 
+    prepared: what is ready of the messages that take time before they are sent.
     settled(instance, outcome): called on the batch's thread with each outcome once it is on disk.
     progress(): called there when the proxy has something to hear.
-    region: where a number without country code is dialled.
     """
 
     ledger: SendLedger
-    resend_uncertain: bool
+    prepared: Prepared
     settled: Callable[[InstanceId, Settled], None]
     progress: Callable[[], None]
-    region: str = DEFAULT_REGION
+    policy: SendPolicy = DEFAULT_POLICY
 
 
 @attrs.frozen
 class BatchResult:
-    """Says how many messages a batch began to send, and how many of them WhatsApp accepted."""
+    """Says how many messages a batch began to send, how many of them WhatsApp accepted, and which wait to be prepared,
+    each with its chat."""
 
     tried: int
     sent: int
+    unprepared: tuple[tuple[QueuedMessage, Jid], ...] = ()
+
+
+@attrs.frozen
+class _Addressed:
+    """Holds a row and the addresses in it, as JIDs."""
+
+    row: QueuedMessage
+    to: Jid
+    author: Jid | None
+    mentions: tuple[Jid, ...]
 
 
 @attrs.define
@@ -84,14 +115,14 @@ class SendBatch:
         """Sends what is due. Raises JournalError; then the send under way, if any, is uncertain at the next start."""
         settled = self._unfit()
         chats: dict[MessageId, Jid | None] = {outcome.message_id: None for outcome in settled}
-        messages: dict[MessageId, QueuedMessage] = {}
-        for message in self.rows.good:
-            messages[message.id] = message
+        messages: dict[MessageId, _Addressed] = {}
+        for row in self.rows.good:
             try:
-                chats[message.id] = jid.destination(message.to, self.record.region)
+                messages[row.id] = self._addressed(row)
+                chats[row.id] = messages[row.id].to
             except RowError as error:
-                chats[message.id] = None
-                settled.append(Settled(message.id, SendState.FAILED, error=error.failure.value))
+                chats[row.id] = None
+                settled.append(Settled(row.id, SendState.FAILED, error=error.failure.value))
         admission = self.record.ledger.admit(self.instance, chats, listed_at=self.listed_at)
         due = set(admission.due)
         hopeless = [outcome for outcome in settled if outcome.message_id in due]
@@ -101,12 +132,22 @@ class SendBatch:
             self._commit(hopeless, None)
         if admission.relisted:
             self.record.progress()
-        sendable = [
-            (messages[id], chat, admission.attempts[id])
-            for id in admission.due  # noqa: A001 - that is what it is
-            if (chat := chats[id]) is not None
-        ]
-        return self._send_all(sendable)
+        return self._send_all([(messages[id], admission.attempts[id]) for id in admission.due if id in messages])  # noqa: A001
+
+    def _addressed(self, row: QueuedMessage) -> _Addressed:
+        """Reads the addresses of a row. Raises RowError."""
+        to = jid.destination(row.to, self.record.policy.region)
+        try:
+            people = [jid.destination(each, self.record.policy.region) for each in row.mentions]
+        except RowError as error:
+            raise RowError(Failure.BAD_MENTIONS) from error
+        author = None
+        if row.target is not None and row.target.sender is not None:
+            try:
+                author = jid.destination(row.target.sender, self.record.policy.region)
+            except RowError as error:
+                raise RowError(Failure.BAD_CONTEXT) from error
+        return _Addressed(row, to, author, tuple(dict.fromkeys(people)))
 
     def _unfit(self) -> list[Settled]:
         """Returns the rows that are no messages and can be marked as failed."""
@@ -118,30 +159,65 @@ class SendBatch:
                 unfit.append(Settled(bad.id, SendState.FAILED, error=bad.failure.value))
         return unfit
 
-    def _send_all(self, due: list[tuple[QueuedMessage, Jid, int]]) -> BatchResult:
+    def _send_all(self, due: list[tuple[_Addressed, int]]) -> BatchResult:
         outcomes: list[Settled] = []
         blocked: set[Jid] = set()
+        unprepared: list[tuple[QueuedMessage, Jid]] = []
         tried = sent = 0
-        for message, chat, tries in due:
+        for message, tries in due:
+            row, chat = message.row, message.to
             if self.stop:
                 break
             if chat in blocked:
+                if row.takes_time and not row.typing:  # that may begin before its turn
+                    unprepared.append((row, chat))
                 continue
-            outgoing = OutgoingMessage(chat, message.content)
-            self._commit(outcomes, message.id, Trace(outgoing.secret, self.session.store_mark))
+            content = self.record.prepared.take(self.instance, row) if row.takes_time else row.content
+            if content is None:
+                unprepared.append((row, chat))
+                blocked.add(chat)
+                continue
             tried += 1
-            try:
-                outcome = self._send_one(message, outgoing, tries)
-            except SessionNotOpen:
-                self._commit([], message.id, undo=True)
-                return BatchResult(tried, sent)
+            if isinstance(content, RowError | SendDelayed):
+                outcome = self._unprepared(row, content, tries)
+                self._commit([*outcomes, outcome], None)
+                outcomes = []
+            else:
+                outgoing = self._outgoing(message, content)
+                self._commit(outcomes, row.id, Trace(outgoing.secret, self.session.store_mark))
+                try:
+                    outcome = self._send_one(row, outgoing, tries)
+                except SessionNotOpen:
+                    self._commit([], row.id, undo=True)
+                    return BatchResult(tried, sent, tuple(unprepared))
+                outcomes = [outcome]
             sent += outcome.state is SendState.SENT
             if outcome.state is SendState.WAITING:
                 blocked.add(chat)
-            outcomes = [outcome]
+            elif row.takes_time:
+                self.record.prepared.drop(self.instance, row)
         if outcomes:
             self._commit(outcomes, None)
-        return BatchResult(tried, sent)
+        return BatchResult(tried, sent, tuple(unprepared))
+
+    def _outgoing(self, message: _Addressed, content: Content) -> OutgoingMessage:
+        """Raises JournalError."""
+        row = message.row
+        ours = (
+            row.target is not None
+            and message.author is None
+            and self.record.ledger.wrote(self.instance, row.target.message_id)
+        )
+        return OutgoingMessage(
+            message.to, content, quote=row.quote, mentions=message.mentions, author=message.author, ours=ours
+        )
+
+    def _unprepared(self, row: QueuedMessage, error: RowError | SendDelayed, tries: int) -> Settled:
+        """Returns the outcome of a message that could not be prepared: a try like another, but nothing has left."""
+        if isinstance(error, SendDelayed):
+            return attrs.evolve(self._delayed(row.id, error, tries), counted=True)
+        log.warning("a message cannot be sent", instance=self.instance, reason=error.failure.value)
+        return Settled(row.id, SendState.FAILED, error=error.failure.value, counted=True)
 
     def _commit(
         self, outcomes: list[Settled], intent: MessageId | None, trace: Trace | None = None, *, undo: bool = False
@@ -176,7 +252,7 @@ class SendBatch:
         except Exception as error:
             if not isinstance(error, SendUncertain):
                 log.exception("a send failed in a way nobody expected", instance=self.instance)
-            again = self.record.resend_uncertain and tries + 1 < MAX_TRIES
+            again = self.record.policy.resend_uncertain and tries + 1 < MAX_TRIES
             state = SendState.WAITING if again else SendState.UNCERTAIN
             log.warning(
                 "a message may or may not have left", instance=self.instance, reason=str(error), then=state.value

@@ -14,19 +14,20 @@ import structlog
 import trio
 
 from wa_worker.backoff import PROXY_OUTAGE
-from wa_worker.delivery.batch import BatchResult, SendBatch, Sender, SendRecord
+from wa_worker.delivery.batch import DEFAULT_POLICY, BatchResult, SendBatch, Sender, SendPolicy, SendRecord
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.delivery.polled import Listed, PolledMessages
+from wa_worker.delivery.preparing import Preparer, Preparing
 from wa_worker.delivery.uncertain import Line, UncertainSends
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.wire import Rows
 from wa_worker.errors import EdgeError, JournalError
-from wa_worker.jid.numbering import DEFAULT_REGION
 from wa_worker.journal import Journal, Settled
 from wa_worker.messages import QueuedMessage
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId
+from wa_worker.wakeup import Wakeup
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,7 @@ MARKS_GRACE = 5.0
 """Seconds to wait for a batch's marks before the next poll: the proxy would only list the same messages again."""
 
 
-class Session(Sender, Line, Protocol):
+class Session(Sender, Line, Preparer, Protocol):
     """Says what a session does here."""
 
 
@@ -48,7 +49,7 @@ class MessageSender:
     """Sends what the proxy has queued. One per process.
 
     threads: a nursery that outlives the instances; the tasks of the batches' threads live there.
-    region: where a number without country code is dialled.
+    preparing: what holds the messages that take time before they are sent.
     """
 
     def __init__(
@@ -58,9 +59,8 @@ class MessageSender:
         marks: MarkReporter,
         metrics: Metrics,
         threads: trio.Nursery,
-        *,
-        resend_uncertain: bool,
-        region: str = DEFAULT_REGION,
+        preparing: Preparing,
+        policy: SendPolicy = DEFAULT_POLICY,
     ) -> None:
         self._edge = edge
         self.polled = PolledMessages()
@@ -68,8 +68,9 @@ class MessageSender:
         self._marks = marks
         self._threads = threads
         self._metrics = metrics
-        self._record = SendRecord(journal.ledger, resend_uncertain, self._settled, marks.wakeup.ring, region)
-        self.uncertain = UncertainSends(journal.doubts, metrics.sent, marks.wakeup.ring, resend=resend_uncertain)
+        self._preparing = preparing
+        self._record = SendRecord(journal.ledger, preparing, self._settled, marks.wakeup.ring, policy)
+        self.uncertain = UncertainSends(journal.doubts, metrics.sent, marks.wakeup.ring, resend=policy.resend_uncertain)
 
     async def run(
         self, instance: InstanceId, session: Session, timer: PollTimer, connected: Callable[[], Awaitable[None]]
@@ -80,17 +81,27 @@ class MessageSender:
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.uncertain.run, instance, session, timer.wake)
-            await self._poll(instance, session, timer, connected)
+            await self._poll(instance, session, timer, connected, nursery)
 
     async def _poll(
-        self, instance: InstanceId, session: Sender, timer: PollTimer, connected: Callable[[], Awaitable[None]]
+        self,
+        instance: InstanceId,
+        session: Session,
+        timer: PollTimer,
+        connected: Callable[[], Awaitable[None]],
+        nursery: trio.Nursery,
     ) -> None:
+        ready = Wakeup()
         if not self._edge.version.two:
             await timer.first()
         try:
             while True:
                 listed = await self._listed(instance, timer, connected)
+                ready.arm()
                 result = await self._send(instance, session, listed.rows, listed.at)
+                for row, chat in result.unprepared:
+                    if self._preparing.begin(instance, row):
+                        nursery.start_soon(self._preparing.run, instance, session, row, chat, ready.ring)
                 if result.tried:
                     timer.wake()
                 if result.sent:
@@ -98,6 +109,8 @@ class MessageSender:
                     with trio.move_on_after(MARKS_GRACE):
                         # not older ones, which the proxy may refuse for ever
                         await self._marks.settled(instance, listed.at)
+                elif result.unprepared:
+                    await _first_of(ready.wait, timer.wait)
                 else:
                     await timer.wait()
         finally:
@@ -175,3 +188,15 @@ class MessageSender:
         if isinstance(result, Exception):
             raise result
         return result
+
+
+async def _first_of(*waits: Callable[[], Awaitable[None]]) -> None:
+    """Returns when one of these does."""
+    async with trio.open_nursery() as nursery:
+
+        async def wait(for_it: Callable[[], Awaitable[None]]) -> None:
+            await for_it()
+            nursery.cancel_scope.cancel()
+
+        for each in waits:
+            nursery.start_soon(wait, each)

@@ -1,6 +1,11 @@
 """The worker-proxy, as the worker sees it.
 
 wire.py          its JSON to models and back
+queued_row.py    a row of its queue as a message to send
+row_content.py   what such a row says is to be sent, for each type
+row_values.py    the values in it: bounded, and of the right type
+link_fetch.py    a file at a link that it names, to disk
+public_address.py  which addresses such a link may lead to
 inbound_body.py  a received message as its JSON
 transport.py     the connections to it, kept on a stack
 call.py          one call over HTTP: its deadline, and what of its answer is read

@@ -11,17 +11,13 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
+from wa_worker.edge.queued_row import queued_message
+from wa_worker.edge.row_values import message_id, shape
 from wa_worker.errors import Failure, RowError
-from wa_worker.messages import QueuedMessage, Text
+from wa_worker.messages import QueuedMessage
 from wa_worker.models import InstanceId, Jid, MessageId, Status, WaMessageId, instance_id
 
 T = TypeVar("T")
-
-MAX_ID_LENGTH = 256
-"""Longest message id taken (characters): a UUID has 36; anything near this is not an id."""
-
-MAX_BODY_LENGTH = 65_536
-"""Longest message body taken, in characters: WhatsApp's own clients cut text at 65,536."""
 
 
 @attrs.frozen
@@ -77,7 +73,7 @@ def instances_from(answer: object) -> Rows[InstanceId]:
 
 def messages_from(answer: object) -> Rows[QueuedMessage]:
     """`GET /queued-messages`: `[{"id", "to", "body"}]` or `{"messages": [...]}`. Duplicate ids count once."""
-    rows = _rows(_listing(answer, "messages"), _queued_message, _id_if_any)
+    rows = _rows(_listing(answer, "messages"), queued_message, _id_if_any)
     unique = {_identity(m.id): m for m in reversed(rows.good)}
     return attrs.evolve(rows, good=tuple(m for m in rows.good if unique.get(_identity(m.id)) is m))
 
@@ -85,7 +81,7 @@ def messages_from(answer: object) -> Rows[QueuedMessage]:
 def polled_from(answer: object) -> Polled:
     """`POST /poll`: `{"instances": [{"id": ...}], "messages": [{"instanceId", "id", "to", "body"}]}`."""
     if not isinstance(answer, dict) or not all(isinstance(answer.get(key), list) for key in ("instances", "messages")):
-        raise NotTheContract(f'expected {{"instances": [...], "messages": [...]}}, got {_shape(answer)}')
+        raise NotTheContract(f'expected {{"instances": [...], "messages": [...]}}, got {shape(answer)}')
     messages: dict[InstanceId, list[object]] = {}
     stray: list[BadRow] = []
     for item in answer["messages"]:
@@ -101,7 +97,7 @@ def results_from(answer: object, count: int) -> list[Result]:
     """`POST /events`: `{"results": [{"status": 200}, ...]}`, one for each event, in order."""
     results = answer.get("results") if isinstance(answer, dict) else None
     if not isinstance(results, list):
-        raise NotTheContract(f'expected {{"results": [...]}}, got {_shape(answer)}')
+        raise NotTheContract(f'expected {{"results": [...]}}, got {shape(answer)}')
     if len(results) != count:
         raise NotTheContract(f"answered {len(results)} results to {count} events: none of them counts")
     return [_result(item) for item in results]
@@ -121,14 +117,8 @@ def _listing(answer: object, key: str) -> list[object]:
     if isinstance(answer, dict) and isinstance(answer.get(key), list):
         answer = answer[key]
     if not isinstance(answer, list):
-        raise NotTheContract(f'expected a JSON list or {{"{key}": [...]}}, got {_shape(answer)}')
+        raise NotTheContract(f'expected a JSON list or {{"{key}": [...]}}, got {shape(answer)}')
     return answer
-
-
-def _shape(value: object) -> str:
-    if isinstance(value, dict):
-        return "an object with " + (", ".join(sorted(map(str, value))[:5]) or "no fields")
-    return {type(None): "null", str: "a string", bool: "a boolean", list: "a list"}.get(type(value), "a number")
 
 
 def _rows(items: list[object], model: Callable[[object], T], id_of: Callable[[object], MessageId | None]) -> Rows[T]:
@@ -149,48 +139,11 @@ def _failure(error: ValueError | TypeError | KeyError) -> Failure:
     return error.failure if isinstance(error, RowError) else Failure.BAD_ROW
 
 
-def _message_id(value: object) -> MessageId:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError("id is neither a string nor a whole number")
-    if isinstance(value, str):
-        _encodable("id", value)
-    elif abs(value) >= 10**MAX_ID_LENGTH:
-        raise ValueError("id is a number of absurd size")
-    if value == "" or len(str(value)) > MAX_ID_LENGTH:
-        raise ValueError(f"id is empty or longer than {MAX_ID_LENGTH} characters")
-    return value
-
-
 def _id_if_any(item: object) -> MessageId | None:
     try:
-        return _message_id(item["id"]) if isinstance(item, dict) else None
+        return message_id(item["id"]) if isinstance(item, dict) else None
     except (ValueError, KeyError):
         return None
-
-
-def _queued_message(item: object) -> QueuedMessage:
-    if not isinstance(item, dict):
-        raise ValueError(f"row is {_shape(item)}, not an object")
-    to, body = item["to"], item["body"]
-    if isinstance(to, int) and not isinstance(to, bool):
-        to = str(to)  # a number column in the proxy's table: unambiguous, so taken
-    if not isinstance(to, str) or not to.strip():
-        raise RowError(Failure.NO_TO, "to is not a string with something in it")
-    if not isinstance(body, str) or not body.strip():
-        raise RowError(Failure.NO_BODY, "body is not a string with something in it")
-    if len(body) > MAX_BODY_LENGTH:
-        raise RowError(Failure.LONG_BODY, f"body has {len(body)} characters, the limit is {MAX_BODY_LENGTH}")
-    _encodable("to", to)
-    _encodable("body", body)
-    return QueuedMessage(_message_id(item["id"]), to, Text(body))
-
-
-def _encodable(name: str, text: str) -> None:
-    """JSON can carry half of a surrogate pair; UTF-8, and so SQLite and WhatsApp, cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise RowError(Failure.NOT_UNICODE, f"{name} holds a lone surrogate, which is no character") from None
 
 
 def poll_body(worker: str, asked: Mapping[str, str], wait: int) -> dict[str, Any]:

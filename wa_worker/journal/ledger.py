@@ -57,6 +57,8 @@ class Settled:
     """The id under which it has left if it has: a receipt for it is the proof."""
     to: Jid | None = None
     """The JID that it went to, if the proxy did not write that one itself."""
+    counted: bool = False
+    """It is a try that failed before its intent, which would have counted it."""
 
     @property
     def waits_for_receipt(self) -> bool:
@@ -171,6 +173,7 @@ class SendLedger:
                         "maybe_id": one.maybe_id,
                         "unproven": one.waits_for_receipt,
                         "sent_to": one.to,
+                        "counted": int(one.counted),
                         "now": now,
                         "instance": instance,
                         "message_id": key_of(one.message_id),
@@ -202,6 +205,11 @@ class SendLedger:
         """Says whether outcomes of this instance, recorded after `since` (unix seconds), are not reported yet."""
         with self._database.reading() as sql:
             return bool(sql.execute(_HAS_UNREPORTED, (instance, since)).fetchone()[0])
+
+    def wrote(self, instance: InstanceId, wa_id: str) -> bool:
+        """Says whether the message with this id is one that was sent here, as far as the ledger goes back."""
+        with self._database.reading() as sql:
+            return bool(sql.execute(_WROTE, (instance, wa_id)).fetchone()[0])
 
     def purge(self, older_than: float, limit: int = 5000) -> int:
         """Forgets up to `limit` rows that have not changed for `older_than` seconds. Returns how many.
@@ -242,7 +250,7 @@ WHERE instance = ? AND message_id = ?"""
 _SETTLE = """
 UPDATE ledger SET state = :state, wa_id = coalesce(:wa_id, wa_id), error = :error, not_before = :not_before,
   reported = 0, doubts = doubts + :doubt, unproven = :unproven, sent_to = :sent_to, secret = NULL, store = NULL,
-  changed_at = :now,
+  changed_at = :now, attempts = attempts + :counted,
   maybe_ids = iif(:maybe_id IS NULL, maybe_ids, json_insert(coalesce(maybe_ids, '[]'), '$[#]', :maybe_id))
 WHERE instance = :instance AND message_id = :message_id"""
 
@@ -267,6 +275,8 @@ FROM ledger INDEXED BY ledger_unreported WHERE {UNREPORTED} AND seq > ? ORDER BY
 
 _HAS_UNREPORTED = f"""
 SELECT EXISTS (SELECT 1 FROM ledger WHERE instance = ? AND changed_at >= ? AND {UNREPORTED})"""
+
+_WROTE = "SELECT EXISTS (SELECT 1 FROM ledger WHERE instance = ? AND wa_id = ?)"
 
 _PURGE = f"""
 DELETE FROM ledger WHERE seq IN (

@@ -18,7 +18,7 @@ still on its way closes the connection.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, TypeAlias, cast
 
@@ -47,11 +47,21 @@ class HttpServer:
 
     keep_alive: seconds for which a client may be idle, and in which a body has to come.
     max_body: bytes of a request's body; a connection with a larger one ends.
-    larger: paths that take another number of bytes.
+    larger: paths that take another number of bytes. streamed: paths whose requests the app sees as they come, and has
+    to read to their end before it answers; of any length.
     """
 
-    def __init__(self, app: Any, *, keep_alive: float, max_body: int, larger: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        keep_alive: float,
+        max_body: int,
+        larger: Mapping[str, int] | None = None,
+        streamed: Container[str] = (),
+    ) -> None:
         self._app = app
+        self._streamed = streamed
         self._max_body = max_body
         self._larger = larger or {}
         self._config = Config()
@@ -67,8 +77,13 @@ class HttpServer:
     async def serve(self, connection: Connection) -> None:
         """Does the same, and tells the connection what it is doing: it has deadlines of its own."""
         whole = _WholeRequests(self._app, self._config.keep_alive_timeout, self._most_of, connection)
+
+        async def served(scope: Scope, receive: Receive, send: Send) -> None:
+            streamed = scope["type"] == "http" and scope["path"] in self._streamed
+            await (self._app if streamed else whole)(scope, receive, send)
+
         server = _Server(
-            ASGIWrapper(cast(ASGIFramework, whole)),
+            ASGIWrapper(cast(ASGIFramework, served)),
             self._config,
             WorkerContext(None),
             ConnectionState(LifespanState({})),

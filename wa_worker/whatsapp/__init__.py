@@ -18,7 +18,9 @@ words.py          the words in content of any kind
 vcard.py          a contact card in words
 incoming.py       a message event as the model for `/inbound`
 timers.py         what a message says of its chat's timer
-outgoing.py       a message to send as protobuf
+outgoing/         a message to send as protobuf
+authors.py        who wrote the message that another is about
+uploads.py        files to WhatsApp's media host, one at a time
 registration.py   under which JID the account of a number is registered
 restriction.py    whether WhatsApp lets the account write first to people, as its own sends tell
 send_errors.py    what the library's error texts mean for a send

@@ -21,9 +21,12 @@ from typing import Any
 import attrs
 from neonize._binder import func_callback_bytes, func_callback_bytes2, func_string, gocode
 from neonize.client import NewClient
+from neonize.proto import Neonize_pb2 as pb
 from neonize.proto.Neonize_pb2 import LogEntry
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
+from neonize.utils.enum import ChatPresence, ChatPresenceMedia, MediaType
 
+from wa_worker.messages import MediaKind
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.parsing import parsed, readable
 
@@ -135,6 +138,17 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
         _LEFT_OVER.append((on_qr, on_login, on_event, on_log, buffer))
         return readable(error) if error else "" if self._stopped else ENDED_SILENTLY
 
+    def upload_as(self, kind: MediaKind, file: bytes) -> pb.UploadResponse:
+        """Encrypts a file with the keys of its kind and gives it to WhatsApp's media host. Blocks, for ever if that
+        says nothing; nothing can end it. Raises neonize's UploadError."""
+        return self.upload(file, _MEDIA_TYPES[kind])
+
+    def show_typing(self, to: pb.JID, *, recording: bool = False, over: bool = False) -> None:
+        """Shows the other end of a chat that somebody writes or records, or that this is over. Raises NeonizeError."""
+        state = ChatPresence.CHAT_PRESENCE_PAUSED if over else ChatPresence.CHAT_PRESENCE_COMPOSING
+        media = ChatPresenceMedia.CHAT_PRESENCE_MEDIA_AUDIO if recording else ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT
+        self.send_chat_presence(to, state, media)
+
     def stop(self) -> None:
         """Stops the session: `run()` returns. For who holds the gate."""
         self._stopped = True
@@ -148,6 +162,15 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
         self._gate.pass_at_once()
         gocode.Disconnect(self.uuid)
 
+
+_MEDIA_TYPES = {
+    MediaKind.IMAGE: MediaType.MediaImage,
+    MediaKind.STICKER: MediaType.MediaImage,
+    MediaKind.VIDEO: MediaType.MediaVideo,
+    MediaKind.AUDIO: MediaType.MediaAudio,
+    MediaKind.DOCUMENT: MediaType.MediaDocument,
+}
+"""By our kind and never by the file's first bytes: a receiver derives the keys from the kind of message."""
 
 _LEFT_OVER: list[object] = []
 """Thunks of ended sessions: a straggling goroutine may still log through them, and a freed thunk is a crash.

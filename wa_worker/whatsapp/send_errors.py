@@ -64,3 +64,8 @@ def _server_error(code: int, text: str) -> SendError:
     if code >= 500 or code in (408, 421):
         return SendDelayed(text, pause=TROUBLE_PAUSE)
     return SendRefused(text)
+
+
+def session_not_open() -> SessionNotOpen:
+    """Returns the error of who would send through a session that is not open."""
+    return SessionNotOpen("the session is not open", pause=NOT_CONNECTED_PAUSE)

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import attrs
 import structlog
@@ -20,8 +21,8 @@ from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker.errors import JournalError
 from wa_worker.journal import JOURNAL_RETRY, Accounts
-from wa_worker.messages import Accepted, OutgoingMessage
-from wa_worker.models import InstanceId
+from wa_worker.messages import Accepted, MediaKind, OutgoingMessage, UploadedFile
+from wa_worker.models import InstanceId, Jid
 from wa_worker.states import Event, Report
 from wa_worker.wakeup import Wakeup
 from wa_worker.whatsapp import events
@@ -37,6 +38,7 @@ from wa_worker.whatsapp.restriction import Restriction
 from wa_worker.whatsapp.send_tracking import SendTracking, UncertainSends
 from wa_worker.whatsapp.session_sender import SessionSender
 from wa_worker.whatsapp.store import SessionStore
+from wa_worker.whatsapp.uploads import Uploads
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +67,7 @@ class SessionHost:
     uncertain: UncertainSends
     accounts: Accounts | None = None
     """What WhatsApp has said of numbers; None: it is not remembered."""
+    uploads: Uploads = attrs.field(factory=Uploads)
     no_receipts_until: dict[InstanceId, float] = attrs.field(factory=dict)
     """Instances whose library was ended by a receipt, and until when none are asked for (`time.monotonic()`)."""
 
@@ -84,6 +87,7 @@ class Session:
         quiet = time.monotonic() < host.no_receipts_until.get(instance, 0.0)
         codes = events.WITHOUT_RECEIPTS if quiet else events.CODES
         self._native = NativeSession(instance, client, host.gate, host.threads, codes)
+        self._uploads = host.uploads
         self._no_receipts_until = host.no_receipts_until
         self._store = store
         self._receiver = host.receiver
@@ -127,6 +131,14 @@ class Session:
         """
         with self._restriction.watching(message.to):
             return self._sender.send(message, self.me)
+
+    def show_typing(self, to: Jid, *, recording: bool = False, over: bool = False) -> None:
+        """Shows in a chat that somebody writes or records, or that this is over; never fails. Blocks, at the gate."""
+        self._sender.show_typing(to, recording=recording, over=over)
+
+    async def upload(self, kind: MediaKind, file: Path) -> UploadedFile:
+        """Gives a file to WhatsApp, in whose messages it can be named then. Raises SendDelayed or SessionNotOpen."""
+        return await self._uploads.upload(self._native, kind, file)
 
     def give_up(self, report: Report) -> None:
         """Adds a report of our own to the library's, for what ends a session from outside. Trio thread only."""

@@ -6,17 +6,24 @@ import structlog
 from neonize.exc import NeonizeError
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
-from wa_worker.errors import Failure, JournalError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
+from wa_worker.errors import Failure, JournalError, SendDelayed, SendRefused, SendUncertain
 from wa_worker.jid import is_group, is_number
 from wa_worker.messages import Accepted, OutgoingMessage
 from wa_worker.models import Jid, WaMessageId
 from wa_worker.whatsapp import outgoing
+from wa_worker.whatsapp.authors import target_key
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.identity import Identity
 from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.receiving import Receiver
 from wa_worker.whatsapp.registration import KnownAccounts, account_of
-from wa_worker.whatsapp.send_errors import NOT_CONNECTED_PAUSE, TROUBLE_PAUSE, look_up_error, send_error
+from wa_worker.whatsapp.send_errors import (
+    NOT_CONNECTED_PAUSE,
+    TROUBLE_PAUSE,
+    look_up_error,
+    send_error,
+    session_not_open,
+)
 from wa_worker.whatsapp.send_tracking import SendTracking
 from wa_worker.whatsapp.store import SessionStore
 
@@ -49,7 +56,7 @@ class SessionSender:
         Raises SendRefused, SendDelayed, SessionNotOpen or SendUncertain.
         """
         if me is None:
-            raise _not_open()
+            raise session_not_open()
         known = self._accounts.get(message.to)
         try:
             return self._send_to(known, message, me)
@@ -70,12 +77,22 @@ class SessionSender:
                 f"WhatsApp names an account and does not find it: {error}", pause=TROUBLE_PAUSE
             ) from error
 
+    def show_typing(self, to: Jid, *, recording: bool, over: bool) -> None:
+        """Shows in the chat that somebody writes or records, or that this is over. Whatever fails is only logged: it is
+        a nicety. Blocks."""
+        if self._native.closing:
+            return
+        try:
+            self._native.client.show_typing(outgoing.address(self._accounts.get(to)), recording=recording, over=over)
+        except NeonizeError as error:
+            self._log.info("it is not shown that somebody writes", reason=str(error))
+
     def _send_to(self, to: Jid, message: OutgoingMessage, me: Identity) -> Accepted:
         content = self._content(to, message, me)
         address = outgoing.address(to)
         self._gate.pass_through()
         if self._native.closing:
-            raise _not_open()
+            raise session_not_open()
         self._tracking.begin()
         try:
             response = self._native.client.send_message(address, content)
@@ -100,22 +117,16 @@ class SessionSender:
             timer = self._receiver.timer(self._native.instance, me, to)
         except JournalError as error:
             raise SendDelayed("the chat's timer cannot be read now", pause=TROUBLE_PAUSE) from error
-        content = outgoing.protobuf(message.content, timer)
-        content.messageContextInfo.messageSecret = message.secret
-        return content
+        return outgoing.protobuf(message, timer, target_key(message, to, me, self._store))
 
     def _look_up(self, to: Jid) -> Jid:
         """Asks WhatsApp for the account of a number, which takes up to 75 s. Raises SendRefused or SendDelayed."""
         with self._native.in_use():
             self._gate.pass_through()
             if self._native.closing:
-                raise _not_open()
+                raise session_not_open()
             try:
                 answers = self._native.client.is_on_whatsapp("+" + to.partition("@")[0])
             except NeonizeError as error:
                 raise look_up_error(str(error)) from error
         return account_of(to, answers, self._store.phone_of)
-
-
-def _not_open() -> SessionNotOpen:
-    return SessionNotOpen("the session is not open", pause=NOT_CONNECTED_PAUSE)

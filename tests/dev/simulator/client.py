@@ -3,9 +3,12 @@
     python -m wa_worker.dev.simulator.trust tests.dev.simulator.client STORE...
 
 Each STORE is the path of a session's SQLite file; `session` in each line is its index. Commands:
-`{"session", "send": text, "to": phone}` and `{"session", "stop": true}`. Ends when stdin does.
+`{"session", "send": text, "to": phone}`, `{"session", "upload": base64, "kind": "image", "to": phone}`,
+`{"session", "download": message id}` and `{"session", "stop": true}`. Ends when stdin does.
 """
 
+import base64
+import hashlib
 import json
 import os
 import sys
@@ -23,8 +26,15 @@ import neonize  # noqa: E402
 from neonize import events  # noqa: E402
 from neonize.proto.Neonize_pb2 import Receipt  # noqa: E402
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message  # noqa: E402
+from neonize.utils.enum import MediaType  # noqa: E402
 from neonize.utils.jid import build_jid  # noqa: E402
 
+_MESSAGES: dict[str, Any] = {}
+_FIELDS = {
+    "image": ("imageMessage", MediaType.MediaImage),
+    "document": ("documentMessage", MediaType.MediaDocument),
+    "audio": ("audioMessage", MediaType.MediaAudio),
+}
 _SIGNS = [threading.Event() for _ in sys.argv]
 
 
@@ -59,18 +69,7 @@ def open_session(index: int, store: str) -> Any:
             index, "receipt", ids=list(receipt.MessageIDs), type=Receipt.ReceiptType.Name(receipt.Type)
         )
     )
-    client.event(events.MessageEv)(
-        lambda _, message: say(
-            index,
-            "message",
-            id=message.Info.ID,
-            text=text_of(message.Message),
-            sender=message.Info.MessageSource.Sender.User,
-            server=message.Info.MessageSource.Sender.Server,
-            alt=message.Info.MessageSource.SenderAlt.User,
-            from_me=message.Info.MessageSource.IsFromMe,
-        )
-    )
+    client.event(events.MessageEv)(lambda _, message: take(index, message))
     threading.Thread(target=client.connect, daemon=True).start()
     _SIGNS[index].wait(2)
     return client
@@ -85,6 +84,46 @@ def send(index: int, client: Any, command: dict[str, Any]) -> None:
         say(index, "send_failed", text=text, error=str(error))
 
 
+def take(index: int, message: Any) -> None:
+    _MESSAGES[message.Info.ID] = message.Message
+    say(
+        index,
+        "message",
+        id=message.Info.ID,
+        text=text_of(message.Message),
+        sender=message.Info.MessageSource.Sender.User,
+        server=message.Info.MessageSource.Sender.Server,
+        alt=message.Info.MessageSource.SenderAlt.User,
+        from_me=message.Info.MessageSource.IsFromMe,
+    )
+
+
+def upload(index: int, client: Any, command: dict[str, Any]) -> None:
+    field, kind = _FIELDS[command["kind"]]
+    try:
+        file = client.upload(base64.b64decode(command["upload"]), kind)
+        content = {
+            "URL": file.url,
+            "directPath": file.DirectPath,
+            "mediaKey": file.MediaKey,
+            "fileEncSHA256": file.FileEncSHA256,
+            "fileSHA256": file.FileSHA256,
+            "fileLength": file.FileLength,
+        }
+        sent = client.send_message(build_jid(command["to"]), Message(**{field: content}))
+        say(index, "sent", id=sent.ID)
+    except Exception as error:  # noqa: BLE001
+        say(index, "upload_failed", error=str(error))
+
+
+def download(index: int, client: Any, command: dict[str, Any]) -> None:
+    try:
+        data = client.download_any(_MESSAGES[command["download"]])
+        say(index, "downloaded", id=command["download"], sha256=hashlib.sha256(data).hexdigest())
+    except Exception as error:  # noqa: BLE001
+        say(index, "download_failed", id=command["download"], error=str(error))
+
+
 def main() -> None:
     clients = [open_session(index, store) for index, store in enumerate(sys.argv[1:])]
     for line in sys.stdin:
@@ -93,7 +132,8 @@ def main() -> None:
         if command.get("stop"):
             clients[index].stop()
         else:
-            threading.Thread(target=send, args=(index, clients[index], command), daemon=True).start()
+            does = upload if "upload" in command else download if "download" in command else send
+            threading.Thread(target=does, args=(index, clients[index], command), daemon=True).start()
     os._exit(0)  # connect() may hang for good (a waiting QR)
 
 

@@ -87,8 +87,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "poll-held-after-the-flip",
         POLLING,
-        "lambda store: self._contract == 1 or there_is_something",
-        "lambda store: there_is_something",
+        "lambda store: self._contract == 1 or self._said()",
+        "lambda store: self._said()",
         "Held answers end when the calls are gone.",
         POLL_TEST + "a_proxy_of_version_1_has_neither_call",
     ),
@@ -135,8 +135,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "events-mark-of-anybody",
         QUEUE,
-        '"sent_to = coalesce(sent_to, ?) WHERE id = ? AND instance_id = coalesce(?, instance_id)",',
-        "\"sent_to = coalesce(sent_to, ?) WHERE id = ? AND coalesce(?, '') IS NOT NULL\",",
+        '"WHERE id = ? AND instance_id = coalesce(?, instance_id)",\n            (wa',
+        "\"WHERE id = ? AND coalesce(?, '') IS NOT NULL\",\n            (wa",
         "A mark is of the instance that it names.",
         EVENTS_TEST + "a_bad_event_is_refused_and_the_others_are_taken",
     ),

@@ -352,7 +352,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "reason-proxy-without-columns",
         "dev/proxy/database.py",
-        "            self._add_columns(table, DETAILS)\n",
+        "            self._add_columns(table, columns)\n",
         "            pass\n",
         "a file of an older version",
         "dev/proxy/test_endpoints.py::test_a_file_of_an_older_version_gets_the_columns",

@@ -6,9 +6,13 @@ For `wa-worker dev`, for tests and for benchmarks; docs/contract.md is the contr
 rows.py      what it stores
 database.py  where it stores that: SQLite
 outbound.py  the queue of messages
-store.py     instances, and what came in
+received.py  what came in, and what became of what went out
+store.py     instances
+storage.py   files, by signed URLs
 changes.py   wakes those who wait for a change
 fields.py    reads what a call has to have
+shapes.py    says what a value has to look like
+content.py   what a message may hold, in such shapes
 calls.py     what a call does that writes
 events.py    many of those in one call (version 2)
 polling.py   what there is for a worker, held while there is nothing (version 2)
@@ -21,23 +25,38 @@ server.py    all of it on a port
 from .changes import Changes
 from .faults import ENDPOINTS, Fault, Faults
 from .polling import Contract
-from .rows import InboundRow, InstanceRow, MessageId, MessageRow, StatusChange, StatusDetails
+from .rows import (
+    EventRow,
+    FileRow,
+    InboundRow,
+    InstanceRow,
+    MessageId,
+    MessageRow,
+    ReceiptRow,
+    StatusChange,
+    StatusDetails,
+)
 from .server import ReferenceProxy, open_proxy
+from .storage import Storage
 from .store import Store
 
 __all__ = [
     "ENDPOINTS",
     "Changes",
     "Contract",
+    "EventRow",
     "Fault",
     "Faults",
+    "FileRow",
     "InboundRow",
     "InstanceRow",
     "MessageId",
     "MessageRow",
+    "ReceiptRow",
     "ReferenceProxy",
     "StatusChange",
     "StatusDetails",
+    "Storage",
     "Store",
     "open_proxy",
 ]

@@ -6,7 +6,9 @@ calls it. The dev console and the benchmarks, in the same process, use the Store
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 from quart import Blueprint, Response, request
@@ -16,11 +18,37 @@ from .faults import Faults, faults_from_json, faults_to_json
 from .fields import BadRequestError, member, text
 from .polling import CONTRACTS, Polling
 from .rows import MESSAGE_STATUSES, STATUSES
+from .shapes import ListOf, some_text
+from .storage import Storage
 from .store import Store
+
+_ROW = {
+    "type": str,
+    "body": str,
+    "media": dict,
+    "location": dict,
+    "contacts": list,
+    "reaction": dict,
+    "edit": dict,
+    "revoke": dict,
+    "poll": dict,
+    "context": dict,
+    "mentions": list,
+    "typing_ms": int,
+}
+"""The fields of a queued message besides its id and `to`, and what each is in Python."""
+
+_PHONE = re.compile(r"[0-9]{6,15}", re.ASCII)
 
 
 def create_admin(
-    store: Store, faults: Faults, polling: Polling, *, secret: str, connections: Callable[[], int]
+    store: Store,
+    faults: Faults,
+    polling: Polling,
+    storage: Storage,
+    *,
+    secret: str,
+    connections: Callable[[], int],
 ) -> Blueprint:
     """`connections` tells how many were accepted so far."""
     admin = Blueprint("admin", __name__, url_prefix="/admin")
@@ -37,15 +65,21 @@ def create_admin(
     async def add_instance() -> Response:
         body = await json_object()
         status = member(body, "status", STATUSES) if "status" in body else "DISCONNECTED"
-        added = store.add_instance(text(body, "id"), status)
+        added = store.add_instance(text(body, "id"), status, pair_phone=_pair_phone(body))
         return answer(_instance(store, text(body, "id")), 201 if added else 200)
 
     # `path`, since a hostile id with a slash is one of the things to try on a worker.
     @admin.put("/instances/<path:instance_id>")
     async def set_status(instance_id: str) -> Response:
-        status = member(await json_object(), "status", STATUSES)
+        """Sets the status, the `pair_phone` (null: none), or both."""
+        body = await json_object()
+        status = None if "pair_phone" in body and "status" not in body else member(body, "status", STATUSES)
+        phone = _pair_phone(body)
         try:
-            store.set_status(instance_id, status)
+            if status is not None:
+                store.set_status(instance_id, status)
+            if "pair_phone" in body:
+                store.set_pair_phone(instance_id, phone)
         except LookupError:
             return error(404, "unknown instance")
         return answer(_instance(store, instance_id))
@@ -65,12 +99,13 @@ def create_admin(
     @admin.post("/messages")
     async def queue() -> Response:
         body = await json_object()
-        row = (text(body, "to", empty=True), text(body, "body", empty=True))
+        """A text, or a row of any `type`: what its objects hold is not looked at, as `queue_rows()` says."""
+        row = {"to": text(body, "to", empty=True), **_fields(body)}
         copies = body.get("copies", 1)
         if not isinstance(copies, int) or isinstance(copies, bool) or not 1 <= copies <= 100_000:
             raise BadRequestError("copies must be a number from 1 to 100000")
         try:
-            ids = store.queue_many(text(body, "instanceId"), [row] * copies)
+            ids = store.queue_rows(text(body, "instanceId"), [row] * copies)
         except LookupError:
             return error(404, "unknown instance")
         return answer({"id": ids[0], "ids": ids}, 201)
@@ -79,6 +114,37 @@ def create_admin(
     async def inbound() -> Response:
         rows = [attrs.asdict(row) for row in store.inbound(request.args.get("instanceId"))]
         return answer([{"from" if key == "from_" else key: row[key] for key in row} for row in rows])
+
+    @admin.get("/receipts")
+    async def receipts() -> Response:
+        rows = store.receipts(request.args.get("instanceId"), request.args.get("wa_message_id"))
+        return answer([{**attrs.asdict(row), "status": row.status} for row in rows])
+
+    @admin.get("/events")
+    async def group_events() -> Response:
+        return answer([attrs.asdict(row) for row in store.group_events(request.args.get("instanceId"))])
+
+    @admin.get("/files")
+    async def files() -> Response:
+        return answer([attrs.asdict(row) for row in store.files(request.args.get("instanceId"))])
+
+    @admin.get("/read-url")
+    async def read_url() -> Response:
+        """Signs the `url` of a message's media, for whoever is to see it."""
+        signed = storage.read_url(request.args.get("url", ""))
+        return error(404, "no such file") if signed is None else answer({"url": signed})
+
+    @admin.get("/want")
+    async def get_want() -> Response:
+        return answer({"want": polling.want})
+
+    @admin.put("/want")
+    async def put_want() -> Response:
+        want = (await json_object()).get("want")
+        if want is not None:
+            ListOf(some_text)("want", want)
+        polling.want = None if want is None else tuple(want)
+        return answer({"want": polling.want})
 
     @admin.get("/counts")
     async def counts() -> Response:
@@ -128,3 +194,22 @@ def _instance(store: Store, instance_id: str) -> dict[str, object]:
     row = store.instance(instance_id)
     assert row is not None
     return attrs.asdict(row)
+
+
+def _fields(body: dict[str, Any]) -> dict[str, Any]:
+    """Returns a message's fields as they came. Without a type it is a text, and has to have one."""
+    if body.get("type") is None:
+        text(body, "body", empty=True)
+    for key, kind in _ROW.items():
+        if body.get(key) is not None and (not isinstance(body[key], kind) or isinstance(body[key], bool)):
+            raise BadRequestError(f"{key} is of the wrong type")
+    if isinstance(body.get("body"), str):
+        text(body, "body", empty=True)
+    return {key: body[key] for key in _ROW if body.get(key) is not None}
+
+
+def _pair_phone(body: dict[str, Any]) -> str | None:
+    phone = body.get("pair_phone")
+    if phone is not None and not _PHONE.fullmatch(text(body, "pair_phone")):
+        raise BadRequestError("pair_phone must be 6 to 15 digits, with the country code, or null")
+    return phone

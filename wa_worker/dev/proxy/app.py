@@ -19,17 +19,19 @@ from wa_worker.monitoring.bearer import is_allowed
 
 from . import calls
 from .calls import Outcome
+from .content import MEDIA_UPLOAD
 from .events import MOST_EVENTS, REFUSALS, Refusals, events_of, take_events
 from .fields import BadRequestError, check_unicode
 from .polling import Polling, TooManyError, asked_from
+from .storage import Storage
 from .store import Store
 
 VERSION_2 = ("/poll", "/events")
 """The paths that a proxy of version 1 does not know."""
 
 
-def create_app(store: Store, polling: Polling, *, secret: str) -> Quart:
-    """Returns the eight endpoints. The caller adds the admin side and serves it."""
+def create_app(store: Store, polling: Polling, storage: Storage, *, secret: str) -> Quart:
+    """Returns all endpoints but the storage's own. The caller adds those and the admin side, and serves it."""
     app: Quart = QuartTrio("wa_worker.dev.proxy")
     # Worker and operator only: without this Quart would answer OPTIONS by itself.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
@@ -45,7 +47,7 @@ def create_app(store: Store, polling: Polling, *, secret: str) -> Quart:
 
     @app.get("/disconnected-instances")
     async def disconnected_instances() -> Response:
-        return answer([{"id": id_} for id_ in store.unconnected()])
+        return answer(store.listed())
 
     @app.post("/update-status")
     async def update_status() -> Response:
@@ -67,6 +69,26 @@ def create_app(store: Store, polling: Polling, *, secret: str) -> Quart:
     @app.post("/inbound")
     async def inbound() -> Response:
         return _answered(calls.inbound(store, await json_object(), await _raw_text()))
+
+    @app.post("/media-upload")
+    async def media_upload() -> Response:
+        if not store.has_media_upload:
+            raise NotFound
+        body = await json_object()
+        MEDIA_UPLOAD.check_fields(body)
+        if body["size"] > storage.most_bytes:
+            return error(413, f"a file may have {storage.most_bytes} bytes")
+        if store.instance(body["instanceId"]) is None:
+            return _answered(calls.UNKNOWN_INSTANCE)
+        return answer(storage.announce(body, request.host_url.rstrip("/")))
+
+    @app.post("/message-status")
+    async def message_status() -> Response:
+        return _answered(calls.message_status(store, await json_object() if store.has_message_status else {}))
+
+    @app.post("/event")
+    async def event() -> Response:
+        return _answered(calls.event(store, await json_object() if store.has_event else {}))
 
     @app.post("/poll")
     async def poll() -> Response:

@@ -10,8 +10,10 @@ from typing import Any
 
 import attrs
 
+from .content import EVENT, MESSAGE_STATUS, check_content
 from .fields import check_additive, member, message_id, qr_code, status_details, text
 from .rows import STATUSES
+from .shapes import count
 from .store import Store
 
 
@@ -39,7 +41,12 @@ def update_status(store: Store, body: dict[str, Any]) -> Outcome:
 def mark_sent(store: Store, body: dict[str, Any], *, instance_id: str | None = None) -> Outcome:
     """instance_id: whose message it has to be. Version 1 does not say."""
     sent_to = text(body, "to") if "to" in body else None
-    known = store.mark_sent(message_id(body), text(body, "wa_message_id"), sent_to, instance_id=instance_id)
+    accepted_at = body.get("timestamp")
+    if accepted_at is not None:
+        count("timestamp", accepted_at)
+    known = store.mark_sent(
+        message_id(body), text(body, "wa_message_id"), sent_to, accepted_at, instance_id=instance_id
+    )
     return OK if known else UNKNOWN_MESSAGE
 
 
@@ -55,6 +62,7 @@ def inbound(store: Store, body: dict[str, Any], payload: str) -> Outcome:
     """payload: the JSON of `body`, which is kept as it came."""
     from_ = text(body, "from")
     check_additive(body)
+    check_content(body)
     outcome = store.add_inbound(
         instance_id=text(body, "instanceId"),
         chat=body.get("chat_id") or from_,
@@ -67,3 +75,18 @@ def inbound(store: Store, body: dict[str, Any], payload: str) -> Outcome:
     if outcome == "unknown":
         return UNKNOWN_INSTANCE
     return Outcome(data={"duplicate": outcome == "repeat"})
+
+
+def message_status(store: Store, body: dict[str, Any]) -> Outcome:
+    if not store.has_message_status:
+        return NO_SUCH_CALL
+    MESSAGE_STATUS.check_fields(body)
+    known = store.add_receipt(body, message_id(body) if body.get("messageId") is not None else None)
+    return {"unknown": UNKNOWN_INSTANCE, "unknown message": UNKNOWN_MESSAGE}.get(known, OK)
+
+
+def event(store: Store, body: dict[str, Any]) -> Outcome:
+    if not store.has_event:
+        return NO_SUCH_CALL
+    EVENT.check_fields(body)
+    return OK if store.add_event(body) == "stored" else UNKNOWN_INSTANCE

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from .rows import DETAILS, SCHEMA
+from .rows import ADDED, SCHEMA
 
 
 class Database:
@@ -24,9 +24,8 @@ class Database:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.executescript(SCHEMA)
-        self._add_columns("messages", {"sent_to": "TEXT"})
-        for table in ("instances", "statuses"):
-            self._add_columns(table, DETAILS)
+        for table, columns in ADDED.items():
+            self._add_columns(table, columns)
 
     def close(self) -> None:
         self._db.close()

@@ -41,7 +41,17 @@ _KINDS: dict[str, Callable[[Store, Event], Outcome]] = {
     "sent": lambda store, event: calls.mark_sent(store, event, instance_id=text(event, "instanceId")),
     "failed": lambda store, event: calls.mark_failed(store, event, instance_id=text(event, "instanceId")),
     "inbound": lambda store, event: calls.inbound(store, event, _json(event)),
+    "message_status": calls.message_status,
+    "event": calls.event,
 }
+
+
+def _kinds(store: Store) -> dict[str, Callable[[Store, Event], Outcome]]:
+    """Returns those that the proxy knows: an older one knows less."""
+    older = {
+        name for name, has in (("message_status", store.has_message_status), ("event", store.has_event)) if not has
+    }
+    return {name: _KINDS[name] for name in _KINDS if name not in older}
 
 
 def events_of(body: dict[str, Any]) -> list[object]:
@@ -85,13 +95,13 @@ def _take(store: Store, event: object, refusals: Refusals | None) -> Outcome:
 def _carry_out(store: Store, event: object) -> Outcome:
     if not isinstance(event, dict):
         raise BadRequestError("an event must be a JSON object")
-    kind = text(event, "type")
-    if kind not in _KINDS:
-        raise BadRequestError(f"type must be one of {', '.join(_KINDS)}")
+    kind, kinds = text(event, "type"), _kinds(store)
+    if kind not in kinds:
+        raise BadRequestError(f"type must be one of {', '.join(kinds)}")
     store.events[kind] += 1
     if len(text(event, "event_id")) > LONGEST_EVENT_ID:
         raise BadRequestError(f"event_id is longer than {LONGEST_EVENT_ID} characters")
-    return _KINDS[kind](store, {key: event[key] for key in event if key not in _ENVELOPE})
+    return kinds[kind](store, {key: event[key] for key in event if key not in _ENVELOPE})
 
 
 def _json(event: Event) -> str:

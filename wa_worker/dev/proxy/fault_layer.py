@@ -17,6 +17,7 @@ from wa_worker.monitoring.http_server import Event, Receive, Scope, Send, receiv
 
 from .events import REFUSALS
 from .faults import ENDPOINTS, Fault, Faults
+from .storage import PATH as STORAGE
 
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -59,6 +60,9 @@ class FaultLayer:
             await self._app(scope, receive, send)
             return
 
+        if scope["path"] == STORAGE:
+            await self._storage(scope, receive, send)
+            return
         body = await _read_body(receive)
         if body is None:
             return
@@ -66,6 +70,26 @@ class FaultLayer:
         if fault is None:
             await self._app(scope, receive_whole(body, receive), send)
             return
+        await self._play_until_left(fault, scope, body, receive, send)
+
+    async def _storage(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The same for what comes piece by piece."""
+        fault = self._faults.take(STORAGE[1:], scope["path"].encode() + scope["query_string"])
+        if fault is None:
+            await self._app(scope, receive, send)
+            return
+        ends = [at for at in (fault.cut_at, fault.stall_at) if at is not None]
+        body = await _read_body(receive, min(ends, default=None))
+        if body is None:
+            return
+        if fault.cut_at is not None:
+            await self._cut(scope)
+        elif fault.stall_at is not None:
+            await trio.sleep_forever()
+        else:
+            await self._play_until_left(fault, scope, body, receive, send)
+
+    async def _play_until_left(self, fault: Fault, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         # A fault may last for ever: it ends when the client has gone.
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_cancel_on_disconnect, receive, nursery.cancel_scope)
@@ -148,15 +172,15 @@ async def _send_body(send: Send, chunks: Iterable[bytes], *, more: bool) -> None
         await send({"type": "http.response.body", "body": chunk, "more_body": more})
 
 
-async def _read_body(receive: Receive) -> bytes | None:
-    """Returns None if the client left before it had sent it all."""
+async def _read_body(receive: Receive, most: int | None = None) -> bytes | None:
+    """Returns None if the client left before it had sent it all, or `most` bytes of it."""
     body = bytearray()
     while True:
         event = await receive()
         if event["type"] == "http.disconnect":
             return None
         body += event.get("body", b"")
-        if not event.get("more_body", False):
+        if not event.get("more_body", False) or (most is not None and len(body) >= most):
             return bytes(body)
 
 

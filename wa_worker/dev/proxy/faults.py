@@ -25,6 +25,10 @@ ENDPOINTS = (
     "inbound",
     "poll",
     "events",
+    "media-upload",
+    "message-status",
+    "event",
+    "storage",
 )
 EVERY = "*"
 
@@ -55,6 +59,11 @@ class Fault:
     refuse: refuse events with this status, and do not carry them out; with `after_apply`, do.
     share: the part of the events that `refuse` meets, drawn for each.
     results: answer so many results more than there are events, or fewer if it is negative.
+
+    Of PUT /storage, to which a file comes piece by piece (`only` is of the URL alone, there):
+
+    cut_at: close the connection once so many bytes of the file have come.
+    stall_at: take no more of it after so many bytes, and never answer, until the proxy goes down.
     """
 
     status: int | None = attrs.field(default=None, validator=validators.optional(validators.in_(range(200, 600))))
@@ -72,6 +81,8 @@ class Fault:
     refuse: int | None = attrs.field(default=None, validator=validators.optional(validators.in_(range(300, 600))))
     share: float = attrs.field(default=1.0, validator=[_NOT_NEGATIVE, validators.le(1.0)])
     results: int = 0
+    cut_at: int | None = attrs.field(default=None, validator=validators.optional(validators.ge(0)))
+    stall_at: int | None = attrs.field(default=None, validator=validators.optional(validators.ge(0)))
 
     @property
     def applies(self) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,17 +33,35 @@ class Outbound(Database):
 
     def queue_many(self, instance_id: str, rows: Iterable[tuple[str, str]]) -> list[MessageId]:
         """Queue (to, body) rows in this order, all or none. Raises LookupError for an unknown instance."""
+        return self.queue_rows(instance_id, [{"to": to, "body": body} for to, body in rows])
+
+    def queue_row(self, instance_id: str, to: str, **fields: Any) -> MessageId:
+        """Queues one message of any kind: `type="image", media={"link": ...}`. Raises LookupError as `queue()` does."""
+        return self.queue_rows(instance_id, [{"to": to, **fields}])[0]
+
+    def queue_rows(self, instance_id: str, rows: Iterable[Mapping[str, Any]]) -> list[MessageId]:
+        """Queues rows in this order, all or none, each with the fields that it is to be listed with, `to` among them.
+
+        It looks at nothing in them: what a back end gets wrong is one of the things to try on a worker.
+        Raises LookupError for an unknown instance.
+        """
         if not self._has_instance(instance_id):
             raise LookupError(f"no instance {instance_id!r}")
         now = time.time()
         ids: list[MessageId] = []
         values = []
-        for seq, (to, body) in enumerate(rows, self._last_message + 1):
+        for seq, row in enumerate(rows, self._last_message + 1):
             ids.append(str(uuid.uuid4()) if self._text_ids else seq)
-            values.append((seq, ids[-1], instance_id, to, body, now))
+            content = {key: row[key] for key in row if key != "to"}
+            plain = list(content) == ["body"] and isinstance(content["body"], str)
+            body = content.get("body")
+            words = body if isinstance(body, str) else ""
+            kept = None if plain else json.dumps(content)
+            values.append((seq, ids[-1], instance_id, row["to"], words, now, kept))
         with self.transaction():
             self._db.executemany(
-                'INSERT INTO messages (seq, id, instance_id, "to", body, queued_at) VALUES (?, ?, ?, ?, ?, ?)',
+                'INSERT INTO messages (seq, id, instance_id, "to", body, queued_at, content) '
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 values,
             )
         self._last_message += len(values)
@@ -52,20 +71,21 @@ class Outbound(Database):
     def messages(self, instance_id: str | None = None, *, last: int | None = None) -> list[MessageRow]:
         """In the order in which they were queued; only the last so many if wished."""
         rows = self._db.execute(
-            'SELECT id, instance_id, "to", body, status, wa_message_id, error, marks, queued_at, sent_at, sent_to '
+            'SELECT id, instance_id, "to", body, status, wa_message_id, error, marks, queued_at, sent_at, sent_to, '
+            "accepted_at, content "
             "FROM messages WHERE :instance IS NULL OR instance_id = :instance ORDER BY seq DESC LIMIT :last",
             {"instance": instance_id, "last": -1 if last is None else last},
         )
-        return [MessageRow(*row) for row in rows][::-1]
+        return [MessageRow(*(*row[:-1], row[-1] and json.loads(row[-1]))) for row in rows][::-1]
 
     def queued(self, instance_id: str) -> list[dict[str, Any]]:
         """GET /queued-messages: oldest first, at most `page_size`; none for an unknown instance."""
         rows = self._db.execute(
-            "SELECT id, \"to\", body FROM messages WHERE instance_id = :instance AND status = 'queued' "
+            "SELECT id, \"to\", body, content FROM messages WHERE instance_id = :instance AND status = 'queued' "
             "AND EXISTS (SELECT 1 FROM instances WHERE id = :instance) ORDER BY seq LIMIT :most",
             {"instance": instance_id, "most": -1 if self.page_size is None else self.page_size},
         )
-        return [{"id": id_, "to": to, "body": body} for id_, to, body in rows]
+        return [_listed(*row) for row in rows]
 
     def queued_fairly(self, wanted: Container[str]) -> Iterator[dict[str, Any]]:
         """POST /poll: those of the wanted instances in turn, the first of each and then the second of each.
@@ -76,13 +96,13 @@ class Outbound(Database):
         while turns:
             instance_id, after = turns.popleft()
             row = self._db.execute(
-                'SELECT seq, id, "to", body FROM messages '
+                'SELECT seq, id, "to", body, content FROM messages '
                 "WHERE instance_id = ? AND status = 'queued' AND seq > ? ORDER BY seq LIMIT 1",
                 (instance_id, after),
             ).fetchone()
             if row is not None:
-                seq, id_, to, body = row
-                yield {"instanceId": instance_id, "id": id_, "to": to, "body": body}
+                seq, *said = row
+                yield {"instanceId": instance_id, **_listed(*said)}
                 turns.append((instance_id, seq))
 
     def _instances_with_messages(self) -> list[str]:
@@ -104,18 +124,20 @@ class Outbound(Database):
         message_id: MessageId | float,
         wa_message_id: str,
         sent_to: str | None = None,
+        accepted_at: int | None = None,
         *,
         instance_id: str | None = None,
     ) -> bool:
         """POST /mark-sent. False for an unknown message. The first mark stays; failed becomes sent.
 
-        instance_id: whose it has to be, if the caller says so.
+        accepted_at: unix seconds. instance_id: whose it has to be, if the caller says so.
         """
         return self._update_message(
             "UPDATE messages SET status = 'sent', marks = marks + 1, error = NULL, "
             "wa_message_id = coalesce(wa_message_id, ?), sent_at = coalesce(sent_at, ?), "
-            "sent_to = coalesce(sent_to, ?) WHERE id = ? AND instance_id = coalesce(?, instance_id)",
-            (wa_message_id, time.time(), sent_to, message_id, instance_id),
+            "sent_to = coalesce(sent_to, ?), accepted_at = coalesce(accepted_at, ?) "
+            "WHERE id = ? AND instance_id = coalesce(?, instance_id)",
+            (wa_message_id, time.time(), sent_to, accepted_at, message_id, instance_id),
         )
 
     def mark_failed(self, message_id: MessageId | float, error: str, *, instance_id: str | None = None) -> bool:
@@ -134,8 +156,22 @@ class Outbound(Database):
         self._changed()
         return known
 
+    def _has_message(self, instance_id: str, message_id: MessageId | float) -> bool:
+        try:
+            found = self._db.execute(
+                "SELECT 1 FROM messages WHERE id = ? AND instance_id = ?", (message_id, instance_id)
+            ).fetchone()
+        except OverflowError:
+            return False
+        return found is not None
+
     def count_messages(self, status: MessageStatus | None = None, *, instance_id: str | None = None) -> int:
         return self._count(
             "messages WHERE (:status IS NULL OR status = :status) AND (:instance IS NULL OR instance_id = :instance)",
             {"status": status, "instance": instance_id},
         )
+
+
+def _listed(id_: MessageId, to: str, body: str, content: str | None) -> dict[str, Any]:
+    """Returns a message as it is listed: with the fields that were set, and no others."""
+    return {"id": id_, "to": to, **({"body": body} if content is None else json.loads(content))}

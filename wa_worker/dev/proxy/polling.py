@@ -80,12 +80,14 @@ class Polling:
     """Answers POST /poll.
 
     contract: 1 makes the proxy one that has neither /poll nor /events.
+    want: the kinds of messages that it wants to hear of besides those that are always told; None: it says nothing.
     longest_hold: seconds for which it holds an answer at most, whatever it is asked; 0 makes it one that holds none.
     """
 
     def __init__(self, store: Store, changed: Changes) -> None:
         self.longest_hold: float = LONGEST_WAIT
         self._contract: Contract = 2
+        self._want: tuple[str, ...] | None = None
         self._store = store
         self._changed = changed
 
@@ -100,14 +102,31 @@ class Polling:
         self._contract = contract
         self._changed.ring()
 
+    @property
+    def want(self) -> tuple[str, ...] | None:
+        return self._want
+
+    @want.setter
+    def want(self, want: tuple[str, ...] | None) -> None:
+        """Ends the answers that are held, which have it then."""
+        self._want = want
+        self._changed.ring()
+
     async def answer(self, asked: Asked) -> str | None:
         """Returns the JSON of the answer; None if the proxy has become one of version 1 meanwhile.
 
         Cancelled: nothing has changed.
         """
+        before = self._said()
         with trio.move_on_after(min(asked.wait, self.longest_hold)):
-            await self._changed.wait(lambda store: self._contract == 1 or there_is_something(store, asked))
-        return None if self._contract == 1 else page(self._store, asked)
+            await self._changed.wait(
+                lambda store: self._contract == 1 or self._said() != before or there_is_something(store, asked)
+            )
+        return None if self._contract == 1 else page(self._store, asked, self._want)
+
+    def _said(self) -> object:
+        """What is in an answer besides messages: a worker that asks may not know of a change of it."""
+        return self._want, [row for row in self._store.listed() if "pair_phone" in row]
 
 
 def there_is_something(store: Store, asked: Asked) -> bool:
@@ -121,9 +140,10 @@ def there_is_something(store: Store, asked: Asked) -> bool:
     return next(store.queued_fairly(asked.ready), None) is not None
 
 
-def page(store: Store, asked: Asked) -> str:
-    instances = json.dumps([{"id": id_} for id_ in store.unconnected()], separators=(",", ":"))
-    head = f'{{"instances":{instances},"messages":['
+def page(store: Store, asked: Asked, want: tuple[str, ...] | None = None) -> str:
+    instances = json.dumps(store.listed(), separators=(",", ":"))
+    wanted = "" if want is None else f'"want":{json.dumps(want, separators=(",", ":"))},'
+    head = f'{{"instances":{instances},{wanted}"messages":['
     return head + ",".join(_rows_that_fit(store.queued_fairly(asked.ready), _most_rows(store), len(head))) + "]}"
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 import trio
 
 from wa_worker.dev.loopback import HOST, OpenConnections, bind
-from wa_worker.monitoring.http_server import HttpServer, Scope
+from wa_worker.monitoring.http_server import HttpServer, Receive, Scope, Send
 
 from .admin import create_admin
 from .app import create_app
@@ -25,6 +25,8 @@ from .changes import Changes
 from .fault_layer import FaultLayer
 from .faults import Faults
 from .polling import Contract, Polling
+from .storage import PATH as STORAGE
+from .storage import Storage
 from .store import Store
 
 T = TypeVar("T")
@@ -53,6 +55,7 @@ class ReferenceProxy:
         self,
         nursery: trio.Nursery,
         store: Store,
+        storage: Storage,
         faults: Faults,
         changed: Changes,
         *,
@@ -60,6 +63,7 @@ class ReferenceProxy:
         bound: socket.socket,
     ) -> None:
         self.store = store
+        self.storage = storage
         self.faults = faults
         self.changed = changed
         self.secret = secret
@@ -71,11 +75,19 @@ class ReferenceProxy:
         self.port: int = self._bound.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
         self._polling = Polling(store, changed)
-        app = create_app(store, self._polling, secret=secret)
-        admin = create_admin(store, faults, self._polling, secret=secret, connections=lambda: self.connections_opened)
+        app = create_app(store, self._polling, storage, secret=secret)
+        admin = create_admin(
+            store, faults, self._polling, storage, secret=secret, connections=lambda: self.connections_opened
+        )
         app.register_blueprint(admin)
-        layer = FaultLayer(cast(Any, app), faults, on_request=self._on_request, cut=self._cut)
-        server = HttpServer(layer, keep_alive=_KEEP_ALIVE_SECONDS, max_body=_MAX_BODY, larger=_LARGER)
+
+        async def whole(scope: Scope, receive: Receive, send: Send) -> None:
+            await (storage if scope["path"] == STORAGE else cast(Any, app))(scope, receive, send)
+
+        layer = FaultLayer(whole, faults, on_request=self._on_request, cut=self._cut)
+        server = HttpServer(
+            layer, keep_alive=_KEEP_ALIVE_SECONDS, max_body=_MAX_BODY, larger=_LARGER, streamed=(STORAGE,)
+        )
         self._connections = OpenConnections(server)
 
     @property
@@ -90,6 +102,22 @@ class ReferenceProxy:
     @contract.setter
     def contract(self, contract: Contract) -> None:
         self._polling.contract = contract
+
+    @property
+    def want(self) -> tuple[str, ...] | None:
+        """The kinds of messages that it wants to hear of; None: it says nothing of that, as an older proxy does."""
+        return self._polling.want
+
+    @want.setter
+    def want(self, want: tuple[str, ...] | None) -> None:
+        self._polling.want = want
+
+    def play_older(self) -> None:
+        """Makes it a proxy of before files, receipts, events and codes: it has none of their calls, and says nothing
+        of them. Which version it speaks is another matter: `contract`."""
+        self.store.has_media_upload = self.store.has_message_status = self.store.has_event = False
+        self.store.lists_pair_phones = False
+        self.want = None
 
     @property
     def longest_hold(self) -> float:
@@ -190,10 +218,11 @@ async def open_proxy(
     """
     changed = Changes(lambda: store)
     store = Store(database, text_ids=text_ids, on_change=changed.ring)
+    storage = Storage(store, database, secret)
     try:
         bound = bind(port)
         async with trio.open_nursery() as nursery:
-            proxy = ReferenceProxy(nursery, store, Faults(), changed, secret=secret, bound=bound)
+            proxy = ReferenceProxy(nursery, store, storage, Faults(), changed, secret=secret, bound=bound)
             proxy.contract = contract
             try:
                 await proxy.up()
@@ -202,4 +231,5 @@ async def open_proxy(
                 nursery.cancel_scope.cancel()
                 proxy.close()
     finally:
+        storage.close()
         store.close()

@@ -1,4 +1,4 @@
-"""All the state of the reference proxy: its instances and what they received here, what they send in outbound.py.
+"""All the state of the reference proxy: its instances here, what they send in outbound.py, what came in received.py.
 
 Owns what each call does to the rows of rows.py, and what "idempotent" means for it. Knows nothing of HTTP. Every
 method is synchronous and takes microseconds, so it is called straight from the event loop. Where it is kept:
@@ -7,28 +7,30 @@ database.py.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import attrs
 
-from .outbound import Outbound
-from .rows import DETAILS, STATUSES, InboundRow, InstanceRow, InstanceStatus, StatusChange, StatusDetails
+from .received import Received
+from .rows import DETAILS, STATUSES, InstanceRow, InstanceStatus, StatusChange, StatusDetails
 
 _DETAILS = ", ".join(DETAILS)
+_INSTANCE = f"id, status, qr_code, updated_at, {_DETAILS}, pair_phone"
 
 
-class Store(Outbound):
+class Store(Received):
     """Holds the rows, and the knobs that make it play another proxy.
 
     requests: requests per endpoint name, counted on arrival, refused and faulted ones included.
     events: events of POST /events per type, counted when they are carried out, refused ones included.
     page_size: how many messages GET /queued-messages lists at most; None lists all.
     has_mark_failed: False answers POST /mark-failed with 404, as a proxy without that endpoint does.
+    has_media_upload, has_message_status, has_event: the same of those calls, and of the events of that name.
+    lists_pair_phones: False makes it a proxy that says no `pair_phone` of an instance.
     """
 
     def __init__(
@@ -42,18 +44,22 @@ class Store(Outbound):
         self.requests: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         self.has_mark_failed = True
+        self.has_media_upload = self.has_message_status = self.has_event = True
+        self.lists_pair_phones = True
         self._called_back: set[str] = set()
 
     # Instances.
 
-    def add_instance(self, instance_id: str, status: InstanceStatus = "DISCONNECTED") -> bool:
-        """Returns True if it is new. One that exists keeps its status; one that was parked is so no more."""
+    def add_instance(
+        self, instance_id: str, status: InstanceStatus = "DISCONNECTED", *, pair_phone: str | None = None
+    ) -> bool:
+        """Returns True if it is new. One that exists keeps what it has; one that was parked is so no more."""
         _check_status(status)
         self._called_back.discard(instance_id)
         self._db.execute("DELETE FROM parked WHERE id = ?", (instance_id,))
         added = self._db.execute(
-            "INSERT INTO instances (id, status, updated_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            (instance_id, status, time.time()),
+            "INSERT INTO instances (id, status, updated_at, pair_phone) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (instance_id, status, time.time(), pair_phone),
         ).rowcount
         self._changed()
         return bool(added)
@@ -100,20 +106,34 @@ class Store(Outbound):
             raise LookupError(f"no instance {instance_id!r}")
         self._changed()
 
+    def set_pair_phone(self, instance_id: str, phone: str | None) -> None:
+        """Has it paired by a code for this number, in digits, or (None) by the QR code alone.
+
+        Raises LookupError for an unknown instance.
+        """
+        if not self._db.execute("UPDATE instances SET pair_phone = ? WHERE id = ?", (phone, instance_id)).rowcount:
+            raise LookupError(f"no instance {instance_id!r}")
+        self._changed()
+
     def instance(self, instance_id: str) -> InstanceRow | None:
-        row = self._db.execute(
-            f"SELECT id, status, qr_code, updated_at, {_DETAILS} FROM instances WHERE id = ?", (instance_id,)
-        ).fetchone()
+        row = self._db.execute(f"SELECT {_INSTANCE} FROM instances WHERE id = ?", (instance_id,)).fetchone()
         return InstanceRow(*row) if row else None
 
     def instances(self) -> list[InstanceRow]:
-        rows = self._db.execute(f"SELECT id, status, qr_code, updated_at, {_DETAILS} FROM instances ORDER BY id")
+        rows = self._db.execute(f"SELECT {_INSTANCE} FROM instances ORDER BY id")
         return [InstanceRow(*row) for row in rows]
 
     def unconnected(self) -> list[str]:
         """Ids of the instances a worker has to bring up: DISCONNECTED or CONNECTING. And those called back."""
         rows = self._db.execute("SELECT id FROM instances WHERE status <> 'CONNECTED' ORDER BY id")
         return [*(id_ for (id_,) in rows), *sorted(self._called_back)]
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The same as a worker gets them, each with its `pair_phone` if it has one."""
+        phones: dict[str, str] = {}
+        if self.lists_pair_phones:
+            phones = dict(self._db.execute("SELECT id, pair_phone FROM instances WHERE pair_phone IS NOT NULL"))
+        return [{"id": id_, **({"pair_phone": phones[id_]} if id_ in phones else {})} for id_ in self.unconnected()]
 
     def statuses(self, instance_id: str) -> list[StatusChange]:
         """Everything the worker posted about this instance, oldest first."""
@@ -136,7 +156,7 @@ class Store(Outbound):
             if known:
                 self._db.execute(
                     f"INSERT INTO statuses (instance_id, status, qr_code, at, {_DETAILS}) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (instance_id, status, qr_code, now, *said),
                 )
         if not known:
@@ -147,45 +167,17 @@ class Store(Outbound):
     def _set_status(
         self, id_: str, status: InstanceStatus, qr_code: str | None, now: float, details: StatusDetails
     ) -> bool:
-        # A code that nobody can scan any more must not stay on a page.
-        shown = qr_code if status == "CONNECTING" else None
+        # A code that nobody can use any more must not stay on a page.
+        shown = qr_code
+        if status != "CONNECTING":
+            shown, details = None, attrs.evolve(details, pairing_code=None, pairing_expires_at=None)
         return bool(
             self._db.execute(
-                f"UPDATE instances SET (status, qr_code, updated_at, {_DETAILS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                f"UPDATE instances SET (status, qr_code, updated_at, {_DETAILS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
                 "WHERE id = ?",
                 (status, shown, now, *attrs.astuple(details), id_),
             ).rowcount
         )
-
-    # Inbound messages.
-
-    def add_inbound(
-        self, *, instance_id: str, chat: str, from_: str, to: str, body: str, wa_message_id: str, payload: str
-    ) -> Literal["new", "repeat", "unknown"]:
-        """POST /inbound. `payload` is the JSON text as it came; "unknown" is for an unknown instance."""
-        if not self._has_instance(instance_id):
-            return "unknown"
-        ((times_posted,),) = self._db.execute(
-            "INSERT INTO inbound "
-            '(instance_id, chat, wa_message_id, "from", "to", body, payload, received_at) '
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET times_posted = times_posted + 1 RETURNING times_posted",
-            (instance_id, chat, wa_message_id, from_, to, body, payload, time.time()),
-        ).fetchall()
-        self._changed()
-        return "new" if times_posted == 1 else "repeat"
-
-    def inbound(self, instance_id: str | None = None, *, last: int | None = None) -> list[InboundRow]:
-        """In the order in which they first arrived; only the last so many if wished."""
-        rows = self._db.execute(
-            'SELECT seq, instance_id, "from", "to", body, wa_message_id, payload, times_posted, received_at '
-            "FROM inbound WHERE :instance IS NULL OR instance_id = :instance ORDER BY seq DESC LIMIT :last",
-            {"instance": instance_id, "last": -1 if last is None else last},
-        )
-        return [InboundRow(*(*row[:6], json.loads(row[6]), *row[7:])) for row in rows][::-1]
-
-    def count_inbound(self, instance_id: str | None = None) -> int:
-        return self._count("inbound WHERE :instance IS NULL OR instance_id = :instance", {"instance": instance_id})
 
 
 def _check_status(status: str) -> None:

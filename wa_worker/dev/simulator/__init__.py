@@ -22,6 +22,8 @@ phone.py        the account's own phone: it scans a QR code
 credentials.py  what a client must trust
 world.py        the Simulator: devices, contacts, counters and controls
 iq.py           answers to a client's requests
+media_host.py   the host of encrypted files, and the ways in which it fails
+media_messages.py  messages with a file, as a phone writes and reads them
 messages.py     a client's messages and receipts
 relay.py        receipts from one linked account to another
 session.py      one client, from the handshake to its end
@@ -36,13 +38,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wa_worker.dev.simulator.contact import Contact, Received
     from wa_worker.dev.simulator.device import Device, UnknownDevice
+    from wa_worker.dev.simulator.media_host import Behaviour, MediaHost
     from wa_worker.dev.simulator.phone import PairingFailed, UnknownQR
     from wa_worker.dev.simulator.server import open_simulator
     from wa_worker.dev.simulator.world import Simulator
 
 __all__ = [
+    "Behaviour",
     "Contact",
     "Device",
+    "MediaHost",
     "PairingFailed",
     "Received",
     "Simulator",
@@ -52,8 +57,10 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Behaviour": "media_host",
     "Contact": "contact",
     "Device": "device",
+    "MediaHost": "media_host",
     "PairingFailed": "phone",
     "Received": "contact",
     "Simulator": "world",

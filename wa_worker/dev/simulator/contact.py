@@ -20,6 +20,8 @@ import trio
 from wa_worker.dev.simulator.device import Device
 from wa_worker.dev.simulator.keys import Address, Bundle, SignalParty, Undecryptable
 from wa_worker.dev.simulator.mailbox import Letter
+from wa_worker.dev.simulator.media_host import MediaHost
+from wa_worker.dev.simulator.media_messages import MediaMessages, has_file
 from wa_worker.dev.simulator.protobufs import Message
 from wa_worker.dev.simulator.stanza import (
     LID_SUFFIX,
@@ -47,14 +49,16 @@ class Received:
 
 
 class Contact:
-    """Get one from `Simulator.contact(phone)`. `device` finds a linked device, or raises UnknownDevice."""
+    """Get one from `Simulator.contact(phone)`. `device` finds a linked device, or raises UnknownDevice.
+    `files` writes the messages with files that it sends, and reads those that it got."""
 
-    def __init__(self, phone: str, device: Callable[[str], Device]) -> None:
+    def __init__(self, phone: str, device: Callable[[str], Device], media: MediaHost) -> None:
         self.phone = phone
         self.jid = f"{phone}{PHONE_SUFFIX}"
         self.lid = f"9{phone}{LID_SUFFIX}"
         self.party = SignalParty()
         self.received: list[Received] = []
+        self.files = MediaMessages(media)
         self.undecryptable = 0
         self.on_message: Callable[[Received], Awaitable[None]] | None = None
         self._device = device
@@ -96,6 +100,8 @@ class Contact:
             self._start_session(device, device.take_bundle())
         wa_id = wa_id or new_message_id()
         header = self._header(wa_id, push_name, use_lid=use_lid)
+        if has_file(message):
+            header["type"] = "media"
         if recipient is not None:
             header["recipient"] = recipient
         if timestamp is not None:

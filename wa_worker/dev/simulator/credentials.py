@@ -5,6 +5,7 @@ from pathlib import Path
 
 import trustme
 
+from wa_worker.dev.simulator.media_host import MEDIA_HOST
 from wa_worker.dev.simulator.noise import NoiseRoot
 from wa_worker.dev.simulator.trust import ROOT_VARIABLE
 
@@ -18,7 +19,7 @@ class Credentials:
         self.root = NoiseRoot()
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._authority = trustme.CA()
-        self._authority.issue_cert(HOST).configure_cert(self.tls)
+        self._authority.issue_cert(HOST, MEDIA_HOST).configure_cert(self.tls)
 
     def environment(self, folder: Path) -> dict[str, str]:
         """Write the TLS authority into `folder`; return the variables by which a client process trusts both."""

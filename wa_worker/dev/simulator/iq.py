@@ -1,13 +1,14 @@
 """What the server answers to a client's requests (iq stanzas). No I/O, except that prekeys are handed out.
 
-Plays prekey upload, count and query, usync (who is on WhatsApp, devices, LIDs); refuses group queries with 404; answers
-everything else with an empty result, which is what whatsmeow needs of keepalives, privacy settings, presence and the
-like.
+Plays prekey upload, count and query, usync (who is on WhatsApp, devices, LIDs), where the media host is;
+refuses group queries with 404; answers everything else with an empty result, which is what whatsmeow needs of
+keepalives, privacy settings, presence and the like.
 """
 
 import attrs
 
 from wa_worker.dev.simulator.device import Device
+from wa_worker.dev.simulator.media_host import AUTH, MEDIA_HOST
 from wa_worker.dev.simulator.stanza import (
     LID_SUFFIX,
     PHONE_SUFFIX,
@@ -61,6 +62,9 @@ def _content(simulator: Simulator, device: Device, iq: Node) -> list[Node]:
     elif namespace == "usync" and (usync := child(iq, "usync")):
         users = [_user(simulator, user) for user in children(child(usync, "list"))]
         return [Node("usync", dict(usync.attrs), [Node("list", {}, users)])]
+    elif namespace == "w:m" and child(iq, "media_conn"):
+        access = {"auth": AUTH, "ttl": "300", "auth_ttl": "21600", "max_buckets": "12"}  # whatsmeow mediaconn.go
+        return [Node("media_conn", access, [Node("host", {"hostname": MEDIA_HOST})])]
     elif namespace == "w:g2":
         raise Refusal(404, "item-not-found")
     elif namespace in simulator.answers:

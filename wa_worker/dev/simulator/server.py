@@ -8,10 +8,12 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import h11
 import trio
 
 from wa_worker.dev.simulator.connection import ClientGone, open_connection
 from wa_worker.dev.simulator.credentials import HOST, Credentials
+from wa_worker.dev.simulator.media_host import MEDIA_HOST
 from wa_worker.dev.simulator.noise import ProtocolViolation
 from wa_worker.dev.simulator.session import serve_client
 from wa_worker.dev.simulator.world import Simulator
@@ -32,9 +34,10 @@ class _Server:
         """Serve one client. Its errors end it, and nobody else."""
         self._simulator.connections += 1
         try:
-            if not self._simulator.refusing and await _tunnel(tcp):
+            host = None if self._simulator.refusing else await _tunnel(tcp)
+            if host is not None:
                 tls = trio.SSLStream(tcp, self._credentials.tls, server_side=True, https_compatible=True)
-                await self._serve_tls(tls)
+                await (self._serve_media(tls) if host == MEDIA_HOST else self._serve_tls(tls))
         except* (ClientGone, ProtocolViolation, trio.BrokenResourceError, trio.ClosedResourceError) as group:
             logger.debug("connection ended: %r", group.exceptions)
         except* Exception as group:  # the crash barrier of one connection
@@ -43,6 +46,15 @@ class _Server:
         finally:
             self._simulator.connections -= 1
             self._simulator.note_change()
+
+    async def _serve_media(self, tls: "trio.SSLStream[trio.SocketStream]") -> None:
+        try:
+            await self._simulator.media.serve(tls)
+        except h11.RemoteProtocolError as error:
+            logger.debug("the media host was sent what is no HTTP: %s", error)
+        finally:
+            with trio.CancelScope(shield=True):  # forceful: no network, no wait
+                await trio.aclose_forcefully(tls)
 
     async def _serve_tls(self, tls: "trio.SSLStream[trio.SocketStream]") -> None:
         if self._simulator.no_websocket:
@@ -63,20 +75,21 @@ class _Server:
                 self._simulator.open_connections.discard(connection)
 
 
-async def _tunnel(tcp: trio.SocketStream) -> bool:
-    """Take the CONNECT request. False: it was refused, or there was none."""
+async def _tunnel(tcp: trio.SocketStream) -> str | None:
+    """Take the CONNECT request; return its host. None: it was refused, or there was none."""
     head = b""
     while b"\r\n\r\n" not in head:
         data = await tcp.receive_some(4096)
         head += data
         if not data or len(head) > _HEAD_LIMIT:
-            return False
-    if not head.startswith(f"CONNECT {HOST}:443 ".encode()):
+            return None
+    host = next((each for each in (HOST, MEDIA_HOST) if head.startswith(f"CONNECT {each}:443 ".encode())), None)
+    if host is None:
         logger.debug("refused: %r", head.partition(b"\r\n")[0])
         await tcp.send_all(b"HTTP/1.1 502 Not simulated\r\nContent-Length: 0\r\n\r\n")
-        return False
+        return None
     await tcp.send_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
-    return True
+    return host
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from wa_worker.dev.simulator import iq, messages
 from wa_worker.dev.simulator.connection import Connection
 from wa_worker.dev.simulator.device import Device
 from wa_worker.dev.simulator.phone import WaitingClient
-from wa_worker.dev.simulator.stanza import PHONE_SUFFIX, Node, child
+from wa_worker.dev.simulator.stanza import PHONE_SUFFIX, Node, child, children
 from wa_worker.dev.simulator.world import REPLACED, Simulator
 
 # Reasons of `<failure>`: `ConnectFailureReason` in whatsmeow types/events/events.go
@@ -113,6 +113,8 @@ def _take(simulator: Simulator, device: Device, connection: Connection, node: No
             messages.take_receipt(simulator, device, node)
         case "ack":
             messages.take_ack(device, node)
+        case "chatstate":  # what a client shows of its typing: `composing` or `paused`
+            simulator.typing.append((node.attrs["to"], *((part.tag, part.attrs) for part in children(node))))
     simulator.note_change()
 
 

@@ -18,6 +18,7 @@ from wa_worker.dev.simulator.contact import Contact
 from wa_worker.dev.simulator.credentials import Credentials
 from wa_worker.dev.simulator.device import Device, UnknownDevice
 from wa_worker.dev.simulator.dialect import DIALECTS, Dialect
+from wa_worker.dev.simulator.media_host import MediaHost
 from wa_worker.dev.simulator.phone import PairingFailed, UnknownQR, WaitingClient
 from wa_worker.dev.simulator.stanza import PHONE_SUFFIX, SERVER, Node
 
@@ -42,6 +43,7 @@ class Simulator:
         self.faults: list[BaseException] = []  # errors of the simulator or of an on_message: there should be none
         self.waiting: set[WaitingClient] = set()  # unpaired clients that show codes
         self.open_connections: set[Connection] = set()  # those that got through TLS
+        self.media = MediaHost()
 
         # Settings that make things go wrong: each takes effect for the next connection or answer.
         self.refusing = False  # accept TCP connections and close them at once
@@ -60,6 +62,7 @@ class Simulator:
         self.message_error: dict[str, int] = {}  # receiver's phone -> error code in the ack
         self.swallow_acks = 0  # so many messages (a resend counts) get delivered, not acked, and the line is cut
         self.no_keys = False  # refuse to hand out the keys of phones
+        self.typing: list[tuple[Any, ...]] = []  # what clients showed of it: to whom, and what, with its attributes
         self.receipt_delay = 0.0  # seconds from a message's arrival to the phone's receipt
         self.no_receipts: set[str] = set()  # phones that send none for what they got
         self.registered_as: dict[str, str] = {}  # a way to write a phone -> the phone that its account has
@@ -121,7 +124,7 @@ class Simulator:
     def contact(self, phone: str) -> Contact:
         """Returns the phone with this number (digits): somebody's, or that of an account."""
         if phone not in self._contacts:
-            self._contacts[phone] = Contact(phone, self.device)
+            self._contacts[phone] = Contact(phone, self.device, self.media)
             self.on_new_contact(self._contacts[phone])
         return self._contacts[phone]
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import DisappearingMode
 
-from wa_worker.messages import ChatTimer, Text
+from wa_worker.messages import ChatTimer, OutgoingMessage, Text
 from wa_worker.models import Jid
 from wa_worker.whatsapp.outgoing import address, protobuf
+
+
+def sent(body: str, timer: ChatTimer | None = None) -> Any:
+    return protobuf(OutgoingMessage(Jid("5511988880005@s.whatsapp.net"), Text(body), secret=b"s" * 32), timer)
 
 
 @pytest.mark.parametrize(
@@ -27,16 +33,14 @@ def test_an_address_has_no_device_and_all_its_fields(jid: str, user: str, server
 
 @pytest.mark.parametrize("body", ["Oi", "@5511988880005 is no mention", "áé👍🏽", "a\nb", " ", "x" * 65_536])
 def test_a_text_goes_out_as_it_is(body: str) -> None:
-    made = protobuf(Text(body))
+    made = sent(body)
     assert made.conversation == body
-    assert [field.name for field, _ in made.ListFields()] == ["conversation"]
+    assert [field.name for field, _ in made.ListFields()] == ["conversation", "messageContextInfo"]
 
 
 def test_in_a_chat_with_a_timer_a_text_carries_it() -> None:
-    made = protobuf(
-        Text("Oi"), ChatTimer(604_800, 1_700_000_000, initiator=DisappearingMode.INITIATED_BY_ME, trigger=2)
-    )
-    assert [field.name for field, _ in made.ListFields()] == ["extendedTextMessage"]
+    made = sent("Oi", ChatTimer(604_800, 1_700_000_000, initiator=DisappearingMode.INITIATED_BY_ME, trigger=2))
+    assert [field.name for field, _ in made.ListFields()] == ["extendedTextMessage", "messageContextInfo"]
     assert made.extendedTextMessage.text == "Oi"
     context = made.extendedTextMessage.contextInfo
     assert (context.expiration, context.ephemeralSettingTimestamp) == (604_800, 1_700_000_000)
@@ -47,4 +51,4 @@ def test_in_a_chat_with_a_timer_a_text_carries_it() -> None:
 
 @pytest.mark.parametrize("timer", [None, ChatTimer(0, 1_700_000_000, changed=True)])
 def test_without_one_it_says_nothing_of_timers(timer: ChatTimer | None) -> None:
-    assert protobuf(Text("Oi"), timer) == protobuf(Text("Oi"))
+    assert sent("Oi", timer) == sent("Oi")
