@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from tests.check.results import SECRET, by_name
 from wa_worker.check.clock import Clock
 from wa_worker.check.result import Grade, Result
@@ -19,9 +21,12 @@ async def test_writing_says_a_status_that_holds_and_marks_what_does_not_exist() 
     async with open_proxy(secret=SECRET.reveal()) as proxy:
         proxy.store.add_instance("shop")
         proxy.store.queue("shop", "5511988880002", "to be sent by a worker")
+        before = int(time.time())
         found = await written(proxy)
         assert [result.grade for result in found.values()] == [Grade.OK] * 3
-        assert [change.status for change in proxy.store.statuses("shop")] == ["DISCONNECTED"]
+        (told,) = proxy.store.statuses("shop")
+        assert told.status == "DISCONNECTED"
+        assert before <= (told.since or 0) <= time.time(), "it says since when"
         assert [row.status for row in proxy.store.messages("shop")] == ["queued"]
         assert proxy.store.inbound("shop") == []
 

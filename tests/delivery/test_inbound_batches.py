@@ -13,6 +13,7 @@ from tests.proxy_fixture import until
 from wa_worker.delivery.inbound import BATCH
 from wa_worker.delivery.refusals import REJECTIONS
 from wa_worker.dev.proxy import Fault
+from wa_worker.edge.evidence import LIST
 
 
 def bodies(at: Delivering) -> list[str]:
@@ -129,6 +130,27 @@ async def test_what_makes_its_call_fail_holds_up_only_what_is_behind_it(tmp_path
         assert "behind" not in bodies(at)
         at.fixture.proxy.faults.clear()
         await until(lambda: "behind" in bodies(at))
+
+
+async def test_of_chats_that_have_failed_each_has_a_call_of_its_own(tmp_path: Path) -> None:
+    """One of them may be why; the others must not share its call again, also when all try in the same moment."""
+    async with open_delivery(tmp_path, contract=2) as at:
+        at.receive(1, "before")
+        at.nursery.start_soon(at.delivery.run)
+        await at.all_delivered()
+        at.fixture.proxy.faults.set("events", Fault(status=500, only='"stuck'))
+        for chat in range(1, 7):
+            at.receive(chat, f"stuck {chat}")
+        queue = at.delivery._queue
+        stuck = at.journal.inbox.keys(0, 6)
+        assert len(stuck) == 6
+        at.nursery.start_soon(others_write, at)
+        await until(lambda: not queue.breaker.is_open and all(map(queue.is_alone, stuck)))
+        at.fixture.proxy.faults.set("events", Fault(hang=True, only='"stuck 1"'))
+        evidence = at.fixture.edge.evidence
+        evidence.failed(LIST)
+        evidence.poll_accepted(LIST, "", trio.current_time())  # an outage ends: all try at once
+        await until(lambda: len([body for body in bodies(at) if body.startswith("stuck")]) == 5)
 
 
 async def test_a_call_that_is_too_large_for_the_proxy_goes_one_by_one(tmp_path: Path) -> None:

@@ -120,6 +120,12 @@ NIGHTS = [
         {"replaced": always(1), "outdated": always(1)},
     ),
     Night(
+        "WhatsApp asks for a passkey when the only number is linked",
+        {"0m": "", "5m": "WaWorkerPasskey", "20m": "WaWorkerPasskey WaWorkerManyAway"},
+        {"held": always(1)},
+        {"passkey": always(1)},
+    ),
+    Night(
         "a login is refused, and a hold is from before the start",
         {"10m": "", "20m": "WaWorkerLoginRefused"},
         {"connected": always(8), "held": always(2)},

@@ -53,9 +53,10 @@ async def post_all(fixture: ProxyFixture, *groups: list[Event], alone: bool = Fa
     async def tell(place: int) -> None:
         outcomes[place] = await fixture.edge.poster.post(groups[place], alone=alone)
 
-    async with trio.open_nursery() as nursery:
-        for place in range(len(groups)):
-            nursery.start_soon(tell, place)
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            for place in range(len(groups)):
+                nursery.start_soon(tell, place)
     return outcomes
 
 
@@ -78,17 +79,22 @@ async def test_a_single_event_does_not_wait() -> None:
             nursery.cancel_scope.cancel()
 
 
+async def tell_more_than_fit(fixture: ProxyFixture) -> None:
+    async with trio.open_nursery() as nursery:
+        for n in range(AT_ONCE):
+            nursery.start_soon(fixture.edge.poster.tell, message(n, f"first {n}"))
+            await until(lambda n=n: calls(fixture) == n + 1)  # type: ignore[misc]
+        for n in range(30):
+            nursery.start_soon(fixture.edge.poster.tell, message(50 + n, f"next {n}"))
+        await trio.sleep(0.05)
+        assert calls(fixture) == AT_ONCE
+
+
 async def test_what_comes_meanwhile_is_the_next_call_and_few_are_under_way() -> None:
     async with open_two() as fixture:
         fixture.proxy.faults.set("events", Fault(delay=0.3))
-        async with trio.open_nursery() as nursery:
-            for n in range(AT_ONCE):
-                nursery.start_soon(fixture.edge.poster.tell, message(n, f"first {n}"))
-                await until(lambda n=n: calls(fixture) == n + 1)  # type: ignore[misc]
-            for n in range(30):
-                nursery.start_soon(fixture.edge.poster.tell, message(50 + n, f"next {n}"))
-            await trio.sleep(0.05)
-            assert calls(fixture) == AT_ONCE
+        with trio.fail_after(PATIENCE):
+            await tell_more_than_fit(fixture)
         assert calls(fixture) == AT_ONCE + 1
         assert len(bodies(fixture)) == AT_ONCE + 30
 

@@ -43,6 +43,8 @@ def take_account(account: Account, world: World, traffic: Traffic, *, killed: bo
             uncertain = doubts.get(str(row.id), 0)
             if row.status == "queued" or ledger.get(str(row.id)) not in ("marked", "failed"):
                 account.unfinished.append(f"{row.body}: {row.status}, {ledger.get(str(row.id))}")
+            elif (row.status == "failed") != (row.body in traffic.hopeless):
+                account.unfinished.append(f"{row.body}: {row.status}, {row.error}")
             elif copies[row.body] == 0 and row.status == "sent" and row.body not in accepted_unread:
                 account.lost_out.append(row.body)
             extra = max(copies[row.body] - 1, 0)

@@ -18,6 +18,11 @@ from wa_worker.dev.simulator import Contact
 EACH_WAY = 50
 """Messages per instance and direction."""
 
+HOPELESS = 2
+"""Messages per instance, besides, that cannot be sent."""
+
+NO_NUMBER = "12"
+
 
 class Traffic:
     """Writes the messages of `names`, over `length` seconds, and keeps what contacts wrote."""
@@ -30,6 +35,8 @@ class Traffic:
         self.out = 0
         self.inbound: set[str] = set()
         """The texts that contacts wrote."""
+        self.hopeless: set[str] = set()
+        """The texts that are queued for what is no number: the proxy is to hear that they failed."""
 
     def contact(self, name: str, kind: str, which: int) -> Contact:
         """Returns a contact of an instance: `a` is written to, `b` writes, `c` does both."""
@@ -44,6 +51,10 @@ class Traffic:
             await trio.sleep(self._rng.uniform(0, self._pause))
             kind, which = ("c", 0) if n % 10 == 0 else ("a", self._rng.randrange(3))
             self._world.proxy.store.queue(name, self._number(name, kind, which), f"{name} out {n}")
+            if n % (EACH_WAY // HOPELESS) == 1:
+                text = f"{name} to nobody {n}"
+                self.hopeless.add(text)
+                self._world.proxy.store.queue(name, NO_NUMBER, text)
         self.out += EACH_WAY
 
     async def write_in(self, name: str) -> None:

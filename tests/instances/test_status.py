@@ -358,3 +358,16 @@ async def test_a_status_that_makes_its_call_fail_keeps_no_other_back() -> None:
         await run_all(fixture, nursery, 8)
         await until(lambda: told(fixture, 8) == 7)
         nursery.cancel_scope.cancel()
+
+
+async def test_statuses_that_have_failed_go_each_alone_though_all_try_in_the_same_moment() -> None:
+    async with open_proxy_fixture(contract=2) as fixture, trio.open_nursery() as nursery:
+        await fixture.edge.poll("w", {}, 0)
+        fixture.proxy.faults.set("events", Fault(status=500))
+        publishers = await run_all(fixture, nursery, 6)
+        await until(lambda: fixture.proxy.store.requests["events"] >= 6)
+        fixture.proxy.faults.set("events", Fault(hang=True, only='"i3"'))
+        for publisher in publishers:
+            publisher.announce(Status(ProxyStatus.DISCONNECTED))
+        await until(lambda: told(fixture, 6) == 5)
+        nursery.cancel_scope.cancel()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import faulthandler
+from typing import cast
 
 import pytest
 
 from tests.soak.measure import Tables
+from wa_worker.dev.proxy import Contract
 
 TABLES = pytest.StashKey[Tables]()
 
@@ -17,6 +19,12 @@ MINUTES = 4.0
 @pytest.fixture(scope="session")
 def tables(pytestconfig: pytest.Config) -> Tables:
     return pytestconfig.stash.setdefault(TABLES, Tables())
+
+
+@pytest.fixture
+def contract(pytestconfig: pytest.Config) -> Contract:
+    """The version of the contract that the suite's proxies speak."""
+    return cast(Contract, pytestconfig.getoption("--contract"))
 
 
 @pytest.fixture

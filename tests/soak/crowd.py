@@ -20,6 +20,7 @@ from tests.soak.measure import (
     sample,
     take_account,
 )
+from wa_worker.dev.proxy import Contract
 from wa_worker.dev.world.qr import read_png_data_url
 
 UNPAIRED = 40
@@ -31,8 +32,8 @@ TALKING = 20
 """Instances that have messages queued while a boot is under way."""
 
 
-async def unpaired(folder: Path, tables: Tables) -> None:
-    async with open_world(folder) as world:
+async def unpaired(folder: Path, tables: Tables, contract: Contract) -> None:
+    async with open_world(folder, contract=contract) as world:
         alone = await world.start_worker()
         await trio.sleep(3)
         empty = await sample(alone)
@@ -143,8 +144,8 @@ def _contact(name: str) -> str:
     return f"551170000{int(name[1:]):04}"
 
 
-async def boots(folder: Path, tables: Tables, seed: int) -> None:
-    async with open_world(folder) as world:
+async def boots(folder: Path, tables: Tables, contract: Contract, seed: int) -> None:
+    async with open_world(folder, contract=contract) as world:
         run = Boots(world, seed)
         await run.run()
         # what was queued as the last one stopped
@@ -161,10 +162,10 @@ async def boots(folder: Path, tables: Tables, seed: int) -> None:
         assert not account.broken, account.broken
 
 
-async def abort_in_mid_traffic(folder: Path, tables: Tables) -> None:
+async def abort_in_mid_traffic(folder: Path, tables: Tables, contract: Contract) -> None:
     """The library's own way to end a process cannot be caught; the next start must make up for it."""
     names = [f"i{n}" for n in range(4)]
-    async with open_world(folder) as world:
+    async with open_world(folder, contract=contract) as world:
         worker = await world.start_worker()
         jids = await pair_all(world, worker, {name: f"551199999000{n}" for n, name in enumerate(names)})
         sent_in = 0

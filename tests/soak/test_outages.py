@@ -9,7 +9,7 @@ import trio
 
 from tests.e2e.test_foreign_answers import CONTACT, all_work, pair_all
 from tests.e2e.world import open_world
-from wa_worker.dev.proxy import Fault
+from wa_worker.dev.proxy import Contract, Fault
 
 pytestmark = pytest.mark.soak
 
@@ -18,10 +18,10 @@ SOON = 15.0
 
 
 @pytest.mark.parametrize("status", [404, 402])
-async def test_an_outage(tmp_path: Path, pytestconfig: pytest.Config, status: int) -> None:
+async def test_an_outage(tmp_path: Path, pytestconfig: pytest.Config, contract: Contract, status: int) -> None:
     """With the intervals as shipped; WhatsApp drops each line meanwhile, and people write all the time."""
     length = float(pytestconfig.getoption("--outage-seconds"))
-    async with open_world(tmp_path) as world:
+    async with open_world(tmp_path, contract=contract) as world:
         worker = await world.start_worker(INSTANCE_POLL_MS="10000", MSG_POLL_MS="2000")
         await pair_all(world)
         contact, said = world.simulator.contact(CONTACT), 0

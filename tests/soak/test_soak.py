@@ -14,6 +14,7 @@ from tests.e2e.world import open_world
 from tests.soak import crowd, waiting
 from tests.soak.churn import INSTANCES, Churn
 from tests.soak.measure import REOPENING_DESCRIPTORS, REOPENING_MB, THREADS_KEPT, Tables, side_by_side
+from wa_worker.dev.proxy import Contract
 
 pytestmark = pytest.mark.soak
 
@@ -21,8 +22,8 @@ JOURNAL_BYTES, JOURNAL_BYTES_EACH = 200_000, 1000
 """Of the journal's folder after a clean stop: empty, and for each message of a week."""
 
 
-async def test_churn(tmp_path: Path, tables: Tables, soak_minutes: float, soak_seed: int) -> None:
-    async with open_world(tmp_path) as world:
+async def test_churn(tmp_path: Path, tables: Tables, contract: Contract, soak_minutes: float, soak_seed: int) -> None:
+    async with open_world(tmp_path, contract=contract) as world:
         churn = Churn(world, soak_seed, soak_minutes * 60)
         await churn.run()
     account = churn.account
@@ -48,29 +49,29 @@ async def test_churn(tmp_path: Path, tables: Tables, soak_minutes: float, soak_s
     assert churn.journal_bytes <= JOURNAL_BYTES + JOURNAL_BYTES_EACH * (account.out + account.inbound)
 
 
-async def test_pairing_without_end(tmp_path: Path, tables: Tables, soak_minutes: float) -> None:
-    await waiting.pairing_without_end(tmp_path, tables, soak_minutes * 60)
+async def test_pairing_without_end(tmp_path: Path, tables: Tables, contract: Contract, soak_minutes: float) -> None:
+    await waiting.pairing_without_end(tmp_path, tables, contract, soak_minutes * 60)
 
 
-async def test_what_mostly_waits(tmp_path: Path, tables: Tables) -> None:
+async def test_what_mostly_waits(tmp_path: Path, tables: Tables, contract: Contract) -> None:
     scenarios = [waiting.deaf_sessions, waiting.whatsapp_drops_connections, waiting.whatsapp_out_of_reach]
     runs = []
     for scenario in scenarios:
         folder = tmp_path / scenario.__name__
         folder.mkdir()
-        run = partial(scenario, folder, tables)
+        run = partial(scenario, folder, tables, contract)
         run.__name__ = scenario.__name__  # type: ignore[attr-defined]
         runs.append(run)
     await side_by_side(*runs)
 
 
-async def test_forty_unpaired(tmp_path: Path, tables: Tables) -> None:
-    await crowd.unpaired(tmp_path, tables)
+async def test_forty_unpaired(tmp_path: Path, tables: Tables, contract: Contract) -> None:
+    await crowd.unpaired(tmp_path, tables, contract)
 
 
-async def test_boots_of_a_hundred(tmp_path: Path, tables: Tables, soak_seed: int) -> None:
-    await crowd.boots(tmp_path, tables, soak_seed)
+async def test_boots_of_a_hundred(tmp_path: Path, tables: Tables, contract: Contract, soak_seed: int) -> None:
+    await crowd.boots(tmp_path, tables, contract, soak_seed)
 
 
-async def test_an_abort_in_mid_traffic(tmp_path: Path, tables: Tables) -> None:
-    await crowd.abort_in_mid_traffic(tmp_path, tables)
+async def test_an_abort_in_mid_traffic(tmp_path: Path, tables: Tables, contract: Contract) -> None:
+    await crowd.abort_in_mid_traffic(tmp_path, tables, contract)

@@ -23,6 +23,7 @@ from tests.soak.measure import (
     logged_within,
     pair_all,
 )
+from wa_worker.dev.proxy import Contract
 from wa_worker.dev.world.qr import read_png_data_url
 from wa_worker.instances.session import OFFLINE_PATIENCE
 from wa_worker.states import Event
@@ -67,10 +68,10 @@ class Codes:
             await trio.sleep(0.1)
 
 
-async def pairing_without_end(folder: Path, tables: Tables, seconds: float) -> None:
+async def pairing_without_end(folder: Path, tables: Tables, contract: Contract, seconds: float) -> None:
     """Nobody scans for so long."""
     names = [f"u{n}" for n in range(4)]
-    async with open_world(folder) as world:
+    async with open_world(folder, contract=contract) as world:
         world.simulator.qr_refs = 1  # rounds of 20 s
         worker = await world.start_worker()
         for name in names:
@@ -105,9 +106,9 @@ async def pairing_without_end(folder: Path, tables: Tables, seconds: float) -> N
         assert max(taken.host_threads for _, taken in meter.samples) <= 2 * HOST_THREADS
 
 
-async def deaf_sessions(folder: Path, tables: Tables) -> None:
+async def deaf_sessions(folder: Path, tables: Tables, contract: Contract) -> None:
     """Two ways to be deaf, and one neighbour who is not."""
-    async with open_world(folder) as world:
+    async with open_world(folder, contract=contract) as world:
         worker = await world.start_worker()
         jids = await pair_all(
             world, worker, {name: f"551199999000{n}" for n, name in enumerate(("mute", "behind", "well"))}
@@ -197,9 +198,9 @@ class Door:
             nursery.start_soon(pump, inner, outer)
 
 
-async def whatsapp_drops_connections(folder: Path, tables: Tables) -> None:
+async def whatsapp_drops_connections(folder: Path, tables: Tables, contract: Contract) -> None:
     """The port answers, but nobody is behind it."""
-    async with open_world(folder) as world:
+    async with open_world(folder, contract=contract) as world:
 
         async def away() -> None:
             world.simulator.refusing = True
@@ -212,9 +213,9 @@ async def whatsapp_drops_connections(folder: Path, tables: Tables) -> None:
         await _away(world, await world.start_worker(), "takes connections and drops them", tables, away, back)
 
 
-async def whatsapp_out_of_reach(folder: Path, tables: Tables) -> None:
+async def whatsapp_out_of_reach(folder: Path, tables: Tables, contract: Contract) -> None:
     """No TCP connection at all."""
-    async with open_world(folder) as world, trio.open_nursery() as nursery:
+    async with open_world(folder, contract=contract) as world, trio.open_nursery() as nursery:
         door = Door(world, nursery)
         await door.open()
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import socket
 import stat
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -26,6 +30,7 @@ from wa_worker.whatsapp.pairing import (
     PairingLine,
     QrCode,
 )
+from wa_worker.whatsapp.pairing_host import DRAINED
 from wa_worker.whatsapp.store import SessionStore
 
 PHONE = "5511999990001"
@@ -154,24 +159,65 @@ async def test_told_to_end_after_a_scan_it_hands_over_what_came_and_leaves_a_pai
         await until(lambda: not simulator.connected(jid))
 
 
-async def test_it_ends_when_the_line_to_its_parent_does(simulator: Simulator, tmp_path: Path) -> None:
-    """A parent that was killed leaves no orphan, though a code waits."""
+@asynccontextmanager
+async def open_host(simulator: Simulator, folder: Path) -> AsyncIterator[tuple[trio.Process, socket.socket]]:
+    """Yields a host that pairs `x`, and our end of the line to it, of which nobody reads."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         process = await trio.lowlevel.open_process(
             [*HOST, str(theirs.fileno())],
-            env={**os.environ, **simulator.environment(tmp_path)},
+            env={**os.environ, **simulator.environment(folder)},
             pass_fds=[theirs.fileno()],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         theirs.close()
-        dsn = SessionStore(tmp_path).dsn
-        ours.sendall(f'{{"do": "pair", "pairing": "x", "dsn": "{dsn}", "device_name": "n"}}\n'.encode())
-        await until(lambda: simulator.waiting)
+        try:
+            dsn = SessionStore(folder).dsn
+            ours.sendall(f'{{"do": "pair", "pairing": "x", "dsn": "{dsn}", "device_name": "n"}}\n'.encode())
+            await until(lambda: simulator.waiting)
+            yield process, ours
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+async def test_it_ends_when_the_line_to_its_parent_does(simulator: Simulator, tmp_path: Path) -> None:
+    """A parent that was killed leaves no orphan, though a code waits."""
+    async with open_host(simulator, tmp_path) as (process, ours):
         await trio.to_thread.run_sync(ours.recv, 65_536)  # the code
-    with trio.fail_after(PATIENCE):
-        assert await process.wait() == 0
+        ours.close()
+        with trio.fail_after(PATIENCE):
+            assert await process.wait() == 0
+
+
+async def test_what_it_took_is_all_handed_over_though_the_parent_reads_late(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """WhatsApp believes that we have it: the library has acknowledged it, and holds it in a channel of its own."""
+    async with open_host(simulator, tmp_path) as (_, ours):
+        lines = ours.makefile("rb")
+
+        def heard() -> dict[str, Any]:
+            return json.loads(lines.readline())  # type: ignore[no-any-return]
+
+        with trio.fail_after(PATIENCE):
+            while (line := await trio.to_thread.run_sync(heard))["is"] != "qr":
+                pass
+        simulator.answer_delay = 2.0  # of the login's end: they come before that
+        jid = await simulator.scan(line["code"], PHONE)
+        sent = [await simulator.contact("5511988880002").send(jid, f"{n} " + "x" * 10_000) for n in range(60)]
+        await until(lambda: simulator.pending(jid) == [])
+        ours.sendall(b'{"do": "end", "pairing": "x"}\n')
+        await until(lambda: not simulator.connected(jid))
+        await trio.sleep(4 * DRAINED)
+        came = []
+        with trio.fail_after(PATIENCE):
+            while (line := await trio.to_thread.run_sync(heard))["is"] != "paired":
+                if line["is"] == "message":
+                    came.append(pb.Message.FromString(base64.b64decode(line["data"])).Info.ID)
+        assert came == sent
 
 
 @pytest.mark.parametrize("readable", [True, False])

@@ -6,6 +6,7 @@ is never called: a message in it would be one for a customer.
 
 from __future__ import annotations
 
+import time
 import uuid
 from http import HTTPStatus
 
@@ -55,7 +56,9 @@ async def _update_status(caller: Caller, instance: InstanceId, *, worker_is_runn
     if instance not in listed:
         found = f"not written: the proxy does not list {instance}, so it is connected or does not exist"
         return warn(name, found, "name an instance that is DISCONNECTED at the proxy")
-    answer = await caller.post(name, wire.status_body(instance, Status(ProxyStatus.DISCONNECTED)), caller.secret)
+    answer = await caller.post(
+        name, wire.status_body(instance, Status(ProxyStatus.DISCONNECTED, since=int(time.time()))), caller.secret
+    )
     if answer.is_success:
         return ok(name, f"DISCONNECTED taken for {instance} ({answer.seconds:.2f} s)")
     if answer.status == HTTPStatus.NOT_FOUND:

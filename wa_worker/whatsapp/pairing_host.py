@@ -80,6 +80,7 @@ class Pairing:
         self._running = False
         self._scanned = False
         self._last_warning = ""
+        self._in_callback = False
         self._last_callback = 0.0
         self._turn_taken = False
         self._turn = threading.Lock()
@@ -159,15 +160,19 @@ class Pairing:
         late.start()
 
     def _on_event(self, code: int, data: bytes) -> None:
-        self._last_callback = time.monotonic()
-        if code == ME:
-            self._me = data
-            self._loop_begun.set()
-        elif code == Code.CONNECTED:
-            threading.Thread(target=self._finish, daemon=True).start()
-        else:
-            encoded = {"me": base64.b64encode(self._me).decode(), "data": base64.b64encode(data).decode()}
-            self._say("message", **encoded)
+        self._in_callback = True  # for as long as the parent does not read what it is told
+        try:
+            if code == ME:
+                self._me = data
+                self._loop_begun.set()
+            elif code == Code.CONNECTED:
+                threading.Thread(target=self._finish, daemon=True).start()
+            else:
+                encoded = {"me": base64.b64encode(self._me).decode(), "data": base64.b64encode(data).decode()}
+                self._say("message", **encoded)
+        finally:
+            self._last_callback = time.monotonic()
+            self._in_callback = False
 
     def _on_log(self, level: str, part: str, text: str) -> None:
         self._last_warning = text
@@ -179,8 +184,8 @@ class Pairing:
             self._client.disconnect()
             if self._over:  # scanned in the moment in which it was ended: nobody takes what would come
                 return
-            while (rest := self._last_callback + DRAINED - time.monotonic()) > 0:
-                time.sleep(rest)
+            while self._in_callback or time.monotonic() < self._last_callback + DRAINED:
+                time.sleep(DRAINED / 2)
             self._client.stop()
             self._say("paired")
             self._over = True

@@ -192,4 +192,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         "in an outage what many say is one call",
         "instances/test_status.py::test_while_no_poll_is_answered_what_many_have_to_say_goes_together",
     ),
+    Mutation(
+        "two-inbound-never-alone",
+        "delivery/inbound.py",
+        "for row in together], alone=alone)",
+        "for row in together], alone=False)",
+        "poison goes alone",
+        "delivery/test_inbound_batches.py::test_of_chats_that_have_failed_each_has_a_call_of_its_own",
+    ),
+    Mutation(
+        "two-status-never-alone",
+        "instances/status.py",
+        "alone=self._failed and not self._edge.evidence.fails(LIST)",
+        "alone=False",
+        "poison goes alone",
+        "instances/test_status.py::test_statuses_that_have_failed_go_each_alone_though_all_try_in_the_same_moment",
+    ),
 )

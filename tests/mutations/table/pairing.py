@@ -157,4 +157,21 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the last words in the pipe are logged",
         "whatsapp/test_native_output.py::test_what_is_printed_is_logged_and_masked",
     ),
+    Mutation(
+        "pairing-host-does-not-drain",
+        "whatsapp/pairing_host.py",
+        "            while self._in_callback or time.monotonic() < self._last_callback + DRAINED:\n"
+        "                time.sleep(DRAINED / 2)\n",
+        "",
+        "what WhatsApp believes that we have is handed over",
+        "whatsapp/test_pairing_host.py::test_what_it_took_is_all_handed_over_though_the_parent_reads_late",
+    ),
+    Mutation(
+        "pairing-host-does-not-wait-for-its-parent",
+        "whatsapp/pairing_host.py",
+        "while self._in_callback or time",
+        "while time",
+        "what WhatsApp believes that we have is handed over",
+        "whatsapp/test_pairing_host.py::test_what_it_took_is_all_handed_over_though_the_parent_reads_late",
+    ),
 )
