@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -37,10 +38,13 @@ class Conversation:
     def lid(self) -> str:
         return lid_of(f"{WORKER_PHONE}@s.whatsapp.net")
 
-    async def send(self, body: str) -> MessageRow:
-        """The worker sends a text; returns the row once it is sent."""
-        number = self.world.proxy.store.queue(INSTANCE, self.peer.phone, body)
-        return await self.world.until(lambda store: _sent(store, number))
+    async def send(self, body: str = "", *, to: str = "", **row: Any) -> str:
+        """The worker sends a row, to Baileys if not `to` another; returns the message's id, once it is sent."""
+        fields = {"body": body, **row} if body else row
+        number = self.world.proxy.store.queue_row(INSTANCE, to or self.peer.phone, **fields)
+        sent = await self.world.until(lambda store: _sent(store, number))
+        assert sent.wa_message_id is not None
+        return sent.wa_message_id
 
     async def inbound(self, wa_id: str) -> InboundRow:
         """Waits until the worker has handed this message in."""
@@ -63,7 +67,7 @@ async def open_conversation(installation: Path, folder: Path) -> AsyncIterator[C
         prepare(world.simulator, installation)
         ciphertexts = Ciphertexts()
         world.simulator.on_relay = ciphertexts.take
-        await world.start_worker()
+        await world.start_worker(MEDIA_ALLOW_PRIVATE="1")  # the links are of this machine
         await world.pair(INSTANCE, WORKER_PHONE)
         async with open_peer(world.simulator, installation, folder, PEER_PHONE) as peer:
             conversation = Conversation(world, peer, ciphertexts)

@@ -15,8 +15,7 @@ DELIVERED = 3
 async def test_texts_go_both_ways(conversation: Conversation) -> None:
     peer = conversation.peer
     for number in range(5):
-        row = await conversation.send(f"question {number}")
-        heard = await peer.message(str(row.wa_message_id))
+        heard = await peer.message(await conversation.send(f"question {number}"))
         assert heard["content"]["conversation"] == f"question {number}"
         assert (heard["key"]["remoteJid"], heard["key"]["fromMe"]) == (conversation.lid, False)
         wa_id = await peer.do("text", to=heard["key"]["remoteJid"], text=f"answer {number}")
@@ -36,14 +35,13 @@ async def test_baileys_sees_that_its_messages_were_delivered(conversation: Conve
 
 async def test_what_was_written_while_one_side_was_away_comes_when_it_is_back(conversation: Conversation) -> None:
     peer, world = conversation.peer, conversation.world
-    first = await conversation.send("before")
-    await peer.message(str(first.wa_message_id))
+    await peer.message(await conversation.send("before"))
 
     world.simulator.unreachable.add(peer.device)
     await world.simulator.drop(peer.device)
-    rows = [await conversation.send(f"while away {number}") for number in range(3)]
+    sent = [await conversation.send(f"while away {number}") for number in range(3)]
     world.simulator.unreachable.clear()
-    heard = [await peer.message(str(row.wa_message_id)) for row in rows]
+    heard = [await peer.message(wa_id) for wa_id in sent]
     assert [(each["content"]["conversation"], each["offline"]) for each in heard] == [
         (f"while away {number}", True) for number in range(3)
     ]
@@ -62,6 +60,6 @@ async def test_what_baileys_cannot_decrypt_it_asks_for_again_and_gets(conversati
     conversation.undecryptable = 2  # whatsmeow's first answer is in the same session, its second in a new one
     wa_id = await peer.do("text", to=f"{WORKER_PHONE}@s.whatsapp.net", text="to a number")
     assert (await conversation.inbound(wa_id)).body == "to a number"
-    row = await conversation.send("from a LID")
-    await peer.heard("undecryptable", lambda event: event["wa_id"] == row.wa_message_id)
-    assert (await peer.message(str(row.wa_message_id)))["content"]["conversation"] == "from a LID"
+    wa_id = await conversation.send("from a LID")
+    await peer.heard("undecryptable", lambda event: event["wa_id"] == wa_id)
+    assert (await peer.message(wa_id))["content"]["conversation"] == "from a LID"
