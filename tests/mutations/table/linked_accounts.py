@@ -17,8 +17,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "accounts-receipt-kept",
         MESSAGES,
-        "    if is_person(sender) and phone_of(sender) != device.phone:\n",
-        "    if False:\n",
+        "    relay.pass_on(simulator, device, stanza)\n",
+        "",
         "A linked account's receipt reaches the one that wrote.",
         DELIVERED,
     ),
@@ -33,8 +33,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "accounts-receipt-without-its-id",
         RELAY,
-        '        "id": receipt.attrs["id"],\n',
-        '        "id": "another",\n',
+        'header |= {"id": receipt.attrs["id"],',
+        'header |= {"id": "another",',
         "A receipt names its message.",
         DELIVERED,
     ),
@@ -49,7 +49,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "accounts-second-try-refused",
         RELAY,
-        '            author.accepted.discard(receipt.attrs["id"])\n',
+        '            device.accepted.discard(receipt.attrs["id"])\n',
         "",
         "What was asked for again is taken a second time.",
         AGAIN,
@@ -65,7 +65,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "accounts-all-asked-again",
         RELAY,
-        "            if author.jid != device_jid(to):\n                continue\n",
+        "            if device.jid != device_jid(author):\n                continue\n",
         "",
         "Only the device that wrote is asked again.",
         WHOM,

@@ -5,19 +5,22 @@
         jid = await simulator.scan(qr, "5511999990001")
         await simulator.contact("5511988880002").send(jid, "oi")
 
-It proves what the real library does, not what the real service does: session.py, phone.py, iq.py, messages.py and
-contact.py say each what they play of the protocol and what they do not.
+It proves what the real library does, not what the real service does: session.py, phone.py, iq.py, messages.py,
+groups.py and contact.py say each what they play of the protocol and what they do not.
 
 trust.py        makes the neonize of a client process trust the simulator; imported there, and nothing else is
 protobufs.py    the protobuf messages that are used, from waton
 stanza.py       stanzas and JIDs
 keys.py         key pairs, prekey bundles and Signal sessions of one phone
+sender_keys.py  what one writes to groups with, and reads others' messages there
 noise.py        the Noise handshake and its ciphers
 dialect.py      the binary form of stanzas that a client writes
 connection.py   one client's WebSocket with WhatsApp's frames
 mailbox.py      what a linked device has yet to receive
 device.py       a linked device
 contact.py      somebody else's phone
+groups.py       a group: its members, its changes, what its phones write
+group_messages.py a client's messages to a group
 phone.py        the account's own phone: it scans a QR code
 credentials.py  what a client must trust
 world.py        the Simulator: devices, contacts, counters and controls
@@ -38,6 +41,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wa_worker.dev.simulator.contact import Contact, Received
     from wa_worker.dev.simulator.device import Device, UnknownDevice
+    from wa_worker.dev.simulator.groups import Group
     from wa_worker.dev.simulator.media_host import Behaviour, MediaHost
     from wa_worker.dev.simulator.phone import PairingFailed, UnknownQR
     from wa_worker.dev.simulator.server import open_simulator
@@ -47,6 +51,7 @@ __all__ = [
     "Behaviour",
     "Contact",
     "Device",
+    "Group",
     "MediaHost",
     "PairingFailed",
     "Received",
@@ -60,6 +65,7 @@ _MODULES = {
     "Behaviour": "media_host",
     "Contact": "contact",
     "Device": "device",
+    "Group": "groups",
     "MediaHost": "media_host",
     "PairingFailed": "phone",
     "Received": "contact",

@@ -1,15 +1,14 @@
-"""Receipts of one linked account's client for the messages of another's.
+"""Receipts of one linked account's client for the messages of another's, in a direct chat or in a group.
 
-Plays the server between them: a receipt goes to all linked devices of the account that it names, a retry receipt only
-to the device that wrote the message, which then may send it once more. That a client is in the background is the
-server's business: the author reads "delivered". Does not play a group's receipts, nor those between the devices of one
-account.
+Plays the server between them: a receipt goes to all linked devices of the account whose message it names, a retry
+receipt only to the device that wrote, which then may send it once more. That a client is in the background is the
+server's business: the author reads "delivered". Does not play receipts between the devices of one account.
 """
 
 import time
 
 from wa_worker.dev.simulator.device import Device
-from wa_worker.dev.simulator.stanza import LID_SUFFIX, Node, device_jid, phone_of
+from wa_worker.dev.simulator.stanza import LID_SUFFIX, SERVER, Node, device_jid, is_person, phone_of
 from wa_worker.dev.simulator.world import Simulator
 
 _FOR_THE_AUTHOR = {"inactive": None}
@@ -17,19 +16,20 @@ _FOR_THE_AUTHOR = {"inactive": None}
 
 
 def pass_on(simulator: Simulator, reader: Device, receipt: Node) -> None:
-    """Hand a receipt to the devices that it is for; to none if it names a phone without any."""
-    to = receipt.attrs["to"]
+    """Hand a receipt to the devices that it is for: none, if it is for a phone without any or for the own account."""
+    to = receipt.attrs.get("to", SERVER)
+    author = receipt.attrs.get("participant", to) if to in simulator.groups else to
+    if not is_person(author) or phone_of(author) == reader.phone:
+        return
     kind = receipt.attrs.get("type")
-    header = {
-        "from": reader.lid if to.endswith(LID_SUFFIX) else reader.jid,
-        "id": receipt.attrs["id"],
-        "t": receipt.attrs.get("t", str(int(time.time()))),
-    }
+    name = reader.lid if author.endswith(LID_SUFFIX) else reader.jid
+    header = {"from": name} if author is to else {"from": to, "participant": name}
+    header |= {"id": receipt.attrs["id"], "t": receipt.attrs.get("t", str(int(time.time())))}
     if (shown := _FOR_THE_AUTHOR.get(kind or "", kind)) is not None:
         header["type"] = shown
-    for author in simulator.devices_of(phone_of(to)):
+    for device in simulator.devices_of(phone_of(author)):
         if kind == "retry":
-            if author.jid != device_jid(to):
+            if device.jid != device_jid(author):
                 continue
-            author.accepted.discard(receipt.attrs["id"])
-        author.mailbox.tell(Node("receipt", header, receipt.content))
+            device.accepted.discard(receipt.attrs["id"])
+        device.mailbox.tell(Node("receipt", header, receipt.content))
