@@ -142,3 +142,17 @@ async def test_a_request_that_only_another_library_makes_gets_the_answer_that_wa
     assert child(asked[0][1], "active") is not None
     brought = iq.answer(simulator, simulator.device(jid), asked[0][1])
     assert [node.tag for node in children(brought)] == ["brought"]
+
+
+async def test_in_a_group_the_other_account_reads_and_says_so(simulator: Simulator, clients: Clients) -> None:
+    client, (ana, bob) = await clients.pair(ANA, BOB)
+    group = simulator.create_group("Family", ANA, BOB)
+    simulator.no_receipts = {ANA, BOB}
+    relayed: list[tuple[str, str]] = []
+    simulator.on_relay = lambda sender, receiver, enc: relayed.append((sender.jid, receiver.jid))
+    await client.tell(0, send="hi all", to=group.jid.partition("@")[0], server="g.us")
+    wa_id = (await client.wait("sent", 0))["id"]
+    message = await client.wait("message", 1, text="hi all")
+    assert (message["id"], message["chat"], message["sender"]) == (wa_id, group.jid, f"9{ANA}")
+    await client.wait("receipt", 0, ids=[wa_id], chat=group.jid, sender=f"9{BOB}")
+    assert relayed == [(ana, bob)]  # the sender key

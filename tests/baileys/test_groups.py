@@ -1,0 +1,44 @@
+"""A group of the worker's instance, Baileys and somebody with a phone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.baileys.conversation import WORKER_PHONE, Conversation
+
+pytestmark = pytest.mark.baileys
+
+CONTACT = "5511988880003"
+
+
+async def test_a_group_hears_both(conversation: Conversation) -> None:
+    """Its members are named by number: in a group that names them by LID, this Baileys cannot write."""
+    peer, simulator = conversation.peer, conversation.world.simulator
+    group = simulator.create_group("Shop", CONTACT, WORKER_PHONE, peer.phone, addressing="pn")
+    contact = simulator.contact(CONTACT)
+    for number in range(3):
+        wa_id = await conversation.send(f"offer {number}", to=group.jid)
+        heard = await peer.message(wa_id)
+        assert heard["content"]["conversation"] == f"offer {number}"
+        assert heard["key"]["remoteJid"] == group.jid
+        assert heard["key"]["participant"] == f"{WORKER_PHONE}@s.whatsapp.net"
+        answer = await peer.do("text", to=group.jid, text=f"taken {number}")
+        inbound = await conversation.inbound(answer)
+        assert (inbound.body, inbound.payload["chat_id"], inbound.payload["sender_id"]) == (
+            f"taken {number}",
+            group.jid,
+            peer.jid,
+        )
+        receipt = await peer.heard("receipt", lambda event, wa_id=answer: event["wa_id"] == wa_id)  # type: ignore[misc]
+        assert receipt["chat"] == group.jid
+    received = await contact.wait_received(6)
+    assert [each.text for each in received] == [text for n in range(3) for text in (f"offer {n}", f"taken {n}")]
+    assert contact.undecryptable == 0
+
+
+async def test_in_a_group_by_lid_it_can_read(conversation: Conversation) -> None:
+    peer = conversation.peer
+    group = conversation.world.simulator.create_group("Shop", CONTACT, WORKER_PHONE, peer.phone)
+    heard = await peer.message(await conversation.send("offer", to=group.jid))
+    assert heard["content"]["conversation"] == "offer"
+    assert heard["key"]["participant"] == conversation.lid
