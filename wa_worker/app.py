@@ -22,6 +22,7 @@ from wa_worker import __version__, whatsapp
 from wa_worker.advice import advice_on
 from wa_worker.config import OnUncertain, Settings
 from wa_worker.delivery.batch import MAX_TRIES, SendPolicy
+from wa_worker.delivery.calls import CallTimeouts
 from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.poll_timer import PollTimer
@@ -102,6 +103,7 @@ class _Work:
                 longest_poll=max(settings.instance_poll, settings.message_poll, WAIT),
                 metrics=metrics,
                 events_at_once=settings.events_at_once,
+                forwarded=settings.forward_kinds,
             ) as edge,
         ):
             self.readiness.loading()
@@ -112,7 +114,8 @@ class _Work:
                 policy = SendPolicy(settings.on_uncertain_send is OnUncertain.RESEND, settings.default_region)
                 sender = MessageSender(edge, journal, marks, metrics, self.services, preparing, policy)
                 await trio.to_thread.run_sync(whatsapp.load)
-                native = self._whatsapp(journal, inbound, sender.uncertain, environ, pairing_command)
+                calls = CallTimeouts(journal.inbox.calls, inbound.wakeup.ring)
+                native = self._whatsapp(journal, inbound, calls, sender.uncertain, environ, pairing_command)
                 gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
                 paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
                 await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)
@@ -123,6 +126,7 @@ class _Work:
                     fleet = InstanceFleet(shared, workers, stopping=lambda: self.scope.cancel_called)
                     workers.start_soon(volume.run)
                     workers.start_soon(inbound.run)
+                    workers.start_soon(calls.run)
                     workers.start_soon(marks.run)
                     workers.start_soon(run_retention, journal, settings.dead_kept)
                     for instance in paired:  # P6: whatever the proxy lists
@@ -141,6 +145,7 @@ class _Work:
         self,
         journal: Journal,
         inbound: InboundDelivery,
+        calls: CallTimeouts,
         uncertain: UncertainSends,
         environ: Mapping[str, str],
         pairing_command: Sequence[str],
@@ -150,7 +155,7 @@ class _Work:
         from wa_worker.whatsapp.receiving import Receiver
         from wa_worker.whatsapp.session import SessionHost
 
-        receiver = Receiver(journal.inbox, self.metrics, inbound.wakeup.ring)
+        receiver = Receiver(journal.inbox, self.metrics, inbound.wakeup.ring, calls.wakeup.ring)
         host = SessionHost(receiver, StartGate(), self.services, self.settings.device_name, uncertain, journal.accounts)
         pairing = PairingHosts(
             self.services,

@@ -1,4 +1,4 @@
-"""Settings from the environment: the only reader of it, all faults at once.
+"""Settings from the environment: the only reader of it, and all faults at once.
 
 Each setting may be given as `NAME`, or as `NAME_FILE`, the path of a file that holds the value (how container hosts
 hand over secrets). A fault names the setting, what is wrong, and the remedy.
@@ -16,6 +16,7 @@ import attrs
 
 from wa_worker.errors import ConfigError
 from wa_worker.jid import numbering
+from wa_worker.messages.wanted import ALL, Wanted, wanted
 from wa_worker.models import Secret
 
 
@@ -96,6 +97,14 @@ def _flag(value: str) -> bool:
     return value == "1"
 
 
+def _kinds(value: str) -> frozenset[Wanted]:
+    words = {word.strip().lower() for word in value.split(",") if word.strip()}
+    known = [*(kind.value for kind in Wanted), ALL]
+    if unknown := sorted(words.difference(known)):
+        raise ValueError(f"has {unknown[0]!r}, which is none of: {', '.join(known)}")
+    return wanted(words)
+
+
 def _region(value: str) -> str:
     if not numbering.is_region(value.upper()):
         raise ValueError(
@@ -154,6 +163,12 @@ class Settings:
         _whole(1, 1000),
         "how many instances show QR codes at the same time; the others wait their turn",
         default=64,
+    )
+    forward_kinds: frozenset[Wanted] = _setting(
+        "FORWARD_KINDS",
+        _kinds,
+        "what goes to the proxy only if wanted: a list of edit, revoke, reaction, call, view_once, from_me; or all",
+        default=frozenset(),
     )
     default_region: str = _setting(
         "DEFAULT_REGION",

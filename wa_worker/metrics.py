@@ -54,6 +54,7 @@ class Delivered(enum.Enum):
 
     ACCEPTED = "accepted"
     SET_ASIDE = "set_aside"
+    NOT_WANTED = "not_wanted"
 
 
 ATTENTION = (*TROUBLE, Event.STILL_HELD, Event.UNPAIRED)

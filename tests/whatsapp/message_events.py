@@ -46,11 +46,13 @@ def event(
     timestamp: int = 1_700_000_000_123,
     push_name: str = "Ana",
     device: int = 0,
+    recipient: str = "",
 ) -> pb.Message:
     source = pb.MessageSource(
         Chat=jid(chat),
         Sender=jid(sender, device),
         SenderAlt=jid(alternative),
+        RecipientAlt=jid(recipient),
         IsFromMe=own,
         IsGroup=chat.endswith("@g.us"),
     )

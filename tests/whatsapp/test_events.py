@@ -11,7 +11,7 @@ from neonize.events import EVENT_TO_INT
 from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker.states import TABLE, Event, Report, State
-from wa_worker.whatsapp.events import CODES, DEAF_AFTER, Code, dispatch
+from wa_worker.whatsapp.events import CODES, DEAF_AFTER, CallNews, Code, dispatch
 
 
 @attrs.define
@@ -26,8 +26,11 @@ class Heard:
     def on_message(self, data: bytes) -> None:
         self.calls.append(data)
 
-    def on_undecryptable(self) -> None:
-        self.calls.append("undecryptable")
+    def on_call(self, news: CallNews) -> None:
+        self.calls.append(news)
+
+    def on_undecryptable(self, data: bytes) -> None:
+        self.calls.append(("undecryptable", data))
 
     def on_receipt(self, wa_ids: Sequence[str], *, unreadable: bool) -> None:
         self.calls.append((list(wa_ids), unreadable))
@@ -91,8 +94,22 @@ def test_a_reason_that_has_no_name_is_not_taken_for_the_first_one_that_has(code:
 
 def test_what_is_no_report() -> None:
     assert heard(Code.MESSAGE, b"as it came") == [b"as it came"]
-    assert heard(Code.UNDECRYPTABLE_MESSAGE) == ["undecryptable"]
+    assert heard(Code.UNDECRYPTABLE_MESSAGE, b"as it came") == [("undecryptable", b"as it came")]
     assert heard(Code.OFFLINE_SYNC_COMPLETED) == ["offline synced"]
+
+
+@pytest.mark.parametrize(
+    ("code", "news"),
+    [
+        (Code.CALL_OFFER, pb.CallOffer(basicCallMeta={"callID": "C1"})),
+        (Code.CALL_OFFER_NOTICE, pb.CallOfferNotice(basicCallMeta={"callID": "C1"}, media="video")),
+        (Code.CALL_ACCEPT, pb.CallAccept(basicCallMeta={"callID": "C1"})),
+        (Code.CALL_TERMINATE, pb.CallTerminate(basicCallMeta={"callID": "C1"}, reason="timeout")),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_what_is_heard_of_a_call(code: Code, news: CallNews) -> None:
+    assert heard(code, made(news)) == [news]
 
 
 @pytest.mark.parametrize("kind", pb.Receipt.ReceiptType.keys())

@@ -10,11 +10,12 @@ from neonize.proto import Neonize_pb2 as pb
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
 from tests.whatsapp.message_events import DIRECT, GROUP, LID, ME, PHONE, STRANGER, event, known, read, unknown
-from wa_worker.messages import ChatType, InboundMessage
+from wa_worker.messages import ChatType, Group, InboundMessage
 from wa_worker.models import Jid, WaMessageId
 from wa_worker.whatsapp.parsing import parsed
 
-IN_GROUP = attrs.evolve(DIRECT, chat=Jid(GROUP), chat_type=ChatType.GROUP, to=Jid(PHONE))
+IN_GROUP = attrs.evolve(DIRECT, chat=Jid(GROUP), chat_type=ChatType.GROUP, to=Jid(PHONE), group=Group(Jid(GROUP)))
+OWN = attrs.evolve(DIRECT, to=Jid(PHONE), sender=ME.jid, sender_lid=ME.lid, from_me=True)
 
 
 def spoiled(message: pb.Message) -> pb.Message:
@@ -66,8 +67,28 @@ FROM = [
     ),
     From("time in seconds", event(timestamp=1_700_000_000), DIRECT),
     From("no time", event(timestamp=0), attrs.evolve(DIRECT, timestamp=0)),
-    From("myself", event(own=True), None),
-    From("myself in a group", event(GROUP, ME.jid, own=True), None),
+    From("myself", event(own=True), OWN),
+    From("myself, to a LID", event(LID, ME.jid, own=True), OWN),
+    From("myself, to a LID, number in the event", event(LID, ME.jid, own=True, recipient=PHONE), OWN, unknown),
+    From(
+        "myself, to a LID of which no number is known",
+        event(STRANGER, str(ME.lid), own=True),
+        attrs.evolve(OWN, chat=Jid(STRANGER), to=Jid(STRANGER)),
+    ),
+    From("myself, to myself", event(ME.jid, ME.jid, own=True), attrs.evolve(OWN, chat=ME.jid, to=ME.jid)),
+    From(
+        "myself, to myself, by LID",
+        event(str(ME.lid), str(ME.lid), own=True),
+        attrs.evolve(OWN, chat=ME.jid, to=ME.jid),
+        unknown,
+    ),
+    From(
+        "myself in a group",
+        event(GROUP, ME.jid, own=True),
+        attrs.evolve(IN_GROUP, to=ME.jid, sender=ME.jid, sender_lid=ME.lid, from_me=True),
+    ),
+    From("myself, to a broadcast list", event("1600000000@broadcast", ME.jid, own=True), None),
+    From("myself, a status", event("status@broadcast", ME.jid, own=True), None),
     From("a status", event("status@broadcast"), None),
     From("a newsletter", event("120363041234567890@newsletter", "120363041234567890@newsletter"), None),
 ]

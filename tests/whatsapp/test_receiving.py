@@ -69,7 +69,10 @@ def test_one_that_is_delivered_again_is_known(at: At) -> None:
     assert (at.rung, at.counted("new"), at.counted("repeated")) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("fields", [{"own": True}, {"chat": "status@broadcast"}, {"message": made(reactionMessage={})}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"own": True, "chat": "1@broadcast"}, {"chat": "status@broadcast"}, {"message": made(pinInChatMessage={})}],
+)
 def test_what_nobody_asked_for_is_not_counted(at: At, fields: dict[str, object]) -> None:
     assert not at.receive(data(**fields))
     assert (posted_bodies(at.journal), at.rung) == ({}, 0)
@@ -113,8 +116,10 @@ def test_a_chat_s_timer_is_known_from_its_messages(at: At) -> None:
 
 
 def test_what_the_own_phone_sets_counts(at: At) -> None:
-    assert not at.receive(data(chat=LID, sender=ME.jid, own=True, message=TIMED))
+    setting = made(protocolMessage={"type": "EPHEMERAL_SETTING", "ephemeralExpiration": 86_400})
+    assert not at.receive(data(chat=LID, sender=ME.jid, own=True, message=setting))
     assert (seconds(at), posted_bodies(at.journal)) == (86_400, {})
+    assert at.receive(data(chat=LID, sender=ME.jid, own=True, message=TIMED))
 
 
 def test_a_timer_that_the_disk_does_not_take_is_the_callers_to_wait_for(at: At) -> None:
@@ -125,7 +130,7 @@ def test_a_timer_that_the_disk_does_not_take_is_the_callers_to_wait_for(at: At) 
 
 
 def test_a_timer_that_is_not_understood_costs_no_message(at: At) -> None:
-    own = event(chat="@lid", sender=ME.jid, own=True, message=TIMED)
+    own = event(chat="@lid", sender=ME.jid, own=True, message=OFF)
     with capture_logs() as lines:
         assert not at.receive(own.SerializePartialToString())
     assert [line["event"] for line in lines] == ["what a message says of its chat's timer was not understood"]

@@ -8,7 +8,7 @@ import trio
 from wa_worker.backoff import Backoff
 from wa_worker.delivery.group_commit import GroupCommit
 from wa_worker.delivery.group_read import GroupRead
-from wa_worker.delivery.keyed_queue import JOURNAL_PAUSE, RETRY, KeyedQueue
+from wa_worker.delivery.keyed_queue import JOURNAL_PAUSE, RETRY, KeyedQueue, NothingAsked
 from wa_worker.delivery.refusals import REFUSAL_PAUSE, Refusals
 from wa_worker.delivery.unproven import Unproven
 from wa_worker.edge.answers import ALREADY_THERE
@@ -29,6 +29,11 @@ CHATS_IN_BATCHES = 400
 BATCH = 32
 """Messages of a chat read and posted before another chat has its turn: bounds memory and waiting, whatever the
 backlog."""
+
+
+WANTS_PAUSE = 0.5
+"""Seconds between looks at a chat whose next message goes out only if the proxy wants it, while that is not known: from
+the start until the first answer to a poll."""
 
 
 class InboundDelivery:
@@ -87,7 +92,7 @@ class InboundDelivery:
         return Backoff(RETRY.first, 2 * self._refusals.pause)
 
     async def _post_chat(self, chat: int) -> None:
-        rows = await self._rows.get(chat)
+        rows = await self._wanted(await self._rows.get(chat))
         if rows:
             structlog.contextvars.bind_contextvars(instance=rows[0].instance)  # of this chat's task
         alone = self._queue.is_alone(chat)
@@ -106,6 +111,26 @@ class InboundDelivery:
                     raise error
                 if not await self._refused(chat, row, error, behind=rows):
                     return
+
+    async def _wanted(self, rows: list[PendingInbound]) -> list[PendingInbound]:
+        """Settles those of these rows that the proxy does not want, and returns the others: up to the first one of
+        which it is not known yet. Raises NothingAsked if none is left of some."""
+        wanted: list[PendingInbound] = []
+        unwanted: list[PendingInbound] = []
+        unknown = False
+        for row in rows:
+            answer = self._edge.wants.includes(row.message)
+            if unknown := answer is None:
+                break
+            (wanted if answer else unwanted).append(row)
+        if unwanted:
+            for row in unwanted:
+                self._refusals.settled(row)
+            await self._results.add(*(InboxResult(row.seq) for row in unwanted))
+            self._metrics.delivered(Delivered.NOT_WANTED, len(unwanted))
+        if rows and not wanted:
+            raise NothingAsked(WANTS_PAUSE if unknown else None)
+        return wanted
 
     async def _post(self, rows: list[PendingInbound], *, alone: bool) -> list[Outcome]:
         """Posts the first of these rows, or as many as go in one call.

@@ -52,6 +52,14 @@ class _Rest:
     bidden: float = 0.0
 
 
+class NothingAsked(Exception):
+    """Raised by the work on a key for which the proxy was asked nothing: that says nothing of it. `pause`: seconds
+    until the key has its turn again; None: nothing is left of it."""
+
+    def __init__(self, pause: float | None) -> None:
+        self.pause = pause
+
+
 class KeyedQueue:
     """Works on the keys that `find` names. One per kind of row.
 
@@ -213,12 +221,21 @@ class KeyedQueue:
             self._failed(key, error)
         except JournalError as error:
             log.error("the journal cannot be read", what=self._name, reason=str(error))
-            self._resting[key] = _Rest(trio.current_time(), trio.current_time() + JOURNAL_PAUSE)
+            self._rest(key, JOURNAL_PAUSE)
+        except NothingAsked as nothing:
+            if nothing.pause is None:
+                self._forget({key})
+            else:
+                self._rest(key, nothing.pause)
         else:
             self.succeeded(key)
         finally:
             self._busy.discard(key)
             self.wakeup.ring()
+
+    def _rest(self, key: int, pause: float) -> None:
+        """Lets a key rest for as many seconds, for what is no fault of the proxy's."""
+        self._resting[key] = _Rest(trio.current_time(), trio.current_time() + pause)
 
     def _failed(self, key: int, error: EdgeError) -> None:
         if error is not self._said:  # one call may have failed for many keys

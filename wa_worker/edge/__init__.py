@@ -13,6 +13,7 @@ qr.py            a QR code as the PNG that it shows
 answers.py       what an answer means: status codes, and what of it may be quoted
 evidence.py      what the proxy has accepted: the witness against a refusal
 version.py       which version of the contract the proxy speaks
+wants.py         which kinds of received messages it wants
 events.py        what it is told: each a call of version 1, or a part of `/events`
 poster.py        events on their way: many in one call, or one by one
 client.py        one method for each call

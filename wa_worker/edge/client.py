@@ -19,8 +19,9 @@ from wa_worker.edge.evidence import LIST, QUEUE, Evidence
 from wa_worker.edge.poster import EventPoster
 from wa_worker.edge.transport import open_transport
 from wa_worker.edge.version import ContractVersion
+from wa_worker.edge.wants import Wants
 from wa_worker.errors import EdgeError, EdgeForeign, EdgeUnavailable, NoSuchVersion
-from wa_worker.messages import QueuedMessage
+from wa_worker.messages import QueuedMessage, Wanted
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId, Secret, Status
 
@@ -33,11 +34,13 @@ EVENTS = "events"
 class EdgeClient:
     """Made by `open_edge_client()`. All methods raise EdgeUnavailable or EdgeRejected."""
 
-    def __init__(self, caller: Caller, events_at_once: int = 4) -> None:
+    def __init__(self, caller: Caller, events_at_once: int = 4, forwarded: frozenset[Wanted] = frozenset()) -> None:
         self._caller = caller
         self.evidence = Evidence()
         """What the proxy has accepted: who would act on a refusal asks this first."""
         self.version = ContractVersion()
+        self.wants = Wants(self.version, forwarded)
+        """Which kinds of received messages it is told of."""
         self.poster = EventPoster(self, self.version, events_at_once)
         """What the proxy is told goes through this."""
 
@@ -71,6 +74,7 @@ class EdgeClient:
         except wire.NotTheContract as error:
             raise NoSuchVersion(POLL, str(error)) from None
         self.evidence.poll_accepted(LIST, "", began)
+        self.wants.said(polled.want)
         return polled
 
     async def update_status(self, instance: InstanceId, status: Status) -> None:
@@ -152,11 +156,13 @@ async def open_edge_client(
     longest_poll: float,
     metrics: Metrics,
     events_at_once: int = 4,
+    forwarded: frozenset[Wanted] = frozenset(),
 ) -> AsyncIterator[EdgeClient]:
     """Yields the one client of the process. `longest_poll` (seconds): connections are kept alive for three of these.
+    `forwarded`: the kinds of received messages that a proxy is told of which does not say what it wants.
 
     It uses a transport without httpx's client: redirects, cookies and authentication flows, which we must not follow or
     do not have, are a third of a request's CPU. HTTPS_PROXY is for WhatsApp and does not count here.
     """
     async with open_transport(base_url, keep=max(15.0, 3 * longest_poll)) as connections:
-        yield EdgeClient(Caller(connections, base_url, secret, metrics), events_at_once)
+        yield EdgeClient(Caller(connections, base_url, secret, metrics), events_at_once, forwarded)

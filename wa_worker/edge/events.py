@@ -11,7 +11,7 @@ import attrs
 
 from wa_worker.edge import wire
 from wa_worker.edge.call import encoded
-from wa_worker.edge.inbound_body import inbound_body
+from wa_worker.edge.inbound_body import inbound_body, private_texts
 from wa_worker.errors import EdgeError, Failure
 from wa_worker.messages import InboundMessage
 from wa_worker.models import InstanceId, Jid, MessageId, Status, WaMessageId
@@ -83,7 +83,7 @@ def inbound_event(instance: InstanceId, message: InboundMessage) -> Event:
         inbound_key(instance, message),
         inbound_body(instance, message),
         _stable(INBOUND, instance, message.chat, message.wa_id),
-        private=(message.body, message.push_name),
+        private=private_texts(message),
     )
 
 

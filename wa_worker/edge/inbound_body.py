@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -35,3 +36,20 @@ def inbound_body(instance: InstanceId, message: InboundMessage) -> dict[str, Any
     """`POST /inbound`: the v1 fields and the additive ones. `chat_id` repeats `from` under its proper name."""
     fields: dict[str, Any] = _converter.unstructure(message)
     return {"instanceId": instance, **fields, "chat_id": message.chat}
+
+
+def private_texts(message: InboundMessage) -> tuple[str, ...]:
+    """Returns the texts of a message that no log may show: those that its own repr leaves out."""
+    return tuple(_private(message))
+
+
+def _private(value: Any, *, hidden: bool = False) -> Iterator[str]:
+    if isinstance(value, str):
+        if hidden and value:
+            yield value
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _private(each, hidden=hidden)
+    elif attrs.has(type(value)):
+        for field in attrs.fields(type(value)):
+            yield from _private(getattr(value, field.name), hidden=not field.repr)

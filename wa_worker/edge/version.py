@@ -43,6 +43,8 @@ class ContractVersion:
         self._no_events_until = -math.inf
         self._no_events = NO_EVENTS.delays()
         self._malformed = 0
+        self.known = False
+        """Whether any answer has shown a version yet."""
         self.on_change: list[Callable[[], None]] = []
         """Called when what `two` says has changed."""
 
@@ -64,6 +66,7 @@ class ContractVersion:
     def is_two(self) -> None:
         """`/poll` was answered as version 2 says."""
         self._no_word = NO_WORD.delays()
+        self.known = True
         if not self._two:
             log.info("the proxy speaks version 2 of the contract")
             self._no_events_until = -math.inf
@@ -71,6 +74,7 @@ class ContractVersion:
 
     def is_one(self) -> None:
         """`/poll` was answered as by a proxy that has none."""
+        self.known = True
         pause = min(SECOND_LOOK, self._ask_again) if self._two else self._ask_again
         self._try_at = trio.current_time() + jittered(pause, 0.1)
         if self._two:
@@ -79,6 +83,7 @@ class ContractVersion:
 
     def says_nothing(self) -> None:
         """`/poll` failed, while lists of version 1 are answered well: those are used, and `/poll` is tried later."""
+        self.known = True
         self._try_at = trio.current_time() + next(self._no_word)
         if self._two:
             log.warning("the proxy answers calls of version 1 only: they are used meanwhile")

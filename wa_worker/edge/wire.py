@@ -14,7 +14,7 @@ import attrs
 from wa_worker.edge.queued_row import queued_message
 from wa_worker.edge.row_values import message_id, shape
 from wa_worker.errors import Failure, RowError
-from wa_worker.messages import QueuedMessage
+from wa_worker.messages import QueuedMessage, Wanted, wanted
 from wa_worker.models import InstanceId, Jid, MessageId, Status, WaMessageId, instance_id
 
 T = TypeVar("T")
@@ -43,11 +43,15 @@ class BadRow:
 
 @attrs.frozen
 class Polled:
-    """Holds an answer of `/poll`: the instances to connect, the messages of each, and rows that name no instance."""
+    """Holds an answer of `/poll`: the instances to connect, the messages of each, and rows that name no instance.
+
+    want: which kinds of received messages the proxy wants; None if it does not say.
+    """
 
     instances: Rows[InstanceId]
     messages: dict[InstanceId, Rows[QueuedMessage]]
     stray: tuple[BadRow, ...] = ()
+    want: frozenset[Wanted] | None = None
 
 
 @attrs.frozen
@@ -79,7 +83,7 @@ def messages_from(answer: object) -> Rows[QueuedMessage]:
 
 
 def polled_from(answer: object) -> Polled:
-    """`POST /poll`: `{"instances": [{"id": ...}], "messages": [{"instanceId", "id", "to", "body"}]}`."""
+    """`POST /poll`: `{"instances": [{"id": ...}], "messages": [{"instanceId", "id", "to", "body"}], "want": [...]}`."""
     if not isinstance(answer, dict) or not all(isinstance(answer.get(key), list) for key in ("instances", "messages")):
         raise NotTheContract(f'expected {{"instances": [...], "messages": [...]}}, got {shape(answer)}')
     messages: dict[InstanceId, list[object]] = {}
@@ -90,7 +94,10 @@ def polled_from(answer: object) -> Polled:
         except (ValueError, AttributeError):
             stray.append(BadRow("a row of messages names no instance", _id_if_any(item)))
     each = {instance: messages_from(items) for instance, items in messages.items()}
-    return Polled(instances_from(answer["instances"]), each, tuple(stray))
+    want = answer.get("want")
+    return Polled(
+        instances_from(answer["instances"]), each, tuple(stray), wanted(want) if isinstance(want, list) else None
+    )
 
 
 def results_from(answer: object, count: int) -> list[Result]:

@@ -8,6 +8,7 @@ database.py      the worker's own connection, with its lock
 inbox.py         received messages that `/inbound` has yet to accept (P3)
 ledger.py        what was to be sent, and what became of it (P1, P2)
 doubts.py        ids of sends that may or may not have left, until a receipt proves that they did (P2)
+calls.py         calls that ring
 timers.py        the timers of chats with disappearing messages
 accounts.py      under which JID WhatsApp knows a number that was written otherwise
 holds.py         until when an instance keeps away from WhatsApp
@@ -33,10 +34,11 @@ import attrs
 
 from wa_worker.journal.accounts import Accounts
 from wa_worker.journal.backlog import Backlog, read_backlog
+from wa_worker.journal.calls import RingingCalls
 from wa_worker.journal.database import Database
 from wa_worker.journal.doubts import CutOff, Doubts, MaybeSent
 from wa_worker.journal.holds import Hold, Holds
-from wa_worker.journal.inbox import EventKind, Inbox, InboxResult, PendingInbound
+from wa_worker.journal.inbox import EventKind, Inbox, InboxResult, PendingInbound, SentByAccount
 from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled, Trace
 from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
 from wa_worker.journal.states import InboxState, SendState
@@ -61,8 +63,10 @@ __all__ = [
     "Mark",
     "MaybeSent",
     "PendingInbound",
+    "RingingCalls",
     "SendLedger",
     "SendState",
+    "SentByAccount",
     "Settled",
     "TimerNote",
     "Timers",

@@ -18,8 +18,9 @@ import attrs
 import cattrs
 import structlog
 
+from wa_worker.journal.calls import RingingCalls
 from wa_worker.journal.database import Database
-from wa_worker.journal.states import DECIDED, PENDING, InboxState
+from wa_worker.journal.states import DECIDED, PENDING, InboxState, SendState
 from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.journal.timers import write as write_timer
 from wa_worker.messages import ChatType, InboundMessage
@@ -31,13 +32,28 @@ _models = cattrs.Converter(prefer_attrib_converters=True)
 
 
 class EventKind(enum.Enum):
-    """Names the kinds of events. All but a message are about one, and have its id. So far only messages come."""
+    """Names the kinds of rows. Ids are told apart within a kind: of what can be seen once on the phone a note may come,
+    and the picture itself under the same id."""
 
     MESSAGE = "message"
     REACTION = "reaction"
     EDIT = "edit"
     REVOKE = "revoke"
+    VIEW_ONCE = "view_once"
+    CALL = "call"
     RECEIPT = "receipt"
+
+
+_KINDS = {kind.value: kind for kind in EventKind}
+
+
+@attrs.frozen
+class SentByAccount:
+    """Says of a message that the account itself sent what tells whether a worker sent it, and the LID of the person in
+    its chat. `secret`: the one that the message carries (b'' for none)."""
+
+    secret: bytes = attrs.field(repr=False)
+    chat_lid: Jid | None = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -67,33 +83,29 @@ class Inbox:
         self._database = database
         self.timers = Timers(database)
         """What received messages told of their chats' timers."""
+        self.calls = RingingCalls(database, _add)
+        """Calls that ring."""
 
     def record(
         self,
         instance: InstanceId,
         message: InboundMessage,
         *,
-        kind: EventKind = EventKind.MESSAGE,
+        kind: EventKind | None = None,
         note: TimerNote | None = None,
+        own: SentByAccount | None = None,
     ) -> bool:
-        """Commits a message, or an event about the message that has its id; and what it says of its chat's timer.
+        """Commits a message, and what it says of its chat's timer. `kind` None: its type says it.
 
-        False if it is already known in its kind: WhatsApp redelivers what it is not sure of.
+        False if it is already known in its kind, for WhatsApp redelivers what it is not sure of; or if the account sent
+        it, and the ledger shows that a worker did.
         """
-        content = _content(message)
         with self._database.transaction() as sql:
             if note is not None:
                 write_timer(sql, instance, note)
-            key: Jid | None = message.chat
-            if message.chat_type is ChatType.DIRECT and message.sender_lid not in (None, message.chat):
-                known, waiting = _by_lid(sql, instance, message, kind)
-                if known:
-                    return False
-                if waiting:  # this one stays behind what came before the number was known
-                    key = message.sender_lid
-            sql.execute("INSERT OR IGNORE INTO chats (instance, jid) VALUES (?, ?)", (instance, key))
-            added = sql.execute(_ADD, (kind.value, message.wa_id, content, time.time(), instance, key))
-            return added.rowcount > 0
+            if own is not None and _is_of_a_worker(sql, message, own):
+                return False
+            return _add(sql, instance, message, kind, own)
 
     def keys(self, after: int, limit: int) -> list[int]:
         """Returns chats that have pending messages, with ids above `after`, ascending. One index probe for each."""
@@ -164,8 +176,37 @@ class Inbox:
         return int(last) if last is not None else None
 
 
+def _add(
+    sql: sqlite3.Connection,
+    instance: InstanceId,
+    message: InboundMessage,
+    kind: EventKind | None = None,
+    own: SentByAccount | None = None,
+) -> bool:
+    """Adds a row within the caller's transaction. False if it is known."""
+    kind = kind or _KINDS.get(message.message_type, EventKind.MESSAGE)
+    key: Jid | None = message.chat
+    lid = message.sender_lid if own is None else own.chat_lid
+    if message.chat_type is ChatType.DIRECT and lid not in (None, message.chat):
+        known, waiting = _by_lid(sql, instance, message, lid, kind)
+        if known:
+            return False
+        if waiting:  # this one stays behind what came before the number was known
+            key = lid
+    sql.execute("INSERT OR IGNORE INTO chats (instance, jid) VALUES (?, ?)", (instance, key))
+    row = (kind.value, message.wa_id, _content(message), time.time(), instance, key)
+    return sql.execute(_ADD, row).rowcount > 0
+
+
+def _is_of_a_worker(sql: sqlite3.Connection, message: InboundMessage, own: SentByAccount) -> bool:
+    """Says whether a send of any instance has this id, may have it, or is under way with this secret: two instances may
+    be devices of one account."""
+    ids = (message.wa_id, message.wa_id, own.secret)
+    return bool(sql.execute(_IS_OF_A_WORKER, ids).fetchone()[0])
+
+
 def _by_lid(
-    sql: sqlite3.Connection, instance: InstanceId, message: InboundMessage, kind: EventKind
+    sql: sqlite3.Connection, instance: InstanceId, message: InboundMessage, lid: Jid | None, kind: EventKind
 ) -> tuple[bool, bool]:
     """Looks at both addresses of a person whose number is known.
 
@@ -173,12 +214,12 @@ def _by_lid(
     their number.
     """
     known, waiting = False, set()
-    both = (kind.value, message.wa_id, instance, message.chat, message.sender_lid)
+    both = (kind.value, message.wa_id, instance, message.chat, lid)
     for jid, has_it, has_pending in sql.execute(_LOOK_AT_BOTH, both):
         known |= bool(has_it)
         if has_pending:
             waiting.add(jid)
-    return known, waiting == {message.sender_lid}
+    return known, waiting == {lid}
 
 
 def _content(message: InboundMessage) -> str:
@@ -202,6 +243,12 @@ _LOOK_AT_BOTH = f"""
 SELECT jid, EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND kind = ? AND wa_id = ?),
   EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND {PENDING})
 FROM chats WHERE instance = ? AND jid IN (?, ?)"""
+
+_IS_OF_A_WORKER = f"""
+SELECT EXISTS (SELECT 1 FROM ledger WHERE wa_id = ?)
+  OR EXISTS (
+    SELECT 1 FROM ledger INDEXED BY ledger_maybe_sent, json_each(maybe_ids) WHERE maybe_ids IS NOT NULL AND value = ?)
+  OR EXISTS (SELECT 1 FROM ledger WHERE state = '{SendState.INTENT}' AND secret = ?)"""
 
 _FIND_KEYS = f"""
 WITH RECURSIVE key (id) AS (

@@ -5,6 +5,7 @@ JSON becomes these in edge/, protobuf in whatsapp/, rows in journal/; nothing el
 content.py: what a message may hold, in both directions
 choices.py: an answer to a choice
 inbound.py: a message that WhatsApp delivered
+wanted.py: which of them go out only if somebody wants them
 outgoing.py: a message to send
 """
 
@@ -53,6 +54,7 @@ from wa_worker.messages.outgoing import (
     UploadedFile,
     UploadedMedia,
 )
+from wa_worker.messages.wanted import Wanted, has_to_be_wanted, wanted
 
 __all__ = [
     "Accepted",
@@ -95,4 +97,7 @@ __all__ = [
     "Text",
     "UploadedFile",
     "UploadedMedia",
+    "Wanted",
+    "has_to_be_wanted",
+    "wanted",
 ]

@@ -48,7 +48,7 @@ class Reaction:
     """Describes a reaction to the message `message_id`. `emoji` '': it was taken back."""
 
     message_id: str
-    emoji: str
+    emoji: str = attrs.field(repr=False)
 
 
 @attrs.frozen

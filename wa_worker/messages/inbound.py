@@ -25,7 +25,7 @@ class Order:
     title: str | None = attrs.field(default=None, repr=False)
     text: str | None = attrs.field(default=None, repr=False)
     item_count: int | None = None
-    total: str | None = None
+    total: str | None = attrs.field(default=None, repr=False)
     currency: str | None = None
 
 
@@ -37,7 +37,7 @@ class Product:
     title: str | None = attrs.field(default=None, repr=False)
     description: str | None = attrs.field(default=None, repr=False)
     retailer_id: str | None = None
-    price: str | None = None
+    price: str | None = attrs.field(default=None, repr=False)
     currency: str | None = None
     url: str | None = attrs.field(default=None, repr=False)
 
@@ -83,13 +83,13 @@ class Referral:
 class Group:
     """Describes the group of a chat. `subject`: its name, where it is known."""
 
-    id: Jid
+    id: Jid = attrs.field(repr=False)
     subject: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
 class Call:
-    """Describes a call that rang on the phone. `outcome`: what became of it, in a word."""
+    """Describes a call that rang on the phone. `outcome`: `answered`, `rejected` or `missed`; None: nobody knows."""
 
     id: str
     video: bool | None = None

@@ -12,11 +12,9 @@ parsing.py        the library's protobufs from their bytes, with every text in t
 events.py         the library's events: code, name, handler
 loop_end.py       what it means that the library's loop ended by itself
 identity.py       whose session it is, and the addresses of the people in a message
-content.py        what a message is, and its words
-choices.py        an answer to a choice: a tap on a button or on the row of a list
-words.py          the words in content of any kind
-vcard.py          a contact card in words
-incoming.py       a message event as the model for `/inbound`
+kinds/            what a message is, and all that it says: a module for each kind of content
+incoming.py       an event of the library as the model for `/inbound`
+placeholders.py   messages that come without their content: which of them stay so
 timers.py         what a message says of its chat's timer
 outgoing/         a message to send as protobuf
 authors.py        who wrote the message that another is about

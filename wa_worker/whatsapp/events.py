@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 from neonize.proto import Neonize_pb2 as pb
 
@@ -39,6 +39,10 @@ class Code(enum.IntEnum):
     MESSAGE = 17
     RECEIPT = 18
     OFFLINE_SYNC_COMPLETED = 27
+    CALL_OFFER = 36
+    CALL_ACCEPT = 37
+    CALL_OFFER_NOTICE = 40
+    CALL_TERMINATE = 42
     UNDECRYPTABLE_MESSAGE = 44
 
 
@@ -55,14 +59,20 @@ class Listener(Protocol):
         """Messages of ours have arrived, or were read or played. `unreadable`: a device could not decrypt them, and
         asks for them once more."""
 
-    def on_undecryptable(self) -> None:
-        """A message came that could not be decrypted."""
+    def on_call(self, news: CallNews) -> None:
+        """A call rings, was taken, or has ended."""
+
+    def on_undecryptable(self, data: bytes) -> None:
+        """A message came that could not be decrypted, or without its content: a serialised event."""
 
     def on_offline_synced(self) -> None:
         """What waited at WhatsApp has all been sent."""
 
 
 Handler = Callable[[Listener, bytes], None]
+
+CallNews: TypeAlias = pb.CallOffer | pb.CallOfferNotice | pb.CallAccept | pb.CallTerminate
+"""What is heard of a call. The library has no event for one that a device of the account refuses: that ends it, too."""
 
 
 def _reported(read: Callable[[bytes], Report | None]) -> Handler:
@@ -103,6 +113,10 @@ def _receipt(listener: Listener, data: bytes) -> None:
     listener.on_receipt(receipt.MessageIDs, unreadable=receipt.Type == pb.Receipt.RETRY)
 
 
+def _called(kind: type[Any]) -> Handler:
+    return lambda listener, data: listener.on_call(parsed(kind, data))
+
+
 HANDLERS: dict[int, Handler] = {
     Code.CONNECTED: _reported(lambda _data: Report(Event.CONNECTED)),
     Code.KEEPALIVE_TIMEOUT: _reported(_keepalive),
@@ -116,7 +130,11 @@ HANDLERS: dict[int, Handler] = {
     Code.MESSAGE: lambda listener, data: listener.on_message(data),
     Code.RECEIPT: _receipt,
     Code.OFFLINE_SYNC_COMPLETED: lambda listener, _data: listener.on_offline_synced(),
-    Code.UNDECRYPTABLE_MESSAGE: lambda listener, _data: listener.on_undecryptable(),
+    Code.CALL_OFFER: _called(pb.CallOffer),
+    Code.CALL_ACCEPT: _called(pb.CallAccept),
+    Code.CALL_OFFER_NOTICE: _called(pb.CallOfferNotice),
+    Code.CALL_TERMINATE: _called(pb.CallTerminate),
+    Code.UNDECRYPTABLE_MESSAGE: lambda listener, data: listener.on_undecryptable(data),
 }
 
 CODES = [int(code) for code in HANDLERS]

@@ -32,6 +32,7 @@ from wa_worker.whatsapp.identity import Identity, identity
 from wa_worker.whatsapp.loop_end import RECEIPT, Refusal, loop_ended, refusal
 from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.parsing import parsed
+from wa_worker.whatsapp.placeholders import Placeholders
 from wa_worker.whatsapp.receiving import Receiver
 from wa_worker.whatsapp.registration import KnownAccounts
 from wa_worker.whatsapp.restriction import Restriction
@@ -95,6 +96,7 @@ class Session:
         known = KnownAccounts(host.accounts)
         self._sender = SessionSender(self._native, host.gate, store, host.receiver, known, self._tracking)
         self._restriction = Restriction(self.on_report)
+        self._placeholders = Placeholders()
         self._on_new_message = on_new_message
         self._log = log.bind(instance=instance)
         self._reports: deque[Report] = deque(maxlen=64)  # they come one at a time; 64 at once is a storm
@@ -173,6 +175,7 @@ class Session:
         method("whatsmeow", part=part, reason=message)
         self._refusal = refusal(message) or self._refusal
         self._tracking.on_log(message)
+        self._placeholders.on_log(message)
         if any(sign in message for sign in DISK_TROUBLE):
             self.on_report(Report(Event.VOLUME_FAILED, "the session store cannot be written"))
 
@@ -209,13 +212,25 @@ class Session:
         """Messages of ours have arrived."""
         self._tracking.on_receipt(wa_ids, unreadable=unreadable)
 
-    def on_undecryptable(self) -> None:
-        """A message came that could not be decrypted."""
+    def on_undecryptable(self, data: bytes) -> None:
+        """A message came that could not be decrypted, or without its content. What can be seen once stays so."""
+        event = parsed(pb.UndecryptableMessage, data)
+        if event.IsUnavailable and self._placeholders.is_view_once(event.Info.ID):
+            self._commit(lambda me: self._receiver.view_once(self.instance, self._store, me, event.Info))
+            return
         self._receiver.undecryptable()
         self._log.warning("a message could not be decrypted; WhatsApp is asked for it again")
 
+    def on_call(self, news: events.CallNews) -> None:
+        """Commits what is heard of a call."""
+        self._commit(lambda me: self._receiver.call(self.instance, self._store, me, news))
+
     def on_message(self, data: bytes) -> None:
-        """Commits a message. WhatsApp believes that we have it, so this does not return before the disk does too."""
+        """Commits a message."""
+        self._commit(lambda me: self._receiver.receive(self.instance, self._store, me, data))
+
+    def _commit(self, receive: Callable[[Identity], bool]) -> None:
+        """Commits what came. WhatsApp believes that we have it, so this does not return before the disk does too."""
         if self.me is None:
             raise AssertionError("a message before the session knows itself")
         failing, new = False, None
@@ -223,7 +238,7 @@ class Session:
         try:
             while new is None:
                 try:
-                    new = self._receiver.receive(self.instance, self._store, self.me, data)
+                    new = receive(self.me)
                 except JournalError as error:
                     if not failing:
                         failing = True

@@ -14,9 +14,9 @@ from wa_worker import jid
 from wa_worker.journal import TimerNote
 from wa_worker.messages import ChatTimer
 from wa_worker.models import Jid
-from wa_worker.whatsapp.content import unwrapped
 from wa_worker.whatsapp.identity import Identity, Lookup, bare
 from wa_worker.whatsapp.incoming import seconds
+from wa_worker.whatsapp.kinds.wrappers import unwrapped
 
 
 def timer_note(event: pb.Message, me: Identity, phone_of: Lookup, lid_of: Lookup) -> TimerNote | None:

@@ -72,8 +72,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "queue-journal-error-in-a-key-is-fatal",
         "delivery/keyed_queue.py",
-        "self._resting[key] = _Rest(trio.current_time(), trio.current_time() + JOURNAL_PAUSE)",
-        "raise",
+        "            self._rest(key, JOURNAL_PAUSE)",
+        "            raise",
         "a disk that cannot be read does not end the worker",
         "delivery/test_keyed_queue.py::test_a_journal_that_cannot_be_read_for_a_moment_ends_nothing",
     ),

@@ -9,8 +9,8 @@ import attrs
 import pytest
 
 from tests.whatsapp.message_events import made
-from wa_worker.whatsapp.content import content
-from wa_worker.whatsapp.words import DEEPEST, LONGEST, MOST_FIELDS, label, words
+from wa_worker.whatsapp.kinds.reading import content
+from wa_worker.whatsapp.kinds.words import DEEPEST, LONGEST, MOST_FIELDS, label, words
 
 URL, KEY, ID = "https://example.com/x", "bWVkaWEga2V5IGluIGJhc2U2NA==", "8120001"
 IMAGE = {"URL": URL, "directPath": "/v/t62", "mimetype": "image/jpeg", "mediaKey": b"k", "caption": "Foto da loja"}
@@ -33,6 +33,7 @@ class Kind:
     name: str
     fields: dict[str, Any]
     lines: list[str]
+    kind: str = "other"
 
 
 def params(**fields: Any) -> str:
@@ -151,6 +152,7 @@ KINDS = [
             }
         },
         ["Camisa", "Algodão", "Olha esta", "Loja"],
+        "product",
     ),
     Kind(
         "order",
@@ -164,6 +166,7 @@ KINDS = [
             }
         },
         ["Quero estes", "Loja"],
+        "order",
     ),
     Kind(
         "invoice",
@@ -209,7 +212,7 @@ KINDS = [
     ),
     Kind(
         "several at once",
-        {"invoiceMessage": {"note": "Boleto"}, "orderMessage": {"message": "Quero"}},
+        {"invoiceMessage": {"note": "Boleto"}, "sendPaymentMessage": {"noteMessage": {"conversation": "Quero"}}},
         ["Quero", "Boleto"],
     ),
     Kind("for a bot", {"botInvokeMessage": {"message": {"invoiceMessage": {"note": "Oi"}}}}, ["Oi"]),
@@ -220,7 +223,7 @@ KINDS = [
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_the_words_of(kind: Kind) -> None:
     found = content(made(**kind.fields, messageContextInfo={"messageSecret": b"secret"}))
-    assert (found.kind, found.body) == ("other", "\n".join(kind.lines))
+    assert (found.kind, found.body) == (kind.kind, "\n".join(kind.lines))
 
 
 def test_they_are_bounded() -> None:

@@ -14,8 +14,8 @@ import attrs
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
 from wa_worker.messages import Button, FlowReply, Interactive, OptionReply
+from wa_worker.whatsapp.kinds.words import json_object, label, label_in
 from wa_worker.whatsapp.parsing import readable
-from wa_worker.whatsapp.words import json_object, label, label_in
 
 
 @attrs.frozen

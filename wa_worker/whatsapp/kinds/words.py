@@ -1,6 +1,6 @@
 """The words in content of any kind: what a phone would show of it, found by the names of the fields. Pure.
 
-For kinds that content.py has no row for, those of tomorrow included. A field carries words if the last word of its name
+For kinds that reading.py has no row for, those of tomorrow included. A field carries words if the last word of its name
 says so (`hydratedContentText`, `display_text`); ids, addresses, keys and the context of a message never do. The order
 is that of the protobuf's numbers, which is from the header down to the buttons.
 """

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.whatsapp.message_events import made
 from wa_worker.messages import Button, FlowReply, Interactive, OptionReply
-from wa_worker.whatsapp.content import content
+from wa_worker.whatsapp.kinds.reading import content
 
 
 def tapped(identifier: str, title: str) -> Interactive:

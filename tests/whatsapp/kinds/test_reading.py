@@ -8,7 +8,10 @@ from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import FutureProofMessage, Messag
 
 from tests.whatsapp.message_events import DIRECT, event, made, read
 from wa_worker.messages import Interactive, OptionReply
-from wa_worker.whatsapp.content import DEEPEST_WRAPPER, content
+from wa_worker.whatsapp.kinds.reading import content
+from wa_worker.whatsapp.kinds.wrappers import DEEPEST_WRAPPER
+
+KINDS_OF_CONTENT = ("media", "location", "contacts", "order", "product", "poll", "event", "call")
 
 TEXT = {"conversation": "Oi"}
 PLACE = {"degreesLatitude": -23.5, "name": "Loja Centro", "address": "Rua Exemplo, 100", "URL": "https://x"}
@@ -99,9 +102,19 @@ CONTENTS = [
         made(ephemeralMessage={"message": {"viewOnceMessageV2": {"message": {"imageMessage": {}}}}}),
         "image",
     ),
-    Case("unknown to us", made(orderMessage={}), "other"),
-    Case("a call", made(call={}), "other"),
-    Case("unknown to us, wrapped", made(ephemeralMessage={"message": {"productMessage": {}}}), "other"),
+    Case("unknown to us", made(invoiceMessage={}), "other"),
+    Case("a call that was asked for", made(call={}), "other"),
+    Case("unknown to us, wrapped", made(ephemeralMessage={"message": {"invoiceMessage": {}}}), "other"),
+    Case("order", made(orderMessage={"message": "Quero", "orderTitle": "Loja"}), "order", "Quero\nLoja"),
+    Case("product, wrapped", made(ephemeralMessage={"message": {"productMessage": {}}}), "product"),
+    Case("note of a call", made(callLogMesssage={"isVideo": True}), "call"),
+    Case("hidden from linked devices", made(placeholderMessage={"type": 0}), "view_once"),
+    Case(
+        "a place without words",
+        made(locationMessage={"degreesLatitude": -23.5505, "degreesLongitude": -46.633308}),
+        "location",
+        "-23.5505, -46.633308",
+    ),
     Case("nothing", made(), None),
     Case("nothing, wrapped", made(ephemeralMessage={"message": {}}), None),
     Case("only context", made(messageContextInfo={}), None),
@@ -149,7 +162,10 @@ def test_content(case: Case) -> None:
     if case.kind is None:
         assert message is None
     else:
-        assert message == attrs.evolve(DIRECT, message_type=case.kind, body=case.text)
+        assert message is not None
+        assert (message.message_type, message.body) == (case.kind, case.text)
+        without: dict[str, Any] = dict.fromkeys(KINDS_OF_CONTENT)
+        assert attrs.evolve(message, **without, body="Oi", message_type="text") == DIRECT
 
 
 def test_the_option_of_an_answer_goes_along() -> None:
