@@ -22,6 +22,8 @@ from wa_worker.dev.simulator.stanza import lid_of
 INSTANCE = "shop"
 WORKER_PHONE = "5511999990001"
 PEER_PHONE = "5511988880002"
+SETTINGS = {"MEDIA_ALLOW_PRIVATE": "1", "FORWARD_KINDS": "all"}
+"""The links of files are of this machine, and each kind of content is wanted."""
 
 
 @attrs.define
@@ -67,7 +69,7 @@ async def open_conversation(installation: Path, folder: Path) -> AsyncIterator[C
         prepare(world.simulator, installation)
         ciphertexts = Ciphertexts()
         world.simulator.on_relay = ciphertexts.take
-        await world.start_worker(MEDIA_ALLOW_PRIVATE="1")  # the links are of this machine
+        await world.start_worker(**SETTINGS)
         await world.pair(INSTANCE, WORKER_PHONE)
         async with open_peer(world.simulator, installation, folder, PEER_PHONE) as peer:
             conversation = Conversation(world, peer, ciphertexts)
