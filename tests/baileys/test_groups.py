@@ -42,3 +42,18 @@ async def test_in_a_group_by_lid_it_can_read(conversation: Conversation) -> None
     heard = await peer.message(await conversation.send("offer", to=group.jid))
     assert heard["content"]["conversation"] == "offer"
     assert heard["key"]["participant"] == conversation.lid
+
+
+async def test_a_group_by_number_after_a_chat_by_lid(conversation: Conversation) -> None:
+    """Both ways of naming people, with one who keeps their sessions apart: what it cannot read, it asks for."""
+    peer, simulator = conversation.peer, conversation.world.simulator
+    await peer.message(await conversation.send("direct"))
+    await conversation.inbound(await peer.do("text", to=conversation.lid, text="direct, too"))
+    group = simulator.create_group("Shop", CONTACT, WORKER_PHONE, peer.phone, addressing="pn")
+    conversation.undecryptable = 1  # the first message, which brings the sender key
+    heard = await peer.message(await conversation.send("offer", to=group.jid))
+    assert heard["content"]["conversation"] == "offer"
+    answer = await conversation.inbound(await peer.do("text", to=group.jid, text="taken"))
+    assert (answer.body, answer.payload["chat_id"]) == ("taken", group.jid)
+    heard = await peer.message(await conversation.send("another", to=group.jid))
+    assert heard["content"]["conversation"] == "another"
