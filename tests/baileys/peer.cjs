@@ -159,6 +159,11 @@ const commands = {
     await socket.readMessages([keyOf(command.of)])
     return {}
   },
+  played: async command => {
+    const { remoteJid, participant } = keyOf(command.of)
+    await socket.sendReceipt(remoteJid, participant, [command.of], 'played')
+    return {}
+  },
 }
 
 readline

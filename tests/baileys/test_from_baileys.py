@@ -67,6 +67,7 @@ async def test_files(conversation: Conversation) -> None:
         row = await conversation.inbound(await peer.do(what, to=lid, base64=base64.b64encode(data).decode(), **fields))
         media = row.payload["media"]
         assert (media["size"], media["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+        assert conversation.world.proxy.storage.read(media["url"]) == data
         return {"body": row.body, **row.payload}
 
     image = await handed_in("image", media_files.picture(), caption="look", mimetype="image/jpeg")
