@@ -5,7 +5,6 @@ import zlib
 from collections.abc import Callable
 from functools import partial
 
-import trio
 from waton.protocol.binary_codec import decode_binary_node, encode_binary_node
 
 from tests.dev.simulator.conftest import Clients
@@ -94,35 +93,45 @@ async def test_only_the_device_that_wrote_is_asked_again(simulator: Simulator, c
     assert asked == [ana]
 
 
+class Dialects(dict[bytes, Dialect]):
+    """Notes when it is asked for which header."""
+
+    def __init__(self, header: bytes, dialect: Dialect) -> None:
+        super().__init__({header: dialect})
+        self.asked: list[tuple[float, object]] = []
+
+    def __contains__(self, header: object) -> bool:
+        self.asked.append((time.monotonic(), header))
+        return super().__contains__(header)
+
+
 async def test_a_client_is_spoken_to_in_the_dialect_of_its_header(simulator: Simulator, clients: Clients) -> None:
-    taken, given = [], []
+    taken: list[str] = []
+    given: list[tuple[float, str]] = []
 
     def encode(node: Node) -> bytes:
-        given.append(node.tag)
+        given.append((time.monotonic(), node.tag))
         return b"\x02" + zlib.compress(encode_binary_node(node)[1:])
 
     def decode(data: bytes) -> Node:
-        taken.append(decode_binary_node(data))
-        return taken[-1]
+        node = decode_binary_node(data)
+        taken.append(node.tag)
+        return node
 
-    simulator.dialects[HEADER] = Dialect(encode, decode, pause=1.0)
+    simulator.dialects = dialects = Dialects(HEADER, Dialect(encode, decode, pause=2.0))
     client = await clients.start()
-    await until(lambda: simulator.open_connections)
-    began = time.monotonic()
     await simulator.scan((await client.wait("qr"))["code"], ANA)
-    assert time.monotonic() - began > 0.9  # polled: the connection may be some moments old
     await client.wait("connected")
-    assert {"iq", "success"} <= set(given)
-    assert "iq" in {node.tag for node in taken}
+    assert given[0][0] - dialects.asked[0][0] >= 2.0
+    assert {"iq", "success"} <= {tag for _, tag in given}
+    assert "iq" in taken
 
 
 async def test_a_header_that_nobody_has_brought_ends_the_connection(simulator: Simulator, clients: Clients) -> None:
-    dialect = simulator.dialects.pop(HEADER)
-    simulator.dialects[b"WA\x06\x02"] = dialect
+    simulator.dialects = dialects = Dialects(b"WA\x06\x02", simulator.dialects[HEADER])
     client = await clients.start()
-    with trio.move_on_after(2):
-        await simulator.wait_for(lambda: bool(simulator.waiting))
-    assert not simulator.waiting
+    await until(lambda: dialects.asked and not simulator.open_connections)
+    assert dialects.asked[0][1] == HEADER
     assert not client.said("qr")
 
 

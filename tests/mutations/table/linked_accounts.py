@@ -11,6 +11,7 @@ TESTS = "dev/simulator/test_accounts.py::"
 DELIVERED = TESTS + "test_a_message_reaches_the_other_account_and_its_receipt_comes_back"
 AGAIN = TESTS + "test_what_cannot_be_decrypted_is_asked_for_again_and_comes"
 WHOM = TESTS + "test_only_the_device_that_wrote_is_asked_again"
+GROUP = TESTS + "test_in_a_group_the_other_account_reads_and_says_so"
 DIALECT = TESTS + "test_a_client_is_spoken_to_in_the_dialect_of_its_header"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -69,6 +70,30 @@ MUTATIONS: tuple[Mutation, ...] = (
         "",
         "Only the device that wrote is asked again.",
         WHOM,
+    ),
+    Mutation(
+        "accounts-group-receipt-kept",
+        RELAY,
+        'receipt.attrs.get("participant", to) if to in simulator.groups else to',
+        "to",
+        "A receipt in a group reaches the account that wrote.",
+        GROUP,
+    ),
+    Mutation(
+        "accounts-group-receipt-of-a-chat",
+        RELAY,
+        '{"from": name} if author is to else {"from": to, "participant": name}',
+        '{"from": name}',
+        "A receipt of a group says so, and whose it is.",
+        GROUP,
+    ),
+    Mutation(
+        "accounts-sender-key-unseen",
+        "dev/simulator/group_messages.py",
+        "                    simulator.on_relay(sender, device, enc)\n",
+        "                    pass\n",
+        "A test sees the sessions that bring the sender keys.",
+        GROUP,
     ),
     Mutation(
         "dialect-not-encoded",
