@@ -49,7 +49,7 @@ class LinkHost:
             while True:
                 event = connection.next_event()
                 if event is h11.NEED_DATA:
-                    connection.receive_data(await stream.receive_some(65536))
+                    connection.receive_data(bytes(await stream.receive_some(65536)))
                 elif isinstance(event, h11.Request):
                     path = event.target.decode().partition("?")[0]
                     self.asked[path] += 1
@@ -88,9 +88,11 @@ class LinkHost:
 
 
 @asynccontextmanager
-async def open_link_host(context: ssl.SSLContext | None = None) -> AsyncIterator[LinkHost]:
+async def open_link_host(
+    context: ssl.SSLContext | None = None, address: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[LinkHost]:
     """Yields a host, which speaks TLS with a `context`."""
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    (listener,) = await trio.open_tcp_listeners(port, host=address)
     host = LinkHost("http" if context is None else "https", listener.socket.getsockname()[1])
 
     async def handle(stream: trio.SocketStream) -> None:

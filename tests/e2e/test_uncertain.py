@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
 from tests.e2e.world import Worker, World, eventually
+from tests.link_host import open_link_host
+from tests.media_files import picture
 from wa_worker.delivery.uncertain import UNCERTAIN_WAIT
 from wa_worker.dev.proxy import MessageRow, Store
 
@@ -50,6 +54,34 @@ async def test_a_cut_after_which_the_receipt_comes_makes_no_second_copy(world: W
     rows = await world.until(_all_marked)
     assert [received.text for received in contact.received] == ["warm", "maybe", "next"]
     assert [row.wa_message_id for row in rows] == [received.wa_id for received in contact.received]
+
+
+ROWS: list[dict[str, Any]] = [
+    {"type": "reaction", "reaction": {"message_id": "{first}", "emoji": "x"}},
+    {"type": "edit", "edit": {"message_id": "{first}"}, "body": "colder"},
+    {"type": "revoke", "revoke": {"message_id": "{first}"}},
+    {"type": "location", "location": {"latitude": 1, "longitude": 2}},
+    {"type": "contacts", "contacts": [{"name": "Ana", "phones": [{"phone": "+5511988880003"}]}]},
+    {"type": "poll", "poll": {"name": "When?", "options": ["a", "b"]}},
+    {"type": "image", "media": {"link": "{link}"}},
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["type"])
+async def test_so_it_is_for_every_type_of_row(world: World, row: dict[str, Any]) -> None:
+    """whatsmeow writes the secret of each down, and a receipt for its id is the proof."""
+    await _warm(world, MEDIA_ALLOW_PRIVATE="1")
+    contact = world.simulator.contact(CONTACT)
+    async with open_link_host() as host:
+        named = {"{first}": contact.received[0].wa_id, "{link}": host.serve("/a.jpg", picture())}
+        text = json.dumps(row)
+        for name, value in named.items():
+            text = text.replace(name, value)
+        world.simulator.swallow_acks = 2
+        world.proxy.store.queue_row("shop", CONTACT, **json.loads(text))
+        rows = await world.until(_all_marked)
+    assert [row.wa_message_id for row in rows] == [received.wa_id for received in contact.received]
+    assert world.simulator.swallow_acks == 0
 
 
 async def test_receipts_that_wait_while_the_line_is_down_are_waited_for(world: World) -> None:

@@ -100,7 +100,8 @@ def _image(file: BinaryIO, mime_type: str) -> FileFacts:
     try:
         with _opened(file) as image:
             width, height = image.size
-            if image.getexif().get(_ORIENTATION, 1) >= _ON_ITS_SIDE:
+            # of a PNG it would be looked for behind all the pixels
+            if image.format == "JPEG" and image.getexif().get(_ORIENTATION, 1) >= _ON_ITS_SIDE:
                 width, height = height, width
             return FileFacts(mime_type, width, height, thumbnail=_thumbnail(image))
     except Exception as error:  # noqa: BLE001 - Pillow raises what it likes at bytes that it does not like

@@ -7,6 +7,7 @@ HTTPS_PROXY is for WhatsApp and does not count here, nor do redirects out of htt
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ssl import SSLContext
 from typing import BinaryIO
 
@@ -15,7 +16,7 @@ import httpcore
 import httpx
 import trio
 
-from wa_worker.edge.public_address import PrivateAddress, PublicBackend, Resolve, resolve
+from wa_worker.edge.public_address import PrivateAddress, PublicBackend, Resolve, is_public, resolve
 from wa_worker.errors import Failure, RowError, SendDelayed
 
 PATIENCE = 30.0
@@ -62,10 +63,17 @@ class _Gone(Exception):
 class LinkFetcher:
     """One per process. `limit`: bytes of a file. `allow_private`: any address, and plain http: for intranets."""
 
-    def __init__(self, limit: int, *, allow_private: bool = False, resolve: Resolve = resolve) -> None:
+    def __init__(
+        self,
+        limit: int,
+        *,
+        allow_private: bool = False,
+        public: Callable[[str], bool] = is_public,
+        resolve: Resolve = resolve,
+    ) -> None:
         self._limit = limit
         self._allow_private = allow_private
-        self._backend = PublicBackend(allow_private=allow_private, resolve=resolve)
+        self._backend = PublicBackend(allowed=(lambda _: True) if allow_private else public, resolve=resolve)
         self._context: SSLContext | None = None
 
     async def fetch(self, link: str, file: BinaryIO, *, page: bool = False) -> Fetched:
@@ -121,7 +129,7 @@ class LinkFetcher:
                 status = response.status
                 location = _header(response, b"location")
                 if status not in _REDIRECT or location is None:
-                    return await self._take(url, response, file, scope)
+                    return await self._take(url, connection, response, file, scope)
                 target = url.join(location)
                 if url.scheme == "https" and target.scheme != "https":
                     raise _delayed("the link's host leads out of https")
@@ -132,7 +140,12 @@ class LinkFetcher:
         raise _delayed(f"more than {REDIRECTS} redirects")
 
     async def _take(
-        self, url: httpx.URL, response: httpcore.Response, file: BinaryIO, scope: trio.CancelScope
+        self,
+        url: httpx.URL,
+        connection: httpcore.AsyncHTTPConnection,
+        response: httpcore.Response,
+        file: BinaryIO,
+        scope: trio.CancelScope,
     ) -> Fetched:
         content_type = _header(response, b"content-type")
         if response.status in _GONE:
@@ -146,19 +159,39 @@ class LinkFetcher:
         if announced is not None:
             self._bound(announced)
             scope.deadline = min(scope.deadline, trio.current_time() + PATIENCE + announced / SLOWEST)
-        size = 0
-        pieces = bytearray()
-        async for chunk in response.aiter_stream():
-            size += len(chunk)
-            self._bound(size)
-            pieces += chunk
-            if len(pieces) >= PIECE:
-                await trio.to_thread.run_sync(file.write, bytes(pieces))
-                pieces.clear()
-        await trio.to_thread.run_sync(_written, file, bytes(pieces))
+        size = await self._write(connection, response, file)
         if not size:
             raise _delayed("the link's host sends an empty file")
         return Fetched(size, content_type)
+
+    async def _write(
+        self, connection: httpcore.AsyncHTTPConnection, response: httpcore.Response, file: BinaryIO
+    ) -> int:
+        size = 0
+        pieces = bytearray()
+        problem: RowError | OSError | None = None
+        try:
+            async for chunk in response.aiter_stream():
+                if problem is not None:
+                    continue
+                try:
+                    size += len(chunk)
+                    self._bound(size)
+                    pieces += chunk
+                    if len(pieces) >= PIECE:
+                        await trio.to_thread.run_sync(file.write, bytes(pieces))
+                        pieces.clear()
+                except (RowError, OSError) as error:
+                    # httpcore's generators must be read to their end, which this is
+                    problem = error
+                    await connection.aclose()
+        except (httpcore.NetworkError, httpcore.ProtocolError):
+            if problem is None:
+                raise
+        if problem is not None:
+            raise problem
+        await trio.to_thread.run_sync(_written, file, bytes(pieces))
+        return size
 
     def _bound(self, size: int) -> None:
         if size > self._limit:

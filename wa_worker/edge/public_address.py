@@ -23,6 +23,9 @@ MOST_TRIED = 4
 """Addresses of a host that are tried, one after another."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_RESERVED = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "3fff::/20")))
+"""What Python's tables of some versions lack: protocol assignments (a cloud's metadata service is there), examples."""
+
 _UNICAST = ipaddress.ip_network("2000::/3")
 """What of IPv6 is handed out at all (iana.org/assignments/ipv6-address-space)."""
 
@@ -53,6 +56,8 @@ def is_public(text: str) -> bool:
 
 
 def _is_public(address: Address) -> bool:
+    if any(address in network for network in _RESERVED):
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
@@ -63,10 +68,10 @@ async def resolve(host: str, port: int) -> list[str]:
 
 
 class PublicBackend(httpcore.AsyncNetworkBackend):
-    """Connects httpcore to public addresses only; with `allow_private` to any."""
+    """Connects httpcore to addresses only that are `allowed`."""
 
-    def __init__(self, *, allow_private: bool = False, resolve: Resolve = resolve) -> None:
-        self._allow_private = allow_private
+    def __init__(self, *, allowed: Callable[[str], bool] = is_public, resolve: Resolve = resolve) -> None:
+        self._allowed = allowed
         self._resolve = resolve
         self._backend = httpcore.TrioBackend()
 
@@ -87,7 +92,7 @@ class PublicBackend(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout(f"{host} is not resolved") from None
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"{host} is not resolved: {error}") from error
-        good = [address for address in addresses if self._allow_private or is_public(address)]
+        good = [address for address in addresses if self._allowed(address)]
         if addresses and not good:
             raise PrivateAddress(host, literal=_is_literal(host))
         problem: Exception = httpcore.ConnectError(f"{host} has no address")

@@ -6,7 +6,6 @@ are not known are left alone.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
@@ -113,7 +112,7 @@ def _degrees(value: object, limit: int) -> float:
             value = float(value)  # a numeric column may come as a text
         except ValueError:
             value = None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or abs(value) > limit:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -limit <= value <= limit:
         raise RowError(Failure.BAD_LOCATION, f"a coordinate is not a number from -{limit} to {limit}")
     return float(value)
 

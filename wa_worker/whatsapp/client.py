@@ -15,6 +15,7 @@ nobody hears of. So the thread that comes back from an end that nobody asked for
 from __future__ import annotations
 
 import ctypes
+import mmap
 from collections.abc import Callable
 from typing import Any
 
@@ -138,10 +139,10 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
         _LEFT_OVER.append((on_qr, on_login, on_event, on_log, buffer))
         return readable(error) if error else "" if self._stopped else ENDED_SILENTLY
 
-    def upload_as(self, kind: MediaKind, file: bytes) -> pb.UploadResponse:
+    def upload_as(self, kind: MediaKind, file: mmap.mmap) -> pb.UploadResponse:
         """Encrypts a file with the keys of its kind and gives it to WhatsApp's media host. Blocks, for ever if that
         says nothing; nothing can end it. Raises neonize's UploadError."""
-        return self.upload(file, _MEDIA_TYPES[kind])
+        return self.upload((ctypes.c_char * len(file)).from_buffer(file), _MEDIA_TYPES[kind])
 
     def show_typing(self, to: pb.JID, *, recording: bool = False, over: bool = False) -> None:
         """Shows the other end of a chat that somebody writes or records, or that this is over. Raises NeonizeError."""

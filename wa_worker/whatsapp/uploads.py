@@ -1,12 +1,13 @@
 """Uploads of files to WhatsApp's media host, through the library: one at a time in the whole process.
 
-The library holds a file in memory three times over while it encrypts it, has no time-out and cannot be cancelled. So a
+The library holds a file in memory twice over while it encrypts it, has no time-out and cannot be cancelled. So a
 file is bounded in size before it comes here, an upload has a deadline after which its thread is abandoned, and while
 too many of those hang, none is begun. Nothing was sent by an upload: whatever fails may be tried again.
 """
 
 from __future__ import annotations
 
+import mmap
 import threading
 from pathlib import Path
 
@@ -70,11 +71,15 @@ class Uploads:
     def _upload(self, native: NativeSession, kind: MediaKind, file: Path) -> UploadedFile:
         """On a thread of its own."""
         try:
-            answer = native.client.upload_as(kind, file.read_bytes())
+            # mapped and not read: what malloc takes for a file of this size, it does not give back. It is unmapped when
+            # nothing refers to it any more, such as the traceback of an error
+            with file.open("rb") as opened:
+                mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)
+            answer = native.client.upload_as(kind, mapped)
         except NeonizeError as error:
             raise _upload_error(str(error)) from error
-        except OSError as error:
-            raise SendDelayed(f"the file cannot be read: {error.strerror}", pause=TROUBLE_PAUSE) from error
+        except (OSError, ValueError) as error:
+            raise SendDelayed(f"the file cannot be read: {error}", pause=TROUBLE_PAUSE) from error
         finally:
             with self._count:
                 self._running -= 1
