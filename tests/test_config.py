@@ -10,6 +10,7 @@ import pytest
 
 from wa_worker.config import LogFormat, OnUncertain, Settings
 from wa_worker.errors import ConfigError
+from wa_worker.messages import Wanted
 from wa_worker.models import Secret
 
 REQUIRED = {"EDGE_BASE_URL": "https://x.supabase.co/functions/v1/worker-proxy", "WORKER_SECRET": "hush-hush-42"}
@@ -59,6 +60,9 @@ GOOD = [
     Good("DEVICE_NAME", "Loja São Paulo", "device_name", "Loja São Paulo"),
     Good("DEFAULT_REGION", "pt", "default_region", "PT"),
     Good("ON_UNCERTAIN_SEND", "HOLD", "on_uncertain_send", OnUncertain.HOLD),
+    Good("FORWARD_KINDS", "", "forward_kinds", None),
+    Good("FORWARD_KINDS", " Edit, from_me,", "forward_kinds", frozenset({Wanted.EDIT, Wanted.FROM_ME})),
+    Good("FORWARD_KINDS", "all", "forward_kinds", frozenset(Wanted)),
     Good("DEAD_MESSAGE_DAYS", "7", "dead_kept", 604_800.0),
     Good("LOG_LEVEL", "Debug", "log_level", "debug"),
     Good("LOG_FORMAT", "json", "log_format", LogFormat.JSON),
@@ -122,6 +126,11 @@ BAD = [
     Bad("DEFAULT_REGION", "ZZ", "two letters of ISO 3166"),
     Bad("DEFAULT_REGION", "001", "two letters of ISO 3166"),
     Bad("ON_UNCERTAIN_SEND", "retry", "resend, hold"),
+    Bad(
+        "FORWARD_KINDS",
+        "edit,delete",
+        "'delete', which is none of: edit, revoke, reaction, call, view_once, from_me, all",
+    ),
     Bad("LOG_LEVEL", "loud", "debug, info, warning, error"),
     Bad("LOG_FORMAT", "xml", "auto, json, console"),
 ]

@@ -103,7 +103,7 @@ class _Work:
                 longest_poll=max(settings.instance_poll, settings.message_poll, WAIT),
                 metrics=metrics,
                 events_at_once=settings.events_at_once,
-                forwarded=settings.forward_kinds,
+                forwarded=settings.forward_kinds or frozenset(),
             ) as edge,
         ):
             self.readiness.loading()

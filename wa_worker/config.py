@@ -164,11 +164,11 @@ class Settings:
         "how many instances show QR codes at the same time; the others wait their turn",
         default=64,
     )
-    forward_kinds: frozenset[Wanted] = _setting(
+    forward_kinds: frozenset[Wanted] | None = _setting(
         "FORWARD_KINDS",
         _kinds,
         "what goes to the proxy only if wanted: a list of edit, revoke, reaction, call, view_once, from_me; or all",
-        default=frozenset(),
+        default=None,
     )
     default_region: str = _setting(
         "DEFAULT_REGION",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,8 @@ _RENAMED = {
     InboundMessage: {"wa_id": "wa_message_id", "chat": "from", "sender": "sender_id"},
     Context: {"sender": "from"},
 }
+
+_ADDRESS = re.compile(r"[\d.:-]+@[a-z.]+", re.ASCII)
 
 _converter = cattrs.Converter()
 
@@ -39,13 +42,14 @@ def inbound_body(instance: InstanceId, message: InboundMessage) -> dict[str, Any
 
 
 def private_texts(message: InboundMessage) -> tuple[str, ...]:
-    """Returns the texts of a message that no log may show: those that its own repr leaves out."""
+    """Returns the texts of a message that no log may show: those that its own repr leaves out. Addresses are masked in
+    any log, and may be quoted."""
     return tuple(_private(message))
 
 
 def _private(value: Any, *, hidden: bool = False) -> Iterator[str]:
     if isinstance(value, str):
-        if hidden and value:
+        if hidden and value and not _ADDRESS.fullmatch(value):
             yield value
     elif isinstance(value, tuple):
         for each in value:

@@ -68,15 +68,15 @@ class PlannedEvent:
 class Referral:
     """Describes the advertisement that brought a customer, as Meta's Cloud API does."""
 
-    source_url: str | None = None
+    source_url: str | None = attrs.field(default=None, repr=False)
     source_type: str | None = None
     source_id: str | None = None
-    headline: str | None = None
-    body: str | None = None
+    headline: str | None = attrs.field(default=None, repr=False)
+    body: str | None = attrs.field(default=None, repr=False)
     media_type: str | None = None
-    image_url: str | None = None
-    video_url: str | None = None
-    ctwa_clid: str | None = None
+    image_url: str | None = attrs.field(default=None, repr=False)
+    video_url: str | None = attrs.field(default=None, repr=False)
+    ctwa_clid: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen

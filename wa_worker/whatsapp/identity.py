@@ -19,8 +19,8 @@ Lookup = Callable[[Jid], Jid | None]
 """Looks an address up in the session store: a phone number for a LID, or the other way round."""
 
 MOST_LOOKUPS = 64
-"""Looks into the store for the people that one message names, some 0.2 ms each; who is named after that keeps the
-address that the message has."""
+"""Looks into the store for the people that one message names, a millisecond each or less; who is named after that
+keeps the address that the message has."""
 
 _WRITTEN = re.compile(r"(\d{5,20})(?:\.\d{1,3})?(?::\d{1,5})?@(s\.whatsapp\.net|c\.us|lid)", re.ASCII)
 """An address as messages write it: digits, perhaps an agent and a device, and the server."""

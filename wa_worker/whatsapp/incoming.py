@@ -6,11 +6,13 @@ own phone sends is a message if it goes to a person or a group; whether this wor
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker import jid
-from wa_worker.messages import Call, ChatType, Group, InboundMessage
+from wa_worker.messages import Call, ChatType, Group, InboundMessage, Revoke
 from wa_worker.models import Jid, WaMessageId
 from wa_worker.whatsapp.identity import Identity, Lookup, People, bare
 from wa_worker.whatsapp.kinds.calls import group_of
@@ -32,16 +34,15 @@ def inbound(event: pb.Message, me: Identity, phone_of: Lookup, lid_of: Lookup) -
     what = content(event.Message)
     if what.kind is None:
         return None
-    people = People(me, phone_of, lid_of)
-    header = _header(event.Info, people)
+    header = _header(event.Info, people := People(me, phone_of, lid_of))
     along = details(event.Message, people.named)
     fields = {name: getattr(what, name) for name in _FIELDS}
     if what.revoke is not None:
-        fields["revoke"] = attrs.evolve(what.revoke, by=header.sender)
+        fields["revoke"] = Revoke(what.revoke.message_id, header["sender"])
     if what.call is not None:
-        fields["call"] = attrs.evolve(what.call, id=header.wa_id)
-    return attrs.evolve(
-        header,
+        fields["call"] = attrs.evolve(what.call, id=header["wa_id"])
+    return InboundMessage(
+        **header,
         body=what.body,
         message_type=what.kind,
         context=along.context,
@@ -55,7 +56,7 @@ def view_once(info: pb.MessageInfo, me: Identity, phone_of: Lookup, lid_of: Look
     """Returns the note that something can be seen once, on the phone; None where that is in no chat."""
     if not _is_chat(info.MessageSource):
         return None
-    return attrs.evolve(_header(info, People(me, phone_of, lid_of)), message_type=VIEW_ONCE)
+    return InboundMessage(**_header(info, People(me, phone_of, lid_of)), body="", message_type=VIEW_ONCE)
 
 
 def call(
@@ -102,8 +103,9 @@ def _is_chat(source: pb.MessageSource) -> bool:
     return not source.IsFromMe or chat.Server in (jid.GROUP, jid.USER, jid.LID)
 
 
-def _header(info: pb.MessageInfo, people: People) -> InboundMessage:
-    """Returns who wrote when, in which chat, to whom. Raises ValueError for what has no id or address."""
+def _header(info: pb.MessageInfo, people: People) -> dict[str, Any]:
+    """Returns the fields that say who wrote when, in which chat, to whom. Raises ValueError for what has no id or
+    address."""
     if not info.ID:
         raise ValueError("a message without an id")
     source, me = info.MessageSource, people.me
@@ -116,20 +118,18 @@ def _header(info: pb.MessageInfo, people: People) -> InboundMessage:
         sender, lid = people.person(source.Sender, source.SenderAlt)
         chat = bare(source.Chat) if in_group else sender
         to = sender if in_group else me.jid
-    return InboundMessage(
-        wa_id=WaMessageId(info.ID),
-        chat=chat,
-        chat_type=ChatType.GROUP if in_group else ChatType.DIRECT,
-        to=to,
-        sender=sender,
-        sender_lid=lid,
-        push_name=info.Pushname or None,
-        body="",
-        message_type="",
-        timestamp=seconds(info.Timestamp),
-        from_me=True if source.IsFromMe else None,
-        group=Group(chat) if in_group else None,
-    )
+    return {
+        "wa_id": WaMessageId(info.ID),
+        "chat": chat,
+        "chat_type": ChatType.GROUP if in_group else ChatType.DIRECT,
+        "to": to,
+        "sender": sender,
+        "sender_lid": lid,
+        "push_name": info.Pushname or None,
+        "timestamp": seconds(info.Timestamp),
+        "from_me": True if source.IsFromMe else None,
+        "group": Group(chat) if in_group else None,
+    }
 
 
 def seconds(timestamp: int) -> int:

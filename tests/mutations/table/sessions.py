@@ -208,8 +208,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "receiving-rings-too-soon",
         "whatsapp/receiving.py",
-        "            return self._noted(self._inbox.record(instance, message, note=note, own=own), own)",
-        "            self._recorded()\n            return self._noted(self._inbox.record(instance, message, note=note, own=own), own)",
+        "            own = _sent_by_account(message, event.Message, store)\n",
+        "            own = _sent_by_account(message, event.Message, store)\n            self._recorded()\n",
         "P3: what the library hands over is on disk before it goes on",
         "whatsapp/test_receiving.py::test_one_that_is_delivered_again_is_known",
     ),

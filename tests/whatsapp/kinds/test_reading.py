@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import FutureProofMessage, Message

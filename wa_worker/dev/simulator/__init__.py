@@ -18,6 +18,9 @@ dialect.py      the binary form of stanzas that a client writes
 connection.py   one client's WebSocket with WhatsApp's frames
 mailbox.py      what a linked device has yet to receive
 device.py       a linked device
+stanza_types.py what a phone writes around its messages
+calls.py        calls that ring at a linked device
+placeholders.py messages that the own phone hands over
 contact.py      somebody else's phone
 groups.py       a group: its members, its changes, what its phones write
 group_messages.py a client's messages to a group

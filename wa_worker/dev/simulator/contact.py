@@ -21,7 +21,7 @@ from wa_worker.dev.simulator.device import Device
 from wa_worker.dev.simulator.keys import Address, Bundle, SignalParty, Undecryptable
 from wa_worker.dev.simulator.mailbox import Letter
 from wa_worker.dev.simulator.media_host import MediaHost
-from wa_worker.dev.simulator.media_messages import MediaMessages, has_file
+from wa_worker.dev.simulator.media_messages import MediaMessages
 from wa_worker.dev.simulator.protobufs import Message
 from wa_worker.dev.simulator.sender_keys import GroupKeys
 from wa_worker.dev.simulator.stanza import (
@@ -33,6 +33,7 @@ from wa_worker.dev.simulator.stanza import (
     content_bytes,
     new_message_id,
 )
+from wa_worker.dev.simulator.stanza_types import attributes
 
 _RETRIES = 5  # whatsmeow, too, stops asking there (`sendRetryReceipt` in retry.go)
 
@@ -100,9 +101,7 @@ class Contact:
         plaintext = message.SerializeToString()
         enc = self.ciphertext(device, plaintext)
         wa_id = wa_id or new_message_id()
-        header = self._header(wa_id, push_name, use_lid=use_lid)
-        if has_file(message):
-            header["type"] = "media"
+        header = {**self._header(wa_id, push_name, use_lid=use_lid), **attributes(message)}
         if recipient is not None:
             header["recipient"] = recipient
         if timestamp is not None:
@@ -133,6 +132,15 @@ class Contact:
         wa_id = new_message_id()
         header = self._header(wa_id, None, use_lid=False)
         device.mailbox.put(Letter(wa_id, header, enc))
+        return wa_id
+
+    async def send_placeholder(self, device_jid: str, kind: str | None = None) -> str:
+        """Send that there is a message, without its content: 'view_once', None for one that the account's phone can
+        hand over. The device's ack takes it off."""
+        await trio.lowlevel.checkpoint()
+        wa_id = new_message_id()
+        instead = Node("unavailable", {} if kind is None else {"type": kind})
+        self._device(device_jid).mailbox.put(Letter(wa_id, self._header(wa_id, None, use_lid=False), instead))
         return wa_id
 
     async def send_receipt(

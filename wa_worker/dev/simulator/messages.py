@@ -5,7 +5,8 @@ hands every ciphertext to the phone or linked device it is for, acknowledges or 
 that could read it; takes receipts, which settle the mailbox, and retry receipts, for which the author encrypts anew.
 What one linked account writes to another goes to the devices of both, its receipts the other way (relay.py).
 What is for a group goes to group_messages.py.
-Does not play newsletters, status, calls or media; nor does the account's own phone read what its devices send.
+Does not play newsletters, status, calls or media; of what its devices send the account's own phone reads only what they
+ask of itself.
 """
 
 import time
@@ -117,7 +118,7 @@ def _deliver(simulator: Simulator, device: Device, stanza: Node) -> None:
             continue
         if device_number(jid):
             _relay(simulator, device, jid, stanza, enc)
-        elif phone_of(jid) != device.phone:
+        elif phone_of(jid) != device.phone or stanza.attrs.get("category") == "peer":
             contact = simulator.contact(phone_of(jid))
             taken = contact.take(device, stanza, enc)
             if taken is not None:

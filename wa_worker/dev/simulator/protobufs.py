@@ -31,3 +31,4 @@ CertChain: Any = _generated("waCert.WACert_pb2").CertChain
 ClientPayload: Any = _wa6.ClientPayload
 HandshakeMessage: Any = _wa6.HandshakeMessage
 Message: Any = _generated("waE2E.WAWebProtobufsE2E_pb2").Message
+WebMessageInfo: Any = _generated("waWeb.WAWebProtobufsWeb_pb2").WebMessageInfo

@@ -41,6 +41,8 @@ def change(message: Message, read: Read) -> Content | None:
 
 def edit_or_revoke(message: Message) -> ProtocolMessage | None:
     """Returns the part of a message that edits or deletes another one."""
+    if not message.HasField("protocolMessage"):
+        return None
     protocol = message.protocolMessage
     if not protocol.HasField("type") or protocol.type not in (ProtocolMessage.REVOKE, ProtocolMessage.MESSAGE_EDIT):
         return None

@@ -14,7 +14,7 @@ from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 from wa_worker.whatsapp.kinds.calls import call_log
 from wa_worker.whatsapp.kinds.cards import CARDS
 from wa_worker.whatsapp.kinds.changes import change
-from wa_worker.whatsapp.kinds.choices import ANSWERS
+from wa_worker.whatsapp.kinds.choices import ANSWERS, Choice
 from wa_worker.whatsapp.kinds.commerce import COMMERCE
 from wa_worker.whatsapp.kinds.content import NOTHING, Content
 from wa_worker.whatsapp.kinds.media import MEDIA
@@ -44,13 +44,8 @@ def _content(message: Message, new_text: Callable[[Message], Content] | None) ->
         return NOTHING
     message = every[-1]
     fields = {field.name: value for field, value in message.ListFields()}
-    for name, answer in ANSWERS.items():
-        if name in fields:
-            choice = answer(message)
-            return Content("text", choice.words, choice.interactive, choice.button)
-    for name, read in _KINDS.items():
-        if name in fields:
-            return read(message)
+    if known := [name for name in fields if name in _KINDS]:
+        return _KINDS[min(known, key=_ORDER.__getitem__)](message)
     seen = [value for name, value in fields.items() if name not in NOT_SHOWN]
     if not seen:
         if new_text is not None and (found := change(message, new_text)) is not None:
@@ -60,7 +55,16 @@ def _content(message: Message, new_text: Callable[[Message], Content] | None) ->
     return Content("other", "\n".join(filter(None, map(words, seen))))
 
 
+def _answer(read: Callable[[Message], Choice]) -> Callable[[Message], Content]:
+    def answer(message: Message) -> Content:
+        choice = read(message)
+        return Content("text", choice.words, choice.interactive, choice.button)
+
+    return answer
+
+
 _KINDS: dict[str, Callable[[Message], Content]] = {
+    **{name: _answer(read) for name, read in ANSWERS.items()},
     "conversation": lambda m: Content("text", m.conversation),
     "extendedTextMessage": lambda m: Content("text", m.extendedTextMessage.text),
     "questionResponseMessage": lambda m: Content("text", m.questionResponseMessage.text),
@@ -73,4 +77,6 @@ _KINDS: dict[str, Callable[[Message], Content]] = {
     "callLogMesssage": call_log,
     "placeholderMessage": lambda _: Content("view_once"),
 }
-"""By the field of the message."""
+"""By the field of the message; of several, the first one here counts."""
+
+_ORDER = {name: place for place, name in enumerate(_KINDS)}
