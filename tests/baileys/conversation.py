@@ -22,8 +22,8 @@ from wa_worker.dev.simulator.stanza import lid_of
 INSTANCE = "shop"
 WORKER_PHONE = "5511999990001"
 PEER_PHONE = "5511988880002"
-SETTINGS = {"MEDIA_ALLOW_PRIVATE": "1", "FORWARD_KINDS": "all"}
-"""The links of files are of this machine, and each kind of content is wanted."""
+SETTINGS = {"MEDIA_ALLOW_PRIVATE": "1", "FORWARD_KINDS": "all", "SEND_READ_RECEIPTS": "1"}
+"""The links of files are of this machine, each kind of content is wanted, and what came is marked as read."""
 
 
 @attrs.define
