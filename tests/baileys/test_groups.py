@@ -57,3 +57,26 @@ async def test_a_group_by_number_after_a_chat_by_lid(conversation: Conversation)
     assert (answer.body, answer.payload["chat_id"]) == ("taken", group.jid)
     heard = await peer.message(await conversation.send("another", to=group.jid))
     assert heard["content"]["conversation"] == "another"
+
+
+async def test_in_a_group_what_is_about_another_message(conversation: Conversation) -> None:
+    peer, simulator = conversation.peer, conversation.world.simulator
+    group = simulator.create_group("Shop", CONTACT, WORKER_PHONE, peer.phone, addressing="pn")
+    ours = await conversation.send("offer", to=group.jid)
+    await peer.message(ours)
+
+    reply = await conversation.inbound(await peer.do("text", to=group.jid, text="how much?", quote=ours))
+    assert (reply.payload["context"]["message_id"], reply.payload["chat_id"]) == (ours, group.jid)
+    reaction = await conversation.inbound(await peer.do("react", to=group.jid, of=ours, text="x"))
+    assert (reaction.payload["reaction"]["message_id"], reaction.payload["sender_id"]) == (ours, peer.jid)
+    edit = await conversation.inbound(await peer.do("edit", to=group.jid, of=reply.wa_message_id, text="how many?"))
+    assert (edit.body, edit.payload["edit"]["message_id"]) == ("how many?", reply.wa_message_id)
+    revoke = await conversation.inbound(await peer.do("delete", to=group.jid, of=reply.wa_message_id))
+    assert revoke.payload["revoke"]["message_id"] == reply.wa_message_id
+
+    quote = {"message_id": str(edit.wa_message_id), "from": peer.jid, "body": "how many?"}
+    answer = (await peer.message(await conversation.send("two", to=group.jid, context=quote)))["content"]
+    assert answer["extendedTextMessage"]["contextInfo"]["participant"] == peer.jid
+    await conversation.send("better offer", to=group.jid, type="edit", edit={"message_id": ours})
+    edited = await peer.heard("update", lambda update: update["wa_id"] == ours and "message" in update)
+    assert edited["message"]["editedMessage"]["message"]["conversation"] == "better offer"

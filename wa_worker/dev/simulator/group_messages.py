@@ -60,6 +60,8 @@ def deliver(simulator: "Simulator", group: Group, sender: Device, stanza: Node) 
                 parts = [part for part in (enc, skmsg) if part is not None]
                 header = {**_from_device(group, sender), "type": stanza.attrs.get("type", "text")}
                 header |= {"id": stanza.attrs["id"], "t": str(int(time.time()))}
+                if "edit" in stanza.attrs:
+                    header["edit"] = stanza.attrs["edit"]
                 device.mailbox.put(Letter(stanza.attrs["id"], header, parts[0], more=tuple(parts[1:])))
 
 
