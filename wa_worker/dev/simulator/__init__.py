@@ -14,6 +14,7 @@ stanza.py       stanzas and JIDs
 keys.py         key pairs, prekey bundles and Signal sessions of one phone
 sender_keys.py  what one writes to groups with, and reads others' messages there
 noise.py        the Noise handshake and its ciphers
+dialect.py      the binary form of stanzas that a client writes
 connection.py   one client's WebSocket with WhatsApp's frames
 mailbox.py      what a linked device has yet to receive
 device.py       a linked device
@@ -30,6 +31,7 @@ iq.py           answers to a client's requests
 media_host.py   the host of encrypted files, and the ways in which it fails
 media_messages.py  messages with a file, as a phone writes and reads them
 messages.py     a client's messages and receipts
+relay.py        receipts from one linked account to another
 session.py      one client, from the handshake to its end
 server.py       listens and ends TLS
 

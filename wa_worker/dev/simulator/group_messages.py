@@ -55,9 +55,13 @@ def deliver(simulator: "Simulator", group: Group, sender: Device, stanza: Node) 
         for device in simulator.devices_of(phone):
             enc = own.get(device.address)
             if device is not sender and (only is None or enc is not None):
+                if enc is not None:
+                    simulator.on_relay(sender, device, enc)
                 parts = [part for part in (enc, skmsg) if part is not None]
                 header = {**_from_device(group, sender), "type": stanza.attrs.get("type", "text")}
                 header |= {"id": stanza.attrs["id"], "t": str(int(time.time()))}
+                if "edit" in stanza.attrs:
+                    header["edit"] = stanza.attrs["edit"]
                 device.mailbox.put(Letter(stanza.attrs["id"], header, parts[0], more=tuple(parts[1:])))
 
 

@@ -69,6 +69,8 @@ def _content(simulator: Simulator, device: Device, iq: Node) -> list[Node]:
         return [Node("media_conn", access, [Node("host", {"hostname": MEDIA_HOST})])]
     elif namespace == "w:g2":
         raise Refusal(404, "item-not-found")
+    elif namespace in simulator.answers:
+        return simulator.answers[namespace](device, iq)
     return []
 
 

@@ -3,14 +3,17 @@
 Plays the server between a linked device and users it writes to: accepts each message once (by device and id),
 hands every ciphertext to the phone or linked device it is for, acknowledges or refuses; brings the receipt of a phone
 that could read it; takes receipts, which settle the mailbox, and retry receipts, for which the author encrypts anew.
-What is for a group goes to group_messages.py. Does not play newsletters, status, calls or media; of what its devices
-send the account's own phone reads only what they ask of itself.
+What one linked account writes to another goes to the devices of both, its receipts the other way (relay.py).
+What is for a group goes to group_messages.py.
+Does not play newsletters, status, calls or media; of what its devices send the account's own phone reads only what they
+ask of itself.
 """
 
 import time
 
 import trio
 
+from wa_worker.dev.simulator import relay
 from wa_worker.dev.simulator.contact import Contact, Received
 from wa_worker.dev.simulator.device import Device
 from wa_worker.dev.simulator.group_messages import NO_SUCH_GROUP, deliver, refusal
@@ -59,6 +62,7 @@ def take_receipt(simulator: Simulator, device: Device, stanza: Node) -> None:
         ack["type"] = stanza.attrs["type"]
     if device.connection is not None:
         device.connection.send(Node("ack", ack))
+    relay.pass_on(simulator, device, stanza)
     if stanza.attrs.get("type") == "retry":
         letter = device.mailbox.get((sender, wa_id))
         if letter is not None and letter.encrypt_again is not None:
@@ -150,4 +154,7 @@ def _relay(simulator: Simulator, device: Device, jid: str, stanza: Node, enc: No
     }
     if receiver.phone == device.phone:
         attrs["recipient"] = stanza.attrs["to"]
+    if "edit" in stanza.attrs:
+        attrs["edit"] = stanza.attrs["edit"]
+    simulator.on_relay(device, receiver, enc)
     receiver.mailbox.put(Letter(stanza.attrs["id"], attrs, enc))

@@ -17,6 +17,7 @@ from wa_worker.dev.simulator.connection import Connection
 from wa_worker.dev.simulator.contact import Contact
 from wa_worker.dev.simulator.credentials import Credentials
 from wa_worker.dev.simulator.device import Device, UnknownDevice
+from wa_worker.dev.simulator.dialect import DIALECTS, Dialect
 from wa_worker.dev.simulator.groups import Addressing, Group
 from wa_worker.dev.simulator.media_host import MediaHost
 from wa_worker.dev.simulator.phone import PairingFailed, UnknownQR, WaitingClient
@@ -73,6 +74,12 @@ class Simulator:
         self.absent: set[str] = set()  # phones that are not on WhatsApp
         self.unreachable: set[str] = set()  # device JIDs whose logins are cut at once
         self.on_new_contact: Callable[[Contact], None] = lambda contact: None
+        # Called with each ciphertext in a session of one linked device with another: sender, receiver, `<enc>`.
+        self.on_relay: Callable[[Device, Device, Node], None] = lambda sender, receiver, enc: None
+
+        # What another library than whatsmeow needs: see dialect.py, and the answers to its requests, by `xmlns`.
+        self.dialects: dict[bytes, Dialect] = dict(DIALECTS)
+        self.answers: dict[str, Callable[[Device, Node], list[Node]]] = {}
 
         self._nursery = nursery
         self._credentials = credentials
