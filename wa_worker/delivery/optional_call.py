@@ -1,13 +1,15 @@
 """Whether the proxy has a call that it need not have: what it does not want to hear is then dropped, quietly.
 
-Whose word is "there is no such call"? A gateway says 404 of everything while a proxy is deployed. So it is believed
-only when it was said twice, with seconds between, and the proxy answered a poll well meanwhile; and not at all of a
-call that the proxy took in the last minutes. It is asked again after ABSENT_FOR.
+Whose word is "there is no such call"? A gateway says 404 of everything while a proxy is deployed, and a proxy may say
+so of what the call is about. So what was refused is dropped only when it was refused twice, with seconds between, and
+the proxy answered a poll well meanwhile; after ten minutes, if it took others in the last ones. The call is missing
+when that has happened to two. It is asked again after ABSENT_FOR.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 
 import structlog
 import trio
@@ -29,40 +31,52 @@ UNKNOWN_EVENT = NO_SUCH_CALL | {400}
 
 
 class OptionalCall:
-    """One per call. `endpoint`: of its version 1 call. Trio thread only."""
+    """One per call. `endpoint`: of its version 1 call. absent_for, ask_again: seconds, see above. Trio thread only."""
 
-    def __init__(self, evidence: Evidence, endpoint: str) -> None:
+    def __init__(
+        self, evidence: Evidence, endpoint: str, *, absent_for: float = ABSENT_FOR, ask_again: float = ASK_AGAIN
+    ) -> None:
+        self._absent_for = absent_for
+        self._ask_again = ask_again
         self._evidence = evidence
         self._endpoint = endpoint
         self._absent_since = -math.inf
-        self._doubted: float | None = None
-        """When the proxy said at first that it has none, since it was last believed or refuted."""
+        self._doubted: dict[Hashable, float] = {}
+        """What was refused, by key, and when at first."""
+        self._dropped: Hashable = None
+        """The last one that was dropped."""
 
     @property
     def absent(self) -> bool:
         """Says whether the proxy has no such call, as far as is known: nothing is told then."""
-        return trio.current_time() - self._absent_since < ABSENT_FOR
+        return trio.current_time() - self._absent_since < self._absent_for
 
-    def is_absent(self, error: EdgeError, *, batches: bool) -> bool:
-        """Says whether this answer settles that the proxy has no such call. If it may, `retry_after` of the error is
-        set: to be tried again soon. batches: it was an event of version 2."""
+    def drops(self, error: EdgeError, key: Hashable, *, batches: bool) -> bool:
+        """Says whether what was answered so is not to be told again. If it soon may be, `retry_after` of the error is
+        set. key: what was told; batches: it was an event of version 2."""
         if error.status not in (UNKNOWN_EVENT if batches else NO_SUCH_CALL):
             return False
-        now = trio.current_time()
         if self.absent:  # said to another meanwhile
             return True
-        if self._evidence.since(self._endpoint, now - ABSENT_FOR):
+        now = trio.current_time()
+        if self._absent_since > -math.inf and not self._evidence.since(self._endpoint, self._absent_since):
+            self._absent_since = now
+            return True
+        first = self._doubted.setdefault(key, now)
+        took_others = self._evidence.since(self._endpoint, now - self._absent_for)
+        if now - first < (self._absent_for if took_others else self._ask_again / 2) or not self._listed_since(first):
+            error.retry_after = None if took_others else self._ask_again
             return False
-        known = self._absent_since > -math.inf and not self._evidence.since(self._endpoint, self._absent_since)
-        first = now if self._doubted is None else self._doubted
-        if not known and (now - first < ASK_AGAIN / 2 or not self._listed_since(first)):
-            self._doubted = first
-            error.retry_after = ASK_AGAIN
-            return False
-        if not known:
+        del self._doubted[key]
+        if not took_others and self._dropped not in (None, key):
             log.info("the proxy has no such call: what it is for is not told", endpoint=self._endpoint)
-        self._absent_since, self._doubted = now, None
+            self._absent_since = now
+        self._dropped = None if took_others else key
         return True
+
+    def took(self, key: Hashable) -> None:
+        """The proxy has taken it."""
+        self._doubted.pop(key, None)
 
     def _listed_since(self, moment: float) -> bool:
         return self._evidence.since(QUEUE, moment) or self._evidence.listed_since(moment)

@@ -40,6 +40,7 @@ _converter.register_unstructure_hook_factory(attrs.has, _hook)
 def inbound_body(instance: InstanceId, message: InboundMessage) -> dict[str, Any]:
     """`POST /inbound`: the v1 fields and the additive ones. `chat_id` repeats `from` under its proper name."""
     fields: dict[str, Any] = _converter.unstructure(message)
+    fields.pop("sender_address", None)
     return {"instanceId": instance, **fields, "chat_id": message.chat}
 
 

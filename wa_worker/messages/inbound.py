@@ -172,3 +172,5 @@ class InboundMessage:
     update: bool | None = None
     group_change: GroupChange | None = None
     """Nobody wrote this: it tells what changed in the group, and goes to the proxy as an event."""
+    sender_address: Jid | None = attrs.field(default=None, repr=False)
+    """The sender's address as the message had it, where that is another than `sender`. Not for the proxy."""

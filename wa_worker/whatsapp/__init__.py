@@ -14,6 +14,7 @@ loop_end.py       what it means that the library's loop ended by itself
 identity.py       whose session it is, and the addresses of the people in a message
 kinds/            what a message is, and all that it says: a module for each kind of content
 incoming.py       an event of the library as the model for `/inbound`
+receipts.py       a receipt event as the model
 placeholders.py   messages that come without their content: which of them stay so
 media_reference.py where the file of a message is
 media_crypto.py   decrypts a received file piece by piece

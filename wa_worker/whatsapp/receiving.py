@@ -148,6 +148,9 @@ class Receiver:
         message = self._with_group(instance, inbound(event, me, store.phone_of, store.lid_of))
         if message is None:
             return None, None
+        address = bare(event.Info.MessageSource.Sender)
+        if address != message.sender:
+            message = attrs.evolve(message, sender_address=address)
         return with_file(message, event.Message, wanted=self._told.file is not None)
 
     def timer(self, instance: InstanceId, me: Identity, chat: Jid) -> ChatTimer | None:

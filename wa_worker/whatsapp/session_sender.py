@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 from neonize.exc import NeonizeError
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
+from neonize.utils.enum import ReceiptType
 
-from wa_worker.errors import Failure, JournalError, SendDelayed, SendRefused, SendUncertain
+from wa_worker.errors import Failure, JournalError, SendDelayed, SendRefused, SendUncertain, SessionError
 from wa_worker.jid import is_group, is_number
 from wa_worker.messages import Accepted, OutgoingMessage
 from wa_worker.models import Jid, WaMessageId
@@ -79,6 +82,20 @@ class SessionSender:
             raise SendDelayed(
                 f"WhatsApp names an account and does not find it: {error}", pause=TROUBLE_PAUSE
             ) from error
+
+    def mark_read(self, chat: Jid, sender: Jid, wa_ids: Sequence[WaMessageId]) -> None:
+        """Says that messages of a chat were read. Blocks, up to 75 s: the library first asks whether the account lets
+        others know. Raises SessionError."""
+        with self._native.in_use():
+            self._gate.pass_through()
+            if self._native.closing:
+                raise SessionError("the session is not open")
+            try:
+                self._native.client.mark_read(
+                    *wa_ids, chat=outgoing.address(chat), sender=outgoing.address(sender), receipt=ReceiptType.READ
+                )
+            except NeonizeError as error:
+                raise SessionError(str(error)) from error
 
     def show_typing(self, to: Jid, *, recording: bool, over: bool) -> None:
         """Shows in the chat that somebody writes or records, or that this is over. Whatever fails is only logged: it is

@@ -240,15 +240,15 @@ MUTATIONS = (
     Mutation(
         "event-call-asked-for-ever",
         _INBOUND,
-        "row.message.group_change is not None and self._group_events.absent",
-        "False",
+        "return self._group_events.absent if error is None",
+        "return False if error is None",
         OPTIONAL,
         _WITHOUT,
     ),
     Mutation(
         "event-call-missing-holds-up-messages",
         _INBOUND,
-        "if row.message.group_change is not None and self._group_events.is_absent(error, batches=batches):",
+        "if self._has_no_call(row, error, batches=batches):",
         "if False:",
         OPTIONAL,
         _WITHOUT,

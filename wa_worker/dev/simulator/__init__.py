@@ -24,6 +24,8 @@ placeholders.py messages that the own phone hands over
 contact.py      somebody else's phone
 groups.py       a group: its members, its changes, what its phones write
 group_messages.py a client's messages to a group
+link_code.py    linking a device by a code that is typed on the phone
+history.py      what a phone sends of its history
 phone.py        the account's own phone: it scans a QR code
 credentials.py  what a client must trust
 world.py        the Simulator: devices, contacts, counters and controls
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from wa_worker.dev.simulator.contact import Contact, Received
     from wa_worker.dev.simulator.device import Device, UnknownDevice
     from wa_worker.dev.simulator.groups import Group
+    from wa_worker.dev.simulator.link_code import UnknownCode, WrongCode
     from wa_worker.dev.simulator.media_host import Behaviour, MediaHost
     from wa_worker.dev.simulator.phone import PairingFailed, UnknownQR
     from wa_worker.dev.simulator.server import open_simulator
@@ -59,8 +62,10 @@ __all__ = [
     "PairingFailed",
     "Received",
     "Simulator",
+    "UnknownCode",
     "UnknownDevice",
     "UnknownQR",
+    "WrongCode",
     "open_simulator",
 ]
 
@@ -73,8 +78,10 @@ _MODULES = {
     "PairingFailed": "phone",
     "Received": "contact",
     "Simulator": "world",
+    "UnknownCode": "link_code",
     "UnknownDevice": "device",
     "UnknownQR": "phone",
+    "WrongCode": "link_code",
     "open_simulator": "server",
 }
 

@@ -9,7 +9,7 @@ Sends a delivery receipt for what it could decrypt, when messages.py says so, an
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from secrets import token_bytes
 from typing import Any
@@ -50,6 +50,15 @@ class Received:
     attrs: Mapping[str, str]  # of the stanza
 
 
+@attrs.frozen
+class ReadReceipt:
+    """Says that a device has read a contact's message: the chat as the device wrote it, and in a group whose it is."""
+
+    wa_id: str
+    chat: str
+    participant: str | None
+
+
 class Contact:
     """Get one from `Simulator.contact(phone)`. `device` finds a linked device, or raises UnknownDevice.
     `files` writes the messages with files that it sends, and reads those that it got."""
@@ -61,6 +70,7 @@ class Contact:
         self.party = SignalParty()
         self.group_keys = GroupKeys()
         self.received: list[Received] = []
+        self.read: list[ReadReceipt] = []  # of this contact's messages
         self.files = MediaMessages(media)
         self.undecryptable = 0
         self.on_message: Callable[[Received], Awaitable[None]] | None = None
@@ -149,16 +159,17 @@ class Contact:
         wa_id: str,
         kind: str | None = None,
         *,
+        more: Sequence[str] = (),
         group: str | None = None,
         member: str | None = None,
     ) -> None:
         """Send a receipt for a message of a linked device, if that is connected: 'read', or any other word; None means
-        delivered. It is sent once. `group`, and who this is in it as `member`: for a message to that. Raises
-        UnknownDevice."""
+        delivered. `more`: of other messages, in the same one. It is sent once. `group`, and who this is in it as
+        `member`: for a message to that. Raises UnknownDevice."""
         await trio.lowlevel.checkpoint()
         connection = self._device(device_jid).connection
         if connection is not None:
-            connection.send(_receipt(group or self.jid, wa_id, kind, member))
+            connection.send(_receipt(group or self.jid, wa_id, kind, member, more))
 
     def confirm(self, device: Device, stanza: Node, member: str | None = None) -> None:
         """Tell the device that its message has arrived: now, or after its next login, until it acknowledges that.
@@ -275,8 +286,9 @@ class Contact:
         }
 
 
-def _receipt(sender: str, wa_id: str, kind: str | None, member: str | None = None) -> Node:
+def _receipt(sender: str, wa_id: str, kind: str | None, member: str | None = None, more: Sequence[str] = ()) -> Node:
     header = {"from": sender, "id": wa_id, "t": str(int(time.time()))}
     if member is not None:
         header["participant"] = member
-    return Node("receipt", header if kind is None else {**header, "type": kind})
+    items = [Node("list", {}, [Node("item", {"id": each}) for each in more])] if more else None
+    return Node("receipt", header if kind is None else {**header, "type": kind}, items)

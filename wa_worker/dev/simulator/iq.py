@@ -43,6 +43,16 @@ def answer(simulator: Simulator, device: Device | None, iq: Node) -> Node:
     return Node("iq", {**attributes, "type": "result"}, content or None)
 
 
+def link_code(simulator: Simulator, iq: Node, answer: Node) -> Node:
+    """Returns the answer to a request for a pairing code."""
+    attributes = {"from": SERVER, "id": iq.attrs["id"]}
+    simulator.link_codes += 1
+    if simulator.link_code_error is not None:
+        error = Node("error", {"code": str(simulator.link_code_error), "text": "rate-overlimit"})
+        return Node("iq", {**attributes, "type": "error"}, [error])
+    return Node("iq", {**attributes, "type": "result"}, [answer])
+
+
 def asks_for_contacts(iq: Node) -> bool:
     """Whether it asks who has a phone number."""
     usync = child(iq, "usync")

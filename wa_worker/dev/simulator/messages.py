@@ -14,7 +14,7 @@ import time
 import trio
 
 from wa_worker.dev.simulator import relay
-from wa_worker.dev.simulator.contact import Contact, Received
+from wa_worker.dev.simulator.contact import Contact, ReadReceipt, Received
 from wa_worker.dev.simulator.device import Device
 from wa_worker.dev.simulator.group_messages import NO_SUCH_GROUP, deliver, refusal
 from wa_worker.dev.simulator.groups import Group
@@ -70,6 +70,10 @@ def take_receipt(simulator: Simulator, device: Device, stanza: Node) -> None:
             simulator.ask_for_prekeys(device)
         return
     more = [item.attrs["id"] for group in children(stanza) for item in children(group) if "id" in item.attrs]
+    if stanza.attrs.get("type") == "read":
+        participant = stanza.attrs.get("participant")
+        author = simulator.contact(phone_of(participant or sender))
+        author.read += [ReadReceipt(each, sender, participant) for each in (wa_id, *more)]
     device.mailbox.settle([(sender, each) for each in (wa_id, *more)])
 
 
