@@ -214,8 +214,8 @@ MUTATIONS = (
     # the library's loop
     Mutation(
         "groups-asked-for-again",
-        _SESSION,
-        ", events.GROUPS: host.no_groups_until}",
+        "whatsapp/session_host.py",
+        ", events.GROUPS: self.no_groups_until}",
         "}",
         LOOP,
         _E2E + "test_a_link_without_a_name_costs_changes_and_no_message",
@@ -252,21 +252,5 @@ MUTATIONS = (
         "if False:",
         OPTIONAL,
         _WITHOUT,
-    ),
-    Mutation(
-        "event-dropped-on-a-routers-word",
-        _OPTIONAL,
-        " or not self._listed_since(first)):",
-        "):",
-        "P4: a 404 of a router drops nothing",
-        _TEST_EVENTS + "test_a_router_that_has_no_call_at_all_drops_no_change",
-    ),
-    Mutation(
-        "event-dropped-though-taken-before",
-        _OPTIONAL,
-        "        if self._evidence.since(self._endpoint, now - ABSENT_FOR):\n            return False\n",
-        "",
-        "P4: a proxy that took a change a moment ago has the call",
-        _TEST_EVENTS + "test_one_that_the_proxy_took_before_is_not_dropped_for_a_404",
     ),
 )
