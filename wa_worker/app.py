@@ -173,7 +173,7 @@ class _Work:
     ) -> WhatsApp:
         from wa_worker.whatsapp.bridge import WhatsApp  # what load() has imported
         from wa_worker.whatsapp.gate import StartGate
-        from wa_worker.whatsapp.session import SessionHost
+        from wa_worker.whatsapp.session_host import SessionHost
 
         recent = self.settings.history is History.RECENT
         host = SessionHost(

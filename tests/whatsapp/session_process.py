@@ -38,7 +38,8 @@ from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid, WaMessageId  # no
 from wa_worker.states import Event, Report  # noqa: E402
 from wa_worker.whatsapp.gate import StartGate  # noqa: E402
 from wa_worker.whatsapp.receiving import Receiver, Told  # noqa: E402
-from wa_worker.whatsapp.session import Session, SessionHost, open_session  # noqa: E402
+from wa_worker.whatsapp.session import Session, open_session  # noqa: E402
+from wa_worker.whatsapp.session_host import SessionHost  # noqa: E402
 from wa_worker.whatsapp.store import SessionStore  # noqa: E402
 from wa_worker.whatsapp.uploads import Uploads  # noqa: E402
 

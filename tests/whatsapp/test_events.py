@@ -25,6 +25,9 @@ class Heard:
     def on_message(self, data: bytes) -> None:
         self.calls.append(data)
 
+    def on_group_change(self, event: pb.GroupInfoEvent | pb.JoinedGroup) -> None:
+        self.calls.append(type(event))
+
     def on_call(self, news: CallNews) -> None:
         self.calls.append(news)
 
@@ -95,6 +98,8 @@ def test_what_is_no_report() -> None:
     assert heard(Code.MESSAGE, b"as it came") == [b"as it came"]
     assert heard(Code.UNDECRYPTABLE_MESSAGE, b"as it came") == [("undecryptable", b"as it came")]
     assert heard(Code.OFFLINE_SYNC_COMPLETED) == ["offline synced"]
+    assert heard(Code.GROUP_INFO_EVENT) == [pb.GroupInfoEvent]
+    assert heard(Code.JOINED_GROUP) == [pb.JoinedGroup]
 
 
 @pytest.mark.parametrize(

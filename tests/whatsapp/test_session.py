@@ -43,7 +43,7 @@ from wa_worker.whatsapp.native_session import HASTE
 from wa_worker.whatsapp.pairing import Paired, PairingHosts, QrCode
 from wa_worker.whatsapp.receiving import Receiver, Told
 from wa_worker.whatsapp.session import Session as OpenSession
-from wa_worker.whatsapp.session import SessionHost
+from wa_worker.whatsapp.session_host import SessionHost
 from wa_worker.whatsapp.store import SessionStore
 
 PHONE, CONTACT = "5511999990001", "5511988880005"

@@ -7,6 +7,7 @@ group_commit.py  commits what several tasks finished in one transaction
 thread_commit.py the same for threads of the library
 group_read.py    reads for several tasks in one hop
 refusals.py      whether a refusal of a received message may be acted on
+optional_call.py whether the proxy has a call that it need not have
 unproven.py      what was accepted, until a poll shows that it was the proxy that did
 inbound.py       journal to `/inbound` or `/events`; a key is a chat
 file_waits.py    how long a message waits for its file

@@ -11,18 +11,26 @@ import attrs
 
 from wa_worker.edge import wire
 from wa_worker.edge.call import encoded
-from wa_worker.edge.inbound_body import inbound_body, private_texts
+from wa_worker.edge.inbound_body import group_event_body, inbound_body, private_texts
 from wa_worker.errors import EdgeError, Failure
-from wa_worker.messages import InboundMessage, MessageStatus
+from wa_worker.messages import GroupChange, InboundMessage, MessageStatus
 from wa_worker.models import InstanceId, Jid, MessageId, Status, WaMessageId
 
 STATUS = "update-status"
 INBOUND = "inbound"
 SENT = "mark-sent"
 FAILED = "mark-failed"
+GROUP_EVENT = "event"
 MESSAGE_STATUS = "message-status"
 
-_TYPES = {STATUS: "status", INBOUND: "inbound", SENT: "sent", FAILED: "failed", MESSAGE_STATUS: "message_status"}
+_TYPES = {
+    STATUS: "status",
+    INBOUND: "inbound",
+    SENT: "sent",
+    FAILED: "failed",
+    GROUP_EVENT: "event",
+    MESSAGE_STATUS: "message_status",
+}
 """The word of `/events` for each call of version 1."""
 
 
@@ -90,13 +98,27 @@ def message_status_event(status: MessageStatus) -> Event:
 
 
 def inbound_event(instance: InstanceId, message: InboundMessage) -> Event:
-    """A received message. ALREADY_THERE is an error like any other."""
+    """A received message, or what changed in a group. ALREADY_THERE is an error like any other."""
+    if message.group_change is not None:
+        return _group_event(instance, message, message.group_change)
     return Event(
         INBOUND,
         instance,
         inbound_key(instance, message),
         inbound_body(instance, message),
         _stable(INBOUND, instance, message.chat, message.wa_id, *(["update"] if message.update else [])),
+        private=private_texts(message),
+    )
+
+
+def _group_event(instance: InstanceId, message: InboundMessage, change: GroupChange) -> Event:
+    """What changed in a group. In version 1 the call is optional: NO_SUCH_CALL may be the answer."""
+    return Event(
+        GROUP_EVENT,
+        instance,
+        inbound_key(instance, message),
+        group_event_body(instance, message, change),
+        _stable(GROUP_EVENT, instance, message.chat, message.wa_id),
         private=private_texts(message),
     )
 

@@ -14,6 +14,7 @@ doubts.py        ids of sends that may or may not have left, until a receipt pro
 calls.py         calls that ring
 receipts.py      how far messages of ours have come, as their receivers' phones say
 timers.py        the timers of chats with disappearing messages
+groups.py        what groups are called
 accounts.py      under which JID WhatsApp knows a number that was written otherwise
 holds.py         until when an instance keeps away from WhatsApp
 backlog.py       counts of what waits, for monitoring
@@ -42,6 +43,7 @@ from wa_worker.journal.backlog import Backlog, read_backlog
 from wa_worker.journal.calls import RingingCalls
 from wa_worker.journal.database import Database
 from wa_worker.journal.doubts import CutOff, Doubts, MaybeSent
+from wa_worker.journal.groups import Groups
 from wa_worker.journal.holds import Hold, Holds
 from wa_worker.journal.inbox import FileState, Inbox, InboxResult, PendingInbound
 from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled, Trace
@@ -63,6 +65,7 @@ __all__ = [
     "EventKind",
     "FileState",
     "FileStep",
+    "Groups",
     "Hold",
     "Holds",
     "Inbox",

@@ -27,9 +27,12 @@ from wa_worker.messages.content import (
     Revoke,
 )
 from wa_worker.messages.inbound import (
+    GROUP_CHANGE,
     Call,
     ChatType,
     Group,
+    GroupAction,
+    GroupChange,
     InboundMessage,
     Order,
     PlannedEvent,
@@ -61,6 +64,7 @@ from wa_worker.messages.receipts import MessageStatus, Progress, Receipt
 from wa_worker.messages.wanted import Wanted, has_to_be_wanted, wanted
 
 __all__ = [
+    "GROUP_CHANGE",
     "Accepted",
     "Button",
     "Call",
@@ -77,6 +81,8 @@ __all__ = [
     "FileFacts",
     "FlowReply",
     "Group",
+    "GroupAction",
+    "GroupChange",
     "InboundMessage",
     "Interactive",
     "Location",

@@ -19,6 +19,9 @@ placeholders.py   messages that come without their content: which of them stay s
 media_reference.py where the file of a message is
 media_crypto.py   decrypts a received file piece by piece
 media_host.py     WhatsApp's media host: gets a file by its path
+group_changes.py  what changed in a group
+group_info.py     what WhatsApp says of a group when it is asked
+group_subjects.py what groups are called
 timers.py         what a message says of its chat's timer
 outgoing/         a message to send as protobuf
 authors.py        who wrote the message that another is about

@@ -15,41 +15,33 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import attrs
 import structlog
-import trio
 from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker.errors import JournalError
-from wa_worker.journal import JOURNAL_RETRY, Accounts
+from wa_worker.journal import JOURNAL_RETRY
 from wa_worker.messages import Accepted, MediaKind, OutgoingMessage, UploadedFile
 from wa_worker.models import InstanceId, Jid, WaMessageId
 from wa_worker.states import Event, Report
 from wa_worker.wakeup import Wakeup
 from wa_worker.whatsapp import events, receipts
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
-from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.group_subjects import SubjectLookUp
 from wa_worker.whatsapp.identity import Identity, identity
-from wa_worker.whatsapp.loop_end import RECEIPT, Refusal, loop_ended, refusal
+from wa_worker.whatsapp.loop_end import GROUPS, RECEIPT, Refusal, loop_ended, refusal
 from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.placeholders import Placeholders
-from wa_worker.whatsapp.receipts import ReceiptTaker
-from wa_worker.whatsapp.receiving import Receiver
 from wa_worker.whatsapp.registration import KnownAccounts
 from wa_worker.whatsapp.restriction import Restriction
-from wa_worker.whatsapp.send_tracking import SendTracking, UncertainSends
+from wa_worker.whatsapp.send_tracking import SendTracking
+from wa_worker.whatsapp.session_host import NO_GROUPS, NO_RECEIPTS, SessionHost
 from wa_worker.whatsapp.session_sender import SessionSender
 from wa_worker.whatsapp.store import SessionStore
-from wa_worker.whatsapp.uploads import Uploads
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-NO_RECEIPTS = 3600.0
-"""Seconds without receipts after one of a type without a name has ended the library's loop. Each such end can lose the
-messages that the library had taken and not handed over; without receipts uncertain sends are only not proven."""
 
 DISK_TROUBLE = ("disk I/O error", "database or disk is full", "attempt to write a readonly database")
 """What SQLite says, in whatsmeow's log, when its store cannot be written: messages are then dropped, not kept."""
@@ -58,27 +50,6 @@ UNSYNCED = 30.0
 """Seconds after which what waited at WhatsApp counts as sent, though WhatsApp has not said so."""
 
 _numbers = itertools.count(1)
-
-
-@attrs.frozen
-class SessionHost:
-    """Holds what all sessions of the process share. `threads` is a nursery that outlives the instances: the tasks of
-    the native threads live there. Without `accounts`, whose number it is is asked for each message anew."""
-
-    receiver: Receiver
-    gate: StartGate
-    threads: trio.Nursery
-    device_name: str
-    uncertain: UncertainSends
-    accounts: Accounts | None = None
-    """What WhatsApp has said of numbers; None: it is not remembered."""
-    receipts: ReceiptTaker | None = None
-    """Who wants receipts; None: they only settle uncertain sends."""
-    recent_history: bool = False
-    """Whether a phone is asked for a week of its history, or for none."""
-    uploads: Uploads = attrs.field(factory=Uploads)
-    no_receipts_until: dict[InstanceId, float] = attrs.field(factory=dict)
-    """Instances whose library was ended by a receipt, and until when none are asked for (`time.monotonic()`)."""
 
 
 class Session:
@@ -99,11 +70,9 @@ class Session:
             host.gate,
             recent_history=host.recent_history,
         )
-        quiet = time.monotonic() < host.no_receipts_until.get(instance, 0.0)
-        codes = events.WITHOUT_RECEIPTS if quiet else events.CODES
-        self._native = NativeSession(instance, client, host.gate, host.threads, codes)
+        self._native = NativeSession(instance, client, host.gate, host.threads, host.codes(instance))
+        self._host = host
         self._uploads = host.uploads
-        self._no_receipts_until = host.no_receipts_until
         self._store = store
         self._receiver = host.receiver
         self._receipts = host.receipts
@@ -111,6 +80,7 @@ class Session:
         known = KnownAccounts(host.accounts)
         self._sender = SessionSender(self._native, host.gate, store, host.receiver, known, self._tracking)
         self._restriction = Restriction(self.on_report)
+        self._look_up = SubjectLookUp(self._native, host.receiver.subjects)
         self._placeholders = Placeholders()
         self._on_new_message = on_new_message
         self._log = log.bind(instance=instance)
@@ -171,15 +141,20 @@ class Session:
             self._on_loop_end,
             obstacle,
         )
+        self._look_up.start(self._host.threads)
 
     def _on_loop_end(self, error: str) -> None:
         """The library's loop has ended though nobody stopped it. On the session's thread."""
         if RECEIPT in error:
-            self._no_receipts_until[self.instance] = time.monotonic() + NO_RECEIPTS
+            self._host.no_receipts_until[self.instance] = time.monotonic() + NO_RECEIPTS
             self._log.warning("no receipts are asked for: one ended the library's loop", seconds=NO_RECEIPTS)
+        if GROUPS.search(error):
+            self._host.no_groups_until[self.instance] = time.monotonic() + NO_GROUPS
+            self._log.warning("no changes of groups are asked for: one ended the library's loop", seconds=NO_GROUPS)
         self.on_report(loop_ended(error, self._refusal, logged_in=self.me is not None))
 
     async def _close(self) -> None:
+        self._look_up.stop()
         try:
             await self._native.close()
         finally:
@@ -250,6 +225,10 @@ class Session:
     def on_message(self, data: bytes) -> None:
         """Commits a message."""
         self._commit(lambda me: self._receiver.receive(self.instance, self._store, me, data))
+
+    def on_group_change(self, event: pb.GroupInfoEvent | pb.JoinedGroup) -> None:
+        """Commits what has changed in a group."""
+        self._commit(lambda me: self._receiver.group_change(self.instance, self._store, me, event))
 
     def _commit(self, receive: Callable[[Identity], bool]) -> None:
         """Commits what came. WhatsApp believes that we have it, so this does not return before the disk does too."""

@@ -16,6 +16,7 @@ from wa_worker.models import Jid, WaMessageId
 from wa_worker.whatsapp import outgoing
 from wa_worker.whatsapp.authors import target_key
 from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.group_info import why_refused
 from wa_worker.whatsapp.identity import Identity
 from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.receiving import Receiver
@@ -23,6 +24,7 @@ from wa_worker.whatsapp.registration import KnownAccounts, account_of
 from wa_worker.whatsapp.send_errors import (
     NOT_CONNECTED_PAUSE,
     TROUBLE_PAUSE,
+    asks_for_a_look,
     look_up_error,
     send_error,
     session_not_open,
@@ -54,7 +56,8 @@ class SessionSender:
         self._log = log.bind(instance=native.instance)
 
     def send(self, message: OutgoingMessage, me: Identity | None) -> Accepted:
-        """Sends a message of the account `me`. Blocks, up to ~75 s, or twice that for a number that is looked up.
+        """Sends a message of the account `me`. Blocks, up to ~75 s, or twice that for a number or group that is
+        looked up.
 
         Raises SendRefused, SendDelayed, SessionNotOpen or SendUncertain.
         """
@@ -117,6 +120,8 @@ class SessionSender:
             if not isinstance(error, NeonizeError):
                 self._log.exception("a send failed in a way nobody expected")
             failure = send_error(str(error)) if isinstance(error, NeonizeError) else SendUncertain(str(error))
+            if is_group(to) and isinstance(failure, SendRefused) and asks_for_a_look(str(error)):
+                failure = why_refused(self._native, to, me, failure)
             if not isinstance(failure, SendUncertain):
                 raise failure from error
             return self._tracking.find_out(failure, message.secret)

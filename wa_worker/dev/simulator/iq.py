@@ -1,8 +1,8 @@
 """What the server answers to a client's requests (iq stanzas). No I/O, except that prekeys are handed out.
 
-Plays prekey upload, count and query, usync (who is on WhatsApp, devices, LIDs), where the media host is;
-refuses group queries with 404; answers everything else with an empty result, which is what whatsmeow needs of
-keepalives, privacy settings, presence and the like.
+Plays prekey upload, count and query, usync (who is on WhatsApp, devices, LIDs), the metadata of a group, where the
+media host is; answers everything else with an empty result, which is what whatsmeow needs of keepalives, privacy
+settings, presence and the like.
 """
 
 import attrs
@@ -72,12 +72,27 @@ def _content(simulator: Simulator, device: Device, iq: Node) -> list[Node]:
     elif namespace == "usync" and (usync := child(iq, "usync")):
         users = [_user(simulator, user) for user in children(child(usync, "list"))]
         return [Node("usync", dict(usync.attrs), [Node("list", {}, users)])]
+    elif namespace == "w:g2" and kind == "get":
+        return [_group(simulator, device, iq.attrs["to"])]
     elif namespace == "w:m" and child(iq, "media_conn"):
         access = {"auth": AUTH, "ttl": "300", "auth_ttl": "21600", "max_buckets": "12"}  # whatsmeow mediaconn.go
         return [Node("media_conn", access, [Node("host", {"hostname": MEDIA_HOST})])]
     elif namespace == "w:g2":
         raise Refusal(404, "item-not-found")
+    elif namespace in simulator.answers:
+        return simulator.answers[namespace](device, iq)
     return []
+
+
+def _group(simulator: Simulator, device: Device, jid: str) -> Node:
+    """`getGroupInfo` in whatsmeow group.go."""
+    group = simulator.groups.get(jid)
+    if group is None:
+        raise Refusal(404, "item-not-found")
+    group.queries += 1
+    if device.phone not in group.phones:
+        raise Refusal(403, "forbidden")
+    return group.as_node()
 
 
 def _store_prekeys(device: Device, iq: Node) -> None:

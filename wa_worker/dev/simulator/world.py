@@ -17,6 +17,8 @@ from wa_worker.dev.simulator.connection import Connection
 from wa_worker.dev.simulator.contact import Contact
 from wa_worker.dev.simulator.credentials import Credentials
 from wa_worker.dev.simulator.device import Device, UnknownDevice
+from wa_worker.dev.simulator.dialect import DIALECTS, Dialect
+from wa_worker.dev.simulator.groups import Addressing, Group
 from wa_worker.dev.simulator.history import notification
 from wa_worker.dev.simulator.link_code import UnknownCode
 from wa_worker.dev.simulator.media_host import MediaHost
@@ -43,6 +45,7 @@ class Simulator:
         self.turned_away = 0  # requests for a WebSocket that got a 503
         self.faults: list[BaseException] = []  # errors of the simulator or of an on_message: there should be none
         self.waiting: set[WaitingClient] = set()  # unpaired clients that show codes
+        self.groups: dict[str, Group] = {}  # by JID; made by `create_group()`
         self.open_connections: set[Connection] = set()  # those that got through TLS
         self.media = MediaHost()
 
@@ -77,6 +80,12 @@ class Simulator:
         self.absent: set[str] = set()  # phones that are not on WhatsApp
         self.unreachable: set[str] = set()  # device JIDs whose logins are cut at once
         self.on_new_contact: Callable[[Contact], None] = lambda contact: None
+        # Called with each ciphertext in a session of one linked device with another: sender, receiver, `<enc>`.
+        self.on_relay: Callable[[Device, Device, Node], None] = lambda sender, receiver, enc: None
+
+        # What another library than whatsmeow needs: see dialect.py, and the answers to its requests, by `xmlns`.
+        self.dialects: dict[bytes, Dialect] = dict(DIALECTS)
+        self.answers: dict[str, Callable[[Device, Node], list[Node]]] = {}
 
         self._nursery = nursery
         self._credentials = credentials
@@ -152,6 +161,14 @@ class Simulator:
             self._contacts[phone] = Contact(phone, self.device, self.media)
             self.on_new_contact(self._contacts[phone])
         return self._contacts[phone]
+
+    def create_group(self, subject: str, *phones: str, addressing: Addressing = "lid") -> Group:
+        """Makes a group of these phones, the first of them its admin. Devices hear of it by its first message."""
+        for phone in phones:
+            self.contact(phone)
+        group = Group(self, subject, phones, addressing)
+        self.groups[group.jid] = group
+        return group
 
     @property
     def devices(self) -> Mapping[str, Device]:
