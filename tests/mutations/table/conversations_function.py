@@ -31,7 +31,7 @@ MUTATIONS = (
         "    where instance_id = p_instance_id and chat_id = p_chat_id and wa_message_id = p_wa_message_id\n",
         "    where wa_message_id = p_wa_message_id\n",
         "instances do not mix (P6)",
-        f"{TALK}what_comes_later_is_merged",
+        f"{TALK}an_update_of_another_instances_message_is_none",
     ),
     Mutation(
         "function-reaction-of-before",
