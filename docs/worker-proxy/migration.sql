@@ -667,7 +667,10 @@ declare
   words text[] := '{}';
 begin
   for event in select value from jsonb_array_elements(p_events) with ordinality order by ordinality loop
-    chat := case when event ? 'from' then jsonb_build_array(event -> 'instance_id', event -> 'from') end;
+    chat := case
+      when event ? 'from' then jsonb_build_array(event -> 'instance_id', event -> 'from')
+      when event ->> 'type' = 'event' then jsonb_build_array(event -> 'instance_id', event -> 'chat_id')
+    end;
     if chat = any (held) then
       word := 'held';
     else
