@@ -725,6 +725,8 @@ const CHAT_EVENT = shape({ instanceId: someText, event_type: someText, chat_id: 
   action: someText,
   participants: listOf(someText),
   by: someText,
+  announce: flag,
+  description: anyText,
   wa_message_id: someText,
 });
 

@@ -227,7 +227,7 @@ async def test_what_changes_in_a_group_keeps_its_place_among_the_messages(
         "action": "subject",
         "timestamp": 1_790_000_000,
     }
-    change = event("event", fields)
+    change = event("event", {**fields, "description": "", "announce": True})
     assert await statuses(client, said(1, body=None, **message), change, said(2)) == [400, 503, 200]
     assert await statuses(client, {**change, "event_type": None}, said(3, **message)) == [400, 503]
     assert await statuses(client, change, said(3, **message)) == [200, 200]
