@@ -17,7 +17,7 @@ from wa_worker.edge.answers import ALREADY_THERE
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.events import Outcome, inbound_event
 from wa_worker.errors import EdgeError, EdgeRejected, JournalError
-from wa_worker.journal import Inbox, InboxResult, PendingInbound
+from wa_worker.journal import FileState, Inbox, InboxResult, PendingInbound
 from wa_worker.metrics import Delivered, Metrics
 
 log = structlog.get_logger(__name__)
@@ -105,7 +105,10 @@ class InboundDelivery:
         return Backoff(RETRY.first, 2 * self._refusals.pause)
 
     async def _post_chat(self, chat: int) -> None:
-        rows, until = self._waits.ready(await self._wanted(await self._rows.get(chat)))
+        found = await self._rows.get(chat)
+        if not found:  # somebody else has decided on them
+            raise NothingAsked(None)
+        rows, until = self._waits.ready(await self._wanted(found))
         if rows:
             structlog.contextvars.bind_contextvars(instance=rows[0].instance)  # of this chat's task
         alone = self._queue.is_alone(chat)
@@ -146,9 +149,12 @@ class InboundDelivery:
         if unwanted:
             for row in unwanted:
                 self._forget(row)
-            await self._results.add(*(InboxResult(row.seq) for row in unwanted))
+            # what becomes of a file that is still open does not matter any more
+            await self._results.add(
+                *(InboxResult(row.seq, file=row.file if row.file is FileState.SETTLED else None) for row in unwanted)
+            )
             self._metrics.delivered(Delivered.NOT_WANTED, len(unwanted))
-        if rows and not wanted:
+        if not wanted:
             raise NothingAsked(WANTS_PAUSE if unknown else None)
         return wanted
 
