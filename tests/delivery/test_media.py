@@ -295,6 +295,14 @@ async def test_what_the_media_host_was_not_asked_says_nothing_of_it(at: MediaBed
     assert at.media._downloads._last_success == 0.0
 
 
+async def test_a_lie_about_a_size_binds_nobody(at: MediaBed) -> None:
+    """The proxy may be asked before the file is downloaded: by the sender's word."""
+    wa_id = at.receive(1, DATA, declared=5)
+    await until(lambda: at.has(wa_id))
+    assert at.bytes_of(wa_id) == DATA
+    assert at.fixture.proxy.store.requests["media-upload"] == 2
+
+
 async def test_a_proxy_that_takes_files_is_not_believed_so_soon_that_it_does_not(at: MediaBed) -> None:
     first = at.receive(1, DATA)
     await until(lambda: at.has(first))

@@ -196,13 +196,13 @@ class MediaDelivery:
         """Says why a file need not be asked for. Raises NotBefore if that is not known yet."""
         if file.reference.size > self._most:
             return MediaError.TOO_LARGE
-        await self._endpoint.ask(lambda: self._edge.media_upload(file, file.reference.size))
-        return MediaError.NO_UPLOAD if self._endpoint.absent else None
+        await self._endpoint.ask(file.instance, lambda: self._edge.media_upload(file, file.reference.size))
+        return MediaError.NO_UPLOAD if self._endpoint.is_absent(file.instance) else None
 
     async def _upload(self, seq: int) -> None:
         file = await self._at(seq, FileStep.STORED)
         size = await self._folder.size_of(seq)
-        if self._endpoint.absent:
+        if self._endpoint.is_absent(file.instance):
             await self._settle(file, failure=MediaError.NO_UPLOAD)
             raise NothingAsked(None)
         if size is None:
@@ -213,10 +213,10 @@ class MediaDelivery:
     async def _upload_file(self, file: ReceivedFile, size: int) -> None:
         try:
             target = await self._edge.media_upload(file, size)
-            self._endpoint.is_there()
+            self._endpoint.is_there(file.instance)
             await self._uploader.upload(target, self._folder.path(file.seq), file, size)
         except NoUploads as error:
-            if not self._endpoint.believes():
+            if not self._endpoint.believes(file.instance):
                 raise EdgeUnavailable(error.endpoint, error.detail, error.status, DOUBT) from error
             await self._settle(file, failure=MediaError.NO_UPLOAD)
         except (DamagedFile, FileNotFoundError):
