@@ -574,7 +574,7 @@ language sql volatile set search_path = '' as $$
       id, p_chat_id, p_wa_message_id, p_message_type, p_mime_type, p_size, p_sha256, p_filename
     from public.wa_instances
     where id = p_instance_id
-    on conflict (path) do update set asked_at = now()
+    on conflict (path) do update set asked_at = now(), size = excluded.size
     returning path)
   select jsonb_build_object('path', (select path from stored))
 $$;
