@@ -22,7 +22,7 @@ function take(box, html) {
   template.innerHTML = html;
   const focused = box.contains(document.activeElement) ? document.activeElement : null;
   const home = focused?.closest("article")?.id;
-  const typed = [...box.querySelectorAll("textarea, input:not([type=hidden])")].map((field) => [field.id, field.value]);
+  const typed = [...box.querySelectorAll("textarea, select, input:not([type=hidden])")].map((field) => [field.id, field.value]);
   const before = new Map([...box.children].map((child) => [child.id, child]));
   const now = [...template.content.children].map((fresh) => {
     const old = before.get(fresh.id);
@@ -109,6 +109,7 @@ document.addEventListener("submit", async (event) => {
     if (answer.ok && go) location.assign(go);
     // By id: an update may have put another field in the place of the one that was sent.
     for (const [id, value] of sent) if (answer.ok && byId(id)?.value === value) byId(id).value = "";
+    if (answer.ok) for (const choice of form.querySelectorAll("select")) choice.selectedIndex = 0;
   } catch {
     notify(LOST, false);
   }
