@@ -106,6 +106,14 @@ def test_the_state_of_an_instance(store: Store, seen: Seen) -> None:
     (card,) = View(store, worker, None).page(At()).cards
     assert (card.badge.text, card.badge.tone, card.badge.detail) == (seen.badge, seen.tone, seen.detail)
     assert card.qr_code == seen.qr_code
+    assert card.pairing_code is None
+
+
+def test_a_pairing_code_stands_beside_the_qr_code(store: Store) -> None:
+    details = StatusDetails(pairing_code="ABCD-1234", pairing_expires_at=1_800_000_000)
+    store.update_status("shop", "CONNECTING", PNG, details)
+    (card,) = View(store, WorkerState(), None).page(At()).cards
+    assert (card.qr_code, card.pairing_code) == (PNG, "ABCD-1234")
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ class Card:
     why: str
     since: float
     qr_code: str | None
+    pairing_code: str | None
     phone: Phone | None
     url: str
     current: bool
