@@ -240,7 +240,7 @@ def _words(kind: str, body: str, content: Content) -> str:
         return ""
     if kind == "location" and "location" in content:
         return "\n".join(body.splitlines()[1:])  # the first line names the place
-    return object_of(content, "reaction").get("emoji") or body if kind == "reaction" else body
+    return text_of(object_of(content, "reaction"), "emoji") or body if kind == "reaction" else body
 
 
 def _kind(kind: str) -> str:

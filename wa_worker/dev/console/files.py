@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import attrs
 
-from wa_worker.dev.proxy import FileRow, Storage
+from wa_worker.dev.proxy import Storage
 from wa_worker.dev.samples import SAMPLES
 
 HEAD = 64
@@ -75,22 +75,23 @@ class Files:
     def content_type(self, url: str) -> str | None:
         """Says what the file may be shown as, BYTES if it may not be, None if it is not here."""
         row = self._storage.file(url)
-        return None if row is None else self._content_type(row, url)
+        if row is None:
+            return None
+        if row.name not in self._formats:
+            head = self._storage.read(url, HEAD)
+            if head is None:
+                return None
+            while len(self._formats) >= REMEMBERED:
+                del self._formats[next(iter(self._formats))]
+            self._formats[row.name] = shown_as(head, row.message_type)
+        return self._formats[row.name]
 
     def served(self, url: str) -> Served | None:
         """Returns the file itself; None if it is not here."""
-        row = self._storage.file(url)
-        if row is None:
+        row, kind, data = self._storage.file(url), self.content_type(url), self._storage.read(url)
+        if row is None or kind is None or data is None:
             return None
-        kind = self._content_type(row, url)
-        return Served(self._storage.read(url) or b"", kind, file_name(row.filename, row.name), inline=kind != BYTES)
-
-    def _content_type(self, row: FileRow, url: str) -> str:
-        if row.name not in self._formats:
-            while len(self._formats) >= REMEMBERED:
-                del self._formats[next(iter(self._formats))]
-            self._formats[row.name] = shown_as(self._storage.read(url, HEAD) or b"", row.message_type)
-        return self._formats[row.name]
+        return Served(data, kind, file_name(row.filename, row.name), inline=kind != BYTES)
 
 
 def sample(name: str) -> Served | None:

@@ -100,8 +100,11 @@ class Storage:
         row = self.file(url)
         if row is None:
             return None
-        with self._path(row.name).open("rb") as file:
-            return file.read(most)
+        try:
+            with self._path(row.name).open("rb") as file:
+                return file.read(most)
+        except FileNotFoundError:
+            return None  # a database that was moved without its folder
 
     def file(self, url: str) -> FileRow | None:
         """Says what is known of the file behind the `url` of a message's media; None as `read_url()`."""
