@@ -48,6 +48,7 @@ class LinkHost:
         connection = h11.Connection(h11.SERVER)
         try:
             while True:
+                await trio.lowlevel.checkpoint()
                 event = connection.next_event()
                 if event is h11.NEED_DATA:
                     connection.receive_data(bytes(await stream.receive_some(65536)))
@@ -100,7 +101,7 @@ async def open_link_host(
         await host.handle(stream if context is None else trio.SSLStream(stream, context, server_side=True))
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, handle, [listener])
+        await nursery.start(trio.serve_listeners, handle, [listener])
         try:
             yield host
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -11,7 +12,9 @@ import pytest
 
 from tests.journal.rows import ANA, SHOP, inbound_message
 from wa_worker.journal import FileState, FileStep, InboxResult, Journal, PendingInbound, open_journal
+from wa_worker.journal.content import content_of
 from wa_worker.journal.items import ItemId
+from wa_worker.journal.migrations import STEPS
 from wa_worker.journal.review import open_review
 from wa_worker.messages import InboundMessage, Media, MediaError, MediaKind, MediaReference
 
@@ -237,12 +240,15 @@ def test_files_are_found_by_an_index(journal: Journal, seq: int) -> None:
 
 
 def test_a_journal_of_before_is_upgraded(path: Path) -> None:
-    with open_journal(path) as journal:
-        journal.inbox.record(SHOP, inbound_message("A"))
-    with sqlite3.connect(path) as sql:
-        for table in ("media", "calls"):
-            sql.execute(f"DROP TABLE {table}")
-        sql.execute("DROP INDEX ledger_maybe_sent")
+    """A journal of the format before files, with a message in it."""
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as sql:
+        for step in STEPS[:5]:
+            for statement in step:
+                sql.execute(statement)
+        sql.execute("INSERT INTO chats (id, instance, jid) VALUES (1, ?, ?)", (SHOP, ANA))
+        row = (1, "A", content_of(inbound_message("A")), 1_790_000_000.0)
+        sql.execute("INSERT INTO inbox (chat, wa_id, message, received_at) VALUES (?, ?, ?, ?)", row)
         sql.execute("PRAGMA user_version=5")
     with open_journal(path) as journal:
         assert [row.message.wa_id for row in pending(journal)] == ["A"]

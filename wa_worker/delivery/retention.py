@@ -68,7 +68,8 @@ async def _tidy(journal: Journal, dead_kept: float) -> None:
             messages=discarded,
             days=round(dead_kept / 86_400),
         )
-    for table in (journal.inbox, journal.ledger, journal.holds, journal.inbox.timers, journal.accounts):
+    dated = (journal.inbox, journal.ledger, journal.holds, journal.inbox.timers, journal.accounts, journal.receipts)
+    for table in dated:
         await _all_of(table.purge, REMEMBERED)
     last: int | None = 0
     while last is not None:

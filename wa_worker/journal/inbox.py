@@ -19,6 +19,7 @@ from wa_worker.journal.adding import EventKind, SentByAccount, add, is_of_a_work
 from wa_worker.journal.calls import RingingCalls
 from wa_worker.journal.content import content_of, message_of
 from wa_worker.journal.database import Database
+from wa_worker.journal.groups import Groups
 from wa_worker.journal.states import DECIDED, PENDING, InboxState
 from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.journal.timers import write as write_timer
@@ -70,6 +71,8 @@ class Inbox:
         self._database = database
         self.timers = Timers(database)
         """What received messages told of their chats' timers."""
+        self.groups = Groups(database)
+        """What groups are called."""
         self.calls = RingingCalls(database)
         """Calls that ring."""
 
