@@ -160,8 +160,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "in-no-rows-is-a-success",
         "delivery/inbound.py",
-        "        if not found:  # somebody else has decided on them\n            raise NothingAsked(None)\n",
-        "",
+        "        if not wanted:\n",
+        "        if rows and not wanted:\n",
         "what asked nothing is no sign that the proxy works",
         "delivery/test_inbound_wanted.py::test_a_spoiled_row_is_no_sign_that_the_proxy_works",
     ),
@@ -228,5 +228,21 @@ MUTATIONS: tuple[Mutation, ...] = (
         "",
         "nothing grows with the number of chats",
         "delivery/test_keyed_queue.py::test_a_key_that_is_released_leaves_nothing",
+    ),
+    Mutation(
+        "in-update-is-marked-read",
+        "delivery/read_marks.py",
+        "if message.from_me or message.update or",
+        "if message.from_me or",
+        "a message is marked as read once",
+        "delivery/test_read_marks.py::test_what_nobody_has_yet_to_read_is_not_marked",
+    ),
+    Mutation(
+        "in-group-change-is-marked-read",
+        "delivery/read_marks.py",
+        'frozenset({"call", GROUP_CHANGE})',
+        'frozenset({"call"})',
+        "only what is a message is marked as read",
+        "delivery/test_read_marks.py::test_what_nobody_has_yet_to_read_is_not_marked",
     ),
 )
