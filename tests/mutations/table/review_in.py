@@ -245,4 +245,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "only what is a message is marked as read",
         "delivery/test_read_marks.py::test_what_nobody_has_yet_to_read_is_not_marked",
     ),
+    Mutation(
+        "in-turned-off-is-unheard",
+        "delivery/media.py",
+        "        for chat in set(chats):\n            self.decided(chat)\n",
+        "",
+        "a chat waits for no file once files are turned off",
+        "delivery/test_media.py::test_no_chat_waits_for_files_once_they_are_turned_off",
+    ),
 )
