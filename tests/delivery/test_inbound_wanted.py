@@ -136,3 +136,23 @@ async def test_what_is_settled_without_a_call_is_no_sign_that_the_proxy_works(tm
         at.fixture.proxy.faults.clear()
         await at.all_delivered()
         assert len(told(at)) == 8
+
+
+async def test_a_spoiled_row_is_no_sign_that_the_proxy_works(tmp_path: Path) -> None:
+    async with open_delivery(tmp_path, contract=2) as at:
+        at.fixture.proxy.faults.set("events", Fault(status=503))
+        at.nursery.start_soon(at.delivery.run)
+        for number in range(8):
+            received(at, f"m{number}", chat=Jid(f"55119888700{number:02}@s.whatsapp.net"))
+        await until(lambda: at.delivery._queue.breaker.is_open)
+        for number in range(8):
+            received(at, f"e{number}", chat=Jid(f"55119888600{number:02}@s.whatsapp.net"))
+        with at.journal.database.transaction() as sql:
+            sql.execute("UPDATE inbox SET message = '{' WHERE wa_id LIKE 'e%'")
+        at.delivery.wakeup.ring()
+        await until(lambda: [state for state, _, _ in at.inbox()].count("dead") >= 4)
+        await trio.sleep(0.1)
+        assert at.delivery._queue.breaker.is_open
+        assert at.delivery._queue._last_success == 0.0
+        at.fixture.proxy.faults.clear()
+        await until(lambda: len(told(at)) == 8)

@@ -343,6 +343,25 @@ async def test_a_key_that_is_released_goes_on_at_once(nursery: trio.Nursery, jum
     nursery.cancel_scope.cancel()
 
 
+async def test_a_key_that_is_released_leaves_nothing(nursery: trio.Nursery, jumping: Clock) -> None:
+    """Else there would be one more for each chat, for ever."""
+    rows, working = Rows(1), trio.Event()
+
+    async def work(key: int) -> None:
+        working.set()
+        await trio.sleep(5)
+        rows.keys.discard(key)
+
+    queue = await _run(nursery, rows, work)
+    await working.wait()
+    queue.release(1)
+    assert queue._waiting._released == {1}
+    await _until(lambda: not rows.keys)
+    await trio.sleep(1)
+    assert not queue._waiting._released
+    nursery.cancel_scope.cancel()
+
+
 async def test_in_an_outage_a_key_that_waits_is_no_trial(nursery: trio.Nursery, jumping: Clock) -> None:
     """Else it would be tried again and again without a pause: it neither fails nor succeeds."""
     proxy, ends = Proxy(Rows(*range(1, OUTAGE + 2))), trio.current_time() + 300

@@ -262,6 +262,18 @@ async def test_own_files_go_where_they_are_wanted(at: MediaBed) -> None:
     assert at.bytes_of(wa_id) == DATA
 
 
+async def test_no_chat_waits_for_files_once_they_are_turned_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_media_bed(tmp_path, monkeypatch, MEDIA_IN="off") as at:
+        wa_id, behind = at.receive(1, DATA), at.receive(1, None)
+        at.nursery.start_soon(at.inbound.run)
+        await until(lambda: at.inbound._queue._waiting.keys)
+        await at.media.turn_off()
+        await until(lambda: at.has(wa_id, error="off"))
+        await until(lambda: behind in dict(at.posted()))
+
+
 async def test_files_that_are_given_up_leave_their_room_to_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,6 +145,17 @@ async def test_what_it_says_of_one_instance_is_not_said_of_others(
     assert (proxy.absent(), proxy.absent(OTHER)) == (True, False)
 
 
+async def test_what_it_says_of_one_instance_is_no_word_on_one_whose_files_it_took(
+    proxy: Proxy, autojump_clock: object
+) -> None:
+    await absent(proxy)
+    proxy.error = None
+    await proxy.ask(OTHER)
+    assert proxy.absent()
+    proxy.lists()
+    assert not proxy.endpoint.believes(OTHER)
+
+
 async def test_one_that_never_took_any_is_believed_at_once_by_the_second_instance(
     proxy: Proxy, autojump_clock: object
 ) -> None:

@@ -15,7 +15,7 @@ from tests.proxy_fixture import PATIENCE, until
 from wa_worker.delivery.read_marks import KEPT, TOGETHER, ReadMarks
 from wa_worker.errors import SessionError
 from wa_worker.journal import PendingInbound
-from wa_worker.messages import ChatType, InboundMessage
+from wa_worker.messages import GROUP_CHANGE, ChatType, InboundMessage
 from wa_worker.models import Jid, WaMessageId
 
 GROUP, LID = Jid("120363@g.us"), Jid("95511988880001@lid")
@@ -67,10 +67,11 @@ async def test_each_is_addressed_as_it_came_and_in_a_group_by_its_author(nursery
     nursery.cancel_scope.cancel()
 
 
-async def test_what_the_account_wrote_itself_and_calls_are_not_marked(nursery: trio.Nursery) -> None:
+async def test_what_nobody_has_yet_to_read_is_not_marked(nursery: trio.Nursery) -> None:
     reads, session = ReadMarks(wanted=True), Marking()
     nursery.start_soon(reads.run, SHOP, session, trio.lowlevel.checkpoint)
     reads.accepted([row("A", from_me=True), row("B", message_type="call"), row("C")])
+    reads.accepted([row("D", GROUP, message_type=GROUP_CHANGE), row("C", update=True)])  # marked when it came first
     await until(lambda: session.calls)
     assert session.calls == [(ANA, ANA, ["C"])]
     nursery.cancel_scope.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import attrs
 import pytest
 import trio
 from structlog.testing import capture_logs
@@ -27,7 +28,7 @@ from wa_worker.delivery.retention import CHUNK, INTERVAL, REMEMBERED, run_retent
 from wa_worker.journal import InboxResult, Journal, SendState
 from wa_worker.journal.items import ItemId
 from wa_worker.journal.review import open_review
-from wa_worker.messages import Progress, Receipt
+from wa_worker.messages import Media, MediaKind, MediaReference, Progress, Receipt
 from wa_worker.models import Jid, WaMessageId
 
 OLD = REMEMBERED + 60
@@ -76,6 +77,22 @@ async def test_what_is_over_for_a_week_is_forgotten_and_nothing_else(
     await trio.sleep(INTERVAL + 600)
     assert inbox(journal) == ["pending", "dead"]
     assert set(states(journal)) == {'"untold"'}, "nor is one kept that the proxy has not listed for a week"
+    nursery.cancel_scope.cancel()
+
+
+async def test_files_of_what_is_given_up_are_deleted(journal: Journal, nursery: trio.Nursery, hours: Clock) -> None:
+    seen: list[bool] = []
+
+    async def tidy() -> None:
+        seen.append(journal.media.get(1) is None)
+
+    picture = attrs.evolve(inbound_message("A"), message_type="image", media=Media("image/jpeg"))
+    journal.inbox.record(SHOP, picture, file=MediaReference(MediaKind.IMAGE, "/v", bytes(32), bytes(32), bytes(32), 9))
+    with journal.database.transaction() as sql:
+        sql.execute("UPDATE inbox SET received_at = received_at - ?", (OLD,))
+    nursery.start_soon(run_retention, journal, MONTH, tidy)
+    await trio.sleep(INTERVAL + 600)
+    assert seen == [True], "after they are given up"
     nursery.cancel_scope.cancel()
 
 

@@ -160,7 +160,7 @@ def test_a_spoiled_row_ends_with_its_file_and_keeps_no_other(journal: Journal, s
     journal.inbox.record(SHOP, picture("B"), file=REFERENCE)
     with journal.database.transaction() as sql:
         sql.execute("UPDATE media SET posted = ? WHERE message_seq = ?", (spoiled, seq))
-    assert journal.media.settle_all(MediaError.OFF) == 2
+    assert journal.media.settle_all(MediaError.OFF) == [1, 1]
     assert [error_and_url(row) for row in pending(journal)] == [("off", None)]
     assert rows(journal) == 1
 
@@ -219,7 +219,7 @@ def test_what_was_wanted_for_too_long_is_given_up(journal: Journal, seq: int) ->
 def test_all_are_settled_when_files_are_turned_off(journal: Journal, seq: int) -> None:
     journal.inbox.record(SHOP, picture("B"), file=REFERENCE)
     journal.media.stored(seq)
-    assert journal.media.settle_all(MediaError.OFF) == 2
+    assert journal.media.settle_all(MediaError.OFF) == [1, 1]
     assert [error_and_url(row) for row in pending(journal)] == [("off", None)] * 2
 
 

@@ -112,10 +112,7 @@ class InboundDelivery:
         return Backoff(RETRY.first, 2 * self._refusals.pause)
 
     async def _post_chat(self, chat: int) -> None:
-        found = await self._rows.get(chat)
-        if not found:  # somebody else has decided on them
-            raise NothingAsked(None)
-        rows, until = self._waits.ready(await self._wanted(found))
+        rows, until = self._waits.ready(await self._wanted(await self._rows.get(chat)))
         if rows:
             structlog.contextvars.bind_contextvars(instance=rows[0].instance)  # of this chat's task
         alone = self._queue.is_alone(chat)
@@ -156,7 +153,7 @@ class InboundDelivery:
 
     async def _wanted(self, rows: list[PendingInbound]) -> list[PendingInbound]:
         """Settles those of these rows that the proxy does not want, and returns the others: up to the first one of
-        which it is not known yet. Raises NothingAsked if none is left of some."""
+        which it is not known yet. Raises NothingAsked if none is left."""
         wanted: list[PendingInbound] = []
         unwanted: list[PendingInbound] = []
         unknown = False

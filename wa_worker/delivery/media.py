@@ -124,9 +124,11 @@ class MediaDelivery:
 
     async def turn_off(self) -> None:
         """Settles what an earlier run, in which files were passed on, has left. Runs instead of run()."""
-        count = await self._until_possible(lambda: self._media.settle_all(MediaError.OFF))
-        if count:
-            log.info("files of an earlier run are not passed on: MEDIA_IN is off", files=count)
+        chats = await self._until_possible(lambda: self._media.settle_all(MediaError.OFF))
+        if chats:
+            log.info("files of an earlier run are not passed on: MEDIA_IN is off", files=len(chats))
+        for chat in set(chats):
+            self.decided(chat)
         await self._prepare()
 
     async def tidy(self) -> None:

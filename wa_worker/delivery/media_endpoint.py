@@ -105,6 +105,8 @@ class UploadEndpoint:
             known = not self._never_took_any()
             if (known and now - first < SURELY_GONE) or not self._evidence.listed_since(first):
                 return False
-        log.info("the proxy takes no files: messages go without them", instance=instance, again_seconds=ASK_AGAIN)
+        log.info(
+            "the proxy takes no files: messages go without them", instance=instance, again_seconds=round(ASK_AGAIN)
+        )
         word.doubted, word.absent_until = None, now + ASK_AGAIN
         return True

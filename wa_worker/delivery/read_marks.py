@@ -18,7 +18,7 @@ import trio
 
 from wa_worker.errors import SessionError
 from wa_worker.journal import PendingInbound
-from wa_worker.messages import ChatType
+from wa_worker.messages import GROUP_CHANGE, ChatType
 from wa_worker.models import InstanceId, Jid, WaMessageId
 from wa_worker.wakeup import Wakeup
 
@@ -33,7 +33,7 @@ TOGETHER = 50
 APART = 0.5
 """Seconds between two looks for what is to be marked, so that those of a chat that come together are one call."""
 
-UNMARKED = frozenset({"call"})
+UNMARKED = frozenset({"call", GROUP_CHANGE})
 """Types of what has no message at WhatsApp that could be read."""
 
 
@@ -68,7 +68,7 @@ class ReadMarks:
         """The proxy has taken these messages."""
         for row in rows if self.wanted else ():
             message = row.message
-            if message.from_me or message.message_type in UNMARKED:
+            if message.from_me or message.update or message.message_type in UNMARKED:
                 continue
             sender = message.sender_address or message.sender
             chat = message.chat if message.chat_type is ChatType.GROUP else sender

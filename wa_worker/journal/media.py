@@ -94,10 +94,12 @@ class ReceivedMedia:
             sql.execute(_SETTLE, (url, _REFUSED if refused else failure, seq))
             conclude(sql, seq)
 
-    def settle_all(self, failure: MediaError) -> int:
-        """None of the files on their way can be had. Returns how many these are."""
+    def settle_all(self, failure: MediaError) -> list[int]:
+        """None of the files on their way can be had. Returns the keys of their chats, one for each file."""
         with self._database.transaction() as sql:
-            return _settle_each(sql, sql.execute(_UNSETTLED).fetchall(), failure)
+            rows = sql.execute(_UNSETTLED).fetchall()
+            _settle_each(sql, ((seq,) for seq, _ in rows), failure)
+        return [chat for _, chat in rows]
 
     def give_up(self, older_than: float, limit: int = 5000) -> int:
         """Gives up to `limit` files up whose messages came more than `older_than` seconds ago. Returns how many."""
@@ -195,7 +197,7 @@ _SETTLE = f"""
 UPDATE media SET step = '{FileStep.SETTLED}', url = ?, failure = ?
 WHERE message_seq = ? AND step <> '{FileStep.SETTLED}'"""
 
-_UNSETTLED = f"SELECT message_seq FROM media WHERE step <> '{FileStep.SETTLED}'"
+_UNSETTLED = f"SELECT message_seq, chat FROM media JOIN inbox ON seq = message_seq WHERE step <> '{FileStep.SETTLED}'"
 
 _OLD = f"""
 SELECT message_seq FROM media JOIN inbox ON seq = message_seq

@@ -198,7 +198,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "calls-outcome-of-none",
         "journal/calls.py",
-        "message if row is None else _merged(row[0], message)",
+        "message if rang is None else _merged(rang, message)",
         "message",
         "a call says what was heard when it rang",
         "journal/test_calls.py::test_a_call_is_a_row_once_its_outcome_is_known_with_what_was_heard_before",
@@ -270,7 +270,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "wanted-before-it-is-known",
         "edge/wants.py",
-        "        if not self._version.known:\n            return None\n",
+        "        if not self._version.sure:\n            return None\n",
         "",
         "nothing is dropped before the proxy has answered a poll",
         UNKNOWN,

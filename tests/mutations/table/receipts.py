@@ -232,10 +232,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "read-own-messages",
         "delivery/read_marks.py",
-        "if message.from_me or message.message_type in UNMARKED:",
+        "if message.from_me or message.update or message.message_type in UNMARKED:",
         "if False:",
         "what the account wrote itself is not marked",
-        "delivery/test_read_marks.py::test_what_the_account_wrote_itself_and_calls_are_not_marked",
+        "delivery/test_read_marks.py::test_what_nobody_has_yet_to_read_is_not_marked",
     ),
     Mutation(
         "read-error-ends-it",
