@@ -126,6 +126,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "edge/test_public_address.py::test_lookups_that_hang_take_nobody_s_threads",
     ),
     Mutation(
+        "wrote-by-another-instance",
+        "journal/ledger.py",
+        "FROM ledger WHERE instance = ? AND wa_id = ?)",
+        "FROM ledger WHERE (instance = ? OR 1) AND wa_id = ?)",
+        "whose a message is, is known of each instance by itself",
+        "journal/test_ledger.py::test_what_an_instance_wrote_is_its_own",
+    ),
+    Mutation(
         "unreadable-store-knows-nobody",
         "whatsapp/authors.py",
         '        raise SendDelayed("whose the message is cannot be read now", pause=TROUBLE_PAUSE) from error\n',
