@@ -224,9 +224,11 @@ async def test_what_is_listed_no_more_is_not_sent(at: Sending, host: LinkHost) -
 
 
 async def test_while_a_file_is_prepared_other_chats_are_asked_for_as_if_something_happened(
-    at: Sending, host: LinkHost
+    at: Sending, host: LinkHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A quiet instance asks seldom; its file, which takes long, is no quiet."""
+    for patience in ("READ", "PATIENCE"):  # it is not its end that has the proxy asked
+        monkeypatch.setattr(f"wa_worker.edge.link_fetch.{patience}", 3600.0)
     session, timer = Uploading(), PollTimer(0.05, 3600.0, Activity(last_out=time.time() - 36_000.0))
     queue(at, host.serve("/a", picture(), stall_at=10))
     at.nursery.start_soon(at.sender.run, SHOP, session, timer, trio.lowlevel.checkpoint)
