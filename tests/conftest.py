@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-LONG = ("faults", "soak", "worker_proxy", "container")
+LONG = ("faults", "soak", "worker_proxy", "container", "baileys")
 """Suites that run only when they are asked for: `pytest -m faults`."""
 
 SIDE_BY_SIDE = 4

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_worker.messages import OutgoingMessage, QueuedMessage, Text
-from wa_worker.models import RESERVED_FOLDER, Jid, ProxyStatus, Secret, Status, instance_id
+from wa_worker.models import RESERVED_FOLDER, Jid, PairingCode, ProxyStatus, Secret, Status, instance_id
 
 
 @pytest.mark.parametrize("text", ["a", "shop-1", "7", "...", ".a", "A_b.c-d", "x" * 128])
@@ -59,3 +59,10 @@ def test_codes_bodies_and_numbers_are_not_in_a_repr() -> None:
         repr(OutgoingMessage(Jid(f"{to}@s.whatsapp.net"), Text("hush"))),
     ]
     assert not any("hush" in text or to in text for text in shown)
+
+
+def test_a_pairing_code_is_something_to_show() -> None:
+    qr = Status(ProxyStatus.CONNECTING, "data:")
+    code = Status(ProxyStatus.CONNECTING, "data:", pairing=PairingCode("ABCD-1234", 1))
+    assert not code.shows_as(qr)
+    assert code.shows_as(code)

@@ -20,7 +20,7 @@ import trio
 
 from wa_worker import __version__, whatsapp
 from wa_worker.advice import advice_on
-from wa_worker.config import MediaIn, OnUncertain, Settings
+from wa_worker.config import History, MediaIn, OnUncertain, Settings
 from wa_worker.delivery.batch import MAX_TRIES, SendPolicy
 from wa_worker.delivery.calls import CallTimeouts
 from wa_worker.delivery.inbound import InboundDelivery
@@ -28,6 +28,8 @@ from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.media import MediaDelivery
 from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.delivery.preparing import Preparing
+from wa_worker.delivery.read_marks import ReadMarks
+from wa_worker.delivery.receipts import ReceiptReporter
 from wa_worker.delivery.retention import run_retention
 from wa_worker.delivery.sending import MessageSender
 from wa_worker.delivery.uncertain import LookUp, UncertainSends
@@ -110,7 +112,9 @@ class _Work:
         ):
             self.readiness.loading()
             with _journal(folder / JOURNAL_FILE) as journal:
-                inbound, marks = InboundDelivery(journal.inbox, edge, metrics), MarkReporter(journal.ledger, edge)
+                reads, receipts = ReadMarks(wanted=settings.send_read_receipts), ReceiptReporter(journal.receipts, edge)
+                inbound = InboundDelivery(journal.inbox, edge, metrics, on_accepted=reads.accepted)
+                marks = MarkReporter(journal.ledger, edge, receipts.wakeup.ring)
                 media = MediaDelivery(journal.media, edge, metrics, folder / "received-files", settings, environ)
                 media.decided = inbound.file_decided
                 preparing = self._preparing(folder)
@@ -120,21 +124,24 @@ class _Work:
                 await trio.to_thread.run_sync(whatsapp.load)
                 calls = CallTimeouts(journal.inbox.calls, inbound.wakeup.ring)
                 receiver = self._receiver(journal, inbound, media, calls)
-                native = self._whatsapp(journal, receiver, sender.uncertain, environ, pairing_command)
+                native = self._whatsapp(journal, receiver, receipts, sender.uncertain, environ, pairing_command)
                 gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
                 paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
                 await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)
                 volume = VolumeGuard(settings.auth_dir)
                 pace = PollTimer(settings.message_poll, min(settings.message_poll_max, settings.instance_poll))
-                shared = Services(settings, edge, journal.holds, self.registry, metrics, sender, pace, volume, native)
+                shared = Services(
+                    settings, edge, journal.holds, self.registry, metrics, sender, pace, volume, native, reads=reads
+                )
                 async with trio.open_nursery() as workers:
                     fleet = InstanceFleet(shared, workers, stopping=lambda: self.scope.cancel_called)
                     workers.start_soon(volume.run)
                     workers.start_soon(inbound.run)
                     workers.start_soon(calls.run)
                     workers.start_soon(marks.run)
+                    workers.start_soon(receipts.run)
                     workers.start_soon(media.run if settings.media_in is MediaIn.ON else media.turn_off)
-                    workers.start_soon(run_retention, journal, settings.dead_kept)
+                    workers.start_soon(run_retention, journal, settings.dead_kept, media.tidy)
                     for instance in paired:  # P6: whatever the proxy lists
                         fleet.start(instance)
                     self.readiness.working(journal, edge, volume)
@@ -159,20 +166,32 @@ class _Work:
         self,
         journal: Journal,
         receiver: Receiver,
+        receipts: ReceiptReporter,
         uncertain: UncertainSends,
         environ: Mapping[str, str],
         pairing_command: Sequence[str],
     ) -> WhatsApp:
         from wa_worker.whatsapp.bridge import WhatsApp  # what load() has imported
         from wa_worker.whatsapp.gate import StartGate
-        from wa_worker.whatsapp.session import SessionHost
+        from wa_worker.whatsapp.session_host import SessionHost
 
-        host = SessionHost(receiver, StartGate(), self.services, self.settings.device_name, uncertain, journal.accounts)
+        recent = self.settings.history is History.RECENT
+        host = SessionHost(
+            receiver,
+            StartGate(),
+            self.services,
+            self.settings.device_name,
+            uncertain,
+            accounts=journal.accounts,
+            receipts=receipts,
+            recent_history=recent,
+        )
         pairing = PairingHosts(
             self.services,
             pairing_command,
             at_once=self.settings.pairings_at_once,
             environ=host_environment(environ),
+            recent_history=recent,
         )
         probe = ReachabilityProbe(*target(environ))
         return WhatsApp(self.settings.auth_dir, host, pairing, probe, self.registry.anyone_connected)

@@ -27,6 +27,13 @@ class OnUncertain(enum.Enum):
     HOLD = "hold"
 
 
+class History(enum.Enum):
+    """Says what the phone is asked to send of its history when it links a device."""
+
+    OFF = "off"
+    RECENT = "recent"
+
+
 class MediaIn(enum.Enum):
     """Says whether files of received messages are passed on."""
 
@@ -145,10 +152,7 @@ class Settings:
         default=10.0,
     )
     message_poll: float = _setting(
-        "MSG_POLL_MS",
-        _seconds(50, 3_600_000),
-        "how often a connected instance asks for messages",
-        default=2.0,
+        "MSG_POLL_MS", _seconds(50, 3_600_000), "how often a connected instance asks for messages", default=2.0
     )
     message_poll_max: float = _setting(
         "MSG_POLL_MAX_MS",
@@ -194,6 +198,12 @@ class Settings:
         _days(1, 3650),
         "how long a received message that the proxy refuses can be retried; then its content is discarded",
         default=30 * 86_400.0,
+    )
+    history: History = _setting(
+        "HISTORY", _choice(History), "what a phone that is linked is asked for of its history", default=History.OFF
+    )
+    send_read_receipts: bool = _setting(
+        "SEND_READ_RECEIPTS", _flag, "1: what the proxy has taken is marked as read at WhatsApp", default=False
     )
     media_in: MediaIn = _setting(
         "MEDIA_IN",

@@ -25,6 +25,7 @@ class Failure(enum.StrEnum):
     BAD_GROUP = "to is not a group: digits, or digits-digits, before @g.us"
     BAD_SERVER = "to is an address that nothing can be sent to: use a phone number, @s.whatsapp.net, @lid or @g.us"
     NO_SUCH_GROUP = "the group does not exist, or this account is not in it"
+    ADMINS_ONLY = "only admins may write in this group"
     NO_TO = "to is missing, empty or not a text"
     NO_BODY = "body is missing, empty or not a text"
     LONG_BODY = "body is too long"

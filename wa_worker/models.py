@@ -124,6 +124,25 @@ class Account:
     push_name: str | None = attrs.field(default=None, repr=False)
 
 
+class NoCode(enum.StrEnum):
+    """Why there is no pairing code though one is asked for: the closed list of what the proxy hears (for people)."""
+
+    BAD_NUMBER = "pair_phone is not a phone number, or lacks its country code"
+    REFUSED = "WhatsApp gives no pairing code for this number now"
+
+
+@attrs.frozen
+class PairingCode:
+    """Says what is to be typed on the phone, until `expires_at` (unix seconds), of an instance that is to be paired so.
+
+    code: None while there is none; fault: why there will be none.
+    """
+
+    code: str | None = attrs.field(default=None, repr=False)
+    expires_at: int | None = None
+    fault: NoCode | None = None
+
+
 def _plain(status: Status) -> Why:
     """Returns why a status of which nobody says more is what it is."""
     if status.qr_code is not None:
@@ -149,10 +168,13 @@ class Status:
     since: int = 0
     until: int | None = None
     account: Account | None = attrs.field(default=None, repr=False)
+    pairing: PairingCode | None = None
+    """None: nobody asks for a pairing code."""
 
     def shows_as(self, other: Status | None) -> bool:
         """Says whether the proxy lists and shows an instance alike for both: they differ in the reason at the most."""
-        return other is not None and (self.status, self.qr_code) == (other.status, other.qr_code)
+        mine = (self.status, self.qr_code, self.pairing)
+        return other is not None and mine == (other.status, other.qr_code, other.pairing)
 
 
 class Secret:

@@ -66,12 +66,13 @@ class Answering(Steady):
 
     errors: list[Exception | None] = attrs.Factory(list)
     texts: list[str] = attrs.Factory(list)
+    accepted_at: int = 0
 
     def send(self, message: OutgoingMessage) -> Accepted:
         self.texts.append(words(message))
         if self.errors and (error := self.errors.pop(0)) is not None:
             raise error
-        return Accepted(WaMessageId(f"W{len(self.texts)}"), 0)
+        return Accepted(WaMessageId(f"W{len(self.texts)}"), self.accepted_at)
 
 
 def pauses_over(journal: Journal) -> float:
@@ -97,6 +98,12 @@ def test_each_is_an_intent_on_disk_before_it_is_sent(journal: Journal) -> None:
 
     batch(journal, Looking(), count=2).run()
     assert seen == [{"1": "intent", "2": "waiting"}, {"1": "sent", "2": "intent"}]
+
+
+def test_a_mark_says_when_and_where(journal: Journal) -> None:
+    assert batch(journal, Answering(accepted_at=1_700_000_000)).run().sent == 1
+    (mark,) = journal.ledger.unreported(0, 9)
+    assert (mark.to, mark.timestamp) == (ANA, 1_700_000_000)
 
 
 def test_behind_one_that_is_delayed_only_its_chat_waits(journal: Journal) -> None:

@@ -88,6 +88,25 @@ async def test_each_chat_arrives_in_its_order_whatever_fails(tmp_path: Path) -> 
         assert scrape(at.fixture.metrics)["wa_worker_messages_delivered_total{outcome=accepted}"] == 5 * (BATCH + 8)
 
 
+async def test_who_wants_to_know_hears_what_the_proxy_has_taken(tmp_path: Path) -> None:
+    taken: list[str] = []
+    async with open_delivery(tmp_path) as at:
+        delivery = InboundDelivery(
+            at.journal.inbox,
+            at.fixture.edge,
+            at.fixture.metrics,
+            on_accepted=lambda rows: taken.extend(row.message.body for row in rows),
+        )
+        at.fixture.proxy.faults.set("inbound", Fault(status=503))
+        at.receive(1, "A", "B")
+        at.nursery.start_soon(delivery.run)
+        await until(lambda: at.fixture.proxy.store.requests["inbound"])
+        assert taken == []
+        at.fixture.proxy.faults.clear()
+        await until(lambda: taken == ["A", "B"])
+        at.nursery.cancel_scope.cancel()
+
+
 async def others_write(at: Delivering) -> None:
     """Other chats in which a message comes now and then: the proxy takes them."""
     for number in itertools.count():

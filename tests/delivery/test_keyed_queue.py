@@ -309,7 +309,7 @@ class Waiting:
 
     async def work(self, key: int) -> None:
         self.tries.append((key, trio.current_time()))
-        await trio.sleep(0.1)
+        await trio.sleep(2.0)
         if self.until.get(key, 0.0) > trio.current_time():
             raise NotBefore(self.until[key])
         self.rows.keys.discard(key)

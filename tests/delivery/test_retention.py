@@ -27,7 +27,8 @@ from wa_worker.delivery.retention import CHUNK, INTERVAL, REMEMBERED, run_retent
 from wa_worker.journal import InboxResult, Journal, SendState
 from wa_worker.journal.items import ItemId
 from wa_worker.journal.review import open_review
-from wa_worker.models import Jid
+from wa_worker.messages import Progress, Receipt
+from wa_worker.models import Jid, WaMessageId
 
 OLD = REMEMBERED + 60
 MONTH = 30 * 86_400.0
@@ -75,6 +76,20 @@ async def test_what_is_over_for_a_week_is_forgotten_and_nothing_else(
     await trio.sleep(INTERVAL + 600)
     assert inbox(journal) == ["pending", "dead"]
     assert set(states(journal)) == {'"untold"'}, "nor is one kept that the proxy has not listed for a week"
+    nursery.cancel_scope.cancel()
+
+
+async def test_receipts_are_forgotten_after_a_week(journal: Journal, nursery: trio.Nursery, hours: Clock) -> None:
+    fill(journal)
+    journal.receipts.record([(SHOP, Receipt((WaMessageId("W"),), Progress.READ, 0))])
+    nursery.start_soon(run_retention, journal, MONTH)
+    await trio.sleep(INTERVAL + 600)
+    assert journal.receipts.due(0, 9), "it is not old"
+    with journal.database.transaction() as sql:
+        sql.execute("UPDATE receipts SET changed_at = changed_at - ?", (OLD,))
+    await trio.sleep(INTERVAL + 600)
+    with journal.database.reading() as sql:
+        assert sql.execute("SELECT count(*) FROM receipts").fetchone() == (0,)
     nursery.cancel_scope.cancel()
 
 

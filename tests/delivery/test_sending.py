@@ -237,15 +237,15 @@ async def test_a_number_without_country_code_is_dialled_in_the_workers_region(tm
         assert session.receivers == ["351912345678@s.whatsapp.net"]
 
 
-async def test_the_proxy_hears_to_whom_it_went_where_it_did_not_write_that_itself(tmp_path: Path) -> None:
+async def test_the_proxy_hears_to_whom_it_went_in_fact(tmp_path: Path) -> None:
     account = Jid("553188880005@s.whatsapp.net")
     written = {
         "5531988880005@s.whatsapp.net": account,
         "+55 (31) 98888-0005": account,
-        "+55 (31) 98888-0006": None,
-        "5531988880006@s.whatsapp.net": None,
-        "98765432109876@lid": None,
-        "5511988880005-1600000000@g.us": None,
+        "+55 (31) 98888-0006": "5531988880006@s.whatsapp.net",
+        "5531988880006@s.whatsapp.net": "5531988880006@s.whatsapp.net",
+        "98765432109876@lid": "98765432109876@lid",
+        "5511988880005-1600000000@g.us": "5511988880005-1600000000@g.us",
         "912 345 678": "351912345678@s.whatsapp.net",
     }
     async with open_sending(tmp_path) as at:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from wa_worker.edge import wire
 from wa_worker.edge.row_values import MAX_BODY_LENGTH
 from wa_worker.errors import Failure
-from wa_worker.messages import QueuedMessage, Text
-from wa_worker.models import Jid, MessageId, WaMessageId
+from wa_worker.messages import MessageStatus, Progress, QueuedMessage, Text
+from wa_worker.models import InstanceId, Jid, MessageId, WaMessageId
 
 HELLO = {"id": 7, "to": "5511988880005", "body": "Oi"}
 GOOD = {"id": "good", "to": "5511988880006", "body": "Tudo bem?"}
@@ -222,13 +222,27 @@ def test_arbitrary_json_raises_nothing_else(answer: object) -> None:
 @given(st.integers(-(10**20), 10**20) | st.text("abc-7", min_size=1, max_size=20))
 def test_an_id_is_echoed_as_it_came(message_id: MessageId) -> None:
     (message,) = wire.messages_from(json.loads(json.dumps([_with(id=message_id)]))).good
-    assert json.dumps(wire.sent_body(message.id, WaMessageId("W"))) == json.dumps(
+    assert json.dumps(wire.sent_body(message.id, WaMessageId("W"), None, None)) == json.dumps(
         {"messageId": message_id, "wa_message_id": "W"}
     )
     assert wire.failed_body(message.id, Failure.NO_TO) == {"messageId": message_id, "error": Failure.NO_TO.value}
 
 
-def test_a_mark_names_the_receiver_only_if_there_is_something_to_say() -> None:
-    assert wire.sent_body(7, WaMessageId("W")) == {"messageId": 7, "wa_message_id": "W"}
-    account = Jid("553188880005@s.whatsapp.net")
-    assert wire.sent_body(7, WaMessageId("W"), account) == {"messageId": 7, "wa_message_id": "W", "to": account}
+def test_a_mark_names_the_receiver_and_the_time_where_they_are_known() -> None:
+    assert wire.sent_body(7, WaMessageId("W"), None, None) == {"messageId": 7, "wa_message_id": "W"}
+    account, marked = Jid("553188880005@s.whatsapp.net"), {"messageId": 7, "wa_message_id": "W"}
+    assert wire.sent_body(7, WaMessageId("W"), account, 0) == {**marked, "to": account, "timestamp": 0}
+
+
+def test_a_status_says_how_far_which_message_has_come_with_whom() -> None:
+    chat, person = Jid("1-2@g.us"), Jid("5511988880002@s.whatsapp.net")
+    status = MessageStatus(InstanceId("shop"), 7, WaMessageId("W"), chat, person, Progress.READ, 1_700_000_000)
+    assert wire.message_status_body(status) == {
+        "instanceId": "shop",
+        "messageId": 7,
+        "wa_message_id": "W",
+        "chat_id": chat,
+        "status": "read",
+        "timestamp": 1_700_000_000,
+        "recipient_id": person,
+    }

@@ -9,9 +9,22 @@ import attrs
 import pytest
 
 from wa_worker.edge import wire
+from wa_worker.edge.events import status_event
 from wa_worker.edge.inbound_body import inbound_body
 from wa_worker.messages import Button, ChatType, FlowReply, InboundMessage, Interactive, OptionReply
-from wa_worker.models import Account, InstanceId, Jid, NextStep, ProxyStatus, Reason, Status, WaMessageId, Why
+from wa_worker.models import (
+    Account,
+    InstanceId,
+    Jid,
+    NextStep,
+    NoCode,
+    PairingCode,
+    ProxyStatus,
+    Reason,
+    Status,
+    WaMessageId,
+    Why,
+)
 
 UNSAID = {"reason": "opening", "until": None, "action": "wait", "jid": None, "push_name": None, "since": 0}
 """Of a status of which nobody says why: all six are there."""
@@ -153,3 +166,31 @@ def test_inbound_bodies(case: Inbound) -> None:
 def test_an_answer_to_a_choice_has_one_field_more(answer: dict[str, Any], field: dict[str, object]) -> None:
     body = inbound_body(InstanceId("shop"), attrs.evolve(DIRECT, **answer))
     assert body == inbound_body(InstanceId("shop"), DIRECT) | field
+
+
+def test_the_address_of_the_sender_as_it_came_is_not_for_the_proxy() -> None:
+    lid = attrs.evolve(DIRECT, sender_address=Jid("1@lid"))
+    assert inbound_body(InstanceId("shop"), lid) == inbound_body(InstanceId("shop"), DIRECT)
+
+
+PAIRINGS = [
+    (None, {}),
+    (PairingCode(), {"pairing_code": None, "pairing_expires_at": None}),
+    (PairingCode("ABCD-1234", 1_800_000_000), {"pairing_code": "ABCD-1234", "pairing_expires_at": 1_800_000_000}),
+    (
+        PairingCode(fault=NoCode.BAD_NUMBER),
+        {"pairing_code": None, "pairing_expires_at": None, "pairing_error": NoCode.BAD_NUMBER.value},
+    ),
+]
+
+
+@pytest.mark.parametrize(("pairing", "fields"), PAIRINGS)
+def test_a_status_speaks_of_a_pairing_code_only_if_asked(pairing: PairingCode | None, fields: dict[str, Any]) -> None:
+    body = wire.status_body(InstanceId("shop"), Status(ProxyStatus.CONNECTING, "data:", pairing=pairing))
+    assert {key: body[key] for key in body if key.startswith("pairing")} == fields
+
+
+def test_a_pairing_code_is_private() -> None:
+    status = Status(ProxyStatus.CONNECTING, "data:", pairing=PairingCode("ABCD-1234", 1))
+    assert "ABCD-1234" in status_event(InstanceId("shop"), status).private
+    assert "ABCD" not in repr(status)

@@ -32,7 +32,7 @@ from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import AT_ONCE, PairingHosts
 from wa_worker.whatsapp.probe import ReachabilityProbe
 from wa_worker.whatsapp.receiving import Receiver, Told
-from wa_worker.whatsapp.session import SessionHost
+from wa_worker.whatsapp.session_host import SessionHost
 
 
 @attrs.frozen

@@ -18,6 +18,7 @@ from wa_worker.dev.proxy import ReferenceProxy, open_proxy
 from wa_worker.edge.call import Caller
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.transport import open_transport
+from wa_worker.edge.wire import InstanceRows
 from wa_worker.instances.discovery import Fleet, Running
 from wa_worker.instances.polling import Polling
 from wa_worker.metrics import Metrics
@@ -53,6 +54,8 @@ class Instances:
 
     def announce_again(self, instance: InstanceId) -> None:
         self.again.append(instance)
+
+    def pair_by_code(self, rows: InstanceRows) -> None: ...
 
     def proxy_is_back(self, last_seen: float) -> None:
         self.back.append(last_seen)

@@ -10,6 +10,7 @@ import trio
 from tests.instances.polls import run_polling
 from tests.proxy_fixture import open_proxy_fixture, until
 from wa_worker.dev.proxy import Fault
+from wa_worker.edge.wire import InstanceRows
 from wa_worker.instances.discovery import UNLISTED_POLLS, Running
 from wa_worker.models import InstanceId
 
@@ -36,6 +37,8 @@ class Instances:
         self.released.append(instance)
 
     def announce_again(self, instance: InstanceId) -> None: ...
+
+    def pair_by_code(self, rows: InstanceRows) -> None: ...
 
     def proxy_is_back(self, last_seen: float) -> None:
         self.back.append(last_seen)

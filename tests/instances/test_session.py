@@ -25,7 +25,8 @@ from wa_worker.states import CONDITIONS, Action, Event, Report, State
 from wa_worker.whatsapp.bridge import CROWD
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.receiving import Receiver, Told
-from wa_worker.whatsapp.session import Session, SessionHost
+from wa_worker.whatsapp.session import Session
+from wa_worker.whatsapp.session_host import SessionHost
 from wa_worker.whatsapp.store import SessionStore
 
 

@@ -29,7 +29,7 @@ def test_a_message_from_listing_to_mark(journal: Journal) -> None:
     assert ledger.has_unreported(SHOP)
     assert not ledger.has_unreported(OTHER)
     (mark,) = ledger.unreported(0, 10)
-    assert mark == Mark(mark.seq, SHOP, 7, WaMessageId("3EB0"), None)
+    assert mark == Mark(mark.seq, SHOP, 7, WaMessageId("3EB0"), None, ANA, mark.timestamp)
     ledger.reported([mark])
     assert states(journal) == {"7": "marked"}
     assert ledger.unreported(0, 10) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -11,7 +12,9 @@ import pytest
 
 from tests.journal.rows import ANA, SHOP, inbound_message
 from wa_worker.journal import FileState, FileStep, InboxResult, Journal, PendingInbound, open_journal
+from wa_worker.journal.content import content_of
 from wa_worker.journal.items import ItemId
+from wa_worker.journal.migrations import STEPS
 from wa_worker.journal.review import open_review
 from wa_worker.messages import InboundMessage, Media, MediaError, MediaKind, MediaReference
 
@@ -86,7 +89,9 @@ def test_a_message_that_waits_goes_with_its_url(journal: Journal, seq: int) -> N
 
 
 @pytest.mark.parametrize("settled_first", [False, True])
-@pytest.mark.parametrize("failure", [None, MediaError.EXPIRED, MediaError.TOO_LARGE, MediaError.DAMAGED])
+@pytest.mark.parametrize(
+    "failure", [None, MediaError.EXPIRED, MediaError.TOO_LARGE, MediaError.DAMAGED, MediaError.OFF]
+)
 def test_one_that_went_without_comes_once_more(
     journal: Journal, seq: int, failure: MediaError | None, settled_first: bool
 ) -> None:
@@ -111,13 +116,53 @@ def test_one_that_went_without_comes_once_more(
     assert second.seq == rest[0].seq
 
 
-@pytest.mark.parametrize("failure", [MediaError.NO_UPLOAD, MediaError.OFF])
-def test_what_the_proxy_does_not_take_is_no_news_to_it(journal: Journal, seq: int, failure: MediaError) -> None:
+def test_that_it_takes_no_files_is_no_news_to_the_proxy(journal: Journal, seq: int) -> None:
     accept(journal)
     assert journal.media.keys(FileStep.WANTED, 0, 9) == [seq], "it may come all the same"
-    journal.media.settle(seq, failure=failure)
+    journal.media.settle(seq, failure=MediaError.NO_UPLOAD)
     assert not pending(journal)
     assert rows(journal) == 0
+
+
+@pytest.mark.parametrize("posted_first", [False, True])
+def test_that_its_storage_does_not_take_this_file_is_news(journal: Journal, seq: int, posted_first: bool) -> None:
+    if posted_first:
+        accept(journal)
+    journal.media.settle(seq, failure=MediaError.NO_UPLOAD, refused=True)
+    row = accept(journal)
+    assert (row.message.update, error_and_url(row)) == (True if posted_first else None, ("no_upload", None))
+    assert rows(journal) == 0
+
+
+def test_what_is_taken_back_says_that_an_update_follows_only_if_one_does(journal: Journal, seq: int) -> None:
+    row = accept(journal)
+    journal.media.settle(seq, failure=MediaError.NO_UPLOAD)
+    journal.inbox.take_back([row])
+    (again,) = pending(journal)
+    assert error_and_url(again) == ("no_upload", None)
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_what_is_taken_back_goes_before_its_update(journal: Journal, seq: int, told: bool) -> None:
+    row = accept(journal)
+    journal.media.settle(seq, url="https://files/1")
+    update = accept(journal) if told else pending(journal)[0]
+    journal.inbox.take_back([row, update] if told else [row])
+    assert [(each.message.update, error_and_url(each)) for each in pending(journal)] == [
+        (None, ("pending", None)),
+        (True, (None, "https://files/1")),
+    ]
+
+
+@pytest.mark.parametrize("spoiled", ["{", '{"wa_id": 1}', "[]"])
+def test_a_spoiled_row_ends_with_its_file_and_keeps_no_other(journal: Journal, seq: int, spoiled: str) -> None:
+    accept(journal)
+    journal.inbox.record(SHOP, picture("B"), file=REFERENCE)
+    with journal.database.transaction() as sql:
+        sql.execute("UPDATE media SET posted = ? WHERE message_seq = ?", (spoiled, seq))
+    assert journal.media.settle_all(MediaError.OFF) == 2
+    assert [error_and_url(row) for row in pending(journal)] == [("off", None)]
+    assert rows(journal) == 1
 
 
 def test_the_first_word_counts(journal: Journal, seq: int) -> None:
@@ -195,12 +240,15 @@ def test_files_are_found_by_an_index(journal: Journal, seq: int) -> None:
 
 
 def test_a_journal_of_before_is_upgraded(path: Path) -> None:
-    with open_journal(path) as journal:
-        journal.inbox.record(SHOP, inbound_message("A"))
-    with sqlite3.connect(path) as sql:
-        for table in ("media", "calls"):
-            sql.execute(f"DROP TABLE {table}")
-        sql.execute("DROP INDEX ledger_maybe_sent")
+    """A journal of the format before files, with a message in it."""
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as sql:
+        for step in STEPS[:5]:
+            for statement in step:
+                sql.execute(statement)
+        sql.execute("INSERT INTO chats (id, instance, jid) VALUES (1, ?, ?)", (SHOP, ANA))
+        row = (1, "A", content_of(inbound_message("A")), 1_790_000_000.0)
+        sql.execute("INSERT INTO inbox (chat, wa_id, message, received_at) VALUES (?, ?, ?, ?)", row)
         sql.execute("PRAGMA user_version=5")
     with open_journal(path) as journal:
         assert [row.message.wa_id for row in pending(journal)] == ["A"]

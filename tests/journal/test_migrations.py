@@ -117,7 +117,7 @@ def test_every_row_and_both_sequences_survive(old: Path) -> None:
         pass
     assert rows(old, "chats") == before["chats"]
     assert rows(old, "inbox") == [{**row, "kind": "message"} for row in before["inbox"]]
-    fresh = {"secret": None, "store": None, "maybe_ids": None, "unproven": 0, "sent_to": None}
+    fresh = {"secret": None, "store": None, "maybe_ids": None, "unproven": 0, "sent_to": None, "sent_at": None}
     reported = [{**row, "reported": row["told"], **fresh} for row in before["outbox"]]
     assert [{**row, "told": row["reported"]} for row in rows(old, "ledger")] == reported
     assert rows(old, "holds") == [{**row, "written_at": None} for row in before["holds"]]

@@ -4,7 +4,8 @@
 
 SCRIPT is JSON: `says` is what each pairing hears, in order, as objects that may hold `after` (seconds to wait first);
 `heard` is the path of a file that takes the commands, a line each; `dies_after` ends the process that many seconds
-after the first pairing; `at_end` is what a pairing says when it is told to end.
+after the first pairing; `at_end` is what a pairing says when it is told to end, `codes` when a
+pairing code is asked for.
 """
 
 from __future__ import annotations
@@ -27,9 +28,16 @@ def script(
     *says: dict[str, Any],
     dies_after: float | None = None,
     at_end: Sequence[dict[str, Any]] = TOLD_TO_END,
+    codes: Sequence[dict[str, Any]] = (),
 ) -> list[str]:
     """The command of a host that says this."""
-    plan = {"says": says, "heard": str(heard) if heard else None, "dies_after": dies_after, "at_end": at_end}
+    plan = {
+        "says": says,
+        "heard": str(heard) if heard else None,
+        "dies_after": dies_after,
+        "at_end": at_end,
+        "codes": codes,
+    }
     text = json.dumps(plan)
     return [sys.executable, "-m", "tests.whatsapp.scripted_host", text]
 
@@ -49,6 +57,8 @@ def main(plan: dict[str, Any], line: socket.socket) -> None:
             threading.Thread(target=speak, args=(command["pairing"], plan["says"]), daemon=True).start()
             if plan["dies_after"] is not None:
                 threading.Timer(plan["dies_after"], os._exit, (1,)).start()
+        elif command["do"] == "code":
+            threading.Thread(target=speak, args=(command["pairing"], plan["codes"]), daemon=True).start()
         else:
             threading.Thread(target=speak, args=(command["pairing"], plan["at_end"]), daemon=True).start()
     os._exit(0)

@@ -3,11 +3,12 @@
     python -m wa_worker.dev.simulator.trust tests.whatsapp.session_process AUTH_DIR [OBSTACLE]
 
 It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "begin to send", "to",
-"text"}` (commands go on meanwhile), `{"do": "upload", "kind", "file"}` (so here), `{"do": "steady"}`, `{"do": "give
-up"}`, `{"do": "close"}`, `{"do": "cancel"}`. Out: `{"is": "open"}`, `{"is": "report", "event"}`, `{"is": "message"}`,
-`{"is": "sent", "id", "to"}`, `{"is": "uploaded", "path", "size", "sha256"}`, `{"is": "error", "kind", "text",
-"wa_id", "failure"}`, `{"is": "steady", "seconds"}`, what receipts.py tells (`{"is": "expect" | "heard" | "distrust",
-"ids"}`), and at the end `{"is": "closed", "seconds", "native_threads"}`.
+"text"}` (commands go on meanwhile), `{"do": "upload", "kind", "file"}` (so here), `{"do": "mark read", "chat",
+"ids"}`, `{"do": "steady"}`, `{"do": "give up"}`, `{"do": "close"}`, `{"do": "cancel"}`. Out: `{"is": "open"}`,
+`{"is": "report", "event"}`, `{"is": "message"}`, `{"is": "sent", "id", "to", "at"}`, `{"is": "uploaded", "path",
+"size", "sha256"}`, `{"is": "error", "kind", "text", "wa_id", "failure"}`, `{"is": "steady", "seconds"}`, what
+receipts.py tells (`{"is": "expect" | "heard" | "distrust", "ids"}`), `{"is": "receipt", "ids", "progress", "at"}`,
+and at the end `{"is": "closed", "seconds", "native_threads"}`.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ import trio  # noqa: E402
 from tests.whatsapp.receipts import Receipts  # noqa: E402
 from wa_worker.errors import SendDelayed, SendError, SendRefused, SendUncertain, SessionError  # noqa: E402
 from wa_worker.journal import open_journal  # noqa: E402
-from wa_worker.messages import MediaKind, OutgoingMessage, Text  # noqa: E402
+from wa_worker.messages import MediaKind, OutgoingMessage, Receipt, Text  # noqa: E402
 from wa_worker.metrics import Metrics  # noqa: E402
-from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid  # noqa: E402
+from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid, WaMessageId  # noqa: E402
 from wa_worker.states import Event, Report  # noqa: E402
 from wa_worker.whatsapp.gate import StartGate  # noqa: E402
 from wa_worker.whatsapp.receiving import Receiver, Told  # noqa: E402
-from wa_worker.whatsapp.session import Session, SessionHost, open_session  # noqa: E402
+from wa_worker.whatsapp.session import Session, open_session  # noqa: E402
+from wa_worker.whatsapp.session_host import SessionHost  # noqa: E402
 from wa_worker.whatsapp.store import SessionStore  # noqa: E402
 from wa_worker.whatsapp.uploads import Uploads  # noqa: E402
 
@@ -53,7 +55,7 @@ def say(what: str, **fields: Any) -> None:
 async def send(session: Session, to: str, text: str) -> None:
     try:
         accepted = await trio.to_thread.run_sync(session.send, OutgoingMessage(Jid(to), Text(text)))
-        say("sent", id=accepted.wa_id, to=accepted.to)
+        say("sent", id=accepted.wa_id, to=accepted.to, at=accepted.timestamp)
     except SendError as error:
         wa_id = error.wa_id if isinstance(error, SendUncertain) else None
         failure = error.failure.value if isinstance(error, SendRefused | SendDelayed) else None
@@ -80,6 +82,13 @@ async def tell_reports(session: Session) -> None:
         )
 
 
+class Ticks:
+    """Tells of receipts that say how far messages have come."""
+
+    def heard(self, _instance: InstanceId, receipt: Receipt) -> None:
+        say("receipt", ids=receipt.wa_ids, progress=receipt.progress.word, at=receipt.timestamp)
+
+
 class Line:
     """The commands of the test."""
 
@@ -104,6 +113,14 @@ class Line:
             self._leave.cancel()
         elif self.session is not None and command["do"] == "send":
             await send(self.session, command["to"], command["text"])
+        elif self.session is not None and command["do"] == "mark read":
+            ids = [WaMessageId(wa_id) for wa_id in command["ids"].split()]
+            chat = Jid(command["chat"])
+            try:
+                await trio.to_thread.run_sync(self.session.mark_read, chat, chat, ids)
+                say("marked")
+            except SessionError as error:
+                say("error", kind=type(error).__name__, text=str(error))
         elif self.session is not None and command["do"] == "steady":
             say("steady", seconds=self.session.steady, synced=self.session.offline_synced)
         elif self.session is not None and command["do"] == "begin to send":
@@ -120,7 +137,7 @@ async def main(auth_dir: Path, obstacle: str | None) -> None:
             receiver = Receiver(journal.inbox, Metrics(), Told(lambda: None, file=lambda: None))
             receipts = Receipts(lambda what, ids: say(what, ids=ids))
             host = SessionHost(receiver, StartGate(), threads, "wa-worker", receipts, journal.accounts)
-            host = attrs.evolve(host, uploads=Uploads(patience=PATIENCE))
+            host = attrs.evolve(host, receipts=Ticks(), uploads=Uploads(patience=PATIENCE))
             store, leave, left = SessionStore.of(auth_dir, SHOP), trio.CancelScope(), 0.0
             with trio.CancelScope() as doing:
                 line = Line(leave, doing, threads)

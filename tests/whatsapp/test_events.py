@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -26,14 +25,17 @@ class Heard:
     def on_message(self, data: bytes) -> None:
         self.calls.append(data)
 
+    def on_group_change(self, event: pb.GroupInfoEvent | pb.JoinedGroup) -> None:
+        self.calls.append(type(event))
+
     def on_call(self, news: CallNews) -> None:
         self.calls.append(news)
 
     def on_undecryptable(self, data: bytes) -> None:
         self.calls.append(("undecryptable", data))
 
-    def on_receipt(self, wa_ids: Sequence[str], *, unreadable: bool) -> None:
-        self.calls.append((list(wa_ids), unreadable))
+    def on_receipt(self, event: pb.Receipt) -> None:
+        self.calls.append((list(event.MessageIDs), event.Type))
 
     def on_offline_synced(self) -> None:
         self.calls.append("offline synced")
@@ -96,6 +98,8 @@ def test_what_is_no_report() -> None:
     assert heard(Code.MESSAGE, b"as it came") == [b"as it came"]
     assert heard(Code.UNDECRYPTABLE_MESSAGE, b"as it came") == [("undecryptable", b"as it came")]
     assert heard(Code.OFFLINE_SYNC_COMPLETED) == ["offline synced"]
+    assert heard(Code.GROUP_INFO_EVENT) == [pb.GroupInfoEvent]
+    assert heard(Code.JOINED_GROUP) == [pb.JoinedGroup]
 
 
 @pytest.mark.parametrize(
@@ -113,9 +117,9 @@ def test_what_is_heard_of_a_call(code: Code, news: CallNews) -> None:
 
 
 @pytest.mark.parametrize("kind", pb.Receipt.ReceiptType.keys())
-def test_a_receipt_is_its_ids_and_whether_they_could_be_read(kind: str) -> None:
+def test_a_receipt_is_handed_on_as_it_is(kind: str) -> None:
     receipt = pb.Receipt(MessageIDs=["A", "B"], Type=kind)
-    assert heard(Code.RECEIPT, made(receipt)) == [(["A", "B"], kind == "RETRY")]
+    assert heard(Code.RECEIPT, made(receipt)) == [(["A", "B"], receipt.Type)]
 
 
 def test_what_nobody_subscribed_to_is_nothing_to_us() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,16 +20,18 @@ import trio
 from neonize.proto import Neonize_pb2 as pb
 
 from tests.proxy_fixture import PATIENCE, SHOP, until
-from wa_worker.dev.simulator import PairingFailed, Simulator
+from wa_worker.dev.simulator import PairingFailed, Simulator, UnknownCode, WrongCode
 from wa_worker.dev.simulator.trust import command
 from wa_worker.models import InstanceId
 from wa_worker.whatsapp.pairing import (
     EarlyMessage,
+    NoPhoneCode,
     Paired,
     PairingEnded,
     PairingEvent,
     PairingHosts,
     PairingLine,
+    PhoneCode,
     QrCode,
 )
 from wa_worker.whatsapp.pairing_host import DRAINED
@@ -238,3 +242,102 @@ async def test_a_request_for_a_passkey_ends_it_and_says_so(
         assert ended.passkey, ended.reason
         assert not ended.outdated
         assert not store.is_paired()
+
+
+async def phone_code(channel: PairingLine, phone: str) -> PhoneCode:
+    """Asks for a code, once a QR code is shown; other QR codes may come meanwhile."""
+    await channel.ask_for_code(phone)
+    while not isinstance(event := await next_event(channel), PhoneCode):
+        assert isinstance(event, QrCode)
+    return event
+
+
+async def test_a_code_that_is_typed_on_the_phone_pairs_beside_the_qr_code(
+    hosts: PairingHosts, simulator: Simulator, tmp_path: Path
+) -> None:
+    store = SessionStore.of(tmp_path / "auth", SHOP)
+    async with hosts.pair(SHOP, store, "wa-worker") as channel:
+        await code(channel)
+        shown = await phone_code(channel, PHONE)
+        assert re.fullmatch("[1-9A-Z]{4}-[1-9A-Z]{4}", shown.code)
+        assert 100 < shown.expires_at - time.time() <= 160
+        (client,) = simulator.waiting
+        assert client.link_code is not None
+        assert client.link_code.hello["companion_platform_display"] == b"Chrome (Linux)"
+        assert client.link_code.hello["companion_platform_id"] == b"1"
+        jid = await simulator.enter_code(shown.code, PHONE)
+        assert await next_event(channel) == Paired()
+        assert store.is_paired()
+        await simulator.wait_for(lambda: not simulator.connected(jid))
+
+
+async def test_the_qr_code_still_pairs_beside_it(hosts: PairingHosts, simulator: Simulator, tmp_path: Path) -> None:
+    async with hosts.pair(SHOP, SessionStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
+        qr = await code(channel)
+        await phone_code(channel, PHONE)
+        await simulator.scan(qr, PHONE)
+        assert await next_event(channel) == Paired()
+
+
+async def test_after_a_wrong_code_the_right_one_and_a_fresh_one_still_pair(
+    hosts: PairingHosts, simulator: Simulator, tmp_path: Path
+) -> None:
+    for number, fresh in enumerate((False, True)):
+        store = SessionStore.of(tmp_path / "auth", InstanceId(f"shop{number}"))
+        async with hosts.pair(InstanceId(f"shop{number}"), store, "wa-worker") as channel:
+            await code(channel)
+            shown = await phone_code(channel, PHONE)
+            with pytest.raises(WrongCode):
+                await simulator.enter_code("AAAA-AAAA", PHONE)
+            with pytest.raises(UnknownCode):
+                await simulator.enter_code(shown.code, "5511999990002")
+            if fresh:
+                first, shown = shown, await phone_code(channel, PHONE)
+                assert shown.code != first.code
+                with pytest.raises(WrongCode):
+                    await simulator.enter_code(first.code, PHONE)
+            await simulator.enter_code(shown.code, PHONE)
+            assert await next_event(channel) == Paired()
+
+
+async def test_a_code_ends_with_its_socket(hosts: PairingHosts, simulator: Simulator, tmp_path: Path) -> None:
+    async with hosts.pair(SHOP, SessionStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
+        await code(channel)
+        shown = await phone_code(channel, PHONE)
+        await channel.end()
+        assert isinstance(await next_event(channel), PairingEnded)
+        await simulator.wait_for(lambda: not simulator.waiting)
+        with pytest.raises(UnknownCode):
+            await simulator.enter_code(shown.code, PHONE)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_that_there_is_no_code_is_said_and_the_qr_code_stays(
+    hosts: PairingHosts, simulator: Simulator, tmp_path: Path, *, refused: bool
+) -> None:
+    simulator.link_code_error = 429 if refused else None
+    async with hosts.pair(SHOP, SessionStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
+        qr = await code(channel)
+        await channel.ask_for_code(PHONE if refused else "123")
+        event = await next_event(channel)
+        assert isinstance(event, NoPhoneCode)
+        assert ("429" if refused else "too short") in event.reason
+        await simulator.scan(qr, PHONE)
+        assert await next_event(channel) == Paired()
+
+
+@pytest.mark.parametrize(("recent", "days"), [(False, 1), (True, 7)])
+async def test_the_phone_is_asked_for_little_of_its_history(
+    hosts: PairingHosts, simulator: Simulator, tmp_path: Path, *, recent: bool, days: int
+) -> None:
+    hosts._more = {"history": "recent"} if recent else {}
+    async with hosts.pair(SHOP, SessionStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
+        jid = await simulator.scan(await code(channel), PHONE)
+        assert await next_event(channel) == Paired()
+    props = simulator.device_props[jid]
+    assert props.os == "wa-worker"
+    assert not props.requireFullSync
+    limits = props.historySyncConfig
+    assert (limits.recentSyncDaysLimit, limits.fullSyncDaysLimit) == (days, days)
+    assert 0 < limits.storageQuotaMb <= 10
+    assert 0 < limits.fullSyncSizeMbLimit <= 10

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import attrs
 import pytest
+from neonize.proto import Neonize_pb2 as pb
 from structlog.testing import capture_logs
 
 from tests.journal.rows import SHOP, posted_bodies, read_only
 from tests.test_metrics import scrape
-from tests.whatsapp.message_events import LID, ME, event, made
+from tests.whatsapp.message_events import GROUP, LID, ME, event, jid, made
 from tests.whatsapp.test_store import pair
 from wa_worker.errors import JournalError
 from wa_worker.journal import Journal, open_journal
@@ -49,6 +50,81 @@ class At:
 def at(tmp_path: Path) -> Iterator[At]:
     with open_journal(tmp_path / "journal.db") as journal:
         yield At(journal, SessionStore.of(tmp_path, SHOP))
+
+
+def group_event(subject: str, at: int, **fields: object) -> pb.GroupInfoEvent:
+    name = pb.GroupName(Name=subject, NameSetAt=at)
+    return pb.GroupInfoEvent(JID=jid(GROUP), Sender=jid(LID), Timestamp=at, Name=name, **fields)
+
+
+def rows(at: At) -> list[tuple[str, str | None]]:
+    """What waits, in order: what was written, or changed, and what the group is called."""
+    waiting = [row.message for key in at.journal.inbox.keys(0, 9) for row in at.journal.inbox.pending(key, 100)]
+    return [
+        (
+            each.body if each.group_change is None else each.group_change.action.value,
+            each.group.subject if each.group else None,
+        )
+        for each in waiting
+    ]
+
+
+def test_a_group_has_its_name_as_soon_as_that_is_known(at: At) -> None:
+    def change(event: pb.GroupInfoEvent) -> bool:
+        return at.receiver.group_change(SHOP, at.store, ME, event)
+
+    asked: list[str] = []
+    at.receiver.subjects.ask[SHOP] = asked.append
+    assert at.receive(data(chat=GROUP, message=made(conversation="one"), wa_id="1"))
+    assert at.receive(data(chat=GROUP, message=made(conversation="two"), wa_id="2"))
+    assert asked == [GROUP, GROUP]
+    assert change(group_event("Loja", 100))
+    assert not change(group_event("Loja", 100)), "it may come again"
+    assert at.receive(data(chat=GROUP, message=made(conversation="three"), wa_id="3"))
+    assert change(group_event("Velha", 50)), "late, and told all the same"
+    other = pb.GroupInfoEvent(JID=jid(GROUP), Sender=jid(LID), Timestamp=101, Join=[jid(LID)])
+    assert change(other)
+    assert at.receive(data(chat=GROUP, message=made(conversation="four"), wa_id="4"))
+    assert rows(at) == [
+        ("one", None),
+        ("two", None),
+        ("subject", "Loja"),
+        ("three", "Loja"),
+        ("subject", "Velha"),
+        ("add", "Loja"),
+        ("four", "Loja"),
+    ]
+    assert (at.rung, len(asked)) == (7, 2)
+    assert at.receive(data())
+    assert rows(at)[-1] == ("Oi", None)
+
+
+def test_the_timer_of_a_group_is_kept(at: At) -> None:
+    timer = pb.GroupEphemeral(IsEphemeral=True, DisappearingTimer=86_400)
+    event = pb.GroupInfoEvent(JID=jid(GROUP), Timestamp=100, Ephemeral=timer)
+    assert not at.receiver.group_change(SHOP, at.store, ME, event)
+    kept = at.receiver.timer(SHOP, ME, Jid(GROUP))
+    assert kept is not None
+    assert (kept.expiration, kept.set_at) == (86_400, 100)
+
+
+def test_a_change_that_is_not_understood_is_dropped_and_one_that_the_disk_does_not_take_is_not(at: At) -> None:
+    assert not at.receiver.group_change(SHOP, at.store, ME, pb.GroupInfoEvent())
+    read_only(at.journal, on=True)
+    with pytest.raises(JournalError):
+        at.receiver.group_change(SHOP, at.store, ME, group_event("Loja", 100))
+    read_only(at.journal, on=False)
+    assert at.receiver.group_change(SHOP, at.store, ME, group_event("Loja", 100))
+
+
+def test_the_name_is_no_reason_to_lose_a_change(at: At) -> None:
+    """The journal cannot be read either, as with a broken disk: both are tried again."""
+    joined = pb.GroupInfoEvent(JID=jid(GROUP), Sender=jid(LID), Timestamp=101, Join=[jid(LID)])
+    at.journal.database.close()
+    with pytest.raises(JournalError):
+        at.receiver.group_change(SHOP, at.store, ME, joined)
+    with pytest.raises(JournalError):
+        at.receive(data(chat=GROUP))
 
 
 def data(**fields: object) -> bytes:

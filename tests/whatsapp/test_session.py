@@ -28,12 +28,13 @@ from tests.proxy_fixture import PATIENCE, SHOP, until
 from tests.whatsapp.message_events import ME, event
 from tests.whatsapp.receipts import Receipts
 from wa_worker.dev.simulator import Simulator
+from wa_worker.dev.simulator.contact import ReadReceipt
 from wa_worker.dev.simulator.trust import command
-from wa_worker.errors import SessionNotOpen
+from wa_worker.errors import SessionError, SessionNotOpen
 from wa_worker.journal import Journal, open_journal
 from wa_worker.messages import OutgoingMessage, Text
 from wa_worker.metrics import Metrics
-from wa_worker.models import RESERVED_FOLDER, Jid
+from wa_worker.models import RESERVED_FOLDER, Jid, WaMessageId
 from wa_worker.states import Event, Report
 from wa_worker.whatsapp.client import Callbacks
 from wa_worker.whatsapp.events import Code
@@ -42,7 +43,7 @@ from wa_worker.whatsapp.native_session import HASTE
 from wa_worker.whatsapp.pairing import Paired, PairingHosts, QrCode
 from wa_worker.whatsapp.receiving import Receiver, Told
 from wa_worker.whatsapp.session import Session as OpenSession
-from wa_worker.whatsapp.session import SessionHost
+from wa_worker.whatsapp.session_host import SessionHost
 from wa_worker.whatsapp.store import SessionStore
 
 PHONE, CONTACT = "5511999990001", "5511988880005"
@@ -71,6 +72,9 @@ class Session:
         wanted = {"is": what, **fields}
         await until(lambda: any(wanted.items() <= line.items() for line in self.said))
         return next(line for line in self.said if wanted.items() <= line.items())
+
+    def count(self, what: str) -> int:
+        return sum(line["is"] == what for line in self.said)
 
     async def close(self) -> float:
         await self.tell("close")
@@ -215,6 +219,55 @@ async def noted(world: World, count: int) -> None:
         return not world.simulator.pending(world.jid) and found == (count,)
 
     await until(all_noted)
+
+
+async def test_receipts_say_how_far_a_message_has_come(world: World) -> None:
+    contact = world.simulator.contact(CONTACT)
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await session.tell("send", to=contact.jid, text="Oi")
+        sent = await session.hears("sent")
+        assert abs(sent["at"] - time.time()) < PATIENCE, "unix seconds"
+        wa_id = sent["id"]
+        arrived = await session.hears("receipt", ids=[wa_id])
+        assert arrived["progress"] == "delivered"
+        assert abs(arrived["at"] - time.time()) < PATIENCE
+        for kind in ("read-self", "sender", "read", "played", "inactive"):
+            await contact.send_receipt(world.jid, wa_id, kind)
+        await until(lambda: session.count("receipt") == 4)
+        said = [line["progress"] for line in session.said if line["is"] == "receipt"]
+        assert said == ["delivered", "read", "played", "delivered"]
+
+
+async def test_messages_are_marked_as_read(world: World) -> None:
+    contact = world.simulator.contact(CONTACT)
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        ids = [await contact.send(world.jid, text, use_lid=True) for text in ("Oi", "Olá")]
+        await until(lambda: session.count("message") == 2)
+        await session.tell("mark read", chat=contact.lid, ids=" ".join(ids))
+        await session.hears("marked")
+        await until(lambda: len(contact.read) == 2)
+        assert contact.read == [ReadReceipt(wa_id, contact.lid, None) for wa_id in ids]
+        with open_journal(world.auth_dir / RESERVED_FOLDER / "journal.db") as journal:
+            (key,) = journal.inbox.keys(0, 9)
+            addresses = {row.message.sender_address for row in journal.inbox.pending(key, 9)}
+        assert addresses == {contact.lid}, "as the message had it"
+
+
+async def test_what_is_marked_after_the_end_of_a_session_is_an_error(unopened: Unopened) -> None:
+    unopened.session._native.closing = True
+    with pytest.raises(SessionError, match="not open"):
+        await trio.to_thread.run_sync(unopened.session.mark_read, Jid("1@lid"), Jid("1@lid"), [WaMessageId("A")])
+
+
+async def test_one_receipt_may_be_of_many_messages(world: World) -> None:
+    contact = world.simulator.contact(CONTACT)
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await contact.send_receipt(world.jid, "A", "read", more=["B", "C"])
+        told = await session.hears("receipt")
+        assert sorted(told["ids"]) == ["A", "B", "C"]
 
 
 async def test_what_is_sent_to_a_chat_carries_its_timer(world: World) -> None:

@@ -27,7 +27,7 @@ from tests.worker_proxy import tools
 from tests.worker_proxy.postgres import open_empty_postgres
 from tests.worker_proxy.processes import deno, deno_environment, open_server, project
 
-pytestmark = [pytest.mark.worker_proxy, pytest.mark.xdist_group("local")]
+pytestmark = pytest.mark.worker_proxy
 
 SECRET = "0123456789abcdef" * 4
 LOCAL = tools.SOURCE / "local"

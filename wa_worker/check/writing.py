@@ -34,7 +34,7 @@ async def check_writing(
         async with open_caller(base_url, secret, clock) as caller:
             results.append(await _update_status(caller, instance, worker_is_running=worker_is_running))
             unknown = await _unknown_message(caller, instance)
-            sent = wire.sent_body(unknown, WaMessageId("WA-WORKER-CHECK"))
+            sent = wire.sent_body(unknown, WaMessageId("WA-WORKER-CHECK"), None, None)
             nowhere = await caller.post(_NOWHERE, sent, secret)
             results.append(_mark_sent(caller, await caller.post("mark-sent", sent, secret), nowhere))
             failed = wire.failed_body(unknown, Failure.CHECK)

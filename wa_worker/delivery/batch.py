@@ -265,8 +265,9 @@ class SendBatch:
             )
             wa_id = error.wa_id if isinstance(error, SendUncertain) else None
             return Settled(row.id, state, error=str(error), doubt=True, maybe_id=wa_id)
-        told = _to_tell(row.to, message.to, accepted.to or message.to)
-        return Settled(row.id, SendState.SENT, accepted.wa_id, to=told)
+        return Settled(
+            row.id, SendState.SENT, accepted.wa_id, to=accepted.to or message.to, timestamp=accepted.timestamp
+        )
 
     def _delayed(self, message_id: MessageId, error: SendDelayed, tries: int) -> Settled:
         if tries + 1 >= MAX_TRIES:
@@ -275,9 +276,3 @@ class SendBatch:
         log.warning("a message waits for another try", instance=self.instance, reason=str(error))
         pause = Backoff(error.pause, max(error.pause, LONGEST_PAUSE)).delay(tries)
         return Settled(message_id, SendState.WAITING, error=str(error), pause=pause)
-
-
-def _to_tell(written: str, read: Jid, went_to: Jid) -> Jid | None:
-    """Returns the JID that the proxy is to hear of, None if it wrote that one itself: `read` is how it was read."""
-    same_digits = "@" in written or "".join(filter(str.isdigit, written)) == read.partition("@")[0]
-    return None if went_to == read and same_digits else went_to

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 import trio
 
@@ -10,14 +12,15 @@ from wa_worker.delivery.file_waits import PATIENCE, FileWaits
 from wa_worker.delivery.group_commit import GroupCommit
 from wa_worker.delivery.group_read import GroupRead
 from wa_worker.delivery.keyed_queue import JOURNAL_PAUSE, RETRY, KeyedQueue, NothingAsked
+from wa_worker.delivery.optional_call import OptionalCall
 from wa_worker.delivery.refusals import REFUSAL_PAUSE, Refusals
 from wa_worker.delivery.unproven import Unproven
 from wa_worker.delivery.waiting_keys import NotBefore
 from wa_worker.edge.answers import ALREADY_THERE
 from wa_worker.edge.client import EdgeClient
-from wa_worker.edge.events import Outcome, inbound_event
+from wa_worker.edge.events import GROUP_EVENT, Outcome, inbound_event
 from wa_worker.errors import EdgeError, EdgeRejected, JournalError
-from wa_worker.journal import Inbox, InboxResult, PendingInbound
+from wa_worker.journal import FileState, Inbox, InboxResult, PendingInbound
 from wa_worker.metrics import Delivered, Metrics
 
 log = structlog.get_logger(__name__)
@@ -41,7 +44,8 @@ the start until the first answer to a poll."""
 class InboundDelivery:
     """Delivers received messages. One per process. Ring `wakeup` after a commit to the inbox.
 
-    refusal_pause: see refusals.py; patience: see file_waits.py; seconds.
+    refusal_pause: see refusals.py; patience: see file_waits.py; seconds. on_accepted(rows): called when the proxy has
+    taken messages and that is on disk.
     """
 
     def __init__(
@@ -51,13 +55,16 @@ class InboundDelivery:
         metrics: Metrics,
         *,
         refusal_pause: float = REFUSAL_PAUSE,
+        on_accepted: Callable[[list[PendingInbound]], None] = lambda _rows: None,
         patience: float = PATIENCE,
     ) -> None:
+        self._on_accepted = on_accepted
         self._inbox = inbox
         self._edge = edge
         self._metrics = metrics
         self._refusals = Refusals(edge.evidence, inbox.next_seq(), refusal_pause)
         self._unproven = Unproven(edge.evidence)
+        self._group_events = OptionalCall(edge.evidence, GROUP_EVENT)
         self._waits = FileWaits(patience)
         self._results = GroupCommit(inbox.settle)
         self._rows = GroupRead(lambda chats: {chat: inbox.pending(chat, BATCH) for chat in chats})
@@ -105,11 +112,15 @@ class InboundDelivery:
         return Backoff(RETRY.first, 2 * self._refusals.pause)
 
     async def _post_chat(self, chat: int) -> None:
-        rows, until = self._waits.ready(await self._wanted(await self._rows.get(chat)))
+        found = await self._rows.get(chat)
+        if not found:  # somebody else has decided on them
+            raise NothingAsked(None)
+        rows, until = self._waits.ready(await self._wanted(found))
         if rows:
             structlog.contextvars.bind_contextvars(instance=rows[0].instance)  # of this chat's task
         alone = self._queue.is_alone(chat)
         while rows:
+            batches = self._edge.poster.batches
             outcomes = await self._post(rows, alone=alone)
             posted = list(zip(rows, outcomes, strict=False))
             await self._accepted(chat, [(row, outcome) for row, outcome in posted if outcome.error is None])
@@ -118,6 +129,10 @@ class InboundDelivery:
             if refused:
                 row, error = refused[0]
                 rows = [row for row, _ in refused[1:]] + rows
+                if self._has_no_call(row, error, batches=batches):
+                    await self._drop([row])
+                    rows = await self._wanted(rows)
+                    continue
                 if not isinstance(error, EdgeRejected):
                     for unanswered, _ in refused:
                         self._refusals.unanswered(unanswered, error)
@@ -131,6 +146,13 @@ class InboundDelivery:
         """Drops what was kept in memory of a message that waits no more."""
         self._refusals.settled(row)
         self._waits.settled(row)
+        self._group_events.took(row.seq)
+
+    def _has_no_call(self, row: PendingInbound, error: EdgeError | None = None, *, batches: bool = False) -> bool:
+        """Says whether this is what changed in a group, and the proxy has no call for that. `error` may say so."""
+        if row.message.group_change is None:
+            return False
+        return self._group_events.absent if error is None else self._group_events.drops(error, row.seq, batches=batches)
 
     async def _wanted(self, rows: list[PendingInbound]) -> list[PendingInbound]:
         """Settles those of these rows that the proxy does not want, and returns the others: up to the first one of
@@ -139,18 +161,24 @@ class InboundDelivery:
         unwanted: list[PendingInbound] = []
         unknown = False
         for row in rows:
-            answer = self._edge.wants.includes(row.message)
+            answer = self._edge.wants.includes(row.message) and not self._has_no_call(row)
             if unknown := answer is None:
                 break
             (wanted if answer else unwanted).append(row)
         if unwanted:
-            for row in unwanted:
-                self._forget(row)
-            await self._results.add(*(InboxResult(row.seq) for row in unwanted))
-            self._metrics.delivered(Delivered.NOT_WANTED, len(unwanted))
-        if rows and not wanted:
+            await self._drop(unwanted)
+        if not wanted:
             raise NothingAsked(WANTS_PAUSE if unknown else None)
         return wanted
+
+    async def _drop(self, rows: list[PendingInbound]) -> None:
+        """Settles rows that the proxy does not want to hear of."""
+        for row in rows:
+            self._forget(row)
+        # what becomes of a file that is still open does not matter any more
+        settled = (InboxResult(row.seq, file=row.file if row.file is FileState.SETTLED else None) for row in rows)
+        await self._results.add(*settled)
+        self._metrics.delivered(Delivered.NOT_WANTED, len(rows))
 
     async def _post(self, rows: list[PendingInbound], *, alone: bool) -> list[Outcome]:
         """Posts the first of these rows, or as many as go in one call.
@@ -172,6 +200,7 @@ class InboundDelivery:
             self._unproven.settled(accepted)
         self._queue.succeeded(chat)
         self._metrics.delivered(Delivered.ACCEPTED, len(taken))
+        self._on_accepted([row for row, _ in taken])
 
     async def _refused(self, chat: int, row: PendingInbound, error: EdgeRejected, behind: list[PendingInbound]) -> bool:
         """Acts on the refusal of a row. True if the rows `behind` it may go on; raises the error if its chat is to
@@ -203,6 +232,7 @@ class InboundDelivery:
         if error.status == ALREADY_THERE:
             await self._results.add(InboxResult(row.seq, file=row.file))
             self._metrics.delivered(Delivered.ACCEPTED)
+            self._on_accepted([row])
             return
         await self._results.add(InboxResult(row.seq, str(error), dead=True))
         self._metrics.delivered(Delivered.SET_ASIDE)

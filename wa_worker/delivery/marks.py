@@ -6,6 +6,7 @@ Runs beside the sending, several calls at once, so that a proxy that takes its t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import structlog
 import trio
@@ -47,10 +48,14 @@ _Key = tuple[InstanceId, MessageId]
 
 
 class MarkReporter:
-    """Reports outcomes to the proxy. One per process. Ring `wakeup` after a commit to the ledger."""
+    """Reports outcomes to the proxy. One per process. Ring `wakeup` after a commit to the ledger.
 
-    def __init__(self, ledger: SendLedger, edge: EdgeClient) -> None:
+    known(): called, on a thread, when the proxy has heard of messages of which receipts have come already.
+    """
+
+    def __init__(self, ledger: SendLedger, edge: EdgeClient, known: Callable[[], None] = lambda: None) -> None:
         self._ledger = ledger
+        self._known = known
         self._edge = edge
         self._found: dict[int, Mark] = {}
         """Rows to tell of, by key, from the looking up until their turn. Those that are settled are dropped."""
@@ -62,7 +67,7 @@ class MarkReporter:
         """When the proxy was last found to have no /mark-failed (`trio.current_time()`)."""
         self._told = trio.Event()
         """Set, and another one put in its place, when the proxy has heard of something and that is on disk."""
-        self._reported = GroupCommit(ledger.reported)
+        self._reported = GroupCommit(self._commit)
         self._queue = KeyedQueue(
             "outcome",
             self._find,
@@ -96,6 +101,10 @@ class MarkReporter:
         self._found.update(rows)
         return list(rows)
 
+    def _commit(self, rows: list[Mark]) -> None:
+        if self._ledger.reported(rows):
+            self._known()
+
     async def _report(self, seq: int) -> None:
         row = self._found.pop(seq, None)
         if row is None:
@@ -103,7 +112,8 @@ class MarkReporter:
         structlog.contextvars.bind_contextvars(instance=row.instance)  # of this key's task
         alone = self._queue.is_alone(seq)
         if row.wa_id is not None:
-            await self._edge.poster.tell(sent_event(row.instance, row.message_id, row.wa_id, row.to), alone=alone)
+            event = sent_event(row.instance, row.message_id, row.wa_id, row.to, row.timestamp)
+            await self._edge.poster.tell(event, alone=alone)
         else:
             await self._report_failure(row, alone=alone)
         await self._reported.add(row)

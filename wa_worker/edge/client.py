@@ -46,7 +46,7 @@ class EdgeClient:
         self.poster = EventPoster(self, self.version, events_at_once)
         """What the proxy is told goes through this."""
 
-    async def disconnected_instances(self) -> wire.Rows[InstanceId]:
+    async def disconnected_instances(self) -> wire.InstanceRows:
         """Lists the instances to connect, and the rows that name none."""
         return await self._list(LIST, "", wire.instances_from)
 

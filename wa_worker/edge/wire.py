@@ -14,10 +14,13 @@ import attrs
 from wa_worker.edge.queued_row import queued_message
 from wa_worker.edge.row_values import message_id, shape
 from wa_worker.errors import Failure, RowError
-from wa_worker.messages import QueuedMessage, Wanted, wanted
-from wa_worker.models import InstanceId, Jid, MessageId, Status, WaMessageId, instance_id
+from wa_worker.messages import MessageStatus, QueuedMessage, Wanted, wanted
+from wa_worker.models import InstanceId, Jid, MessageId, PairingCode, Status, WaMessageId, instance_id
 
 T = TypeVar("T")
+
+MAX_PHONE = 40
+"""Longest number taken for pairing by a code, in characters, with all that people write between the digits."""
 
 
 @attrs.frozen
@@ -42,13 +45,21 @@ class BadRow:
 
 
 @attrs.frozen
+class InstanceRows(Rows[InstanceId]):
+    """Holds the instances to connect. `phones`: the numbers of those that are to be paired by a code, as written; ""
+    for what is no text."""
+
+    phones: Mapping[InstanceId, str] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen
 class Polled:
     """Holds an answer of `/poll`: the instances to connect, the messages of each, and rows that name no instance.
 
     want: which kinds of received messages the proxy wants; None if it does not say.
     """
 
-    instances: Rows[InstanceId]
+    instances: InstanceRows
     messages: dict[InstanceId, Rows[QueuedMessage]]
     stray: tuple[BadRow, ...] = ()
     want: frozenset[Wanted] | None = None
@@ -66,13 +77,26 @@ class NotTheContract(ValueError):
     """The whole answer is not what the contract says (HTML, an error object, truncated JSON...)."""
 
 
-def instances_from(answer: object) -> Rows[InstanceId]:
-    """`GET /disconnected-instances`: `[{"id": ...}]` or `{"instances": [...]}`."""
+def instances_from(answer: object) -> InstanceRows:
+    """`GET /disconnected-instances`: `[{"id": ..., "pair_phone"?}]` or `{"instances": [...]}`."""
+    phones: dict[InstanceId, str] = {}
 
     def row(item: object) -> InstanceId:
-        return instance_id(item["id"] if isinstance(item, dict) else item)
+        if not isinstance(item, dict):
+            return instance_id(item)
+        instance = instance_id(item["id"])
+        if item.get("pair_phone") is not None:
+            phones[instance] = _phone(item["pair_phone"])
+        return instance
 
-    return _rows(_listing(answer, "instances"), row, _id_if_any)
+    rows = _rows(_listing(answer, "instances"), row, _id_if_any)
+    return InstanceRows(rows.good, rows.bad, phones)
+
+
+def _phone(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value) if 0 < value < 10**MAX_PHONE else ""  # a number column in the proxy's table
+    return value if isinstance(value, str) and len(value) <= MAX_PHONE and value.isprintable() else ""
 
 
 def messages_from(answer: object) -> Rows[QueuedMessage]:
@@ -164,7 +188,8 @@ def poll_body(worker: str, asked: Mapping[str, str], wait: int) -> dict[str, Any
 
 def status_body(instance: InstanceId, status: Status) -> dict[str, Any]:
     """`POST /update-status`: the v1 fields and the additive ones, which say why."""
-    account = status.account
+    account, pairing = status.account, status.pairing
+    asked = {} if pairing is None else _pairing(pairing)
     return {
         "instanceId": instance,
         "status": status.status.value,
@@ -175,13 +200,32 @@ def status_body(instance: InstanceId, status: Status) -> dict[str, Any]:
         "jid": account.jid if account else None,
         "push_name": account.push_name if account else None,
         "since": status.since,
+        **asked,
     }
 
 
-def sent_body(message_id: MessageId, wa_id: WaMessageId, to: Jid | None = None) -> dict[str, Any]:
-    """`POST /mark-sent`. `to` is additive, and there only if the row's own `to` says something else."""
-    body = {"messageId": message_id, "wa_message_id": wa_id}
-    return body if to is None else {**body, "to": to}
+def _pairing(pairing: PairingCode) -> dict[str, Any]:
+    fields = {"pairing_code": pairing.code, "pairing_expires_at": pairing.expires_at}
+    return fields if pairing.fault is None else {**fields, "pairing_error": pairing.fault.value}
+
+
+def sent_body(message_id: MessageId, wa_id: WaMessageId, to: Jid | None, timestamp: int | None) -> dict[str, Any]:
+    """`POST /mark-sent`. `to` and `timestamp` are additive; None where an older version has not noted them."""
+    body: dict[str, Any] = {"messageId": message_id, "wa_message_id": wa_id}
+    return body | {key: value for key, value in (("to", to), ("timestamp", timestamp)) if value is not None}
+
+
+def message_status_body(status: MessageStatus) -> dict[str, Any]:
+    """`POST /message-status`: how far a message has come with a receiver."""
+    return {
+        "instanceId": status.instance,
+        "messageId": status.message_id,
+        "wa_message_id": status.wa_id,
+        "chat_id": status.chat,
+        "status": status.progress.word,
+        "timestamp": status.timestamp,
+        "recipient_id": status.recipient,
+    }
 
 
 def failed_body(message_id: MessageId, failure: Failure) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Protocol
 import attrs
 import structlog
 
-from wa_worker.edge.wire import Rows
+from wa_worker.edge.wire import InstanceRows, Rows
 from wa_worker.models import InstanceId, ProxyStatus
 
 log = structlog.get_logger(__name__)
@@ -93,6 +93,7 @@ class Fleet(Protocol):
     def release(self, instance: InstanceId) -> None: ...
     def announce_again(self, instance: InstanceId) -> None: ...
     def proxy_is_back(self, last_seen: float) -> None: ...
+    def pair_by_code(self, rows: InstanceRows) -> None: ...
 
 
 class Discovery:

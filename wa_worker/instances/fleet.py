@@ -9,6 +9,7 @@ import structlog
 import trio
 
 from wa_worker.backoff import Backoff
+from wa_worker.edge.wire import InstanceRows
 from wa_worker.errors import EdgeError
 from wa_worker.instances.discovery import Running
 from wa_worker.instances.services import Services
@@ -76,6 +77,10 @@ class InstanceFleet:
         """Posts the status of an instance once more."""
         if member := self._members.get(instance):
             member.publisher.announce_again()
+
+    def pair_by_code(self, rows: InstanceRows) -> None:
+        """Takes the numbers by which instances are to be paired with a code, as the proxy lists them."""
+        self._services.pair_phones.listed(rows)
 
     def proxy_is_back(self, last_seen: float) -> None:
         """Lets all post again what the proxy has not taken, or what was taken since `last_seen`: maybe not by it."""

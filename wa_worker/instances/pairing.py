@@ -10,11 +10,21 @@ import trio
 
 from wa_worker.edge.qr import png_data_url
 from wa_worker.errors import SessionError
+from wa_worker.instances.pair_phones import RoundOfCodes
 from wa_worker.instances.services import Services
 from wa_worker.instances.state import InstanceState
 from wa_worker.models import InstanceId
 from wa_worker.states import CONDITIONS, Event, Move, State
-from wa_worker.whatsapp.pairing import EarlyMessage, Paired, PairingEnded, PairingLine, QrCode
+from wa_worker.whatsapp.pairing import (
+    EarlyMessage,
+    NoPhoneCode,
+    Paired,
+    PairingEnded,
+    PairingLine,
+    PhoneChanged,
+    PhoneCode,
+    QrCode,
+)
 from wa_worker.whatsapp.store import SessionStore
 
 if TYPE_CHECKING:
@@ -59,27 +69,44 @@ async def _round(services: Services, state: InstanceState, store: SessionStore) 
     early = _EarlyMessages(services.whatsapp, state.instance)
     try:
         async with services.whatsapp.pairing.pair(state.instance, store, services.settings.device_name) as line:
+            codes = RoundOfCodes(services.pair_phones, state, services.settings.default_region)
             try:
-                return await _follow(line, early, state, store)
+                with services.pair_phones.watch(state.instance, line.phone_changed):
+                    return await _follow(line, early, codes, state, store)
             finally:
+                codes.over()
                 with trio.move_on_after(PARTING, shield=True):
                     await early.take_rest(line)
     except SessionError as error:
         return state.apply(Event.OPEN_FAILED, str(error))
 
 
-async def _follow(line: PairingLine, early: _EarlyMessages, state: InstanceState, store: SessionStore) -> Move | None:
-    shown_at = math.inf
+async def _follow(
+    line: PairingLine, early: _EarlyMessages, codes: RoundOfCodes, state: InstanceState, store: SessionStore
+) -> Move | None:
+    shown_at, patience = math.inf, CONDITIONS[State.PAIRING].deadline or 0
+    deadline = trio.current_time() + patience
     while True:
-        with trio.move_on_after(CONDITIONS[State.PAIRING].deadline or 0) as waiting:
+        with trio.move_on_at(min(deadline, codes.ask_at)) as waiting:
             event = await line.receive()
-        if waiting.cancelled_caught:
+        if waiting.cancelled_caught and trio.current_time() < codes.ask_at:
             return state.apply(Event.DEADLINE)
+        if waiting.cancelled_caught:
+            if number := codes.take():
+                await line.ask_for_code(number)
+            continue
+        if not isinstance(event, PhoneChanged):
+            deadline = trio.current_time() + patience
         match event:
             case QrCode(code):
                 picture = await trio.to_thread.run_sync(png_data_url, code)
                 state.apply(Event.QR, qr_code=picture)
                 shown_at = min(shown_at, trio.current_time())
+                codes.qr_shown()
+            case PhoneCode() | NoPhoneCode():
+                codes.answered(event)
+            case PhoneChanged():
+                codes.phone_changed()
             case EarlyMessage():
                 await early.take(event)
             case Paired():

@@ -17,7 +17,7 @@ from wa_worker.backoff import PROXY_OUTAGE, jittered
 from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.delivery.polled import PolledMessages
 from wa_worker.edge.client import EdgeClient
-from wa_worker.edge.wire import Polled
+from wa_worker.edge.wire import InstanceRows, Polled
 from wa_worker.errors import EdgeError, NoSuchVersion
 from wa_worker.instances.discovery import Discovery, Fleet, Running
 from wa_worker.models import InstanceId, ProxyStatus
@@ -128,9 +128,15 @@ class Polling:
         back = self._answered()
         if two_unanswered:
             self._edge.version.says_nothing()
-        self._discovery.listed(rows, running)
+        self._listed(rows, running)
         if not back or two_unanswered:  # else version 2 is tried at once
             await trio.sleep(jittered(self._interval, 0.1))
+
+    def _listed(self, rows: InstanceRows, running: Mapping[InstanceId, Running]) -> bool:
+        """Acts on a list. True if an instance was started."""
+        started = self._discovery.listed(rows, running)
+        self._fleet.pair_by_code(rows)
+        return started
 
     async def _poll_two(self) -> None:
         """Polls as version 2 does. Raises EdgeError."""
@@ -151,7 +157,7 @@ class Polling:
         self._cuts = 0
         self._answered()
         self._edge.version.is_two()
-        started = self._discovery.listed(polled.instances, running)
+        started = self._listed(polled.instances, running)
         given = self._hand_out(polled, began_at)
         if given:
             with trio.move_on_after(MARKS_WAIT):

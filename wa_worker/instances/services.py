@@ -8,8 +8,10 @@ import attrs
 
 from wa_worker.config import Settings
 from wa_worker.delivery.poll_timer import PollTimer
+from wa_worker.delivery.read_marks import ReadMarks
 from wa_worker.delivery.sending import MessageSender
 from wa_worker.edge.client import EdgeClient
+from wa_worker.instances.pair_phones import PairPhones
 from wa_worker.instances.registry import Registry
 from wa_worker.journal import Holds
 from wa_worker.metrics import Metrics
@@ -33,3 +35,5 @@ class Services:
     """When the next poll comes that asks for all instances."""
     volume: VolumeGuard
     whatsapp: WhatsApp
+    pair_phones: PairPhones = attrs.field(factory=PairPhones)
+    reads: ReadMarks = attrs.field(factory=lambda: ReadMarks(wanted=False))

@@ -41,6 +41,8 @@ async def run_session(services: Services, state: InstanceState) -> Move:
             services.metrics.session_opened()
             state.started()
             nursery.start_soon(services.sender.run, state.instance, session, timer, state.wait_connected)
+            if services.reads.wanted:
+                nursery.start_soon(services.reads.run, state.instance, session, state.wait_connected)
             nursery.start_soon(_watch_volume, services.volume, session)
             move = await _follow_reports(services, state, session)
             nursery.cancel_scope.cancel()

@@ -18,7 +18,7 @@ from wa_worker.instances.pauses import Pauses
 from wa_worker.instances.registry import Registry
 from wa_worker.instances.status import StatusPublisher
 from wa_worker.metrics import Metrics
-from wa_worker.models import Account, InstanceId, Status, Why
+from wa_worker.models import Account, InstanceId, PairingCode, Status, Why
 from wa_worker.states import CONDITIONS, PROVEN, RESTRICTED, Event, Move, State, step, why
 
 log = structlog.get_logger(__name__)
@@ -60,6 +60,7 @@ class InstanceState:
         """Until when the account counts as restricted (`trio.current_time()`)."""
         self.account: Account | None = None
         """Whose session it is, as far as is known: the next move tells the proxy."""
+        self._pairing: PairingCode | None = None
         self._status: Status | None = None
         self._registry = registry
         self._metrics = metrics
@@ -95,6 +96,12 @@ class InstanceState:
     def restricted(self) -> bool:
         """Says whether the instance is connected and its account counts as restricted."""
         return self.current is State.CONNECTED and trio.current_time() < self.restricted_until
+
+    def show_code(self, pairing: PairingCode | None) -> None:
+        """Tells the proxy what is to be typed on the phone, beside the QR code; None: nobody asks for a code."""
+        self._pairing = pairing
+        if self._status is not None:
+            self._tell(attrs.evolve(self._status, pairing=pairing))
 
     def end_unknown(self) -> None:
         """The pause of the last move is over, and still nothing can be tried: nobody knows when."""
@@ -136,6 +143,7 @@ class InstanceState:
             self._since(reason, event),
             self._until(),
             self.account,
+            self._pairing,
         )
         self._tell(status)
 

@@ -12,7 +12,9 @@ inbox.py         received messages that `/inbound` has yet to accept (P3)
 ledger.py        what was to be sent, and what became of it (P1, P2)
 doubts.py        ids of sends that may or may not have left, until a receipt proves that they did (P2)
 calls.py         calls that ring
+receipts.py      how far messages of ours have come, as their receivers' phones say
 timers.py        the timers of chats with disappearing messages
+groups.py        what groups are called
 accounts.py      under which JID WhatsApp knows a number that was written otherwise
 holds.py         until when an instance keeps away from WhatsApp
 backlog.py       counts of what waits, for monitoring
@@ -41,11 +43,13 @@ from wa_worker.journal.backlog import Backlog, read_backlog
 from wa_worker.journal.calls import RingingCalls
 from wa_worker.journal.database import Database
 from wa_worker.journal.doubts import CutOff, Doubts, MaybeSent
+from wa_worker.journal.groups import Groups
 from wa_worker.journal.holds import Hold, Holds
 from wa_worker.journal.inbox import FileState, Inbox, InboxResult, PendingInbound
 from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled, Trace
 from wa_worker.journal.media import FileStep, ReceivedFile, ReceivedMedia
 from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
+from wa_worker.journal.receipts import DueStatus, Receipts
 from wa_worker.journal.states import InboxState, SendState
 from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.models import InstanceId
@@ -57,9 +61,11 @@ __all__ = [
     "Backlog",
     "CutOff",
     "Doubts",
+    "DueStatus",
     "EventKind",
     "FileState",
     "FileStep",
+    "Groups",
     "Hold",
     "Holds",
     "Inbox",
@@ -70,6 +76,7 @@ __all__ = [
     "Mark",
     "MaybeSent",
     "PendingInbound",
+    "Receipts",
     "ReceivedFile",
     "ReceivedMedia",
     "RingingCalls",
@@ -98,6 +105,7 @@ class Journal:
     doubts: Doubts
     holds: Holds
     accounts: Accounts
+    receipts: Receipts
     database: Database
 
     def backlog(self) -> Backlog:
@@ -129,6 +137,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
             Doubts(database),
             Holds(database),
             Accounts(database),
+            Receipts(database),
             database,
         )
     finally:

@@ -29,6 +29,7 @@ class EventKind(enum.Enum):
     VIEW_ONCE = "view_once"
     CALL = "call"
     RECEIPT = "receipt"
+    GROUP_CHANGE = "group_change"
     UPDATE = media.UPDATE
     """A message once more, with what became of its file."""
 

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from wa_worker.errors import JournalError
@@ -58,12 +58,13 @@ class Database:
             upgrade(sql, self.path)
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
         """Holds the lock for one transaction, which it commits, or rolls back on any exception.
 
-        Raises JournalError for what SQLite raises.
+        Not `durable`: the commit does not wait for the disk. It survives the process, and the next that is durable
+        takes it to the disk; until then the machine's power must not fail. Raises JournalError for what SQLite raises.
         """
-        with self._lock, errors(self.path):
+        with self._lock, errors(self.path), nullcontext() if durable else self._at_ease():
             try:
                 with transaction(self._connection):
                     yield self._connection
@@ -71,6 +72,14 @@ class Database:
             except sqlite3.Error as error:
                 self._trouble = str(error)
                 raise
+
+    @contextmanager
+    def _at_ease(self) -> Iterator[None]:
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        try:
+            yield
+        finally:
+            self._connection.execute("PRAGMA synchronous=FULL")
 
     def trouble(self) -> str | None:
         """Says why the journal cannot commit, None if it can.

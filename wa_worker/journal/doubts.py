@@ -90,7 +90,7 @@ class Doubts:
         with self._database.transaction() as sql:
             for message_id, wa_id in sent.items():
                 key = key_of(message_id)
-                proven = sql.execute(_PROVE, (wa_id, now, instance, key)).rowcount
+                proven = sql.execute(_PROVE, (wa_id, now, now, instance, key)).rowcount
                 if not proven and sql.execute(_IS_INTENT, (instance, key)).fetchone():
                     busy.append(message_id)
         return busy
@@ -129,7 +129,8 @@ _FIND_MAYBE_SENT = f"""
 SELECT instance, message_id, maybe_ids, unproven FROM ledger WHERE {_OPEN} AND maybe_ids IS NOT NULL"""
 
 _PROVE = f"""
-UPDATE ledger SET state = '{SendState.SENT}', wa_id = ?, error = NULL, reported = 0, unproven = 0, changed_at = ?
+UPDATE ledger SET state = '{SendState.SENT}', wa_id = ?, error = NULL, reported = 0, unproven = 0, changed_at = ?,
+  sent_at = CAST(? AS INTEGER)
 WHERE instance = ? AND message_id = ? AND {_OPEN}"""
 
 _IS_INTENT = f"SELECT 1 FROM ledger WHERE instance = ? AND message_id = ? AND state = '{SendState.INTENT}'"

@@ -19,6 +19,7 @@ from wa_worker.journal.adding import EventKind, SentByAccount, add, is_of_a_work
 from wa_worker.journal.calls import RingingCalls
 from wa_worker.journal.content import content_of, message_of
 from wa_worker.journal.database import Database
+from wa_worker.journal.groups import Groups
 from wa_worker.journal.states import DECIDED, PENDING, InboxState
 from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.journal.timers import write as write_timer
@@ -70,6 +71,8 @@ class Inbox:
         self._database = database
         self.timers = Timers(database)
         """What received messages told of their chats' timers."""
+        self.groups = Groups(database)
+        """What groups are called."""
         self.calls = RingingCalls(database)
         """Calls that ring."""
 
@@ -146,9 +149,8 @@ class Inbox:
         """Makes messages pending again that were recorded as posted, all in one commit."""
         with self._database.transaction() as sql:
             for row in rows:
-                sql.execute(_TAKE_BACK, (content_of(row.message), row.seq))
-                if row.file is not None:
-                    sql.execute(media.TAKEN_BACK, (row.seq,))
+                message = row.message if row.file is None else media.taken_back(sql, row.seq, row.message)
+                sql.execute(_TAKE_BACK, (content_of(message), row.seq))
 
     def purge(self, older_than: float, limit: int = 5000) -> int:
         """Forgets up to `limit` rows that were posted more than `older_than` seconds ago. Returns how many."""
@@ -183,7 +185,9 @@ def _with_file(
         return message, None
     if step != media.FileStep.SETTLED:
         return attrs.evolve(message, media=attrs.evolve(message.media, error=MediaError.PENDING.value)), FileState.OPEN
-    return attrs.evolve(message, media=attrs.evolve(message.media, url=url, error=failure)), FileState.SETTLED
+    return attrs.evolve(
+        message, media=attrs.evolve(message.media, url=url, error=media.word(failure))
+    ), FileState.SETTLED
 
 
 _FIND_KEYS = f"""

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from wa_worker.journal.database import Database
+from wa_worker.journal.receipts import DUE_NOW
 from wa_worker.journal.states import FORGETTABLE, UNREPORTED, SendState
 from wa_worker.models import InstanceId, Jid, MessageId, WaMessageId
 
@@ -56,7 +57,9 @@ class Settled:
     maybe_id: WaMessageId | None = None
     """The id under which it has left if it has: a receipt for it is the proof."""
     to: Jid | None = None
-    """The JID that it went to, if the proxy did not write that one itself."""
+    """The JID that it went to, when SENT."""
+    timestamp: int | None = None
+    """When WhatsApp accepted it, in unix seconds, when SENT."""
     counted: bool = False
     """It is a try that failed before its intent, which would have counted it."""
 
@@ -85,7 +88,9 @@ class Mark:
     wa_id: WaMessageId | None
     error: str | None
     to: Jid | None = None
-    """The JID that it went to, if the proxy did not write that one itself."""
+    """The JID that it went to. None: an older version did not write it down."""
+    timestamp: int | None = None
+    """When WhatsApp accepted it, in unix seconds."""
 
 
 class SendLedger:
@@ -173,6 +178,7 @@ class SendLedger:
                         "maybe_id": one.maybe_id,
                         "unproven": one.waits_for_receipt,
                         "sent_to": one.to,
+                        "sent_at": one.timestamp,
                         "counted": int(one.counted),
                         "now": now,
                         "instance": instance,
@@ -192,14 +198,18 @@ class SendLedger:
             rows = sql.execute(_FIND_UNREPORTED, (after, limit)).fetchall()
         return [Mark(seq, instance, json.loads(key), *rest) for seq, instance, key, *rest in rows]
 
-    def reported(self, marks: Iterable[Mark]) -> None:
-        """Records that the proxy knows these. A row that has changed since the mark was made stays unreported."""
-        now = time.time()
+    def reported(self, marks: Iterable[Mark]) -> bool:
+        """Records that the proxy knows these. A row that has changed since the mark was made stays unreported.
+
+        Says whether the proxy can now hear what receipts have said of them.
+        """
+        now, marks = time.time(), list(marks)
         with self._database.transaction() as sql:
             sql.executemany(
                 _REPORTED,
                 [(now, one.seq, (SendState.FAILED if one.wa_id is None else SendState.SENT).value) for one in marks],
             )
+            return sql.executemany(DUE_NOW, [(one.seq,) for one in marks if one.wa_id is not None]).rowcount > 0
 
     def has_unreported(self, instance: InstanceId, since: float = 0.0) -> bool:
         """Says whether outcomes of this instance, recorded after `since` (unix seconds), are not reported yet."""
@@ -249,8 +259,8 @@ WHERE instance = ? AND message_id = ?"""
 
 _SETTLE = """
 UPDATE ledger SET state = :state, wa_id = coalesce(:wa_id, wa_id), error = :error, not_before = :not_before,
-  reported = 0, doubts = doubts + :doubt, unproven = :unproven, sent_to = :sent_to, secret = NULL, store = NULL,
-  changed_at = :now, attempts = attempts + :counted,
+  reported = 0, doubts = doubts + :doubt, unproven = :unproven, sent_to = :sent_to, sent_at = :sent_at, secret = NULL,
+  store = NULL, changed_at = :now, attempts = attempts + :counted,
   maybe_ids = iif(:maybe_id IS NULL, maybe_ids, json_insert(coalesce(maybe_ids, '[]'), '$[#]', :maybe_id))
 WHERE instance = :instance AND message_id = :message_id"""
 
@@ -270,7 +280,8 @@ WHERE instance = ? AND message_id = ?"""
 
 # without the hint SQLite walks the primary key: 35 ms with half a million marked rows, not 0.3
 _FIND_UNREPORTED = f"""
-SELECT seq, instance, message_id, iif(state = '{SendState.SENT}', wa_id, NULL), error, sent_to
+SELECT seq, instance, message_id, iif(state = '{SendState.SENT}', wa_id, NULL), error, coalesce(sent_to, chat),
+  coalesce(sent_at, CAST(changed_at AS INTEGER))
 FROM ledger INDEXED BY ledger_unreported WHERE {UNREPORTED} AND seq > ? ORDER BY seq LIMIT ?"""
 
 _HAS_UNREPORTED = f"""

@@ -8,6 +8,7 @@ media.py: where the file of a message is, and why it may not be had
 inbound.py: a message that WhatsApp delivered
 wanted.py: which of them go out only if somebody wants them
 outgoing.py: a message to send
+receipts.py: how far a message of ours has come
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ from wa_worker.messages.content import (
     Revoke,
 )
 from wa_worker.messages.inbound import (
+    GROUP_CHANGE,
     Call,
     ChatType,
     Group,
+    GroupAction,
+    GroupChange,
     InboundMessage,
     Order,
     PlannedEvent,
@@ -56,9 +60,11 @@ from wa_worker.messages.outgoing import (
     UploadedFile,
     UploadedMedia,
 )
+from wa_worker.messages.receipts import MessageStatus, Progress, Receipt
 from wa_worker.messages.wanted import Wanted, has_to_be_wanted, wanted
 
 __all__ = [
+    "GROUP_CHANGE",
     "Accepted",
     "Button",
     "Call",
@@ -75,6 +81,8 @@ __all__ = [
     "FileFacts",
     "FlowReply",
     "Group",
+    "GroupAction",
+    "GroupChange",
     "InboundMessage",
     "Interactive",
     "Location",
@@ -82,6 +90,7 @@ __all__ = [
     "MediaError",
     "MediaKind",
     "MediaReference",
+    "MessageStatus",
     "NewText",
     "OptionReply",
     "Order",
@@ -91,10 +100,12 @@ __all__ = [
     "Poll",
     "PollVote",
     "Product",
+    "Progress",
     "QueuedMessage",
     "Quote",
     "Reaction",
     "ReactionTo",
+    "Receipt",
     "Referral",
     "Revoke",
     "Target",

@@ -87,6 +87,37 @@ class Group:
     subject: str | None = attrs.field(default=None, repr=False)
 
 
+GROUP_CHANGE = "group_change"
+"""The `message_type` of what changed in a group."""
+
+
+class GroupAction(enum.Enum):
+    """Names what can change in a group."""
+
+    SUBJECT = "subject"
+    ADD = "add"
+    REMOVE = "remove"
+    LEAVE = "leave"
+    PROMOTE = "promote"
+    DEMOTE = "demote"
+    ANNOUNCE = "announce"
+    DESCRIPTION = "description"
+
+
+@attrs.frozen
+class GroupChange:
+    """Describes what changed in a group: with or for whom, and by whom, where that is known.
+
+    announce: whether only admins may write from now on. description: the new one, "" for none.
+    """
+
+    action: GroupAction
+    participants: tuple[Jid, ...] = attrs.field(default=(), repr=False)
+    by: Jid | None = attrs.field(default=None, repr=False)
+    announce: bool | None = None
+    description: str | None = attrs.field(default=None, repr=False)
+
+
 @attrs.frozen
 class Call:
     """Describes a call that rang on the phone. `outcome`: `answered`, `rejected` or `missed`; None: nobody knows."""
@@ -139,3 +170,7 @@ class InboundMessage:
     group: Group | None = None
     call: Call | None = None
     update: bool | None = None
+    group_change: GroupChange | None = None
+    """Nobody wrote this: it tells what changed in the group, and goes to the proxy as an event."""
+    sender_address: Jid | None = attrs.field(default=None, repr=False)
+    """The sender's address as the message had it, where that is another than `sender`. Not for the proxy."""

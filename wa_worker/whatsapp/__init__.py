@@ -14,10 +14,14 @@ loop_end.py       what it means that the library's loop ended by itself
 identity.py       whose session it is, and the addresses of the people in a message
 kinds/            what a message is, and all that it says: a module for each kind of content
 incoming.py       an event of the library as the model for `/inbound`
+receipts.py       a receipt event as the model
 placeholders.py   messages that come without their content: which of them stay so
 media_reference.py where the file of a message is
 media_crypto.py   decrypts a received file piece by piece
 media_host.py     WhatsApp's media host: gets a file by its path
+group_changes.py  what changed in a group
+group_info.py     what WhatsApp says of a group when it is asked
+group_subjects.py what groups are called
 timers.py         what a message says of its chat's timer
 outgoing/         a message to send as protobuf
 authors.py        who wrote the message that another is about

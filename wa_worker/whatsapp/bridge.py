@@ -20,7 +20,8 @@ from wa_worker.whatsapp.message_secrets import sent_id
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.probe import FRESH, ReachabilityProbe
-from wa_worker.whatsapp.session import Session, SessionHost, open_session
+from wa_worker.whatsapp.session import Session, open_session
+from wa_worker.whatsapp.session_host import SessionHost
 from wa_worker.whatsapp.store import SessionStore
 
 log = structlog.get_logger(__name__)

@@ -22,8 +22,9 @@ from typing import Any
 import attrs
 from neonize._binder import func_callback_bytes, func_callback_bytes2, func_string, gocode
 from neonize.client import NewClient
+from neonize.exc import PairPhoneError
 from neonize.proto import Neonize_pb2 as pb
-from neonize.proto.Neonize_pb2 import LogEntry
+from neonize.proto.Neonize_pb2 import LogEntry, PairPhoneParams, PairPhoneReturnFunction
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
 from neonize.utils.enum import ChatPresence, ChatPresenceMedia, MediaType
 
@@ -38,6 +39,21 @@ ME = 0
 
 NEEDS_GATE = frozenset({"Neonize", "Stop"})
 """The functions that change the native maps. Their caller is alone: he holds the gate, and must not wait at it."""
+
+CHROME = 1
+"""whatsmeow's number of that browser (`PairClientChrome` in its pair-code.go). WhatsApp takes names of common browsers
+and systems only."""
+
+NO_HISTORY = DeviceProps.HistorySyncConfig(
+    fullSyncDaysLimit=1, fullSyncSizeMbLimit=1, storageQuotaMb=1, recentSyncDaysLimit=1
+)
+"""What the phone is asked to send of its history when it links the device: the least, since 0 may mean its own limits.
+whatsmeow fetches and reads whatever comes, in this process, and nobody here wants it."""
+
+RECENT_HISTORY = DeviceProps.HistorySyncConfig(
+    fullSyncDaysLimit=7, fullSyncSizeMbLimit=10, storageQuotaMb=10, recentSyncDaysLimit=7
+)
+"""A week: for the secrets of messages of before, by which votes in their polls can be read."""
 
 ENDED_SILENTLY = "the library's loop ended and did not say why"
 
@@ -83,12 +99,14 @@ class GatedLibrary:
 class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
     """Runs a session of the library. `run()` and `stop()` are for who holds the gate, the rest waits at it."""
 
-    def __init__(self, dsn: str, uuid: str, device_name: str, gate: StartGate) -> None:
-        super().__init__(
-            dsn,
-            uuid=uuid,
-            props=DeviceProps(os=device_name, platformType=DeviceProps.DESKTOP),
+    def __init__(self, dsn: str, uuid: str, device_name: str, gate: StartGate, *, recent_history: bool = False) -> None:
+        props = DeviceProps(
+            os=device_name,
+            platformType=DeviceProps.DESKTOP,
+            requireFullSync=False,
+            historySyncConfig=RECENT_HISTORY if recent_history else NO_HISTORY,
         )
+        super().__init__(dsn, uuid=uuid, props=props)
         # it would call Stop() whenever this object is collected: outside the gate, perhaps on a successor's id
         self._stop_finalizer.detach()
         self._gate = gate
@@ -138,6 +156,20 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
             self._cut()
         _LEFT_OVER.append((on_qr, on_login, on_event, on_log, buffer))
         return readable(error) if error else "" if self._stopped else ENDED_SILENTLY
+
+    def pair_phone(self, phone: str) -> str:
+        """Asks for a code by which the phone of this number (digits) can link the device: `ABCD-1234`. Blocks until
+        WhatsApp answers. Raises PairPhoneError; only while a QR code waits there is none.
+
+        The helper of neonize would call the device what WhatsApp may refuse: `DESKTOP`, after our kind of device.
+        """
+        params = PairPhoneParams(
+            phone=phone, showPushNotification=True, clientType=CHROME, clientDisplayName="Chrome (Linux)"
+        ).SerializeToString()
+        returned = parsed(PairPhoneReturnFunction, self._NewClient__client.PairPhone(self.uuid, params, len(params)))
+        if returned.Error:
+            raise PairPhoneError(returned.Error)
+        return str(returned.Code)
 
     def upload_as(self, kind: MediaKind, file: mmap.mmap) -> pb.UploadResponse:
         """Encrypts a file with the keys of its kind and gives it to WhatsApp's media host. Blocks, for ever if that

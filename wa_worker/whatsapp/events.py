@@ -6,7 +6,7 @@ Which of them are final and which whatsmeow recovers from is in states.py's tabl
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from neonize.proto import Neonize_pb2 as pb
@@ -38,6 +38,8 @@ class Code(enum.IntEnum):
     DISCONNECTED = 12
     MESSAGE = 17
     RECEIPT = 18
+    JOINED_GROUP = 21
+    GROUP_INFO_EVENT = 22
     OFFLINE_SYNC_COMPLETED = 27
     CALL_OFFER = 36
     CALL_ACCEPT = 37
@@ -55,9 +57,11 @@ class Listener(Protocol):
     def on_message(self, data: bytes) -> None:
         """A message came: a serialised event."""
 
-    def on_receipt(self, wa_ids: Sequence[str], *, unreadable: bool) -> None:
-        """Messages of ours have arrived, or were read or played. `unreadable`: a device could not decrypt them, and
-        asks for them once more."""
+    def on_receipt(self, event: pb.Receipt) -> None:
+        """Messages of ours have arrived, or were read or played, or a device asks for them once more."""
+
+    def on_group_change(self, event: pb.GroupInfoEvent | pb.JoinedGroup) -> None:
+        """Something has changed in a group, or the account was added to one."""
 
     def on_call(self, news: CallNews) -> None:
         """A call rings, was taken, or has ended."""
@@ -108,11 +112,6 @@ def _stream_error(data: bytes) -> Report:
     return Report(Event.DISCONNECTED, f"stream error {parsed(pb.StreamError, data).Code or '?'}")
 
 
-def _receipt(listener: Listener, data: bytes) -> None:
-    receipt = parsed(pb.Receipt, data)
-    listener.on_receipt(receipt.MessageIDs, unreadable=receipt.Type == pb.Receipt.RETRY)
-
-
 def _called(kind: type[Any]) -> Handler:
     return lambda listener, data: listener.on_call(parsed(kind, data))
 
@@ -128,7 +127,9 @@ HANDLERS: dict[int, Handler] = {
     Code.STREAM_ERROR: _reported(_stream_error),
     Code.DISCONNECTED: _reported(lambda _data: Report(Event.DISCONNECTED)),
     Code.MESSAGE: lambda listener, data: listener.on_message(data),
-    Code.RECEIPT: _receipt,
+    Code.RECEIPT: lambda listener, data: listener.on_receipt(parsed(pb.Receipt, data)),
+    Code.JOINED_GROUP: lambda listener, data: listener.on_group_change(parsed(pb.JoinedGroup, data)),
+    Code.GROUP_INFO_EVENT: lambda listener, data: listener.on_group_change(parsed(pb.GroupInfoEvent, data)),
     Code.OFFLINE_SYNC_COMPLETED: lambda listener, _data: listener.on_offline_synced(),
     Code.CALL_OFFER: _called(pb.CallOffer),
     Code.CALL_ACCEPT: _called(pb.CallAccept),
@@ -140,8 +141,9 @@ HANDLERS: dict[int, Handler] = {
 CODES = [int(code) for code in HANDLERS]
 """What a session subscribes to."""
 
-WITHOUT_RECEIPTS = [code for code in CODES if code != Code.RECEIPT]
-"""What it subscribes to for a while after a receipt has ended the library's loop."""
+RECEIPTS = frozenset({Code.RECEIPT})
+GROUPS = frozenset({Code.JOINED_GROUP, Code.GROUP_INFO_EVENT})
+"""What it does without for a while after one of them has ended the library's loop."""
 
 
 def dispatch(listener: Listener, code: int, data: bytes) -> None:

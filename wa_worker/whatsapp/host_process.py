@@ -19,7 +19,15 @@ import trio
 
 from wa_worker.models import InstanceId
 from wa_worker.whatsapp.native_output import LAST_WORDS, log_printed
-from wa_worker.whatsapp.pairing_events import EarlyMessage, Paired, PairingEnded, PairingEvent, QrCode
+from wa_worker.whatsapp.pairing_events import (
+    EarlyMessage,
+    NoPhoneCode,
+    Paired,
+    PairingEnded,
+    PairingEvent,
+    PhoneCode,
+    QrCode,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -113,7 +121,8 @@ class HostProcess:
             self.dead = True
 
     def dismiss(self) -> None:
-        """Ends the process; `run()` returns."""
+        """Ends the process; `run()` returns. It takes no pairing any more."""
+        self.dead = True
         self._stream.socket.close()
 
     async def _listen(self) -> None:
@@ -125,6 +134,10 @@ class HostProcess:
             match said["is"]:
                 case "qr":
                     listener.offer(QrCode(said["code"]))
+                case "code":
+                    listener.offer(PhoneCode(said["code"], said["expires_at"]))
+                case "no code":
+                    listener.offer(NoPhoneCode(said["reason"]))
                 case "message":
                     data, me = base64.b64decode(said["data"]), base64.b64decode(said["me"])
                     await listener.deliver(EarlyMessage(data, me))

@@ -22,6 +22,9 @@ _BAN = "neonize.TemporaryBan.Code not set"
 RECEIPT = "neonize.Receipt."
 """What the text has when the event was a receipt: of a type that neonize has no name for."""
 
+GROUPS = re.compile(r"neonize\.(Group|JoinedGroup)")
+"""The same of what changed in a group: communities are linked in kinds that neonize may have no name for."""
+
 _FAILURE = "neonize.ConnectFailure.Reason not set"
 
 _REFUSALS = ("Temporary ban connect failure: <failure ", "Unknown connect failure: <failure ")

@@ -17,10 +17,30 @@ import trio
 from wa_worker.errors import SessionError
 from wa_worker.models import InstanceId
 from wa_worker.whatsapp.host_process import HOST_ENDED, HostProcess, Listener
-from wa_worker.whatsapp.pairing_events import EarlyMessage, Paired, PairingEnded, PairingEvent, QrCode
+from wa_worker.whatsapp.pairing_events import (
+    EarlyMessage,
+    NoPhoneCode,
+    Paired,
+    PairingEnded,
+    PairingEvent,
+    PhoneChanged,
+    PhoneCode,
+    QrCode,
+)
 from wa_worker.whatsapp.store import SessionStore
 
-__all__ = ["EarlyMessage", "Paired", "PairingEnded", "PairingEvent", "PairingHosts", "PairingLine", "QrCode"]
+__all__ = [
+    "EarlyMessage",
+    "NoPhoneCode",
+    "Paired",
+    "PairingEnded",
+    "PairingEvent",
+    "PairingHosts",
+    "PairingLine",
+    "PhoneChanged",
+    "PhoneCode",
+    "QrCode",
+]
 
 HOST_COMMAND = (sys.executable, "-m", "wa_worker.whatsapp.pairing_host")
 
@@ -51,6 +71,17 @@ class PairingLine:
         self.over = isinstance(event, Paired | PairingEnded)
         return event
 
+    async def ask_for_code(self, phone: str) -> None:
+        """Asks for a code that pairs the phone of this number (digits): PhoneCode or NoPhoneCode will come. For after
+        the first QR code."""
+        if not self.over and not self._told and not self._host.dead:
+            await self._host.tell(do="code", pairing=self._token, phone=phone)
+
+    def phone_changed(self) -> None:
+        """Has PhoneChanged received."""
+        if listener := self._host.live.get(self._token):
+            listener.offer(PhoneChanged())
+
     async def end(self) -> None:
         """Tells the host to end it. What the host has for it still comes, and then Paired or PairingEnded."""
         if not self.over and not self._told and not self._host.dead:
@@ -62,6 +93,7 @@ class PairingHosts:
     """Holds all hosts. One per process; their tasks live in `nursery`.
 
     `at_once`: the places that `turn()` gives. `environ`: the environment of the hosts, None for this process' own.
+    `recent_history`: phones are asked for a week of their history.
     """
 
     def __init__(
@@ -71,7 +103,9 @@ class PairingHosts:
         *,
         at_once: int = AT_ONCE,
         environ: Mapping[str, str] | None = None,
+        recent_history: bool = False,
     ) -> None:
+        self._more = {"history": "recent"} if recent_history else {}
         self._nursery = nursery
         self._command = command
         self._environ = environ
@@ -109,7 +143,7 @@ class PairingHosts:
         line = PairingLine(receive, host, token)
         host.live[token] = Listener(instance, send)
         try:
-            await host.tell(do="pair", pairing=token, dsn=store.dsn, device_name=device_name)
+            await host.tell(do="pair", pairing=token, dsn=store.dsn, device_name=device_name, **self._more)
             if host.dead:
                 host.live[token].offer(HOST_ENDED)
             with receive:

@@ -14,6 +14,26 @@ class QrCode:
 
 
 @attrs.frozen
+class PhoneCode:
+    """A code to be typed on the phone. `expires_at`: unix seconds."""
+
+    code: str = attrs.field(repr=False)
+    expires_at: int
+
+
+@attrs.frozen
+class NoPhoneCode:
+    """There is none. `reason` is in the library's words."""
+
+    reason: str
+
+
+@attrs.frozen
+class PhoneChanged:
+    """Another number is to be paired by a code, or none any more: our own word, and not the host's."""
+
+
+@attrs.frozen
 class Paired:
     """The device is in the store and the host has closed it."""
 
@@ -48,4 +68,4 @@ class EarlyMessage:
     me: bytes = attrs.field(repr=False)
 
 
-PairingEvent = QrCode | Paired | PairingEnded | EarlyMessage
+PairingEvent = QrCode | PhoneCode | NoPhoneCode | PhoneChanged | Paired | PairingEnded | EarlyMessage

@@ -4,8 +4,10 @@ While a code waits, neonize's connect() cannot be made to return, nor after the 
 lost. So unpaired sessions live here, in a process that can be killed. It speaks JSON lines over the socket `FD`
 (the Go core prints to stdout and stderr at will) and exits when that closes, so a killed parent leaves no orphan.
 
-    parent: {"do": "pair", "pairing": token, "dsn": ..., "device_name": ...} | {"do": "end", "pairing": token}
+    parent: {"do": "pair", "pairing": token, "dsn": ..., "device_name": ..., "history"?: "recent"}
+            {"do": "end", "pairing": token} | {"do": "code", "pairing": token, "phone": digits}
     child:  {"pairing": token, "is": "qr", "code": ...} | {..., "is": "paired"} | {..., "is": "ended", "reason": ...}
+            {..., "is": "code", "code": ..., "expires_at": unix seconds} | {..., "is": "no code", "reason": ...}
             {..., "is": "message", "me": base64, "data": base64} | {..., "is": "log", "level", "part", "text"}
 
 After a scan whatsmeow logs in here once, for a moment, before this closes the session and says "paired"; a message
@@ -27,9 +29,11 @@ from typing import Any
 from wa_worker.whatsapp.kept_out import kept_out
 
 with kept_out():
+    from neonize.exc import NeonizeError
+
     from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
 from wa_worker.whatsapp.events import Code
-from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.gate import SETTLE, StartGate
 
 START_PATIENCE = 25.0
 """Seconds a start may keep the others waiting: whatsmeow's handshake gives up after 20."""
@@ -39,6 +43,10 @@ LOGIN_PATIENCE = 30.0
 
 LOOP_PATIENCE = 1.0
 """Seconds from a scan to the library's event loop, which it enters at once: before that it must not be stopped."""
+
+CODE_LIFE = 160.0
+"""Seconds that a pairing code lives from the first QR code on: as long as the socket, which is closed when the last of
+six QR codes has run out (one for 60 s, five for 20)."""
 
 DRAINED = 0.05
 """Seconds without a callback after which nothing is left in neonize's channel."""
@@ -70,15 +78,19 @@ class Parent:
 class Pairing:
     """Runs one unpaired session. `starts` makes starts and stops exclusive (see gate.py)."""
 
-    def __init__(self, parent: Parent, starts: threading.Lock, token: str, dsn: str, device_name: str) -> None:
+    def __init__(
+        self, parent: Parent, starts: threading.Lock, token: str, dsn: str, device_name: str, *, recent_history: bool
+    ) -> None:
         self._parent = parent
         self._starts = starts
         self._token = token
-        self._client = QuietClient(dsn, token, device_name, StartGate())  # `starts` is the gate here
+        # `starts` is the gate here
+        self._client = QuietClient(dsn, token, device_name, StartGate(), recent_history=recent_history)
         self._me = b""
         self._over = False
         self._running = False
         self._scanned = False
+        self._socket_since = 0.0
         self._last_warning = ""
         self._in_callback = False
         self._last_callback = 0.0
@@ -106,6 +118,26 @@ class Pairing:
         with self._starts:
             if self._running:
                 self._client.disconnect()
+
+    def ask_for_code(self, phone: str) -> None:
+        """Says a code that pairs the phone of this number. Blocks until WhatsApp answers."""
+        begun = threading.Event()
+        asking = threading.Thread(target=self._ask_for_code, args=(phone, begun), daemon=True)
+        with self._starts:
+            if not self._running:
+                return
+            asking.start()
+            begun.wait(SETTLE * 10)
+            time.sleep(SETTLE)
+
+    def _ask_for_code(self, phone: str, begun: threading.Event) -> None:
+        begun.set()
+        try:
+            code = self._client.pair_phone(phone)
+        except NeonizeError as error:
+            self._say("no code", reason=str(error))
+        else:
+            self._say("code", code=code, expires_at=int(self._socket_since + CODE_LIFE))
 
     def _run(self) -> None:
         self._starts.acquire()
@@ -145,6 +177,7 @@ class Pairing:
 
     def _on_qr(self, code: str) -> None:
         self._give_turn_back()
+        self._socket_since = self._socket_since or time.time()
         self._say("qr", code=code)
 
     def _on_login(self, status: str) -> None:
@@ -199,7 +232,17 @@ def main() -> None:
     for command in parent.commands():
         token = command["pairing"]
         if command["do"] == "pair":
-            pairings[token] = Pairing(parent, starts, token, command["dsn"], command["device_name"])
+            pairings[token] = Pairing(
+                parent,
+                starts,
+                token,
+                command["dsn"],
+                command["device_name"],
+                recent_history=command.get("history") == "recent",
+            )
+        elif command["do"] == "code":
+            if waiting := pairings.get(token):
+                threading.Thread(target=waiting.ask_for_code, args=(command["phone"],), daemon=True).start()
         elif pairing := pairings.pop(token, None):
             threading.Thread(target=pairing.end, daemon=True).start()
     os._exit(0)  # threads that cannot end must not keep the process

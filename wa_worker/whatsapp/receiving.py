@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,11 +13,13 @@ from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
 from wa_worker.errors import JournalError
 from wa_worker.journal import Inbox, SentByAccount, TimerNote
-from wa_worker.messages import ChatTimer, ChatType, InboundMessage, MediaReference
+from wa_worker.messages import ChatTimer, ChatType, Group, InboundMessage, MediaReference
 from wa_worker.metrics import Metrics, Received
 from wa_worker.models import InstanceId, Jid
 from wa_worker.whatsapp.events import CallNews
-from wa_worker.whatsapp.identity import Identity
+from wa_worker.whatsapp.group_changes import changes, joined, subject_of, timer_of
+from wa_worker.whatsapp.group_subjects import GroupSubjects
+from wa_worker.whatsapp.identity import Identity, bare
 from wa_worker.whatsapp.incoming import call, inbound, view_once
 from wa_worker.whatsapp.kinds.calls import heard
 from wa_worker.whatsapp.media_reference import with_file
@@ -47,6 +50,8 @@ class Receiver:
         self._inbox = inbox
         self._metrics = metrics
         self._told = told
+        self.subjects = GroupSubjects(inbox.groups)
+        """What groups are called."""
 
     def receive(self, instance: InstanceId, store: SessionStore, me: Identity, data: bytes) -> bool:
         """Commits the message of a serialised event, and what it says of its chat's timer. False if it is known
@@ -57,7 +62,7 @@ class Receiver:
         """
         with self._understanding(instance):
             event = parsed(pb.Message, data)
-            message, file = self._message(event, store, me)
+            message, file = self._message(instance, event, store, me)
             note = self._timer_note(instance, store, me, event)
             if message is None:
                 if note is not None:
@@ -109,12 +114,43 @@ class Receiver:
             self._told.message()
         return new
 
+    def group_change(
+        self, instance: InstanceId, store: SessionStore, me: Identity, event: pb.GroupInfoEvent | pb.JoinedGroup
+    ) -> bool:
+        """Commits what has changed in a group, in order with its messages. As receive(); not counted."""
+        with self._understanding(instance):
+            subject, timer = subject_of(event), None
+            if isinstance(event, pb.JoinedGroup):
+                changed = [joined(event, me, int(time.time()), store.phone_of)]
+            else:
+                timer = timer_of(event, me)
+                known = self.subjects.get(instance, bare(event.JID)) if subject is None else None
+                changed = changes(event, me, known, store.phone_of)
+            if subject is not None:
+                self.subjects.learn(instance, subject)
+            if timer is not None:
+                self._inbox.timers.note(instance, timer)
+            new = [self._inbox.record(instance, each) for each in changed]
+            if any(new):
+                self._told.message()
+            return any(new)
+        return False
+
+    def _with_group(self, instance: InstanceId, message: InboundMessage | None) -> InboundMessage | None:
+        """Adds to a message of a group what that is called, as far as is known."""
+        if message is None or message.chat_type is not ChatType.GROUP:
+            return message
+        return attrs.evolve(message, group=Group(message.chat, self.subjects.get(instance, message.chat)))
+
     def _message(
-        self, event: pb.Message, store: SessionStore, me: Identity
+        self, instance: InstanceId, event: pb.Message, store: SessionStore, me: Identity
     ) -> tuple[InboundMessage | None, MediaReference | None]:
-        message = inbound(event, me, store.phone_of, store.lid_of)
+        message = self._with_group(instance, inbound(event, me, store.phone_of, store.lid_of))
         if message is None:
             return None, None
+        address = bare(event.Info.MessageSource.Sender)
+        if address != message.sender:
+            message = attrs.evolve(message, sender_address=address)
         return with_file(message, event.Message, wanted=self._told.file is not None)
 
     def timer(self, instance: InstanceId, me: Identity, chat: Jid) -> ChatTimer | None:

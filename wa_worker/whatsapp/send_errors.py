@@ -12,6 +12,10 @@ RATE_PAUSE = 60.0
 RESTRICTED_PAUSE = 15 * 60.0
 """463: WhatsApp limits messages to people who have not written to us; it lifts by itself, not in seconds."""
 
+ASK_THE_GROUP = frozenset({401, 403, 405, 420})
+"""Codes with which WhatsApp refuses a message to a group that it does not let the account write to, documented nowhere:
+420 was seen of groups in which only admins may write, and of too many messages."""
+
 _CODE = re.compile(r"server returned error (\d+)")
 _REFUSED = {
     "no LID found for": Failure.NOT_ON_WHATSAPP,
@@ -45,6 +49,12 @@ def send_error(text: str) -> SendError:
         return SendUncertain(text)
     broken = text.startswith(_NOT_CONNECTED) or "not connected" in text or "disconnected" in text or "closed" in text
     return SessionNotOpen(text, pause=NOT_CONNECTED_PAUSE) if broken else SendDelayed(text, pause=TROUBLE_PAUSE)
+
+
+def asks_for_a_look(text: str) -> bool:
+    """Says whether a send to a group was refused in a way that the group itself may explain."""
+    code = _CODE.search(text)
+    return code is not None and int(code[1]) in ASK_THE_GROUP
 
 
 def look_up_error(text: str) -> SendDelayed:

@@ -13,39 +13,35 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
-import attrs
 import structlog
-import trio
 from neonize.proto import Neonize_pb2 as pb
 
 from wa_worker.errors import JournalError
-from wa_worker.journal import JOURNAL_RETRY, Accounts
+from wa_worker.journal import JOURNAL_RETRY
 from wa_worker.messages import Accepted, MediaKind, OutgoingMessage, UploadedFile
-from wa_worker.models import InstanceId, Jid
+from wa_worker.models import InstanceId, Jid, WaMessageId
 from wa_worker.states import Event, Report
 from wa_worker.wakeup import Wakeup
-from wa_worker.whatsapp import events
+from wa_worker.whatsapp import events, receipts
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
-from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.group_subjects import SubjectLookUp
 from wa_worker.whatsapp.identity import Identity, identity
-from wa_worker.whatsapp.loop_end import RECEIPT, Refusal, loop_ended, refusal
+from wa_worker.whatsapp.loop_end import GROUPS, RECEIPT, Refusal, loop_ended, refusal
 from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.placeholders import Placeholders
-from wa_worker.whatsapp.receiving import Receiver
 from wa_worker.whatsapp.registration import KnownAccounts
 from wa_worker.whatsapp.restriction import Restriction
-from wa_worker.whatsapp.send_tracking import SendTracking, UncertainSends
+from wa_worker.whatsapp.send_tracking import SendTracking
+from wa_worker.whatsapp.session_host import NO_GROUPS, NO_RECEIPTS, SessionHost
 from wa_worker.whatsapp.session_sender import SessionSender
 from wa_worker.whatsapp.store import SessionStore
-from wa_worker.whatsapp.uploads import Uploads
 
 log = structlog.get_logger(__name__)
 
-NO_RECEIPTS = 3600.0
-"""Seconds without receipts after one of a type without a name has ended the library's loop. Each such end can lose the
-messages that the library had taken and not handed over; without receipts uncertain sends are only not proven."""
+T = TypeVar("T")
 
 DISK_TROUBLE = ("disk I/O error", "database or disk is full", "attempt to write a readonly database")
 """What SQLite says, in whatsmeow's log, when its store cannot be written: messages are then dropped, not kept."""
@@ -54,23 +50,6 @@ UNSYNCED = 30.0
 """Seconds after which what waited at WhatsApp counts as sent, though WhatsApp has not said so."""
 
 _numbers = itertools.count(1)
-
-
-@attrs.frozen
-class SessionHost:
-    """Holds what all sessions of the process share. `threads` is a nursery that outlives the instances: the tasks of
-    the native threads live there. Without `accounts`, whose number it is is asked for each message anew."""
-
-    receiver: Receiver
-    gate: StartGate
-    threads: trio.Nursery
-    device_name: str
-    uncertain: UncertainSends
-    accounts: Accounts | None = None
-    """What WhatsApp has said of numbers; None: it is not remembered."""
-    uploads: Uploads = attrs.field(factory=Uploads)
-    no_receipts_until: dict[InstanceId, float] = attrs.field(factory=dict)
-    """Instances whose library was ended by a receipt, and until when none are asked for (`time.monotonic()`)."""
 
 
 class Session:
@@ -84,18 +63,24 @@ class Session:
         self.offline_synced = False
         """Whether WhatsApp has said that what waited for us is all sent; a session that never hears it is deaf."""
         self.last_heard = time.monotonic()
-        client = QuietClient(store.dsn, f"{instance}/{next(_numbers)}", host.device_name, host.gate)
-        quiet = time.monotonic() < host.no_receipts_until.get(instance, 0.0)
-        codes = events.WITHOUT_RECEIPTS if quiet else events.CODES
-        self._native = NativeSession(instance, client, host.gate, host.threads, codes)
+        client = QuietClient(
+            store.dsn,
+            f"{instance}/{next(_numbers)}",
+            host.device_name,
+            host.gate,
+            recent_history=host.recent_history,
+        )
+        self._native = NativeSession(instance, client, host.gate, host.threads, host.codes(instance))
+        self._host = host
         self._uploads = host.uploads
-        self._no_receipts_until = host.no_receipts_until
         self._store = store
         self._receiver = host.receiver
+        self._receipts = host.receipts
         self._tracking = SendTracking(instance, store, host.uncertain)
         known = KnownAccounts(host.accounts)
         self._sender = SessionSender(self._native, host.gate, store, host.receiver, known, self._tracking)
         self._restriction = Restriction(self.on_report)
+        self._look_up = SubjectLookUp(self._native, host.receiver.subjects)
         self._placeholders = Placeholders()
         self._on_new_message = on_new_message
         self._log = log.bind(instance=instance)
@@ -134,6 +119,10 @@ class Session:
         with self._restriction.watching(message.to):
             return self._sender.send(message, self.me)
 
+    def mark_read(self, chat: Jid, sender: Jid, wa_ids: Sequence[WaMessageId]) -> None:
+        """See SessionSender.mark_read()."""
+        self._sender.mark_read(chat, sender, wa_ids)
+
     def show_typing(self, to: Jid, *, recording: bool = False, over: bool = False) -> None:
         """Shows in a chat that somebody writes or records, or that this is over; never fails. Blocks, at the gate."""
         self._sender.show_typing(to, recording=recording, over=over)
@@ -153,15 +142,20 @@ class Session:
             self._on_loop_end,
             obstacle,
         )
+        self._look_up.start(self._host.threads)
 
     def _on_loop_end(self, error: str) -> None:
         """The library's loop has ended though nobody stopped it. On the session's thread."""
         if RECEIPT in error:
-            self._no_receipts_until[self.instance] = time.monotonic() + NO_RECEIPTS
+            self._host.no_receipts_until[self.instance] = time.monotonic() + NO_RECEIPTS
             self._log.warning("no receipts are asked for: one ended the library's loop", seconds=NO_RECEIPTS)
+        if GROUPS.search(error):
+            self._host.no_groups_until[self.instance] = time.monotonic() + NO_GROUPS
+            self._log.warning("no changes of groups are asked for: one ended the library's loop", seconds=NO_GROUPS)
         self.on_report(loop_ended(error, self._refusal, logged_in=self.me is not None))
 
     async def _close(self) -> None:
+        self._look_up.stop()
         try:
             await self._native.close()
         finally:
@@ -209,9 +203,12 @@ class Session:
         self.offline_synced = True
         self._up_since = min(self._up_since, time.monotonic())
 
-    def on_receipt(self, wa_ids: Sequence[str], *, unreadable: bool) -> None:
-        """Messages of ours have arrived."""
-        self._tracking.on_receipt(wa_ids, unreadable=unreadable)
+    def on_receipt(self, event: pb.Receipt) -> None:
+        """Messages of ours have come further. Does not return before that is committed: WhatsApp says it once."""
+        self._tracking.on_receipt(event.MessageIDs, unreadable=event.Type == pb.Receipt.RETRY)
+        taker = self._receipts
+        if taker is not None and (heard := receipts.receipt(event, self._store.phone_of)) is not None:
+            self._committed(lambda: taker.heard(self.instance, heard))
 
     def on_undecryptable(self, data: bytes) -> None:
         """A message came that could not be decrypted, or without its content. What can be seen once stays so."""
@@ -230,25 +227,33 @@ class Session:
         """Commits a message."""
         self._commit(lambda me: self._receiver.receive(self.instance, self._store, me, data))
 
+    def on_group_change(self, event: pb.GroupInfoEvent | pb.JoinedGroup) -> None:
+        """Commits what has changed in a group."""
+        self._commit(lambda me: self._receiver.group_change(self.instance, self._store, me, event))
+
     def _commit(self, receive: Callable[[Identity], bool]) -> None:
         """Commits what came. WhatsApp believes that we have it, so this does not return before the disk does too."""
         if self.me is None:
             raise AssertionError("a message before the session knows itself")
-        failing, new = False, None
-        self._in_hand = True
+        me, self._in_hand = self.me, True
         try:
-            while new is None:
-                try:
-                    new = receive(self.me)
-                except JournalError as error:
-                    if not failing:
-                        failing = True
-                        self.on_report(Report(Event.VOLUME_FAILED, str(error)))
-                    time.sleep(JOURNAL_RETRY)
+            new = self._committed(lambda: receive(me))
         finally:
             self._in_hand = False
         if new:
             self._on_new_message()
+
+    def _committed(self, commit: Callable[[], T]) -> T:
+        """Commits what WhatsApp believes that we have: returns when the disk has taken it."""
+        failing = False
+        while True:
+            try:
+                return commit()
+            except JournalError as error:
+                if not failing:
+                    failing = True
+                    self.on_report(Report(Event.VOLUME_FAILED, str(error)))
+                time.sleep(JOURNAL_RETRY)
 
 
 @asynccontextmanager

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 from neonize.exc import NeonizeError
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
+from neonize.utils.enum import ReceiptType
 
-from wa_worker.errors import Failure, JournalError, SendDelayed, SendRefused, SendUncertain
+from wa_worker.errors import Failure, JournalError, SendDelayed, SendRefused, SendUncertain, SessionError
 from wa_worker.jid import is_group, is_number
 from wa_worker.messages import Accepted, OutgoingMessage
 from wa_worker.models import Jid, WaMessageId
 from wa_worker.whatsapp import outgoing
 from wa_worker.whatsapp.authors import target_key
 from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.group_info import why_refused
 from wa_worker.whatsapp.identity import Identity
 from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.receiving import Receiver
@@ -20,6 +24,7 @@ from wa_worker.whatsapp.registration import KnownAccounts, account_of
 from wa_worker.whatsapp.send_errors import (
     NOT_CONNECTED_PAUSE,
     TROUBLE_PAUSE,
+    asks_for_a_look,
     look_up_error,
     send_error,
     session_not_open,
@@ -51,7 +56,8 @@ class SessionSender:
         self._log = log.bind(instance=native.instance)
 
     def send(self, message: OutgoingMessage, me: Identity | None) -> Accepted:
-        """Sends a message of the account `me`. Blocks, up to ~75 s, or twice that for a number that is looked up.
+        """Sends a message of the account `me`. Blocks, up to ~75 s, or twice that for a number or group that is
+        looked up.
 
         Raises SendRefused, SendDelayed, SessionNotOpen or SendUncertain.
         """
@@ -77,6 +83,20 @@ class SessionSender:
                 f"WhatsApp names an account and does not find it: {error}", pause=TROUBLE_PAUSE
             ) from error
 
+    def mark_read(self, chat: Jid, sender: Jid, wa_ids: Sequence[WaMessageId]) -> None:
+        """Says that messages of a chat were read. Blocks, up to 75 s: the library first asks whether the account lets
+        others know. Raises SessionError."""
+        with self._native.in_use():
+            self._gate.pass_through()
+            if self._native.closing:
+                raise SessionError("the session is not open")
+            try:
+                self._native.client.mark_read(
+                    *wa_ids, chat=outgoing.address(chat), sender=outgoing.address(sender), receipt=ReceiptType.READ
+                )
+            except NeonizeError as error:
+                raise SessionError(str(error)) from error
+
     def show_typing(self, to: Jid, *, recording: bool, over: bool) -> None:
         """Shows in the chat that somebody writes or records, or that this is over. Whatever fails is only logged: it is
         a nicety. Blocks."""
@@ -100,6 +120,8 @@ class SessionSender:
             if not isinstance(error, NeonizeError):
                 self._log.exception("a send failed in a way nobody expected")
             failure = send_error(str(error)) if isinstance(error, NeonizeError) else SendUncertain(str(error))
+            if is_group(to) and isinstance(failure, SendRefused) and asks_for_a_look(str(error)):
+                failure = why_refused(self._native, to, me, failure)
             if not isinstance(failure, SendUncertain):
                 raise failure from error
             return self._tracking.find_out(failure, message.secret)

@@ -179,9 +179,9 @@ async def test_with_the_real_whatsapp_it_tells_a_person_what_to_do(tmp_path: Pat
 
         async with httpx.AsyncClient(base_url=url, headers={"Authorization": "Bearer secret"}) as http:
 
-            async def post(status: str, code: str | None) -> None:
+            async def post(status: str, code: str | None, **pairing: object) -> None:
                 qr_code = png_data_url(code) if code else None
-                body = {"instanceId": "demo", "status": status, "qr_code": qr_code}
+                body = {"instanceId": "demo", "status": status, "qr_code": qr_code, **pairing}
                 assert (await http.post("/update-status", json=body)).status_code == 200
 
             for number, code in ((1, "2@one"), (2, "2@two")):
@@ -190,8 +190,11 @@ async def test_with_the_real_whatsapp_it_tells_a_person_what_to_do(tmp_path: Pat
                 assert line.endswith("; on your phone: WhatsApp > Linked devices > Link a device")
                 file = Path(line.partition(" is in ")[2].partition(";")[0])
                 assert read_png(file) == code
+            await post("CONNECTING", "2@two", pairing_code="ABCD-1234", pairing_expires_at=1_800_000_000)
+            assert "Link with phone number instead" in await dev.until("code      or type ABCD-1234 on the phone")
             await post("CONNECTED", None)
         assert '"to": "PHONE-NUMBER"' in await dev.until("curl ")  # nobody gets a message by mistake
+        assert "code 3 was" not in dev.output, "a pairing code is no new QR code"
         assert file.name not in names(file.parent)
         dev.process.send_signal(signal.SIGINT)
         assert await dev.end() == 0

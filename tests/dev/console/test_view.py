@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wa_worker.dev.console.conversation import HISTORY
 from wa_worker.dev.console.display_text import Part, clock, parts, plain
 from wa_worker.dev.console.page import At
-from wa_worker.dev.console.view import HISTORY, View
+from wa_worker.dev.console.view import View
 from wa_worker.dev.console.worker_state import WorkerState
 from wa_worker.dev.proxy import StatusDetails, Store
 from wa_worker.models import NextStep
@@ -105,6 +106,14 @@ def test_the_state_of_an_instance(store: Store, seen: Seen) -> None:
     (card,) = View(store, worker, None).page(At()).cards
     assert (card.badge.text, card.badge.tone, card.badge.detail) == (seen.badge, seen.tone, seen.detail)
     assert card.qr_code == seen.qr_code
+    assert card.pairing_code is None
+
+
+def test_a_pairing_code_stands_beside_the_qr_code(store: Store) -> None:
+    details = StatusDetails(pairing_code="ABCD-1234", pairing_expires_at=1_800_000_000)
+    store.update_status("shop", "CONNECTING", PNG, details)
+    (card,) = View(store, WorkerState(), None).page(At()).cards
+    assert (card.qr_code, card.pairing_code) == (PNG, "ABCD-1234")
 
 
 @pytest.mark.parametrize(

@@ -66,13 +66,44 @@ def open_session(index: int, store: str) -> Any:
     client.event(events.TemporaryBanEv)(lambda _, ban: say(index, "banned", expire=ban.Expire))
     client.event(events.ReceiptEv)(
         lambda _, receipt: say(
-            index, "receipt", ids=list(receipt.MessageIDs), type=Receipt.ReceiptType.Name(receipt.Type)
+            index,
+            "receipt",
+            ids=list(receipt.MessageIDs),
+            type=Receipt.ReceiptType.Name(receipt.Type),
+            chat=f"{receipt.MessageSource.Chat.User}@{receipt.MessageSource.Chat.Server}",
+            sender=receipt.MessageSource.Sender.User,
         )
     )
     client.event(events.MessageEv)(lambda _, message: take(index, message))
-    threading.Thread(target=client.connect, daemon=True).start()
+    client.event(events.GroupInfoEv)(
+        lambda _, group: say(
+            index,
+            "group",
+            subject=group.Name.Name,
+            join=[each.User for each in group.Join],
+            leave=[each.User for each in group.Leave],
+            promote=[each.User for each in group.Promote],
+            demote=[each.User for each in group.Demote],
+            announce=group.Announce.IsAnnounce if group.HasField("Announce") else None,
+            topic=group.Topic.Topic if group.HasField("Topic") else None,
+            by=group.Sender.User,
+            unknown=[each.Tag for each in group.UnknownChanges],
+            link=group.HasField("Link"),
+        )
+    )
+    client.event(events.JoinedGroupEv)(
+        lambda _, group: say(index, "joined", subject=group.GroupInfo.GroupName.Name, by=group.Sender.User)
+    )
+    threading.Thread(target=connect, args=(index, client), daemon=True).start()
     _SIGNS[index].wait(2)
     return client
+
+
+def connect(index: int, client: Any) -> None:
+    try:
+        client.connect()
+    except Exception as error:  # noqa: BLE001  whatever it is, the test wants to read it
+        say(index, "ended", error=str(error))
 
 
 def send(index: int, client: Any, command: dict[str, Any]) -> None:
@@ -95,6 +126,7 @@ def take(index: int, message: Any) -> None:
         server=message.Info.MessageSource.Sender.Server,
         alt=message.Info.MessageSource.SenderAlt.User,
         from_me=message.Info.MessageSource.IsFromMe,
+        chat=f"{message.Info.MessageSource.Chat.User}@{message.Info.MessageSource.Chat.Server}",
     )
 
 

@@ -200,8 +200,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "pairing-no-deadline",
         "instances/pairing.py",
-        "trio.move_on_after(CONDITIONS[State.PAIRING].deadline or 0)",
-        "trio.CancelScope()",
+        "with trio.move_on_at(min(deadline, codes.ask_at)) as waiting:",
+        "with trio.move_on_at(codes.ask_at) as waiting:",
         "states.md: pairing ends after its deadline",
         "instances/test_pairing.py::test_a_host_that_says_nothing_is_given_up_after_the_deadline",
     ),

@@ -160,8 +160,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "database-unlocked",
         "journal/database.py",
-        "        with self._lock, errors(self.path):\n            try:",
-        "        with errors(self.path):\n            try:",
+        "        with self._lock, errors(self.path), nullcontext()",
+        "        with errors(self.path), nullcontext()",
         "any thread may call the journal",
         "journal/test_database.py::test_a_thread_waits_for_the_transaction_of_another",
     ),

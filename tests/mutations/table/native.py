@@ -192,9 +192,9 @@ MUTATIONS = (
     ),
     Mutation(
         "receipts-asked-for-again",
-        "whatsapp/session.py",
-        "codes = events.WITHOUT_RECEIPTS if quiet else events.CODES",
-        "codes = events.CODES",
+        "whatsapp/session_host.py",
+        "events.RECEIPTS: self.no_receipts_until, ",
+        "",
         "P3: a receipt of a type without a name ends the library once, not each time",
         "e2e/test_endings.py::test_a_receipt_that_ended_the_library_does_so_once",
     ),

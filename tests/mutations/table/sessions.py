@@ -72,15 +72,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "session-callback-gives-up",
         "whatsapp/session.py",
-        "                    time.sleep(JOURNAL_RETRY)\n",
-        "                    return\n",
+        "                time.sleep(JOURNAL_RETRY)\n",
+        "                raise\n",
         "P3: what the library hands over is on disk before it goes on: it waits for the disk",
         "whatsapp/test_session.py::test_a_message_waits_for_the_disk_and_the_session_is_to_close",
     ),
     Mutation(
         "session-disk-trouble-unsaid",
         "whatsapp/session.py",
-        "                        self.on_report(Report(Event.VOLUME_FAILED, str(error)))\n",
+        "                    self.on_report(Report(Event.VOLUME_FAILED, str(error)))\n",
         "",
         "states.md: the volume cannot be written",
         "whatsapp/test_session.py::test_a_message_waits_for_the_disk_and_the_session_is_to_close",
@@ -88,7 +88,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "session-disk-trouble-said-again",
         "whatsapp/session.py",
-        "                        failing = True\n",
+        "                    failing = True\n",
         "",
         "states.md: the volume cannot be written, once",
         "whatsapp/test_session.py::test_a_message_waits_for_the_disk_and_the_session_is_to_close",

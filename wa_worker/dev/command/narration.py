@@ -39,6 +39,7 @@ _REMINDERS = (2, 10, 30)
 """Seconds of waiting after which it is said what for, and again each time the last number has passed."""
 
 _HOW_TO_SCAN = "on your phone: WhatsApp > Linked devices > Link a device"
+_HOW_TO_TYPE = "Linked devices > Link a device > Link with phone number instead"
 
 
 @attrs.frozen
@@ -143,18 +144,24 @@ class Narrator:
                 self._terminal.show(line)
 
     async def show_codes(self) -> None:
-        """Shows each new QR code, to the simulated phone too."""
-        count, shown = 0, None
+        """Shows each new QR code, to the simulated phone too, and each pairing code."""
+        count, to_type = 0, None
+        shown: str | None = None
 
-        def other_code(store: Store) -> tuple[str | None] | None:
+        def other_code(store: Store) -> tuple[str | None, str | None] | None:
             row = store.instance(INSTANCE)
-            code = row.qr_code if row else None
-            return (code,) if code != shown else None
+            codes = (row.qr_code, row.pairing_code) if row else (None, None)
+            return codes if codes != (shown, to_type) else None
 
         while True:
             other = await self._proxy.wait_for(other_code)
             assert other is not None
-            (shown,) = other
+            before, (shown, typed) = shown, other
+            if typed not in (None, to_type):
+                self.say("code", f"or type {typed} on the phone: {_HOW_TO_TYPE}", "green")
+            to_type = typed
+            if shown == before:
+                continue
             if shown is None:
                 (self._folder / "qr.png").unlink(missing_ok=True)
                 continue

@@ -11,17 +11,17 @@ messages within the mailbox's window. It stops when the client goes, when `cut()
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
-from waton.protocol.binary_codec import decode_binary_node, encode_binary_node
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, Pong, Request
 from wsproto.utilities import ProtocolError
 
-from wa_worker.dev.simulator.noise import HEADER, Cipher, Handshake, NoiseRoot, ProtocolViolation
+from wa_worker.dev.simulator.dialect import DIALECTS, HEADER, Dialect
+from wa_worker.dev.simulator.noise import Cipher, Handshake, NoiseRoot, ProtocolViolation
 from wa_worker.dev.simulator.protobufs import ClientPayload
 from wa_worker.dev.simulator.stanza import SERVER, Node, describe
 
@@ -41,10 +41,14 @@ class ClientGone(Exception):
 class Connection:
     """Use `open_connection()`. After the end `send` does nothing and `receive` raises ClientGone."""
 
-    def __init__(self, stream: "trio.SSLStream[trio.SocketStream]", root: NoiseRoot) -> None:
+    def __init__(
+        self, stream: "trio.SSLStream[trio.SocketStream]", root: NoiseRoot, dialects: Mapping[bytes, Dialect]
+    ) -> None:
         self.closed = trio.Event()
         self._stream = stream
         self._root = root
+        self._dialects = dialects
+        self._dialect = DIALECTS[HEADER]
         self._websocket = WSConnection(ConnectionType.SERVER)
         self._incoming = bytearray()
         self._frames: deque[bytes] = deque()
@@ -62,11 +66,11 @@ class Connection:
 
         Raises ClientGone or ProtocolViolation.
         """
-        await self.receive_header()
-        noise = Handshake(self._root)
+        noise = Handshake(self._root, await self.receive_header())
         self._send_frame(noise.answer(await self.receive_frame()))
         key, payload = noise.finish(await self.receive_frame())
         self._receiver, self._sender = noise.split()
+        await trio.sleep(self._dialect.pause)
         return key, ClientPayload.FromString(payload)
 
     async def receive(self) -> Node:
@@ -77,7 +81,7 @@ class Connection:
             if self._finishing:
                 continue
             try:
-                node = decode_binary_node(plaintext)
+                node = self._dialect.decode(plaintext)
             except (ValueError, LookupError, EOFError) as error:
                 raise ProtocolViolation(f"not a stanza: {error}") from None
             if logger.isEnabledFor(logging.DEBUG):
@@ -90,7 +94,7 @@ class Connection:
             return
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("server: %s", describe(node))
-        self._send_frame(self._sender.encrypt(encode_binary_node(node)))
+        self._send_frame(self._sender.encrypt(self._dialect.encode(node)))
 
     def send_after(self, seconds: float, node: Node) -> None:
         """Queue a stanza after a delay, without holding up anything else."""
@@ -119,13 +123,17 @@ class Connection:
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
-    async def receive_header(self) -> None:
+    async def receive_header(self) -> bytes:
+        """Returns the client's header, which says the dialect from now on."""
         while len(self._incoming) < len(HEADER):
             await self._fill()
-        if self._incoming[: len(HEADER)] != HEADER:
-            raise ProtocolViolation("not WhatsApp's header")
+        header = bytes(self._incoming[: len(HEADER)])
+        if header not in self._dialects:
+            raise ProtocolViolation("not WhatsApp's header, or of a dictionary that nobody has brought")
+        self._dialect = self._dialects[header]
         del self._incoming[: len(HEADER)]
         self._split_frames()
+        return header
 
     async def receive_frame(self) -> bytes:
         if self._frames:
@@ -198,9 +206,11 @@ class Connection:
 
 
 @asynccontextmanager
-async def open_connection(stream: "trio.SSLStream[trio.SocketStream]", root: NoiseRoot) -> AsyncIterator[Connection]:
+async def open_connection(
+    stream: "trio.SSLStream[trio.SocketStream]", root: NoiseRoot, dialects: Mapping[bytes, Dialect] = DIALECTS
+) -> AsyncIterator[Connection]:
     """Yield the connection; the block is cancelled by `cut()`, and the socket is closed after it."""
-    connection = Connection(stream, root)
+    connection = Connection(stream, root, dialects)
     try:
         async with trio.open_nursery() as nursery:
             connection._nursery = nursery

@@ -9,7 +9,7 @@ Sends a delivery receipt for what it could decrypt, when messages.py says so, an
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from secrets import token_bytes
 from typing import Any
@@ -23,6 +23,7 @@ from wa_worker.dev.simulator.mailbox import Letter
 from wa_worker.dev.simulator.media_host import MediaHost
 from wa_worker.dev.simulator.media_messages import MediaMessages
 from wa_worker.dev.simulator.protobufs import Message
+from wa_worker.dev.simulator.sender_keys import GroupKeys
 from wa_worker.dev.simulator.stanza import (
     LID_SUFFIX,
     PHONE_SUFFIX,
@@ -49,6 +50,15 @@ class Received:
     attrs: Mapping[str, str]  # of the stanza
 
 
+@attrs.frozen
+class ReadReceipt:
+    """Says that a device has read a contact's message: the chat as the device wrote it, and in a group whose it is."""
+
+    wa_id: str
+    chat: str
+    participant: str | None
+
+
 class Contact:
     """Get one from `Simulator.contact(phone)`. `device` finds a linked device, or raises UnknownDevice.
     `files` writes the messages with files that it sends, and reads those that it got."""
@@ -58,7 +68,9 @@ class Contact:
         self.jid = f"{phone}{PHONE_SUFFIX}"
         self.lid = f"9{phone}{LID_SUFFIX}"
         self.party = SignalParty()
+        self.group_keys = GroupKeys()
         self.received: list[Received] = []
+        self.read: list[ReadReceipt] = []  # of this contact's messages
         self.files = MediaMessages(media)
         self.undecryptable = 0
         self.on_message: Callable[[Received], Awaitable[None]] | None = None
@@ -97,8 +109,7 @@ class Contact:
         device = self._device(device_jid)
         message = self._text(device_jid, content) if isinstance(content, str) else content
         plaintext = message.SerializeToString()
-        if not self.party.has_session(device.address):
-            self._start_session(device, device.take_bundle())
+        enc = self.ciphertext(device, plaintext)
         wa_id = wa_id or new_message_id()
         header = {**self._header(wa_id, push_name, use_lid=use_lid), **attributes(message)}
         if recipient is not None:
@@ -108,9 +119,9 @@ class Contact:
         letter = Letter(
             wa_id=wa_id,
             header=header,
-            enc=self._encrypt(device, plaintext),
-            encrypt_again=partial(self._encrypt_again, device, plaintext),
-            session=self._sessions.get(device.address, 0),
+            enc=enc,
+            encrypt_again=partial(self.encrypt_again, device, plaintext),
+            session=self.session_of(device),
         )
         device.mailbox.put(letter)
         return wa_id
@@ -142,17 +153,30 @@ class Contact:
         self._device(device_jid).mailbox.put(Letter(wa_id, self._header(wa_id, None, use_lid=False), instead))
         return wa_id
 
-    async def send_receipt(self, device_jid: str, wa_id: str, kind: str | None = None) -> None:
+    async def send_receipt(
+        self,
+        device_jid: str,
+        wa_id: str,
+        kind: str | None = None,
+        *,
+        more: Sequence[str] = (),
+        group: str | None = None,
+        member: str | None = None,
+    ) -> None:
         """Send a receipt for a message of a linked device, if that is connected: 'read', or any other word; None means
-        delivered. It is sent once. Raises UnknownDevice."""
+        delivered. `more`: of other messages, in the same one. It is sent once. `group`, and who this is in it as
+        `member`: for a message to that. Raises UnknownDevice."""
         await trio.lowlevel.checkpoint()
         connection = self._device(device_jid).connection
         if connection is not None:
-            connection.send(_receipt(self.jid, wa_id, kind))
+            connection.send(_receipt(group or self.jid, wa_id, kind, member, more))
 
-    def confirm(self, device: Device, stanza: Node) -> None:
-        """Tell the device that its message has arrived: now, or after its next login, until it acknowledges that."""
-        device.mailbox.tell(_receipt(stanza.attrs["to"], stanza.attrs["id"], None))
+    def confirm(self, device: Device, stanza: Node, member: str | None = None) -> None:
+        """Tell the device that its message has arrived: now, or after its next login, until it acknowledges that.
+
+        member: who this is in the group that it was sent to.
+        """
+        device.mailbox.tell(_receipt(stanza.attrs["to"], stanza.attrs["id"], None, member))
 
     def _text(self, device_jid: str, text: str) -> Any:
         """As phones write it: with the chat's timer, if it has one."""
@@ -162,7 +186,7 @@ class Contact:
         context = {"expiration": seconds, "ephemeralSettingTimestamp": since}
         return Message(extendedTextMessage={"text": text, "contextInfo": context})
 
-    def _encrypt_again(self, device: Device, plaintext: bytes, letter: Letter, receipt: Node) -> None:
+    def encrypt_again(self, device: Device, plaintext: bytes, letter: Letter, receipt: Node) -> None:
         """Encrypt and send a letter anew: the device could not decrypt it and sent this retry receipt.
 
         A new session is started, from the receipt's keys or a fresh one-time prekey, unless one was already since
@@ -174,7 +198,7 @@ class Contact:
             self._start_session(device, Bundle.from_node(receipt))
         elif letter.session == self._sessions.get(device.address, 0):
             self._start_session(device, device.take_bundle())
-        letter.enc = self._encrypt(device, plaintext)
+        letter.enc, letter.more = self._encrypt(device, plaintext), ()
         letter.enc.attrs["count"] = retry.attrs.get("count", "1") if retry is not None else "1"
         letter.session = self._sessions.get(device.address, 0)
         device.mailbox.resend(letter)
@@ -192,9 +216,12 @@ class Contact:
             plaintext = self.party.decrypt(device.address, enc.attrs["type"], content_bytes(enc))
         except Undecryptable:
             self.undecryptable += 1
-            self._ask_again(device, stanza)
+            self.ask_again(device, stanza)
             return None
-        message = Message.FromString(plaintext)
+        return self.keep(device, stanza, Message.FromString(plaintext))
+
+    def keep(self, device: Device, stanza: Node, message: Any) -> Received:
+        """A message of a device was decrypted."""
         received = Received(
             wa_id=stanza.attrs["id"],
             from_device=device.jid,
@@ -207,8 +234,11 @@ class Contact:
         self._arrivals.unpark_all()
         return received
 
-    def _ask_again(self, device: Device, stanza: Node) -> None:
-        """A retry receipt, with keys for a new session from the second on (`handleRetryReceipt` in retry.go)."""
+    def ask_again(self, device: Device, stanza: Node, participant: str | None = None) -> None:
+        """A retry receipt, with keys for a new session from the second on (`handleRetryReceipt` in retry.go).
+
+        participant: who this is in the group that it was sent to.
+        """
         wa_id = stanza.attrs["id"]
         self._retries[device.jid, wa_id] += 1
         count = self._retries[device.jid, wa_id]
@@ -219,9 +249,22 @@ class Contact:
         if count > 1:
             bundle = self.party.new_bundle()
             parts += [bundle.registration, bundle.as_keys()]
-        device.accepted.discard(wa_id)
         header = {"from": stanza.attrs["to"], "type": "retry", "id": wa_id, "t": now}
+        if participant is None:
+            device.accepted.discard(wa_id)
+        else:
+            header["participant"] = participant
         device.mailbox.tell(Node("receipt", header, parts))
+
+    def ciphertext(self, device: Device, plaintext: bytes) -> Node:
+        """Encrypt for one device: put it on the wire before the next."""
+        if not self.party.has_session(device.address):
+            self._start_session(device, device.take_bundle())
+        return self._encrypt(device, plaintext)
+
+    def session_of(self, device: Device) -> int:
+        """Says how many sessions this contact has started with a device."""
+        return self._sessions.get(device.address, 0)
 
     def _start_session(self, device: Device, bundle: Bundle) -> None:
         self.party.start_session(device.address, bundle)
@@ -243,6 +286,9 @@ class Contact:
         }
 
 
-def _receipt(sender: str, wa_id: str, kind: str | None) -> Node:
+def _receipt(sender: str, wa_id: str, kind: str | None, member: str | None = None, more: Sequence[str] = ()) -> Node:
     header = {"from": sender, "id": wa_id, "t": str(int(time.time()))}
-    return Node("receipt", header if kind is None else {**header, "type": kind})
+    if member is not None:
+        header["participant"] = member
+    items = [Node("list", {}, [Node("item", {"id": each}) for each in more])] if more else None
+    return Node("receipt", header if kind is None else {**header, "type": kind}, items)

@@ -1,8 +1,8 @@
 """What the server answers to a client's requests (iq stanzas). No I/O, except that prekeys are handed out.
 
-Plays prekey upload, count and query, usync (who is on WhatsApp, devices, LIDs), where the media host is;
-refuses group queries with 404; answers everything else with an empty result, which is what whatsmeow needs of
-keepalives, privacy settings, presence and the like.
+Plays prekey upload, count and query, usync (who is on WhatsApp, devices, LIDs), the metadata of a group, where the
+media host is; answers everything else with an empty result, which is what whatsmeow needs of keepalives, privacy
+settings, presence and the like.
 """
 
 import attrs
@@ -43,6 +43,16 @@ def answer(simulator: Simulator, device: Device | None, iq: Node) -> Node:
     return Node("iq", {**attributes, "type": "result"}, content or None)
 
 
+def link_code(simulator: Simulator, iq: Node, answer: Node) -> Node:
+    """Returns the answer to a request for a pairing code."""
+    attributes = {"from": SERVER, "id": iq.attrs["id"]}
+    simulator.link_codes += 1
+    if simulator.link_code_error is not None:
+        error = Node("error", {"code": str(simulator.link_code_error), "text": "rate-overlimit"})
+        return Node("iq", {**attributes, "type": "error"}, [error])
+    return Node("iq", {**attributes, "type": "result"}, [answer])
+
+
 def asks_for_contacts(iq: Node) -> bool:
     """Whether it asks who has a phone number."""
     usync = child(iq, "usync")
@@ -62,12 +72,29 @@ def _content(simulator: Simulator, device: Device, iq: Node) -> list[Node]:
     elif namespace == "usync" and (usync := child(iq, "usync")):
         users = [_user(simulator, user) for user in children(child(usync, "list"))]
         return [Node("usync", dict(usync.attrs), [Node("list", {}, users)])]
+    elif namespace == "w:g2" and kind == "get":
+        return [_group(simulator, device, iq.attrs["to"])]
     elif namespace == "w:m" and child(iq, "media_conn"):
         access = {"auth": AUTH, "ttl": "300", "auth_ttl": "21600", "max_buckets": "12"}  # whatsmeow mediaconn.go
         return [Node("media_conn", access, [Node("host", {"hostname": MEDIA_HOST})])]
     elif namespace == "w:g2":
         raise Refusal(404, "item-not-found")
+    elif namespace == "privacy" and kind == "get":  # asked for before the first message is marked as read
+        return [Node("privacy", {}, [Node("category", {"name": "readreceipts", "value": "all"})])]
+    elif namespace in simulator.answers:
+        return simulator.answers[namespace](device, iq)
     return []
+
+
+def _group(simulator: Simulator, device: Device, jid: str) -> Node:
+    """`getGroupInfo` in whatsmeow group.go."""
+    group = simulator.groups.get(jid)
+    if group is None:
+        raise Refusal(404, "item-not-found")
+    group.queries += 1
+    if device.phone not in group.phones:
+        raise Refusal(403, "forbidden")
+    return group.as_node()
 
 
 def _store_prekeys(device: Device, iq: Node) -> None:

@@ -146,7 +146,7 @@ class SignalParty:
     def encrypt(self, address: Address, plaintext: bytes) -> tuple[str, bytes]:
         """(type, ciphertext), where type is "pkmsg" until the other side has answered, then "msg"."""
         kind, ciphertext, self._sessions[address] = crypto.signal_session_encrypt(
-            self._sessions[address], self.identity.private, self.registration_id, *address, _pad(plaintext)
+            self._sessions[address], self.identity.private, self.registration_id, *address, pad(plaintext)
         )
         return kind, ciphertext
 
@@ -167,16 +167,16 @@ class SignalParty:
         except (ValueError, LookupError) as error:  # what waton raises, and an unknown prekey id
             raise Undecryptable(str(error)) from None
         self._sessions[address] = result["session"]
-        return _unpad(result["ciphertext"])
+        return unpad(result["ciphertext"])
 
 
-def _pad(plaintext: bytes) -> bytes:
+def pad(plaintext: bytes) -> bytes:
     """1 to 15 bytes that each tell how many they are (`padMessage` in whatsmeow message.go)."""
     count = secrets.randbelow(15) + 1
     return plaintext + bytes([count]) * count
 
 
-def _unpad(padded: bytes) -> bytes:
+def unpad(padded: bytes) -> bytes:
     return padded[: -padded[-1]] if padded else b""
 
 

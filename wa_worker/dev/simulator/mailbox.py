@@ -6,7 +6,7 @@ whatsmeow gives up their order beyond 2048 queued stanzas (`handlerQueueSize` in
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
@@ -20,7 +20,7 @@ LetterKey = tuple[str, str]  # sender's JID as on the wire, message id: as a rec
 
 @attrs.define(eq=False)
 class Letter:
-    """Describes a message on its way to a device.
+    """Describes a message, or a notification of a group, on its way to a device.
 
     `encrypt_again` gets the letter and the device's retry receipt, and sends the letter anew. It is None if nobody can.
     """
@@ -30,13 +30,16 @@ class Letter:
     enc: Node
     encrypt_again: "Callable[[Letter, Node], None] | None" = attrs.field(default=None, repr=False)
     session: int = 0  # which of the author's it was encrypted in; 0 if the device started it
+    more: tuple[Node, ...] = ()  # what follows `enc`
+    tag: str = "message"
 
     @property
     def key(self) -> "LetterKey":
         return self.header["from"], self.wa_id
 
     def as_node(self, *, offline: bool) -> Node:
-        return Node("message", {**self.header, "offline": "1"} if offline else self.header, [self.enc])
+        header = {**self.header, "offline": "1"} if offline else self.header
+        return Node(self.tag, header, [self.enc, *self.more])
 
 
 class Mailbox:
@@ -48,7 +51,7 @@ class Mailbox:
         self._unsent: deque[Letter | Node] = deque()
         self._under_way: set[LetterKey] = set()
         self._backlog: set[LetterKey] = set()
-        self._receipts: dict[tuple[str, str], Node] = {}  # by message and type, until the device's ack
+        self._receipts: dict[tuple[str, str, str], Node] = {}  # by message, type and member, until the device's ack
 
     def pending(self) -> list[str]:
         return [letter.wa_id for letter in self._pending.values()]
@@ -77,13 +80,13 @@ class Mailbox:
 
     def tell(self, receipt: Node) -> None:
         """Send a receipt for one of the device's own messages, again after each login until it is acked."""
-        self._receipts[receipt.attrs["id"], receipt.attrs.get("type", "")] = receipt
+        self._receipts[_receipt_key(receipt.attrs)] = receipt
         if self._connection is not None:
             self._connection.send(receipt)
 
-    def told(self, wa_id: str, kind: str) -> None:
-        """The device has acknowledged this receipt."""
-        self._receipts.pop((wa_id, kind), None)
+    def told(self, ack: Mapping[str, str]) -> None:
+        """The device has acknowledged a receipt; `ack` are the attributes of that."""
+        self._receipts.pop(_receipt_key(ack), None)
 
     def attach(self, connection: Connection, *, end_of_backlog: bool) -> None:
         """Deliver through this connection from now on, the backlog first, then `<offline/>` if asked for."""
@@ -111,3 +114,7 @@ class Mailbox:
                 self._under_way.add(item.key)
                 self._connection.send(item.as_node(offline=item.key in self._backlog))
                 self._backlog.discard(item.key)
+
+
+def _receipt_key(attributes: Mapping[str, str]) -> tuple[str, str, str]:
+    return attributes["id"], attributes.get("type", ""), attributes.get("participant", "")

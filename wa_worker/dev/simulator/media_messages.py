@@ -28,6 +28,7 @@ _APPLICATIONS = {
     "audioMessage": b"WhatsApp Audio Keys",
     "documentMessage": b"WhatsApp Document Keys",
 }
+_HISTORY = {"historySyncNotification": b"WhatsApp History Keys"}
 _MAC = 10  # bytes
 
 
@@ -139,5 +140,5 @@ class MediaMessages:
 
 def _keys(field: str, media_key: bytes) -> tuple[bytes, bytes, bytes]:
     """The initial vector, the AES key and the HMAC key."""
-    derived = HKDF(hashes.SHA256(), 112, None, _APPLICATIONS[field]).derive(media_key)
+    derived = HKDF(hashes.SHA256(), 112, None, (_APPLICATIONS | _HISTORY)[field]).derive(media_key)
     return derived[:16], derived[16:48], derived[48:80]

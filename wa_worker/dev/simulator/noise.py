@@ -11,14 +11,12 @@ import time
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from waton.defaults.config import NOISE_MODE, WA_NOISE_HEADER
+from waton.defaults.config import NOISE_MODE
 from waton.utils import crypto
 
 from wa_worker.dev.simulator.keys import KeyPair
 from wa_worker.dev.simulator.protobufs import CertChain, HandshakeMessage
 
-# "WA", magic value 6, dictionary version 3: whatsmeow socket/constants.go, waton defaults/config.py
-HEADER: bytes = WA_NOISE_HEADER
 _PATTERN: bytes = NOISE_MODE
 _CERTIFICATE_LIFE = 365 * 86400
 _CLOCK_SLACK = 3600
@@ -78,14 +76,17 @@ class NoiseRoot:
 
 
 class Handshake:
-    """`answer(hello)` then `finish(final)`; each raises ProtocolViolation on nonsense."""
+    """`answer(hello)` then `finish(final)`; each raises ProtocolViolation on nonsense.
 
-    def __init__(self, root: NoiseRoot) -> None:
+    `header` is what the client has sent before: it goes into the hash.
+    """
+
+    def __init__(self, root: NoiseRoot, header: bytes) -> None:
         self._root = root
         self._ephemeral = KeyPair.new()
         self._hash = self._salt = _PATTERN
         self._cipher = Cipher(_PATTERN)
-        self._authenticate(HEADER)
+        self._authenticate(header)
 
     def answer(self, hello: bytes) -> bytes:
         """Returns the server hello for a client hello."""

@@ -2,7 +2,7 @@
 
 Plays `pair-device` (the codes), `pair-success` (the signed identity) and the client's confirmation,
 `pair-device-sign`; the counterpart is whatsmeow pair.go. Plays a request for a passkey, but takes
-no answer to it. Does not play pairing by phone number, history sync or app state: a freshly linked device has no chats.
+no answer to it. Pairing by a code is in link_code.py. Does not play app state: a freshly linked device has no chats.
 It takes the device's own signature on trust.
 """
 
@@ -19,10 +19,12 @@ from waton.utils import crypto
 from wa_worker.dev.simulator.connection import Connection
 from wa_worker.dev.simulator.device import Device
 from wa_worker.dev.simulator.keys import KeyPair
+from wa_worker.dev.simulator.link_code import LinkCode, UnknownCode, asked
 from wa_worker.dev.simulator.protobufs import (
     ADVDeviceIdentity,
     ADVSignedDeviceIdentity,
     ADVSignedDeviceIdentityHMAC,
+    DeviceProps,
 )
 from wa_worker.dev.simulator.stanza import Node, child, content_bytes, lid_of
 
@@ -53,6 +55,7 @@ class WaitingClient:
         self._answer: trio.Event | None = None
         self._signed = b""
         self._error = "the client went away"
+        self.link_code: LinkCode | None = None  # the last one that it has asked for
 
     def show_codes(self) -> None:
         refs = [Node("ref", {}, ref.encode()) for ref in self._refs]
@@ -105,6 +108,26 @@ class WaitingClient:
                 registration.eSkeySig,
             ),
         )
+
+    @property
+    def device_props(self) -> Any:
+        """What the client has said of itself."""
+        return DeviceProps.FromString(self._registration.deviceProps)
+
+    def take_link_code(self, iq: Node) -> Node | None:
+        """Take a request for a code to be typed on the phone, or what follows it; return what it is answered with."""
+        link = asked(iq, self.link_code)
+        if link is None:
+            return None
+        new, self.link_code = link is not self.link_code, link
+        return link.answer() if new else None
+
+    async def link_by_code(self, code: str, phone: KeyPair, jid: str) -> Device:
+        """The phone with this identity types the code: as `link()`, without a scan. Raises WrongCode, UnknownCode."""
+        if self.link_code is None:
+            raise UnknownCode("the client has asked for none")
+        fields = await self.link_code.qr_fields(code, phone, self._connection.request)
+        return await self.link("#" + ",".join([self._refs[0], *fields]), phone, jid)
 
     def ask_for_passkey(self, *, readable: bool) -> None:
         """The phone has scanned the code, and WhatsApp wants more (`handlePasskeyNotification` in whatsmeow)."""

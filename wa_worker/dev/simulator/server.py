@@ -63,7 +63,7 @@ class _Server:
             await tls.send_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
             await trio.aclose_forcefully(tls)
             return
-        async with open_connection(tls, self._credentials.root) as connection:
+        async with open_connection(tls, self._credentials.root, self._simulator.dialects) as connection:
             self._simulator.open_connections.add(connection)
             try:
                 if self._simulator.stall_handshake:

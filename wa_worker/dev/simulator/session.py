@@ -45,7 +45,11 @@ async def _serve_pairing(simulator: Simulator, connection: Connection, noise_key
             if node.tag == "iq" and node.attrs.get("type") in {"result", "error"}:
                 client.take_answer(node)
             elif node.tag == "iq":
-                connection.send_after(simulator.answer_delay, iq.answer(simulator, None, node))
+                answer = iq.answer(simulator, None, node)
+                if (link := client.take_link_code(node)) is not None:
+                    answer = iq.link_code(simulator, node, link)
+                connection.send_after(simulator.answer_delay, answer)
+                simulator.note_change()
     finally:
         simulator.waiting.discard(client)
         client.connection_lost()

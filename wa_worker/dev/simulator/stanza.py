@@ -13,8 +13,10 @@ from waton.protocol.binary_node import BinaryNode as Node
 SERVER = "@s.whatsapp.net"
 PHONE_SUFFIX = "@s.whatsapp.net"
 LID_SUFFIX = "@lid"
+GROUP_SUFFIX = "@g.us"
 
 __all__ = [
+    "GROUP_SUFFIX",
     "LID_SUFFIX",
     "PHONE_SUFFIX",
     "SERVER",

@@ -17,6 +17,10 @@ from wa_worker.dev.simulator.connection import Connection
 from wa_worker.dev.simulator.contact import Contact
 from wa_worker.dev.simulator.credentials import Credentials
 from wa_worker.dev.simulator.device import Device, UnknownDevice
+from wa_worker.dev.simulator.dialect import DIALECTS, Dialect
+from wa_worker.dev.simulator.groups import Addressing, Group
+from wa_worker.dev.simulator.history import notification
+from wa_worker.dev.simulator.link_code import UnknownCode
 from wa_worker.dev.simulator.media_host import MediaHost
 from wa_worker.dev.simulator.phone import PairingFailed, UnknownQR, WaitingClient
 from wa_worker.dev.simulator.stanza import PHONE_SUFFIX, SERVER, Node
@@ -41,6 +45,7 @@ class Simulator:
         self.turned_away = 0  # requests for a WebSocket that got a 503
         self.faults: list[BaseException] = []  # errors of the simulator or of an on_message: there should be none
         self.waiting: set[WaitingClient] = set()  # unpaired clients that show codes
+        self.groups: dict[str, Group] = {}  # by JID; made by `create_group()`
         self.open_connections: set[Connection] = set()  # those that got through TLS
         self.media = MediaHost()
 
@@ -50,6 +55,10 @@ class Simulator:
         self.stall_handshake = False  # go as far as the WebSocket, never answer the Noise hello
         self.answer_delay = 0.0  # seconds before each iq answer and message ack
         self.qr_refs = 6  # whatsmeow shows the first of six codes 60 s, any other 20 s
+        self.link_codes = 0  # codes that clients have asked for
+        self.link_code_error: int | None = None  # refuse to give one, with this code
+        self.histories: dict[str, bytes] = {}  # what each phone sends of its history to a device that it has linked
+        self.device_props: dict[str, Any] = {}  # what each linked device has said of itself
         self.passkeys: set[str] = set()  # phones whose accounts are asked for a passkey when they link a device
         self.readable_passkeys = True  # False: the request is none that the client can read
         self.client_outdated = False  # refuse every login and every pairing with 405
@@ -71,6 +80,12 @@ class Simulator:
         self.absent: set[str] = set()  # phones that are not on WhatsApp
         self.unreachable: set[str] = set()  # device JIDs whose logins are cut at once
         self.on_new_contact: Callable[[Contact], None] = lambda contact: None
+        # Called with each ciphertext in a session of one linked device with another: sender, receiver, `<enc>`.
+        self.on_relay: Callable[[Device, Device, Node], None] = lambda sender, receiver, enc: None
+
+        # What another library than whatsmeow needs: see dialect.py, and the answers to its requests, by `xmlns`.
+        self.dialects: dict[bytes, Dialect] = dict(DIALECTS)
+        self.answers: dict[str, Callable[[Device, Node], list[Node]]] = {}
 
         self._nursery = nursery
         self._credentials = credentials
@@ -105,14 +120,40 @@ class Simulator:
         if phone in self.passkeys:
             client.ask_for_passkey(readable=self.readable_passkeys)
             raise PairingFailed("the client was asked for a passkey, and has none")
+        jid = self._new_jid(phone)
+        return self._linked(jid, client, await client.link(qr, self.contact(phone).party.identity, jid))
+
+    async def enter_code(self, code: str, phone: str) -> str:
+        """The phone with this number takes a pairing code; return the JID of the new device once it has confirmed.
+
+        Raises UnknownCode if no waiting client has asked for a code for this phone, WrongCode if it shows another one,
+        PairingFailed if it does not confirm.
+        """
+        client = next((each for each in self.waiting if each.link_code and each.link_code.phone == phone), None)
+        if client is None:
+            raise UnknownCode("no waiting client has asked for a code for this phone")
+        jid = self._new_jid(phone)
+        return self._linked(jid, client, await client.link_by_code(code, self.contact(phone).party.identity, jid))
+
+    def _new_jid(self, phone: str) -> str:
         self._numbers[phone] += 1
         if self._numbers[phone] > _LAST_DEVICE:
             raise ValueError(f"this phone has linked {_LAST_DEVICE} devices, the simulator knows no more numbers")
-        jid = f"{phone}:{self._numbers[phone]}{PHONE_SUFFIX}"
-        self._devices[jid] = await client.link(qr, self.contact(phone).party.identity, jid)
+        return f"{phone}:{self._numbers[phone]}{PHONE_SUFFIX}"
+
+    def _linked(self, jid: str, client: WaitingClient, device: Device) -> str:
+        self._devices[jid] = device
+        self.device_props[jid] = client.device_props
+        if device.phone in self.histories:
+            self.start_soon(self._send_history, device)
         client.restart()
         self.note_change()
         return jid
+
+    async def _send_history(self, device: Device) -> None:
+        """To who keeps the session, and not to who has only linked it: phones take a moment."""
+        await self.wait_for(lambda: self.logins[device.jid] >= 2 and self.connected(device.jid))
+        await self.contact(device.phone).send(device.jid, notification(self.media, self.histories[device.phone]))
 
     def contact(self, phone: str) -> Contact:
         """Returns the phone with this number (digits): somebody's, or that of an account."""
@@ -120,6 +161,14 @@ class Simulator:
             self._contacts[phone] = Contact(phone, self.device, self.media)
             self.on_new_contact(self._contacts[phone])
         return self._contacts[phone]
+
+    def create_group(self, subject: str, *phones: str, addressing: Addressing = "lid") -> Group:
+        """Makes a group of these phones, the first of them its admin. Devices hear of it by its first message."""
+        for phone in phones:
+            self.contact(phone)
+        group = Group(self, subject, phones, addressing)
+        self.groups[group.jid] = group
+        return group
 
     @property
     def devices(self) -> Mapping[str, Device]:
