@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from tests.journal.rows import ANA, BIA, states
 from tests.link_host import LinkHost, open_link_host
 from tests.media_files import picture
 from tests.proxy_fixture import SHOP, until
+from wa_worker.delivery.poll_timer import Activity, PollTimer
 from wa_worker.delivery.preparing import AT_ONCE_EACH, FILES_EACH
-from wa_worker.errors import Failure, SendDelayed, SessionNotOpen, WorkerTrouble
+from wa_worker.errors import Failure, SendDelayed, SendUncertain, SessionNotOpen, WorkerTrouble
 from wa_worker.messages import (
     Accepted,
     MediaKind,
@@ -164,6 +166,75 @@ async def test_what_is_uploaded_is_not_uploaded_again_for_the_next_try(at: Sendi
     at.nursery.start_soon(at.run, session)
     await until(lambda: statuses(at) == ["sent"])
     assert (len(session.files), session.typing) == (1, ["writing", "over"])
+
+
+async def test_a_send_in_doubt_goes_again_with_the_same_file(at: Sending, host: LinkHost) -> None:
+    session = Uploading(send_errors=[SendUncertain("cut")])
+    queue(at, host.serve("/a", picture()))
+    at.nursery.start_soon(at.run, session)
+    await until(lambda: statuses(at) == ["sent"])
+    assert (len(session.files), len(session.sent)) == (1, 1)
+    with at.journal.database.reading() as sql:
+        assert tuple(sql.execute("SELECT attempts, doubts FROM ledger").fetchone()) == (2, 1)
+
+
+@pytest.mark.parametrize("file_first", [True, False])
+async def test_a_file_and_a_text_keep_their_order_though_the_first_fails_once(
+    at: Sending, host: LinkHost, file_first: bool
+) -> None:
+    session = Uploading(send_errors=[SendDelayed("not now", pause=0.3)])
+    link = host.serve("/a", picture())
+    if file_first:
+        queue(at, link)
+    at.fixture.proxy.store.queue(SHOP, ANA, "text")
+    if not file_first:
+        queue(at, link)
+    at.nursery.start_soon(at.run, session)
+    await until(lambda: statuses(at) == ["sent", "sent"])
+    assert [isinstance(message.content, UploadedMedia) for message in session.sent] == [file_first, not file_first]
+    assert len(session.files) == 1
+
+
+async def test_one_that_is_let_go_of_while_it_prepares_begins_anew(at: Sending, host: LinkHost) -> None:
+    session = Uploading()
+    link = host.serve("/a", picture(), stall_at=10)
+    queue(at, link)
+    async with trio.open_nursery() as instance:
+        instance.start_soon(at.run, session)
+        await until(lambda: host.asked["/a"])
+        instance.cancel_scope.cancel()
+    host.serve("/a", picture())
+    at.nursery.start_soon(at.run, session)
+    await until(lambda: statuses(at) == ["sent"])
+    assert (len(session.files), len(session.sent)) == (1, 1)
+
+
+async def test_what_is_listed_no_more_is_not_sent(at: Sending, host: LinkHost) -> None:
+    session = Uploading()
+    queue(at, host.serve("/a", picture(), stall_at=10))
+    at.nursery.start_soon(at.run, session)
+    await until(lambda: host.asked["/a"])
+    (row,) = at.fixture.proxy.store.messages(SHOP)
+    at.fixture.proxy.store.mark_failed(row.id, "withdrawn")
+    at.fixture.proxy.store.queue(SHOP, BIA, "after it")
+    await until(lambda: statuses(at) == ["failed", "sent"])
+    polls = at.polls
+    await until(lambda: at.polls > polls + 3)
+    assert [words(message) for message in session.sent] == ["after it"]
+
+
+async def test_while_a_file_is_prepared_other_chats_are_asked_for_as_if_something_happened(
+    at: Sending, host: LinkHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quiet instance asks seldom; its file, which takes long, is no quiet."""
+    for patience in ("READ", "PATIENCE"):  # it is not its end that has the proxy asked
+        monkeypatch.setattr(f"wa_worker.edge.link_fetch.{patience}", 3600.0)
+    session, timer = Uploading(), PollTimer(0.05, 3600.0, Activity(last_out=time.time() - 36_000.0))
+    queue(at, host.serve("/a", picture(), stall_at=10))
+    at.nursery.start_soon(at.sender.run, SHOP, session, timer, trio.lowlevel.checkpoint)
+    await until(lambda: host.asked["/a"])
+    at.fixture.proxy.store.queue(SHOP, BIA, "elsewhere")
+    await until(lambda: statuses(at) == ["queued", "sent"])
 
 
 async def test_a_row_that_was_changed_is_prepared_anew(tmp_path: Path) -> None:

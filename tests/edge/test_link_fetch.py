@@ -129,6 +129,14 @@ async def test_one_that_trickles_is_given_up_though_it_does_not_say_its_size(hos
     assert 30 < trio.current_time() - began < 33
 
 
+async def test_what_comes_steadily_has_its_time(host: LinkHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wa_worker.edge.link_fetch.PATIENCE", 0.6)
+    monkeypatch.setattr("wa_worker.edge.link_fetch.SLOWEST", 10_000.0)
+    began = trio.current_time()
+    assert (await fetch(host.serve("/a", DATA, rate=50_000.0)))[1] == DATA
+    assert trio.current_time() - began > 0.6
+
+
 @pytest.fixture
 def fast() -> MockClock:
     """A second takes a twentieth of one."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import httpcore
 import pytest
 import trio
+import trio.testing
 
 from tests.link_host import open_link_host
 from tests.proxy_fixture import PATIENCE
@@ -34,6 +37,28 @@ def test_public_addresses(address: str) -> None:
 @pytest.mark.parametrize("address", PRIVATE)
 def test_all_others(address: str) -> None:
     assert not is_public(address)
+
+
+async def test_lookups_that_hang_take_nobody_s_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = threading.Event()
+
+    def dead(*_arguments: object, **_options: object) -> list[object]:
+        answers.wait(60)
+        return []
+
+    monkeypatch.setattr("socket.getaddrinfo", dead)
+    try:
+        async with trio.open_nursery() as nursery:
+            for number in range(60):
+                nursery.start_soon(resolve, f"{number}.example", 443)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        with trio.fail_after(PATIENCE):
+            await trio.to_thread.run_sync(str)
+        assert not trio.to_thread.current_default_thread_limiter().borrowed_tokens
+    finally:
+        answers.set()
+        monkeypatch.undo()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", "127.1", "2130706433", "0x7f000001", "0"])

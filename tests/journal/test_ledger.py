@@ -207,3 +207,10 @@ def test_a_lost_mark_is_noticed_though_the_clock_was_set_back(journal: Journal) 
     assert admit(journal, 1) == Admission((), {}, 1, 0)
     journal.ledger.reported(journal.ledger.unreported(0, 10))
     assert admit(journal, 1, at=time.time() - 1) == Admission((), {}, 0, 0), "but once"
+
+
+def test_what_an_instance_wrote_is_its_own(journal: Journal) -> None:
+    send(journal, 1, SendState.SENT, wa_id=WaMessageId("A"))
+    assert journal.ledger.wrote(SHOP, "A")
+    assert not journal.ledger.wrote(OTHER, "A")
+    assert not journal.ledger.wrote(SHOP, "B")

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import socket
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 
 import httpcore
@@ -21,6 +23,10 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 MOST_TRIED = 4
 """Addresses of a host that are tried, one after another."""
+
+_LOOKUPS = trio.CapacityLimiter(16)
+"""Threads that look names up. Of a domain whose servers are dead each takes minutes, and nothing can end it: they are
+not to be those that all of the worker shares."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _RESERVED = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "3fff::/20")))
@@ -62,8 +68,10 @@ def _is_public(address: Address) -> bool:
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Returns the addresses of a host. Raises OSError."""
-    found = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
+    """Returns the addresses of a host. Raises OSError. Cancelled: leaves the thread to itself."""
+    found = await trio.to_thread.run_sync(
+        partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM), limiter=_LOOKUPS, abandon_on_cancel=True
+    )
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 

@@ -8,8 +8,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "batch-no-intent",
         "delivery/batch.py",
-        "self._commit(outcomes, row.id, Trace",
-        "self._commit(outcomes, None, Trace",
+        "self._commit(outcomes, row.id, trace)",
+        "self._commit(outcomes, None, trace)",
         "P1: what WhatsApp accepted is never sent again: the intent is on disk before the send",
         "delivery/test_batch.py::test_each_is_an_intent_on_disk_before_it_is_sent",
     ),

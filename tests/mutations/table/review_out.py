@@ -1,4 +1,4 @@
-"""Mutations of rows of every type: what is kept, what waits for whom, whose word counts."""
+"""Mutations of rows of every type, second look: what is kept, what waits for whom, whose word counts."""
 
 from __future__ import annotations
 
@@ -88,10 +88,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "router-s-404-is-final",
         "edge/link_fetch.py",
-        "    if status == HTTPStatus.NOT_FOUND and content_type is not None "
-        'and content_type.lower().startswith("text/plain"):\n'
-        "        return False\n",
-        "",
+        'content_type.lower().startswith("text/plain"):',
+        "not content_type:",
         "a router's word is not the host's",
         "edge/test_link_fetch.py::test_a_router_s_404_is_not_the_host_s_word",
     ),
@@ -102,6 +100,38 @@ MUTATIONS: tuple[Mutation, ...] = (
         "trio.fail_after(PATIENCE + self._limit / SLOWEST) as scope",
         "a host that trickles is given up",
         "edge/test_link_fetch.py::test_one_that_trickles_is_given_up_though_it_does_not_say_its_size",
+    ),
+    Mutation(
+        "large-files-get-no-more-time",
+        "edge/link_fetch.py",
+        "                    scope.deadline = patience + size / SLOWEST\n",
+        "",
+        "a large file has the time that it takes",
+        "edge/test_link_fetch.py::test_what_comes_steadily_has_its_time",
+    ),
+    Mutation(
+        "preparing-is-quiet",
+        "delivery/sending.py",
+        "if result.tried or result.unprepared:",
+        "if result.tried:",
+        "while a file is prepared, other chats do not wait for the next seldom poll",
+        "delivery/test_preparing.py::test_while_a_file_is_prepared_other_chats_are_asked_for_as_if_something_happened",
+    ),
+    Mutation(
+        "lookups-take-everybody-s-threads",
+        "edge/public_address.py",
+        "limiter=_LOOKUPS, ",
+        "",
+        "names that nobody resolves take no thread from the rest",
+        "edge/test_public_address.py::test_lookups_that_hang_take_nobody_s_threads",
+    ),
+    Mutation(
+        "wrote-by-another-instance",
+        "journal/ledger.py",
+        "FROM ledger WHERE instance = ? AND wa_id = ?)",
+        "FROM ledger WHERE (instance = ? OR 1) AND wa_id = ?)",
+        "whose a message is, is known of each instance by itself",
+        "journal/test_ledger.py::test_what_an_instance_wrote_is_its_own",
     ),
     Mutation(
         "unreadable-store-knows-nobody",

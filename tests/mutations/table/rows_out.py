@@ -136,8 +136,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "link-portal-is-final",
         "edge/link_fetch.py",
-        'proven=url.scheme == "https" or not _is_page(content_type)',
-        "proven=True",
+        'return url.scheme == "https" or not _is_page(content_type)',
+        "return True",
         "a portal's 404 is not final",
         FETCH,
     ),
@@ -168,8 +168,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "link-trickles",
         "edge/link_fetch.py",
-        "scope.deadline = min(",
-        "_ = min(",
+        "scope.deadline = patience + size / SLOWEST",
+        "scope.deadline = patience + self._limit / SLOWEST",
         "a file is given up when its host is too slow for its size",
         "edge/test_link_fetch.py::test_one_that_trickles_is_given_up",
     ),
