@@ -38,7 +38,7 @@ def test_go_gets_its_environment_with_the_arguments_kept(tag: dict[str, str]) ->
 LIMIT = "import os; from wa_worker.process import prepare_process; prepare_process(); print(os.environ['GOMEMLIMIT'])"
 
 
-@pytest.mark.parametrize(("sessions", "given", "limit"), [(0, "", "40MiB"), (3, "", "43MiB"), (3, "1GiB", "1GiB")])
+@pytest.mark.parametrize(("sessions", "given", "limit"), [(0, "", "32MiB"), (3, "", "35MiB"), (3, "1GiB", "1GiB")])
 def test_go_s_memory_is_limited_by_the_sessions_on_the_volume(
     tmp_path: Path, sessions: int, given: str, limit: str
 ) -> None:

@@ -23,7 +23,7 @@ NATIVE_ENVIRONMENT = {
 }
 
 
-MEMORY_LIMIT = 40
+MEMORY_LIMIT = 32
 """MiB to which Go keeps its own memory, besides 1 for each session on the volume: a session takes a sixth of that. So
 what an upload leaves (twice the file) is cleared away before the next one takes as much again. It is a soft limit:
 above it Go works harder, and goes on."""

@@ -30,6 +30,14 @@ class Account:
     """Inbound that WhatsApp had been told we have, but that a kill -9 caught in the library (docs/delivery.md)."""
     gone_with_a_receipt: int = 0
     """The same, in a run without a kill -9, of what was behind a receipt of an unknown type."""
+    not_written: list[str] = attrs.Factory(list)
+    """What the proxy got and nobody wrote: of an edit or a reaction also one with another target."""
+    receipts: int = 0
+    """Of messages, by receiver, at the proxy."""
+    receipts_back: list[str] = attrs.Factory(list)
+    """What the proxy heard of a message when it had heard of something further."""
+    receipts_not_ours: list[str] = attrs.Factory(list)
+    """What it heard of messages that no contact got from the worker."""
     lost_files: list[str] = attrs.Factory(list)
     """Files of received messages that the proxy cannot read."""
     damaged_files: list[str] = attrs.Factory(list)
@@ -61,6 +69,9 @@ class Account:
                 ("doubled inbound", self.doubled_in),
                 ("out of order", self.out_of_order),
                 ("unfinished", self.unfinished),
+                ("inbound that nobody wrote", self.not_written),
+                ("receipts that went back", self.receipts_back),
+                ("receipts of messages that are not ours", self.receipts_not_ours),
                 ("lost files", self.lost_files),
                 ("damaged files", self.damaged_files),
             )

@@ -54,6 +54,11 @@ def summary(accounts: list[Account]) -> dict[str, str | int]:
         "doubled in": sum(len(a.doubled_in) for a in accounts),
         "out of order within a chat": sum(len(a.out_of_order) for a in accounts),
         "unfinished rows": sum(len(a.unfinished) for a in accounts),
+        "in that nobody wrote, or of another target": sum(len(a.not_written) for a in accounts),
+        "receipts at the proxy": sum(a.receipts for a in accounts),
+        "receipts that went back, or not of ours": sum(
+            len(a.receipts_back) + len(a.receipts_not_ours) for a in accounts
+        ),
         "files, both ways": sum(a.files for a in accounts),
         "lost files": sum(len(a.lost_files) for a in accounts),
         "damaged files": sum(len(a.damaged_files) for a in accounts),

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import random
-from typing import Any
 
 import trio
 
 from tests.e2e.world import World
 from tests.faults.account import Account
 from tests.faults.traffic import Traffic
+from tests.known_by import hash_at_contact, hash_at_proxy, read
 from tests.link_host import LinkHost
-from wa_worker.dev.proxy import InboundRow, MessageRow
-from wa_worker.dev.simulator.media_messages import Damaged, has_file
+from wa_worker.dev.simulator.media_messages import has_file
 
 FILES = 6
 """Files per instance and direction."""
@@ -71,33 +70,13 @@ class FileTraffic:
         return self._rng.randbytes(self._rng.randint(SMALLEST, LARGEST))
 
 
-def said_in(row: InboundRow) -> str:
-    """What a received message is known by: the hash of its file, else its words."""
-    media = row.content.get("media")
-    return str(media["sha256"]) if media else row.body
-
-
-def said_out(row: MessageRow) -> str:
-    """What a queued message is known by: the name of its file, else its words."""
-    return str(row.content["media"]["filename"]) if row.content else row.body
-
-
-def read(message: Any, text: str) -> str:
-    """What a message that a contact got is known by."""
-    return message.documentMessage.fileName if has_file(message) else text
-
-
 def damaged_out(traffic: Traffic, files: FileTraffic) -> list[str]:
     """Files that contacts got and that are not what was queued."""
     found = []
     for contact in (each for name in traffic.names for each in traffic.contacts(name)):
         for received in contact.received:
             if has_file(received.message):
-                filename = read(received.message, "")
-                try:
-                    sha256 = hashlib.sha256(contact.files.open(received.message)).hexdigest()
-                except (Damaged, KeyError) as error:
-                    sha256 = repr(error)
+                filename, sha256 = read(received.message, ""), hash_at_contact(contact, received.message)
                 if sha256 != files.queued[filename]:
                     found.append(f"{filename}: {sha256[:40]}")
     return found
@@ -108,10 +87,9 @@ def files_in(account: Account, world: World, traffic: Traffic, files: FileTraffi
     for name in traffic.names:
         for row in world.proxy.store.inbound(name):
             if media := row.content.get("media"):
-                data = world.proxy.storage.read(media["url"]) if media.get("url") else None
-                sha256 = hashlib.sha256(data or b"").hexdigest()
+                sha256 = hash_at_proxy(world.proxy.storage, row)
                 account.came_late += row.payload["media"].get("error") == "pending"
-                if data is None:
+                if sha256 is None:
                     account.lost_files.append(f"{name} {media['sha256'][:8]}: {media.get('error')}")
                 elif sha256 != media["sha256"] or files.written.get(sha256) != name:
                     account.damaged_files.append(f"{name} {media['sha256'][:8]}")

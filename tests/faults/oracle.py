@@ -12,8 +12,8 @@ from contextlib import closing
 
 from tests.e2e.world import World
 from tests.faults.account import Account
-from tests.faults.files import read, said_in, said_out
 from tests.faults.traffic import Traffic
+from tests.known_by import read, said_in, said_out
 
 
 def settled(world: World) -> bool:
@@ -21,8 +21,9 @@ def settled(world: World) -> bool:
     with closing(sqlite3.connect(world.auth_dir / "@worker" / "journal.db")) as journal:
         (sends,) = journal.execute("SELECT count(*) FROM ledger WHERE state NOT IN ('marked', 'failed')").fetchone()
         (received,) = journal.execute("SELECT count(*) FROM inbox WHERE state = 'pending'").fetchone()
+        (receipts,) = journal.execute("SELECT count(*) FROM receipts WHERE due AND told < rank").fetchone()
         (files,) = journal.execute("SELECT count(*) FROM media").fetchone()
-    return not sends and not received and not files
+    return not (sends or received or receipts or files)
 
 
 def take_account(account: Account, world: World, traffic: Traffic, *, killed: bool, unknown_receipts: bool) -> None:
@@ -59,6 +60,7 @@ def take_account(account: Account, world: World, traffic: Traffic, *, killed: bo
     posted = [row for name in traffic.names for row in world.proxy.store.inbound(name)]
     bodies = Counter(map(said_in, posted))
     account.doubled_in = [body for body, times in bodies.items() if times > 1]
+    account.not_written = sorted(bodies.keys() - traffic.inbound)
     journaled = {(instance, wa_id) for instance, _, wa_id, _ in inbox}
     known = {(row.instance_id, row.wa_message_id) for row in posted}
     account.lost_in = [f"{instance} {wa_id}" for instance, wa_id in journaled - known]

@@ -9,6 +9,7 @@ import trio
 
 from tests.e2e.world import Worker, World, open_world
 from tests.faults.account import Account
+from tests.faults.changes import ChangeTraffic, ReceiptWatch, not_ours
 from tests.faults.files import FileTraffic, damaged_out, files_in
 from tests.faults.misbehaviour import faults_of, media_host_of
 from tests.faults.oracle import settled, take_account
@@ -33,7 +34,7 @@ from wa_worker.edge.evidence import LIST
 INSTANCES = 4
 LENGTH = 12.0
 """Seconds of faults; with pairing and recovery a run takes about 20."""
-SETTINGS = {"MSG_POLL_MS": "300", "LOG_LEVEL": "debug", "MEDIA_ALLOW_PRIVATE": "1"}
+SETTINGS = {"MSG_POLL_MS": "300", "LOG_LEVEL": "debug", "MEDIA_ALLOW_PRIVATE": "1", "FORWARD_KINDS": "all"}
 _LINKS = {Trouble.LINKS_503: Answer(status=503), Trouble.LINKS_CUT: Answer(bytes(500), declared=100_000)}
 SETTLE = 90.0
 """Seconds in which everything must have arrived once the last fault is over."""
@@ -56,6 +57,8 @@ class Run:
         self._names = [f"i{n}" for n in range(INSTANCES)]
         self._traffic = Traffic(world, seed, self._names, LENGTH)
         self._files = FileTraffic(world, self._traffic, links, seed, LENGTH)
+        self._changes = ChangeTraffic(world, self._traffic, seed, LENGTH)
+        self._receipts_seen = ReceiptWatch()
         self._links = links
         self._worker: Worker
         self._kills = 0
@@ -66,7 +69,9 @@ class Run:
         async with trio.open_nursery() as nursery:
             for n, name in enumerate(self._names):
                 nursery.start_soon(world.pair, name, f"55119990000{n:02}")
+        self._changes.read_what_comes()
         async with trio.open_nursery() as flipping:
+            flipping.start_soon(world.proxy.wait_for, self._receipts_seen.look)
             if self._contract == "flips":
                 flipping.start_soon(self._flip)
             async with trio.open_nursery() as nursery:
@@ -75,6 +80,7 @@ class Run:
                     nursery.start_soon(self._traffic.write_in, name)
                     nursery.start_soon(self._files.write_out, name)
                     nursery.start_soon(self._files.write_in, name)
+                    nursery.start_soon(self._changes.write_in, name)
                 for incidents in (self._receipts, self._field, self._of_version_2, self._of_files):
                     nursery.start_soon(self._go_wrong, incidents)
                 await self._go_wrong(self._incidents)
@@ -88,6 +94,9 @@ class Run:
         account.calls_of_version_2 = sum(world.proxy.store.requests[call] for call in ("poll", "events"))
         account.files = len(self._files.queued) + len(self._files.written)
         account.damaged_files += damaged_out(self._traffic, self._files)
+        receipts = world.proxy.store.receipts()
+        account.receipts, account.receipts_back = len(receipts), self._receipts_seen.back
+        account.receipts_not_ours = not_ours(receipts, self._traffic)
         files_in(account, world, self._traffic, self._files)
         take_account(account, world, self._traffic, killed=self._kills > 0, unknown_receipts=bool(self._receipts))
         return account

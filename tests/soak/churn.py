@@ -1,20 +1,21 @@
 """Churn: thirty instances, and at every moment something happens to one of them. One seed, one course of events.
 
 Incidents hit instances at random; a "person" in front of each scans whatever code the proxy shows, after a while;
-messages go both ways all the time. Nothing holds for minutes here (being replaced does), else there were little churn.
+messages of all kinds (conversation.py) go both ways all the time. Nothing holds for minutes here (being replaced does),
+else there were little churn.
 """
 
 from __future__ import annotations
 
 import enum
 import random
-import sqlite3
 from collections import Counter
-from contextlib import closing
 
 import trio
 
 from tests.e2e.world import Worker, World
+from tests.link_host import LinkHost
+from tests.soak.conversation import Conversation
 from tests.soak.measure import (
     Account,
     Meter,
@@ -49,9 +50,10 @@ class Incident(enum.Enum):
 
 
 class Churn:
-    def __init__(self, world: World, seed: int, seconds: float) -> None:
+    def __init__(self, world: World, links: LinkHost, seed: int, seconds: float) -> None:
         self._world = world
         self._rng = random.Random(seed)
+        self.said = Conversation(world, links, self._rng)
         self._seconds = seconds
         self._phones = {f"i{n:02}": f"55119990{n:05}" for n in range(INSTANCES)}
         self._jids: dict[str, str] = {}
@@ -67,10 +69,14 @@ class Churn:
         """All are connected again."""
         self.journal_bytes = 0
         self.account: Account
+        self.damaged: list[str] = []
+        """Files that arrived and are not what was sent."""
 
     async def run(self) -> None:
         world = self._world
-        self._worker = await world.start_worker(MSG_POLL_MS="1000", INSTANCE_POLL_MS="1000")
+        self._worker = await world.start_worker(
+            MSG_POLL_MS="1000", INSTANCE_POLL_MS="1000", FORWARD_KINDS="all", MEDIA_ALLOW_PRIVATE="1"
+        )
         self._jids = await pair_all(world, self._worker, self._phones)
         for name in self._phones:
             await self._write(name, "first")
@@ -104,15 +110,18 @@ class Churn:
         assert_no_abort(self._worker)
         folder = world.auth_dir / "@worker"
         self.journal_bytes = sum(file.stat().st_size for file in folder.iterdir())
-        self.account = take_account(world, [self._contact(name, "out") for name in self._phones])
+        phones = [self._contact(name, "out") for name in self._phones]
+        self.account = take_account(world, phones)
+        self.damaged = self.said.broken([world.simulator.contact(phone) for phone in phones])
 
     def _contact(self, name: str, way: str) -> str:
         return f"5511{7 if way == 'out' else 8}000{int(name[1:]):05}"
 
     async def _write(self, name: str, what: str) -> None:
-        self._world.proxy.store.queue(name, self._contact(name, "out"), f"{name} out {what}")
-        if self._world.simulator.connected(self._jids[name]):
-            await self._world.simulator.contact(self._contact(name, "in")).send(self._jids[name], f"{name} in {what}")
+        simulator, jid = self._world.simulator, self._jids[name]
+        self.said.write_out(name, simulator.contact(self._contact(name, "out")), f"{name} out {what}")
+        if simulator.connected(jid):
+            await self.said.write_in(name, jid, simulator.contact(self._contact(name, "in")), f"{name} in {what}")
 
     async def _talk(self, name: str) -> None:
         for n in range(1_000_000):
@@ -176,19 +185,10 @@ class Churn:
             all_connected(self._world, self._jids.values())
             and not store.count_messages("queued")
             and not any(self._world.simulator.pending(jid) for jid in self._jids.values())
-            and not self._unfinished()
+            and not self.said.unfinished()
         )
-
-    def _unfinished(self) -> int:
-        """Rows of the journal that still have to go somewhere."""
-        with closing(sqlite3.connect(self._world.auth_dir / "@worker" / "journal.db")) as journal:
-            (rows,) = journal.execute(
-                "SELECT (SELECT count(*) FROM inbox WHERE state = 'pending') + "
-                "(SELECT count(*) FROM ledger WHERE state NOT IN ('marked', 'failed'))"
-            ).fetchone()
-        return int(rows)
 
     def _unsettled(self) -> str:
         store = self._world.proxy.store
         states = Counter(row.status for row in store.instances())
-        return f"{dict(states)}, {store.count_messages('queued')} queued, {self._unfinished()} in the journal"
+        return f"{dict(states)}, {store.count_messages('queued')} queued, {self.said.unfinished()} in the journal"

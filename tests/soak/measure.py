@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from tests.e2e.world import Worker, World
+from tests.known_by import read, said_out
 from wa_worker.dev.bench.measure import Usage, usage
 from wa_worker.dev.simulator import PairingFailed, UnknownQR
 from wa_worker.dev.world.qr import read_png_data_url
@@ -217,7 +218,7 @@ class Account:
 
 def take_account(world: World, contacts: Iterable[str]) -> Account:
     """P1-P3 from outside: what the contacts' phones decrypted and what the proxy got, against what was queued and
-    what the journal holds. `contacts` are the phones that were written to. Each body must be unique."""
+    what the journal holds. `contacts` are the phones that were written to. Each message must be unique."""
     with closing(sqlite3.connect(world.auth_dir / "@worker" / "journal.db")) as journal:
         ledger = {
             key: (state, doubts)
@@ -230,15 +231,15 @@ def take_account(world: World, contacts: Iterable[str]) -> Account:
             )
         }
     written_to = [world.simulator.contact(phone) for phone in contacts]
-    copies = Counter(message.text for contact in written_to for message in contact.received)
+    copies = Counter(read(message.message, message.text) for contact in written_to for message in contact.received)
     rows = world.proxy.store.messages()
     unsettled = [
-        f"{row.body}: {row.status}, {ledger.get(str(row.id))}"
+        f"{said_out(row)}: {row.status}, {ledger.get(str(row.id))}"
         for row in rows
         if row.status != "sent" or ledger.get(str(row.id), ("",))[0] != "marked"
     ]
-    doubled = [row.body for row in rows if copies[row.body] > 1 + ledger.get(str(row.id), ("", 0))[1]]
-    missing = [row.body for row in rows if row.status == "sent" and not copies[row.body]]
+    doubled = [said_out(row) for row in rows if copies[said_out(row)] > 1 + ledger.get(str(row.id), ("", 0))[1]]
+    missing = [said_out(row) for row in rows if row.status == "sent" and not copies[said_out(row)]]
     undecryptable = sum(contact.undecryptable for contact in written_to)
     posted = Counter((row.instance_id, row.wa_message_id) for row in world.proxy.store.inbound())
     faults = {

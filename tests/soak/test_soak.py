@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.world import open_world
+from tests.link_host import open_link_host
 from tests.soak import crowd, waiting
 from tests.soak.churn import INSTANCES, Churn
 from tests.soak.measure import REOPENING_DESCRIPTORS, REOPENING_MB, THREADS_KEPT, Tables, side_by_side
@@ -18,24 +19,33 @@ from wa_worker.dev.proxy import Contract
 
 pytestmark = pytest.mark.soak
 
+FILE_CONNECTIONS = INSTANCES + 20
+"""To the media host, which are kept though nothing goes over them: one for each session that has uploaded a file in the
+last 90 s (Go's http.DefaultTransport), and as many of the worker's own as files came at once."""
+
 JOURNAL_BYTES, JOURNAL_BYTES_EACH = 200_000, 1000
 """Of the journal's folder after a clean stop: empty, and for each message of a week."""
 
 
 async def test_churn(tmp_path: Path, tables: Tables, contract: Contract, soak_minutes: float, soak_seed: int) -> None:
-    async with open_world(tmp_path, contract=contract) as world:
-        churn = Churn(world, soak_seed, soak_minutes * 60)
+    async with open_link_host() as links, open_world(tmp_path, contract=contract) as world:
+        churn = Churn(world, links, soak_seed, soak_minutes * 60)
         await churn.run()
     account = churn.account
+    said = ", ".join(f"{n} {kind}" for kind, n in churn.said.kinds.most_common())
     did = ", ".join(f"{n} {kind.name.lower().replace('_', ' ')}" for kind, n in churn.incidents.most_common())
     tables.add(
         f"Churn: {INSTANCES} instances, {soak_minutes:g} min, seed {soak_seed}: {did}; {churn.scans} scans; "
         f"{churn.reopened} sessions reopened; {account.out} out, {account.inbound} in, {account.doubts} doubts, "
-        f"{account.unreadable} unreadable; journal {churn.journal_bytes / 1024:.0f} KB",
+        f"{account.unreadable} unreadable; of these {said}; journal {churn.journal_bytes / 1024:.0f} KB",
         churn.meter.columns,
         churn.meter.rows,
     )
     assert not account.broken, account.broken
+    assert not churn.damaged, churn.damaged[:5]
+    assert not churn.said.left(), "files of messages stay on the volume only until they are passed on"
+    kinds = {f"{what} {way}" for what in ("texts", "files", "edits", "reactions") for way in ("out", "in")}
+    assert set(churn.said.kinds) == kinds
     assert account.out > 5 * INSTANCES < account.inbound, "there was traffic"
     assert churn.scans, "somebody was logged out"
     quiet, end, reopened = churn.quiet, churn.end, churn.reopened
@@ -44,7 +54,7 @@ async def test_churn(tmp_path: Path, tables: Tables, contract: Contract, soak_mi
     assert end.threads <= quiet.threads + INSTANCES, "one more for each at the very worst"
     early = max(taken.threads for taken in samples[: len(samples) // 2])
     assert end.threads <= early + THREADS_KEPT, "and it does not go on"
-    assert end.descriptors <= quiet.descriptors + REOPENING_DESCRIPTORS * reopened + 10
+    assert end.descriptors <= quiet.descriptors + REOPENING_DESCRIPTORS * reopened + FILE_CONNECTIONS + 10
     assert end.rss <= quiet.rss + REOPENING_MB * reopened + 20
     assert churn.journal_bytes <= JOURNAL_BYTES + JOURNAL_BYTES_EACH * (account.out + account.inbound)
 

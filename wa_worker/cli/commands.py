@@ -214,7 +214,7 @@ def journal(ctx: click.Context) -> None:
 @click.option(
     "--only",
     multiple=True,
-    type=click.Choice(["idle", "outbound", "inbound", "latency", "recovery", "backlog"]),
+    type=click.Choice(["idle", "outbound", "inbound", "latency", "recovery", "media-in", "media-out", "backlog"]),
     help="Measure only this (repeatable).",
 )
 @click.option("--quick", is_flag=True, help="Few messages, short waits: to see that it works.")

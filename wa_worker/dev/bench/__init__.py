@@ -6,6 +6,9 @@ process, and what they cost is reported apart. Times on a shared machine are noi
 bed.py        a world whose workers run one after another
 measure.py    memory, CPU and threads of a process
 scenarios.py  what is measured
+media_in.py   files of received messages
+media_out.py  files that are sent
+bare_copy.py  a bare copy of the same bytes, to compare with
 backlog.py    a journal with a hundred thousand messages
 run.py        runs the scenarios and reports
 """

@@ -43,6 +43,16 @@ def usage(pid: int) -> Usage:
     )
 
 
+def forget_peak(pid: int) -> None:
+    """Makes `peak()` count from now on. Raises OSError when the process is gone, or is somebody else's."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak(pid: int) -> float:
+    """Returns the most memory (RSS) that the process had since `forget_peak`, in MB. Raises OSError."""
+    return _kilobytes(Path(f"/proc/{pid}/status"))["VmHWM"] / 1024
+
+
 def own_cpu() -> float:
     """CPU seconds of this process so far."""
     times = os.times()

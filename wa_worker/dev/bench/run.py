@@ -20,6 +20,8 @@ from wa_worker import __version__
 from wa_worker.dev.bench import scenarios
 from wa_worker.dev.bench.backlog import backlog
 from wa_worker.dev.bench.bed import Bed, open_bed
+from wa_worker.dev.bench.media_in import media_in
+from wa_worker.dev.bench.media_out import media_out
 from wa_worker.dev.bench.scenarios import Row
 from wa_worker.dev.proxy import Contract
 
@@ -31,6 +33,10 @@ MANY = 20
 
 DELAYS = (0.0, 0.05, 0.1, 0.25)
 """Seconds that the proxy takes to answer, a run each."""
+
+
+MB_IN, MB_OUT = 12, 16
+"""Of the files: a long video as a phone sends it, and the most that a worker sends."""
 
 
 @attrs.define
@@ -53,6 +59,7 @@ class Bench:
             await self._each("inbound", f"one instance, {proxy}", scenarios.inbound, 1, 10, messages // 10, delay)
             await self._each("latency", proxy, scenarios.latency, 20 if self.quick else 200, delay)
         await self._each("recovery", "", scenarios.recovery, 3 if self.quick else 10)
+        await self._files()
         many = min(MANY, max(sizes))
         for size in sorted({*sizes, many}):  # ascending: the volume only ever grows
             if size in sizes:
@@ -64,6 +71,12 @@ class Bench:
         if self._wanted("backlog"):  # last: it leaves its backlog behind
             note("backlog")
             self.rows += await backlog(self.bed, 2_000 if self.quick else 100_000)
+
+    async def _files(self) -> None:
+        settling = 1.0 if self.quick else scenarios.SETTLING
+        for name, scenario, most in (("media-in", media_in, MB_IN), ("media-out", media_out, MB_OUT)):
+            size = 1 if self.quick else most
+            await self._each(name, f"{size} MB", scenario, size, 1 if self.quick else 7, settling)
 
     async def _each(
         self, name: str, condition: str, scenario: Callable[..., Awaitable[list[Row]]], *arguments: float

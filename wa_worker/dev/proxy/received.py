@@ -141,7 +141,8 @@ class Received(Outbound):
         """Announces a file; of one that was announced before it returns what is known of it."""
         self._db.execute(
             f"INSERT INTO files ({_FILE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET asked_at = excluded.asked_at",
+            "ON CONFLICT DO UPDATE SET asked_at = excluded.asked_at,"
+            " size = iif(uploaded_at IS NULL, excluded.size, size)",
             attrs.astuple(row),
         )
         self._changed()
