@@ -146,7 +146,9 @@ def test_what_plays_goes_on_when_its_message_changes(chat: Page) -> None:
     chat.press(" ")
     chat.wait(lambda: chat.run(f"{audio} return audio.currentTime") > 0.1)
     chat.run("document.querySelector('#messages .answers').open = true")
-    chat.click(f"{IN} .answers button[value='👍']")
+    chat.run("document.querySelector('#messages .answers button').focus()")
+    chat.press(ENTER)
     chat.wait(lambda: chat.text(f"{IN} .reactions .emoji") == "👍")
+    assert chat.focused() == chat.run("return document.querySelector('#messages .answers summary').id")
     assert chat.run(f"{audio} return audio === window.playing && !audio.paused")
     assert chat.run("return document.querySelector('#messages .answers').open") is False

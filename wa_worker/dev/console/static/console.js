@@ -35,7 +35,8 @@ function take(box, html) {
   const home = focused?.closest("article")?.id;
   const typed = [...box.querySelectorAll("textarea, select, input:not([type=hidden])")].map((field) => [field.id, field.value]);
   const before = new Map([...box.children].map((child) => [child.id, child]));
-  const now = [...template.content.children].map((fresh) => {
+  const whole = document.importNode(template.content, true); // what moves from one document to another stops playing
+  const now = [...whole.children].map((fresh) => {
     const old = before.get(fresh.id);
     if (old && source.get(old) === fresh.outerHTML) return old;
     source.set(fresh, fresh.outerHTML);
