@@ -120,7 +120,7 @@ document.addEventListener("submit", async (event) => {
     const { text, go } = await answer.json();
     notify(text, answer.ok);
     if (answer.ok && go) location.assign(go);
-    if (answer.ok) form.closest("details")?.removeAttribute("open");
+    if (answer.ok) fold(byId(`${form.closest("article")?.id}-name`));
     // By id: an update may have put another field in the place of the one that was sent.
     for (const [id, value] of sent) if (answer.ok && byId(id)?.value === value) byId(id).value = "";
     if (answer.ok) for (const choice of form.querySelectorAll("select")) choice.selectedIndex = 0;
@@ -129,6 +129,12 @@ document.addEventListener("submit", async (event) => {
   }
   delete form.dataset.busy;
 });
+
+function fold(summary) {
+  const part = summary?.closest("details");
+  if (part?.contains(document.activeElement)) summary.focus({ preventScroll: true });
+  part?.removeAttribute("open");
+}
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") clear();
