@@ -131,6 +131,7 @@ class InboundDelivery:
                 rows = [row for row, _ in refused[1:]] + rows
                 if self._has_no_call(row, error, batches=batches):
                     await self._drop([row])
+                    rows = await self._wanted(rows)
                     continue
                 if not isinstance(error, EdgeRejected):
                     for unanswered, _ in refused:

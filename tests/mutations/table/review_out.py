@@ -1,4 +1,4 @@
-"""Mutations of rows of every type that a second look has found: what is kept, what waits for whom, whose word counts."""
+"""Mutations of rows of every type: what is kept, what waits for whom, whose word counts."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "upload-counted-before-it-begins",
         "whatsapp/uploads.py",
         "            with trio.move_on_after(deadline):\n",
-        "            with self._count:\n                self._running += 1\n            with trio.move_on_after(deadline):\n",
+        "            with self._count:\n                self._running += 1\n"
+        "            with trio.move_on_after(deadline):\n",
         "an upload that never began hangs for nobody",
         "whatsapp/test_uploads.py::test_whoever_gives_up_before_it_begins_leaves_no_count",
     ),
@@ -87,7 +88,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "router-s-404-is-final",
         "edge/link_fetch.py",
-        '    if status == HTTPStatus.NOT_FOUND and content_type is not None and content_type.lower().startswith("text/plain"):\n'
+        "    if status == HTTPStatus.NOT_FOUND and content_type is not None "
+        'and content_type.lower().startswith("text/plain"):\n'
         "        return False\n",
         "",
         "a router's word is not the host's",
