@@ -6,6 +6,7 @@ loopback.py   a port of 127.0.0.1 and its open connections
 proxy/        the reference proxy, one far side of the worker
 simulator/    the simulated WhatsApp, the other one
 world/        both of them, worker processes, and people with phones
+samples/      files to try things with
 console/      the web page of `wa-worker dev`
 command/      `wa-worker dev` itself; session.py is its task tree
 bench/        the measurements of `wa-worker bench`

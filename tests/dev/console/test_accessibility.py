@@ -13,7 +13,7 @@ def test_the_keyboard_is_enough(page: Page, dev: Dev) -> None:
     page.wait(lambda: "You said: Hello from wa-worker" in page.bodies())  # the newcomer's loop is over
     page.press(TAB)
     assert "Skip to the conversation" in page.run("return document.activeElement.textContent")
-    for _ in range(40):
+    for _ in range(200):
         if page.focused() == "body":
             break
         page.press(TAB)

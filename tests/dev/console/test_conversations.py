@@ -136,3 +136,19 @@ def test_we_answer_react_and_send_files(chat: Page) -> None:
     chat.look(360, 740, dark=True)
     chat.picture("sent-files-phone")
     assert chat.fits_the_screen()
+
+
+def test_what_plays_goes_on_when_its_message_changes(chat: Page) -> None:
+    contact_sends(chat, "voice-note")
+    chat.wait(lambda: chat.run("return document.querySelector('#messages audio')?.duration"))
+    audio = "const audio = document.querySelector('#messages audio');"
+    chat.run(f"{audio} audio.muted = audio.loop = true; audio.focus(); window.playing = audio")
+    chat.press(" ")
+    chat.wait(lambda: chat.run(f"{audio} return audio.currentTime") > 0.1)
+    chat.run("document.querySelector('#messages .answers').open = true")
+    chat.run("document.querySelector('#messages .answers button').focus()")
+    chat.press(ENTER)
+    chat.wait(lambda: chat.text(f"{IN} .reactions .emoji") == "👍")
+    assert chat.focused() == chat.run("return document.querySelector('#messages .answers summary').id")
+    assert chat.run(f"{audio} return audio === window.playing && !audio.paused")
+    assert chat.run("return document.querySelector('#messages .answers').open") is False

@@ -147,3 +147,18 @@ async def test_an_older_proxy_knows_neither(proxy: ReferenceProxy, client: httpx
     answer = await client.post("/events", json={"events": [{"event_id": "e", "type": "event"}]})
     assert answer.json()["results"][0]["error"] == "type must be one of status, sent, failed, inbound"
     assert proxy.store.receipts() == []
+
+
+async def test_the_receipts_of_some_messages(proxy: ReferenceProxy, client: httpx.AsyncClient) -> None:
+    for wa_id in ("A", "B", "C"):
+        assert await tell(client, 2, "message-status", {**STATUS, "wa_message_id": wa_id}) == 200
+    store = proxy.store
+    assert {row.wa_message_id for row in store.receipts_of("shop", ["A", "C", "D"])} == {"A", "C"}
+    assert store.receipts_of("shop", []) == []
+    assert store.receipts_of("else", ["A"]) == []
+
+
+async def test_the_last_events(proxy: ReferenceProxy, client: httpx.AsyncClient) -> None:
+    for at in range(3):
+        assert await tell(client, 2, "event", {**EVENT, "timestamp": at}) == 200
+    assert [row.payload["timestamp"] for row in proxy.store.group_events("shop", last=2)] == [1, 2]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from wa_worker.dev.addresses import phone_or_jid
 from wa_worker.dev.command.terminal import Line
-from wa_worker.dev.proxy import InboundRow, MessageId, Store
+from wa_worker.dev.proxy import InboundRow, MessageId, MessageRow, Store
 
 _COLOURS = {"CONNECTED": "green", "CONNECTING": "yellow", "DISCONNECTED": "red"}
 
@@ -49,7 +49,7 @@ class ChangeFeed:
                 continue
             self._messages[row.id] = row.status
             if before is None:
-                lines.append(Line("out", f"#{row.id} queued to {row.to}: {row.body}", row.queued_at))
+                lines.append(Line("out", f"#{row.id} queued to {row.to}: {_queued(row)}", row.queued_at))
             if row.status == "sent" and row.sent_at is not None:
                 lines.append(Line("out", f"#{row.id} sent, WhatsApp id {row.wa_message_id}", row.sent_at, "green"))
             elif row.status == "failed":
@@ -90,6 +90,11 @@ def _sender(row: InboundRow) -> str:
     name = row.payload.get("push_name")
     group = f" in group {row.from_}" if row.payload.get("chat_type") == "group" else ""
     return f"{sender} ({name}){group}" if name else f"{sender}{group}"
+
+
+def _queued(row: MessageRow) -> str:
+    kind = (row.content or {}).get("type")
+    return f"[{kind}] {row.body}".rstrip() if isinstance(kind, str) and kind != "text" else row.body
 
 
 def _content(row: InboundRow) -> str:

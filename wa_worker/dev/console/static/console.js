@@ -35,7 +35,8 @@ function take(box, html) {
   const home = focused?.closest("article")?.id;
   const typed = [...box.querySelectorAll("textarea, select, input:not([type=hidden])")].map((field) => [field.id, field.value]);
   const before = new Map([...box.children].map((child) => [child.id, child]));
-  const now = [...template.content.children].map((fresh) => {
+  const whole = document.importNode(template.content, true); // what moves from one document to another stops playing
+  const now = [...whole.children].map((fresh) => {
     const old = before.get(fresh.id);
     if (old && source.get(old) === fresh.outerHTML) return old;
     source.set(fresh, fresh.outerHTML);
@@ -119,7 +120,7 @@ document.addEventListener("submit", async (event) => {
     const { text, go } = await answer.json();
     notify(text, answer.ok);
     if (answer.ok && go) location.assign(go);
-    if (answer.ok) form.closest("details")?.removeAttribute("open");
+    if (answer.ok) fold(byId(`${form.closest("article")?.id}-name`));
     // By id: an update may have put another field in the place of the one that was sent.
     for (const [id, value] of sent) if (answer.ok && byId(id)?.value === value) byId(id).value = "";
     if (answer.ok) for (const choice of form.querySelectorAll("select")) choice.selectedIndex = 0;
@@ -128,6 +129,12 @@ document.addEventListener("submit", async (event) => {
   }
   delete form.dataset.busy;
 });
+
+function fold(summary) {
+  const part = summary?.closest("details");
+  if (part?.contains(document.activeElement)) summary.focus({ preventScroll: true });
+  part?.removeAttribute("open");
+}
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") clear();
