@@ -119,8 +119,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "events-chat-of-all-instances",
         EVENTS,
-        "    return (instance_id, from_) if",
-        '    return ("", from_) if',
+        "    return (instance_id, chat) if",
+        '    return ("", chat) if',
         "A refusal stops the chat of that instance alone.",
         EVENTS_TEST + "after_a_refusal_no_other_of_the_chat_is_taken",
     ),
