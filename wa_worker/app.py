@@ -141,7 +141,7 @@ class _Work:
                     workers.start_soon(marks.run)
                     workers.start_soon(receipts.run)
                     workers.start_soon(media.run if settings.media_in is MediaIn.ON else media.turn_off)
-                    workers.start_soon(run_retention, journal, settings.dead_kept)
+                    workers.start_soon(run_retention, journal, settings.dead_kept, media.tidy)
                     for instance in paired:  # P6: whatever the proxy lists
                         fleet.start(instance)
                     self.readiness.working(journal, edge, volume)

@@ -145,6 +145,11 @@ class SessionNotOpen(SendDelayed):
     """Nothing can be sent right now, whatever the message. Do: stop the batch, take the intent back."""
 
 
+class WorkerTrouble(SendDelayed):
+    """It is this worker that cannot, and the message is no cause of it: the disk is full, uploads hang. Do: try again
+    after `pause` seconds, and count no try."""
+
+
 class SendUncertain(SendError):
     """It may have left: a time-out or a cut after the frame was handed over. Do: record as uncertain.
 

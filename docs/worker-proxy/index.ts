@@ -417,10 +417,11 @@ function checkedEvent(given: unknown): WorkerEvent {
   }
 }
 
-/** The chat of a message that is refused, as far as it can be read: no later message of it may pass it. */
-function chatOf({ type, instanceId, from }: Fields): Fields {
-  const known = type === "inbound" && [instanceId, from].every((id) => typeof id === "string" && id.isWellFormed());
-  return known ? { instance_id: storable(instanceId as string), from: storable(from as string) } : {};
+/** The chat of a message or a change that is refused, as far as it can be read: nothing later of it may pass it. */
+function chatOf({ type, instanceId, from, chat_id }: Fields): Fields {
+  const chat = type === "inbound" ? from : type === "event" ? chat_id : null;
+  const known = [instanceId, chat].every((id) => typeof id === "string" && id.isWellFormed());
+  return known ? { instance_id: storable(instanceId as string), from: storable(chat as string) } : {};
 }
 
 function statusEvent(body: Fields): WorkerEvent {
@@ -724,6 +725,8 @@ const CHAT_EVENT = shape({ instanceId: someText, event_type: someText, chat_id: 
   action: someText,
   participants: listOf(someText),
   by: someText,
+  announce: flag,
+  description: anyText,
   wa_message_id: someText,
 });
 

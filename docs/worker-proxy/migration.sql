@@ -214,6 +214,8 @@ create table if not exists public.wa_chat_events (
   "group" jsonb,
   participants jsonb,
   by text,
+  announce boolean,
+  description text,
   wa_message_id text,
   happened_at timestamptz,
   received_at timestamptz not null default now(),
@@ -541,11 +543,13 @@ create or replace function public.wa_add_chat_event(p_event jsonb) returns text
 language plpgsql volatile set search_path = '' as $$
 begin
   insert into public.wa_chat_events (
-    instance_id, chat_id, event_type, action, "group", participants, by, wa_message_id, happened_at, fingerprint)
+    instance_id, chat_id, event_type, action, "group", participants, by, announce, description, wa_message_id,
+    happened_at, fingerprint)
   select
     id, p_event ->> 'chat_id', p_event ->> 'event_type', p_event ->> 'action', nullif(p_event -> 'group', 'null'),
-    nullif(p_event -> 'participants', 'null'), p_event ->> 'by', p_event ->> 'wa_message_id',
-    to_timestamp((p_event ->> 'timestamp')::bigint), encode(sha256(convert_to(p_event::text, 'UTF8')), 'hex')
+    nullif(p_event -> 'participants', 'null'), p_event ->> 'by', (p_event ->> 'announce')::boolean,
+    p_event ->> 'description', p_event ->> 'wa_message_id', to_timestamp((p_event ->> 'timestamp')::bigint),
+    encode(sha256(convert_to(p_event::text, 'UTF8')), 'hex')
   from public.wa_instances
   where id = p_event ->> 'instance_id'
   on conflict on constraint wa_chat_events_once do nothing;
@@ -570,7 +574,7 @@ language sql volatile set search_path = '' as $$
       id, p_chat_id, p_wa_message_id, p_message_type, p_mime_type, p_size, p_sha256, p_filename
     from public.wa_instances
     where id = p_instance_id
-    on conflict (path) do update set asked_at = now()
+    on conflict (path) do update set asked_at = now(), size = excluded.size
     returning path)
   select jsonb_build_object('path', (select path from stored))
 $$;
@@ -667,12 +671,15 @@ declare
   words text[] := '{}';
 begin
   for event in select value from jsonb_array_elements(p_events) with ordinality order by ordinality loop
-    chat := case when event ? 'from' then jsonb_build_array(event -> 'instance_id', event -> 'from') end;
+    chat := case
+      when event ? 'from' then jsonb_build_array(event -> 'instance_id', event -> 'from')
+      when event ->> 'type' = 'event' then jsonb_build_array(event -> 'instance_id', event -> 'chat_id')
+    end;
     if chat = any (held) then
       word := 'held';
     else
       word := public.wa_take_event(event);
-      if chat is not null and word not in ('new', 'repeat') then
+      if chat is not null and word not in ('new', 'repeat', 'stored') then
         held := held || chat;
       end if;
     end if;

@@ -38,7 +38,9 @@ class MediaBed:
     folder: Path
     nursery: trio.Nursery
 
-    def receive(self, chat: int, data: bytes | None, *, declared: int | None = None, **behaviour: Any) -> str:
+    def receive(
+        self, chat: int, data: bytes | None, *, declared: int | None = None, own: bool = False, **behaviour: Any
+    ) -> str:
         """A message comes, with this file, or with a text; returns its id."""
         wa_id = f"W{next(_numbers)}"
         jid = Jid(f"55119888{chat:05}@s.whatsapp.net")
@@ -54,6 +56,7 @@ class MediaBed:
             size = len(data) if declared is None else declared
             reference = MediaReference(MediaKind.IMAGE, path, file.media_key, file.enc_sha256, file.sha256, size)
             message = attrs.evolve(message, message_type="image", media=Media("image/jpeg"))
+        message = attrs.evolve(message, from_me=True if own else None)
         self.journal.inbox.record(SHOP, message, file=reference)
         self.inbound.wakeup.ring()
         if reference is not None:

@@ -16,7 +16,7 @@ from wa_worker.delivery.batch import LONGEST_PAUSE, MAX_TRIES, SendBatch, Sender
 from wa_worker.edge.wire import BadRow, Rows
 from wa_worker.errors import Failure, JournalError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
 from wa_worker.journal import Admission, Journal, SendLedger, SendState, Settled
-from wa_worker.messages import Accepted, OutgoingMessage, QueuedMessage, Text
+from wa_worker.messages import Accepted, OutgoingMessage, QueuedMessage, Quote, Target, Text
 from wa_worker.models import WaMessageId
 
 
@@ -230,6 +230,40 @@ def test_what_whatsapp_accepted_is_kept_until_the_disk_takes_it(journal: Journal
     assert states(journal) == {"1": "sent"}
     batch(journal, disk).run()
     assert disk.copies == 1
+
+
+@attrs.define
+class Unreadable(Steady):
+    """A session that accepts everything; after the first send nothing can be read from the disk for a while."""
+
+    journal: Journal
+    copies: list[str] = attrs.Factory(list)
+    heals: threading.Timer = attrs.field(init=False)
+
+    def _rename(self, old: str, new: str) -> None:
+        with self.journal.database.transaction() as sql:
+            sql.execute(f"ALTER TABLE {old} RENAME TO {new}")
+
+    def send(self, message: OutgoingMessage) -> Accepted:
+        self.copies.append(words(message))
+        if len(self.copies) == 1:
+            self._rename("ledger", "elsewhere")
+            self.heals = threading.Timer(0.2, self._rename, ("elsewhere", "ledger"))
+            self.heals.start()
+        return Accepted(WaMessageId("W"), 0)
+
+
+def test_what_was_sent_is_recorded_though_the_next_cannot_be_looked_up(journal: Journal) -> None:
+    """Whose message the second one answers is read from the ledger after the first one has left."""
+    session = Unreadable(journal)
+    rows = QueuedMessage(1, ANA, Text("1")), QueuedMessage(2, ANA, Text("2"), quote=Quote(Target("A")))
+    with pytest.raises(JournalError):
+        listed(journal, session, *rows).run()
+    session.heals.join()
+    assert states(journal) == {"1": "sent", "2": "waiting"}
+    journal.ledger.recover(resend=True, tries=MAX_TRIES)
+    listed(journal, session, *rows).run()
+    assert session.copies == ["1", "2"]
 
 
 def test_an_intent_is_taken_back_even_if_the_disk_is_slow_to_take_it(journal: Journal) -> None:

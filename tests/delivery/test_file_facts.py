@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.media_files import document, picture, video, voice
 from wa_worker.delivery.file_facts import THUMBNAIL, facts
-from wa_worker.errors import Failure, RowError
+from wa_worker.errors import Failure, RowError, SendDelayed
 from wa_worker.messages import FileFacts, MediaKind, OutgoingMedia
 
 
@@ -40,7 +40,7 @@ FORMATS = [
     Format("JPEG", MediaKind.IMAGE, picture(), "image/jpeg"),
     Format("PNG", MediaKind.IMAGE, picture("PNG"), "image/png"),
     Format("WebP as an image", MediaKind.IMAGE, picture("WEBP"), None),
-    Format("page as an image", MediaKind.IMAGE, b"<html>", None),
+    Format("SVG as an image", MediaKind.IMAGE, b"<svg>", None),
     Format("nothing as an image", MediaKind.IMAGE, b"", None),
     Format("WebP", MediaKind.STICKER, picture("WEBP"), "image/webp"),
     Format("PNG as a sticker", MediaKind.STICKER, picture("PNG"), None),
@@ -69,6 +69,21 @@ def test_the_format_is_that_of_the_bytes(tmp_path: Path, case: Format) -> None:
     else:
         found = read(tmp_path, case.kind, case.data, "text/plain", voice=case.voice, mime_type="text/plain")
         assert found.mime_type == case.mime_type
+
+
+@pytest.mark.parametrize("kind", [MediaKind.IMAGE, MediaKind.STICKER, MediaKind.AUDIO, MediaKind.VIDEO])
+@pytest.mark.parametrize("said", [b"\xef\xbb\xbf\n<!DOCTYPE html>", b"<HTML lang=x>", b'{"error": "quota"}'])
+def test_what_a_host_says_in_place_of_a_file_may_pass(tmp_path: Path, kind: MediaKind, said: bytes) -> None:
+    with pytest.raises(SendDelayed) as error:
+        read(tmp_path, kind, said)
+    assert error.value.failure is Failure.NO_FILE
+
+
+def test_a_page_is_a_document_where_one_is_wanted(tmp_path: Path) -> None:
+    with pytest.raises(SendDelayed):
+        read(tmp_path, MediaKind.DOCUMENT, b"<html>", filename="contract.pdf")
+    assert read(tmp_path, MediaKind.DOCUMENT, b"<html>", filename="contract.html")
+    assert read(tmp_path, MediaKind.DOCUMENT, b"{}", "application/json").mime_type == "application/json"
 
 
 def test_a_document_is_what_it_is_called(tmp_path: Path) -> None:

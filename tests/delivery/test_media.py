@@ -15,7 +15,10 @@ from tests.delivery.media_bed import MediaBed, open_media_bed
 from tests.proxy_fixture import until
 from tests.test_metrics import scrape
 from wa_worker.delivery.media import AT_ONCE, REFUSALS
+from wa_worker.delivery.media_endpoint import DOUBT
 from wa_worker.dev.proxy import Contract, Fault
+from wa_worker.journal import FileStep
+from wa_worker.messages import Wanted
 
 DATA = random.Random(3).randbytes(400_000)
 
@@ -201,17 +204,103 @@ async def test_a_file_that_is_there_already_is_there(at: MediaBed) -> None:
 @pytest.mark.parametrize("status", [404, 405, 501, 400])
 async def test_a_proxy_that_takes_no_files(at: MediaBed, status: int) -> None:
     at.fixture.proxy.faults.set("media-upload", Fault(status=status))
-    wa_id = at.receive(1, DATA)
-    await until(lambda: at.fixture.proxy.store.requests["media-upload"] >= 2)
-    assert not at.has(wa_id), "not before the proxy has shown that it is the one that answers"
+    at.simulator.media.all.status = 503
+    first = [at.receive(chat, DATA) for chat in range(2 * AT_ONCE)]
+    await until(lambda: at.fixture.proxy.store.requests["media-upload"] == 1)
+    await trio.sleep(2 * DOUBT)
+    assert not any(map(at.has, first)), "not before the proxy has shown that it is the one that answers"
+    assert at.fixture.proxy.store.requests["media-upload"] == 1
     await at.fixture.edge.disconnected_instances()
-    await until(lambda: at.has(wa_id, error="no_upload"))
-    asked = at.fixture.proxy.store.requests["media-upload"]
+    with trio.fail_after(DOUBT + 3):  # whatever the media host does
+        await until(lambda: all(at.has(each, error="no_upload") for each in first))
     others = [at.receive(chat, DATA) for chat in range(2, 9)]
     await until(lambda: all(at.has(each, error="no_upload") for each in others))
-    assert at.fixture.proxy.store.requests["media-upload"] == asked
-    assert at.simulator.media.requested() == 1
+    assert at.fixture.proxy.store.requests["media-upload"] == 2
+    assert at.simulator.media.requested() == 0, "nothing is downloaded for nobody"
     assert not at.left()
+
+
+async def test_what_the_proxy_does_not_want_goes_to_no_storage(at: MediaBed) -> None:
+    """Photos of the phone's owner, for one."""
+    held = at.receive(1, DATA, own=True)
+    await trio.sleep(0.5)
+    assert at.simulator.media.requested() == 0, "it is not known yet whether they are wanted"
+    at.fixture.edge.version.is_one()
+    at.media.wakeup.ring()
+    await at.all_delivered()
+    wa_id = at.receive(1, DATA)
+    await until(lambda: at.has(wa_id))
+    await until(lambda: not at.journal.media.keys(FileStep.WANTED, 0, 9))
+    assert held not in dict(at.posted())
+    assert at.simulator.media.requested() == 1
+    assert at.fixture.proxy.store.requests["storage"] == 1
+    assert scrape(at.fixture.metrics).get("wa_worker_media_files_total{result=damaged}", 0) == 0
+
+
+@pytest.mark.parametrize("step", ["wanted", "stored"])
+async def test_the_file_of_what_turned_out_not_to_be_wanted_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    async with open_media_bed(tmp_path, monkeypatch) as at:
+        at.receive(1, DATA, own=True)
+        if step == "stored":
+            at.journal.media.stored(1)
+            at.folder.mkdir()
+            (at.folder / "1").write_bytes(DATA)
+        at.fixture.edge.version.is_one()
+        at.start()
+        await until(lambda: not at.journal.media.keys(FileStep(step), 0, 9))
+        await until(lambda: not at.left())
+        assert at.fixture.proxy.store.requests["storage"] == at.fixture.proxy.store.requests["media-upload"] == 0
+
+
+async def test_own_files_go_where_they_are_wanted(at: MediaBed) -> None:
+    at.fixture.edge.wants._setting = frozenset({Wanted.FROM_ME})
+    at.fixture.edge.version.is_one()
+    wa_id = at.receive(1, DATA, own=True)
+    await until(lambda: at.has(wa_id))
+    assert at.bytes_of(wa_id) == DATA
+
+
+async def test_files_that_are_given_up_leave_their_room_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_media_bed(tmp_path, monkeypatch, MEDIA_MAX_MB="1", MEDIA_DISK_MB="2", patience=0.5) as at:
+        at.start()
+        at.fixture.proxy.faults.set("storage", Fault(status=503))
+        old = [at.receive(chat, DATA + bytes(500_000)) for chat in range(2)]
+        await until(lambda: at.left() == ["1", "2"])
+        await until(lambda: all(at.has(wa_id, error="pending") for wa_id in old))
+        await at.media.tidy()
+        assert at.left() == ["1", "2"], "they are on their way"
+        new = at.receive(3, DATA)
+        assert at.journal.media.give_up(0.0, limit=2) == 2
+        await at.media.tidy()
+        await until(lambda: "3" in at.left())
+        assert at.left() == ["3"]
+        at.fixture.proxy.faults.clear()
+        await until(lambda: at.has(new))
+        at.inbound.wakeup.ring()
+        await until(lambda: all(at.has(wa_id, error="expired") for wa_id in old))
+
+
+async def test_what_the_media_host_was_not_asked_says_nothing_of_it(at: MediaBed) -> None:
+    at.simulator.media.all.status = 503
+    for chat in range(8):
+        at.receive(chat, DATA)
+    await until(lambda: at.media._downloads.breaker.is_open)
+    large = [at.receive(chat, DATA, declared=2**40) for chat in range(8, 12)]
+    await until(lambda: all(at.has(wa_id, error="too_large") for wa_id in large))
+    assert at.media._downloads.breaker.is_open
+    assert at.media._downloads._last_success == 0.0
+
+
+async def test_a_lie_about_a_size_binds_nobody(at: MediaBed) -> None:
+    """The proxy may be asked before the file is downloaded: by the sender's word."""
+    wa_id = at.receive(1, DATA, declared=5)
+    await until(lambda: at.has(wa_id))
+    assert at.bytes_of(wa_id) == DATA
+    assert at.fixture.proxy.store.requests["media-upload"] == 2
 
 
 async def test_a_proxy_that_takes_files_is_not_believed_so_soon_that_it_does_not(at: MediaBed) -> None:

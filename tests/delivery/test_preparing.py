@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from tests.journal.rows import ANA, BIA, states
 from tests.link_host import LinkHost, open_link_host
 from tests.media_files import picture
 from tests.proxy_fixture import SHOP, until
-from wa_worker.delivery.preparing import AT_ONCE_EACH
-from wa_worker.errors import Failure, SendDelayed, SessionNotOpen
+from wa_worker.delivery.preparing import AT_ONCE_EACH, FILES_EACH
+from wa_worker.errors import Failure, SendDelayed, SessionNotOpen, WorkerTrouble
 from wa_worker.messages import (
     Accepted,
     MediaKind,
@@ -28,7 +29,7 @@ from wa_worker.messages import (
     UploadedFile,
     UploadedMedia,
 )
-from wa_worker.models import Jid, WaMessageId
+from wa_worker.models import InstanceId, Jid, WaMessageId
 
 UPLOADED = UploadedFile("https://x", "/x", b"k", b"s", b"e", 9)
 
@@ -177,6 +178,74 @@ async def test_no_instance_prepares_more_than_so_many_at_once(tmp_path: Path) ->
     at = preparing(tmp_path)
     rows = [QueuedMessage(n, ANA, Text("x"), typing=1.0) for n in range(AT_ONCE_EACH + 1)]
     assert [at.begin(SHOP, row) for row in rows] == [True] * AT_ONCE_EACH + [False]
+    file = OutgoingMedia(MediaKind.IMAGE, "https://a")
+    files = [QueuedMessage(n, BIA, file) for n in range(100, 101 + AT_ONCE_EACH)]
+    assert [at.begin(SHOP, row) for row in files] == [True] * AT_ONCE_EACH + [False], "files are counted by themselves"
+
+
+async def test_a_link_that_is_signed_anew_for_each_listing_is_the_same_file(tmp_path: Path, host: LinkHost) -> None:
+    link, at, session = host.serve("/a", picture()), preparing(tmp_path), Uploading()
+
+    def signed(token: int) -> QueuedMessage:
+        return QueuedMessage(1, ANA, OutgoingMedia(MediaKind.IMAGE, f"{link}?token={token}"))
+
+    assert at.begin(SHOP, signed(1))
+    assert not at.begin(SHOP, signed(2)), "it is under way"
+    await at.run(SHOP, session, signed(1), ANA, lambda: None)
+    assert not at.begin(SHOP, signed(3)), "it is ready"
+    assert isinstance(at.take(SHOP, signed(4)), UploadedMedia)
+    at.drop(SHOP, signed(5))
+    assert at.take(SHOP, signed(4)) is None
+    assert len(session.files) == 1
+
+
+async def test_links_that_are_dead_keep_no_other_instance_s_files_waiting(
+    tmp_path: Path, at: Sending, host: LinkHost
+) -> None:
+    preparation, dead = preparing(tmp_path), 64
+    async with trio.open_nursery() as nursery:
+        for number in range(dead):
+            row = QueuedMessage(
+                number, ANA, OutgoingMedia(MediaKind.IMAGE, host.serve(f"/{number}", picture(), stall_at=1))
+            )
+            if preparation.begin(SHOP, row):
+                nursery.start_soon(preparation.run, SHOP, Uploading(), row, ANA, lambda: None)
+        await until(lambda: sum(host.asked.values()) == FILES_EACH)
+        ready = trio.Event()
+        other, row = (
+            InstanceId("other"),
+            QueuedMessage(1, BIA, OutgoingMedia(MediaKind.IMAGE, host.serve("/x", picture()))),
+        )
+        assert preparation.begin(other, row)
+        await preparation.run(other, Uploading(), row, BIA, ready.set)
+        assert ready.is_set()
+        assert sum(host.asked.values()) == FILES_EACH + 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_the_worker_cannot_is_no_try_of_the_message(at: Sending, host: LinkHost) -> None:
+    session = Uploading(errors=[WorkerTrouble("uploads hang", pause=0.01)] * 12)
+    queue(at, host.serve("/a", picture()))
+    at.nursery.start_soon(at.run, session)
+    await until(lambda: statuses(at) == ["sent"])
+    with at.journal.database.reading() as sql:
+        assert tuple(sql.execute("SELECT attempts FROM ledger").fetchone()) == (1,)
+
+
+async def test_a_library_that_does_not_show_it_keeps_no_message(at: Sending, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = threading.Event()
+
+    class Stuck(Uploading):
+        def show_typing(self, to: Jid, *, recording: bool = False, over: bool = False) -> None:
+            answers.wait(60)
+
+    monkeypatch.setattr("wa_worker.delivery.preparing.TYPING_PATIENCE", 0.1)
+    at.fixture.proxy.store.queue_row(SHOP, ANA, body="x", typing_ms=50)
+    at.nursery.start_soon(at.run, Stuck())
+    try:
+        await until(lambda: statuses(at) == ["sent"])
+    finally:
+        answers.set()
 
 
 async def test_typing_is_shown_and_a_note_is_recorded(at: Sending) -> None:

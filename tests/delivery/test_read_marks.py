@@ -49,9 +49,9 @@ def row(wa_id: str, chat: Jid = ANA, sender: Jid | None = None, **more: object) 
 async def test_those_of_a_chat_are_one_call(nursery: trio.Nursery) -> None:
     reads, session = ReadMarks(wanted=True), Marking()
     nursery.start_soon(reads.run, SHOP, session, trio.lowlevel.checkpoint)
-    reads.accepted([row("A"), row("B", BIA), row("C")])
+    reads.accepted([row("C"), row("B", BIA), row("A")])
     await until(lambda: len(session.calls) == 2)
-    assert sorted(session.calls) == [(ANA, ANA, ["A", "C"]), (BIA, BIA, ["B"])]
+    assert sorted(session.calls) == [(ANA, ANA, ["C", "A"]), (BIA, BIA, ["B"])]
     assert threading.get_ident() not in session.threads
     nursery.cancel_scope.cancel()
 

@@ -19,7 +19,7 @@ from tests.ticking_proxy import TickingProxy, open_ticking_proxy
 from wa_worker.delivery.keyed_queue import RESCAN
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.optional_call import OptionalCall
-from wa_worker.delivery.receipts import ReceiptReporter
+from wa_worker.delivery.receipts import APART, ReceiptReporter
 from wa_worker.edge.events import MESSAGE_STATUS
 from wa_worker.errors import JournalError
 from wa_worker.journal import Journal, SendState, open_journal
@@ -130,6 +130,7 @@ async def test_the_proxy_hears_of_a_status_after_it_has_heard_of_the_message(tmp
         at.heard(DELIVERED, "B")
         await until(lambda: at.proxy.told)
         assert at.proxy.words() == [("B", "delivered")]
+        await trio.sleep(3 * APART)  # the look that the end of a call rings for is over
         at.proxy.marking = 200
         at.marks.wakeup.ring()
         await until(lambda: at.proxy.marked)

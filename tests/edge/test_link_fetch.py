@@ -17,7 +17,7 @@ from trio.testing import MockClock
 from tests.link_host import Answer, LinkHost, open_link_host
 from tests.proxy_fixture import PATIENCE, until
 from wa_worker.edge.link_fetch import REDIRECTS, Fetched, LinkFetcher
-from wa_worker.errors import Failure, RowError, SendDelayed
+from wa_worker.errors import Failure, RowError, SendDelayed, WorkerTrouble
 
 LIMIT = 100_000
 DATA = bytes(range(256)) * 200
@@ -121,6 +121,14 @@ async def test_one_that_trickles_is_given_up(host: LinkHost, fast: MockClock) ->
     assert 30 < trio.current_time() - began < 33
 
 
+async def test_one_that_trickles_is_given_up_though_it_does_not_say_its_size(host: LinkHost, fast: MockClock) -> None:
+    link = host.serve("/a", DATA, rate=500.0, declared=-1)
+    began = trio.current_time()
+    with pytest.raises(SendDelayed, match="in time"):
+        await LinkFetcher(16 * 2**20, allow_private=True).fetch(link, io.BytesIO())
+    assert 30 < trio.current_time() - began < 33
+
+
 @pytest.fixture
 def fast() -> MockClock:
     """A second takes a twentieth of one."""
@@ -207,6 +215,14 @@ async def test_what_a_host_says_over_tls_is_its_own_word(secure: Secure, hasty: 
     assert error.value.failure is Failure.GONE_LINK
 
 
+async def test_a_router_s_404_is_not_the_host_s_word(secure: Secure, hasty: MockClock) -> None:
+    """As Traefik and ingresses say while the host behind them is replaced."""
+    secure.host.serve("/a", b"404 page not found", status=404, headers={"Content-Type": "text/plain; charset=utf-8"})
+    with pytest.raises(SendDelayed) as error:
+        await secure.fetcher.fetch(f"https://files.example:{secure.host.port}/a", io.BytesIO())
+    assert error.value.failure is Failure.GONE_LINK
+
+
 async def test_no_redirect_leads_out_of_tls(secure: Secure, host: LinkHost) -> None:
     secure.host.serve("/a", status=302, headers={"Location": host.serve("/b", DATA)})
     with pytest.raises(SendDelayed):
@@ -255,6 +271,18 @@ async def test_a_name_that_leads_elsewhere_the_next_time_is_judged_the_next_time
             await fetcher.fetch(f"https://files.example:{outside.port}/a", io.BytesIO())
         assert error.value.failure is Failure.PRIVATE_LINK
         assert not inside.asked
+
+
+class Full(io.BytesIO):
+    """A file on a disk that takes nothing more."""
+
+    def write(self, data: object) -> int:
+        raise OSError(28, "No space left on device")
+
+
+async def test_a_full_disk_is_the_worker_s_trouble(host: LinkHost) -> None:
+    with pytest.raises(WorkerTrouble, match="No space left"):
+        await LinkFetcher(LIMIT, allow_private=True).fetch(host.serve("/a", DATA), Full())
 
 
 async def test_cancelling_closes_the_connection(host: LinkHost) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,13 @@ async def test_a_file_goes_where_the_proxy_says(at: At) -> None:
         "file:///etc/passwd",
         "//storage.example/x",
         "https://",
+        "https://xn--/x",
+        "https://xn--zzzzzz--.example/x",
+        "https://%zz/x",
+        "https://a..b/x",
+        "https://" + 300 * "a" + ".example/x",
+        "https://h:0/x",
+        "https://h:99999/x",
         "nonsense",
     ],
 )
@@ -123,6 +130,65 @@ async def test_what_the_storage_answers(at: At, fault: Fault, error: type[Except
     at.fixture.proxy.faults.set("storage", fault)
     with pytest.raises(error):
         await at.upload(target)
+
+
+AZURE = b'\xef\xbb\xbf<?xml version="1.0" encoding="utf-8"?><Error><Code>BlobAlreadyExists</Code></Error>'
+PAGE = b'<?xml version="1.0"?><!DOCTYPE html><html><body>sign in</body></html>'
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault(status=409, body=AZURE, content_type="application/xml"), None),
+        (Fault(status=201, body=b"<PostResponse/>", content_type="text/xml; charset=utf-8"), None),
+        (Fault(status=400, body=b"<Error/>", content_type="application/xml"), EdgeRejected),
+        (Fault(status=409, body=PAGE, content_type="application/xml"), EdgeUnavailable),
+        (Fault(status=409, body=AZURE, content_type="text/html"), EdgeUnavailable),
+    ],
+    ids=str,
+)
+async def test_storages_speak_xml(at: At, fault: Fault, error: type[Exception] | None) -> None:
+    target = await at.fixture.edge.media_upload(received(), len(DATA))
+    at.fixture.proxy.faults.set("storage", fault)
+    with pytest.raises(error) if error else nullcontext():
+        await at.upload(target)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-name": "a\r\nx-evil: b"},
+        {"x-name": "a\x00b"},
+        {"x-name": "\ud800"},
+        {"x-\ud800": "a"},
+        {"x name": "a"},
+        {"": "a"},
+        {"x-nöme": "a"},
+        {"x:": "a"},
+    ],
+    ids=ascii,
+)
+async def test_headers_that_http_does_not_know_end_nothing(at: At, headers: dict[str, str]) -> None:
+    """The answer is the proxy's to mend: the file waits, and neither the worker nor another file with it."""
+    target = await at.fixture.edge.media_upload(received(), len(DATA))
+    with pytest.raises(EdgeUnavailable):
+        await at.upload(attrs.evolve(target, headers=headers))
+    assert at.fixture.proxy.storage.read(target.url) is None
+    await at.upload(target)
+
+
+async def test_headers_go_as_the_proxy_wrote_them(at: At) -> None:
+    target = await at.fixture.edge.media_upload(received(), len(DATA))
+    ours = {"Host": "evil.example", "CONTENT-LENGTH": "1", "Transfer-Encoding": "chunked", "Connection": "upgrade"}
+    await at.upload(attrs.evolve(target, headers={**ours, "x-name": "São Paulo", "x-many": 4000 * "x"}))
+    assert at.fixture.proxy.storage.read(target.url) == DATA
+
+
+async def test_an_error_does_not_quote_the_headers(at: At) -> None:
+    target = await at.fixture.edge.media_upload(received(), len(DATA))
+    at.fixture.proxy.faults.set("storage", Fault(status=400, body=b"bad token eyJhbGciOi"))
+    with pytest.raises(EdgeRejected, match="quotes the request"):
+        await at.upload(attrs.evolve(target, headers={"Authorization": "Bearer eyJhbGciOi"}))
 
 
 async def test_an_error_does_not_quote_the_url(at: At) -> None:

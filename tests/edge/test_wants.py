@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
+import trio
 
 from tests.journal.rows import inbound_message
 from wa_worker.edge.inbound_body import private_texts
-from wa_worker.edge.version import ContractVersion
+from wa_worker.edge.version import SECOND_LOOK, ContractVersion
 from wa_worker.edge.wants import Wants
 from wa_worker.edge.wire import polled_from
 from wa_worker.messages import (
@@ -72,7 +74,7 @@ def test_what_has_to_be_wanted(kind: str, own: bool, needed: set[Wanted]) -> Non
 
 async def test_it_is_known_once_the_proxy_has_shown_its_version() -> None:
     edit = attrs.evolve(inbound_message("A"), message_type="edit")
-    for shown in (ContractVersion.is_one, ContractVersion.is_two, ContractVersion.says_nothing):
+    for shown in (ContractVersion.is_one, ContractVersion.is_two):
         version = ContractVersion()
         wants = Wants(version, wanted(["edit"]))
         assert wants.includes(inbound_message("B")) is True
@@ -81,6 +83,46 @@ async def test_it_is_known_once_the_proxy_has_shown_its_version() -> None:
         assert wants.includes(edit) is True
         wants.said(frozenset())
         assert wants.includes(edit) is (shown is not ContractVersion.is_two)
+
+
+@pytest.mark.parametrize("left", [ContractVersion.is_one, ContractVersion.says_nothing])
+async def test_one_odd_answer_drops_nothing(left: Callable[[ContractVersion], None], autojump_clock: object) -> None:
+    edit = attrs.evolve(inbound_message("A"), message_type="edit")
+    version = ContractVersion()
+    wants = Wants(version)
+    for _ in range(2):
+        version.is_two()
+        wants.said(frozenset({Wanted.EDIT}))
+        left(version)
+        assert wants.includes(edit) is None
+        assert wants.includes(inbound_message("B")) is True
+    await trio.sleep(2 * SECOND_LOOK - 1 if left is ContractVersion.is_one else SECOND_LOOK - 1)
+    assert wants.includes(edit) is None
+    await trio.sleep(1.1)
+    assert wants.includes(edit) is False, "nothing waits for ever"
+
+
+async def test_the_second_look_tells(autojump_clock: object) -> None:
+    edit = attrs.evolve(inbound_message("A"), message_type="edit")
+    version = ContractVersion()
+    wants = Wants(version)
+    version.is_two()
+    wants.said(frozenset({Wanted.EDIT}))
+    version.is_one()
+    version.is_one()
+    assert wants.includes(edit) is False
+
+
+async def test_no_answer_at_the_start_drops_nothing_for_a_while(autojump_clock: object) -> None:
+    edit = attrs.evolve(inbound_message("A"), message_type="edit")
+    version = ContractVersion()
+    wants = Wants(version, wanted(["edit"]))
+    version.says_nothing()
+    assert wants.includes(edit) is None
+    await trio.sleep(SECOND_LOOK / 2)
+    version.says_nothing()
+    await trio.sleep(SECOND_LOOK / 2 + 0.1)
+    assert wants.includes(edit) is True
 
 
 def test_what_no_log_may_show_is_what_the_message_itself_does_not() -> None:

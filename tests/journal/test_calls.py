@@ -76,6 +76,20 @@ def test_one_from_the_future_does_not_wait_for_it(journal: Journal) -> None:
     assert journal.inbox.calls.give_up() == 1
 
 
+@pytest.mark.parametrize("spoiled", ["{", '{"wa_id": 1}', "[]"])
+def test_a_spoiled_row_is_dropped_and_keeps_no_other(journal: Journal, spoiled: str) -> None:
+    calls = journal.inbox.calls
+    for number in ("C1", "C2", "C3"):
+        calls.ring(SHOP, call(number))
+    rang(journal, 2 * PATIENCE)
+    with journal.database.transaction() as sql:
+        sql.execute("UPDATE calls SET message = ? WHERE call_id <> 'C3'", (spoiled,))
+    assert calls.end(SHOP, call("C2", video=None, outcome="missed")), "what is heard last is enough"
+    calls.give_up()
+    assert pending(journal) == [call("C2", video=None, outcome="missed"), call("C3")]
+    assert calls.next_due() is None
+
+
 def test_what_the_disk_does_not_take_is_the_callers_to_wait_for(journal: Journal) -> None:
     read_only(journal, True)
     with pytest.raises(JournalError):

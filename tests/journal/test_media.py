@@ -89,7 +89,9 @@ def test_a_message_that_waits_goes_with_its_url(journal: Journal, seq: int) -> N
 
 
 @pytest.mark.parametrize("settled_first", [False, True])
-@pytest.mark.parametrize("failure", [None, MediaError.EXPIRED, MediaError.TOO_LARGE, MediaError.DAMAGED])
+@pytest.mark.parametrize(
+    "failure", [None, MediaError.EXPIRED, MediaError.TOO_LARGE, MediaError.DAMAGED, MediaError.OFF]
+)
 def test_one_that_went_without_comes_once_more(
     journal: Journal, seq: int, failure: MediaError | None, settled_first: bool
 ) -> None:
@@ -114,13 +116,53 @@ def test_one_that_went_without_comes_once_more(
     assert second.seq == rest[0].seq
 
 
-@pytest.mark.parametrize("failure", [MediaError.NO_UPLOAD, MediaError.OFF])
-def test_what_the_proxy_does_not_take_is_no_news_to_it(journal: Journal, seq: int, failure: MediaError) -> None:
+def test_that_it_takes_no_files_is_no_news_to_the_proxy(journal: Journal, seq: int) -> None:
     accept(journal)
     assert journal.media.keys(FileStep.WANTED, 0, 9) == [seq], "it may come all the same"
-    journal.media.settle(seq, failure=failure)
+    journal.media.settle(seq, failure=MediaError.NO_UPLOAD)
     assert not pending(journal)
     assert rows(journal) == 0
+
+
+@pytest.mark.parametrize("posted_first", [False, True])
+def test_that_its_storage_does_not_take_this_file_is_news(journal: Journal, seq: int, posted_first: bool) -> None:
+    if posted_first:
+        accept(journal)
+    journal.media.settle(seq, failure=MediaError.NO_UPLOAD, refused=True)
+    row = accept(journal)
+    assert (row.message.update, error_and_url(row)) == (True if posted_first else None, ("no_upload", None))
+    assert rows(journal) == 0
+
+
+def test_what_is_taken_back_says_that_an_update_follows_only_if_one_does(journal: Journal, seq: int) -> None:
+    row = accept(journal)
+    journal.media.settle(seq, failure=MediaError.NO_UPLOAD)
+    journal.inbox.take_back([row])
+    (again,) = pending(journal)
+    assert error_and_url(again) == ("no_upload", None)
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_what_is_taken_back_goes_before_its_update(journal: Journal, seq: int, told: bool) -> None:
+    row = accept(journal)
+    journal.media.settle(seq, url="https://files/1")
+    update = accept(journal) if told else pending(journal)[0]
+    journal.inbox.take_back([row, update] if told else [row])
+    assert [(each.message.update, error_and_url(each)) for each in pending(journal)] == [
+        (None, ("pending", None)),
+        (True, (None, "https://files/1")),
+    ]
+
+
+@pytest.mark.parametrize("spoiled", ["{", '{"wa_id": 1}', "[]"])
+def test_a_spoiled_row_ends_with_its_file_and_keeps_no_other(journal: Journal, seq: int, spoiled: str) -> None:
+    accept(journal)
+    journal.inbox.record(SHOP, picture("B"), file=REFERENCE)
+    with journal.database.transaction() as sql:
+        sql.execute("UPDATE media SET posted = ? WHERE message_seq = ?", (spoiled, seq))
+    assert journal.media.settle_all(MediaError.OFF) == 2
+    assert [error_and_url(row) for row in pending(journal)] == [("off", None)]
+    assert rows(journal) == 1
 
 
 def test_the_first_word_counts(journal: Journal, seq: int) -> None:

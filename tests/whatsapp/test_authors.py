@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
-from wa_worker.errors import Failure, SendRefused
+from wa_worker.errors import Failure, SendDelayed, SendRefused
 from wa_worker.messages import Content, Deletion, NewText, OutgoingMessage, Quote, ReactionTo, Target, Text
 from wa_worker.models import Jid
 from wa_worker.whatsapp.authors import target_key
@@ -108,9 +108,16 @@ def test_what_is_about_nothing_has_no_key(store: SessionStore) -> None:
     assert target_key(OutgoingMessage(ANA, Text("x")), ANA, ME, store) is None
 
 
-def test_a_store_that_cannot_be_read_knows_nobody(tmp_path: Path) -> None:
-    (tmp_path / "shop").mkdir()
-    (tmp_path / "shop" / "session.db").write_bytes(b"garbage" * 100)
-    key = target_key(OutgoingMessage(ANA, **reacting("A")), ANA, ME, SessionStore(tmp_path / "shop"))
-    assert key is not None
-    assert not key.fromMe
+@pytest.mark.parametrize("message", [reacting("ANAS"), about(NewText, "ANAS"), quoting("ANAS")])
+@pytest.mark.parametrize("to", [ANA, GROUP])
+def test_a_store_that_cannot_be_read_now_says_nothing(store: SessionStore, to: Jid, message: dict[str, Any]) -> None:
+    """Neither that nobody knows, nor that it is ours."""
+    with closing(sqlite3.connect(store.file, isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(SendDelayed):
+            target_key(OutgoingMessage(to, **message), to, ME, store)
+        database.execute("ROLLBACK")
+    if to == GROUP and "quote" in message:
+        key = target_key(OutgoingMessage(to, **message), to, ME, store)
+        assert key is not None
+        assert key.participant == ANA_LID

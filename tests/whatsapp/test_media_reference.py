@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
+from tests.journal.rows import SHOP
 from tests.whatsapp.message_events import ME, event, known
 from wa_worker.dev.simulator.media_host import MediaHost
 from wa_worker.dev.simulator.media_messages import MediaMessages
+from wa_worker.journal import open_journal
 from wa_worker.messages import InboundMessage, MediaKind, MediaReference
 from wa_worker.whatsapp.incoming import inbound
 from wa_worker.whatsapp.media_reference import NoReference, media_reference, with_file
@@ -81,6 +84,17 @@ def test_what_leads_to_no_file(field: dict[str, Any]) -> None:
     assert reference is None
     assert posted.media is not None
     assert (posted.body, posted.media.error) == ("look", "damaged")
+
+
+@pytest.mark.parametrize("size", [2**53, 2**63, 2**64 - 1])
+def test_a_size_beyond_all_numbers_is_kept_as_the_largest_one(size: int, tmp_path: Path) -> None:
+    message = made(FILES.image(b"x", "look"))
+    message.imageMessage.fileLength = size
+    posted, reference = referred(message)
+    assert reference is not None
+    assert reference.size == 2**53 - 1
+    with open_journal(tmp_path / "journal.db") as journal:
+        assert journal.inbox.record(SHOP, posted, file=reference), "else the whole message is lost"
 
 
 def test_the_senders_url_is_not_looked_at() -> None:

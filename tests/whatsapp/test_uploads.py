@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import trio
+from neonize.exc import UploadError
 
 from tests.proxy_fixture import PATIENCE, until
 from tests.whatsapp.test_session import Session, World, world
+from wa_worker.errors import SendDelayed
 from wa_worker.messages import MediaKind
-from wa_worker.whatsapp.uploads import MOST_ABANDONED
+from wa_worker.whatsapp.native_session import NativeSession
+from wa_worker.whatsapp.uploads import MOST_ABANDONED, Uploads
 
 __all__ = ["world"]
 
@@ -81,6 +87,28 @@ async def test_a_file_that_is_gone_or_empty_is_no_crash(world: World, file: str,
         assert (await session.hears("error"))["kind"] == "SendDelayed"
         await session.tell("upload", kind="image", file=file)
         await session.hears("uploaded")
+
+
+async def test_whoever_gives_up_before_it_begins_leaves_no_count(file: str) -> None:
+    """Else, after a few sessions that ended just then, no file would ever go up again."""
+
+    def refuses(_kind: MediaKind, _file: object) -> None:
+        raise UploadError("no")
+
+    native = cast("NativeSession", SimpleNamespace(closing=False, client=SimpleNamespace(upload_as=refuses)))
+    uploads = Uploads()
+
+    async def upload() -> None:
+        with suppress(SendDelayed):
+            await uploads.upload(native, MediaKind.IMAGE, Path(file))
+
+    for moment in range(100):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(upload)
+            for _ in range(moment % 10):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+    await until(lambda: uploads.running == 0)
 
 
 async def test_a_session_that_ends_in_an_upload_ends(world: World, file: str) -> None:

@@ -215,6 +215,24 @@ async def test_twice_what_a_worker_sends_and_no_more(proxy: EdgeProxy, client: h
     assert proxy.store.count_inbound() == 204
 
 
+async def test_what_changes_in_a_group_keeps_its_place_among_the_messages(
+    proxy: EdgeProxy, client: httpx.AsyncClient
+) -> None:
+    group = "12036304@g.us"
+    message = {"from": group, "chat_id": group}
+    fields = {
+        "instanceId": "shop",
+        "event_type": "group",
+        "chat_id": group,
+        "action": "subject",
+        "timestamp": 1_790_000_000,
+    }
+    change = event("event", {**fields, "description": "", "announce": True})
+    assert await statuses(client, said(1, body=None, **message), change, said(2)) == [400, 503, 200]
+    assert await statuses(client, {**change, "event_type": None}, said(3, **message)) == [400, 503]
+    assert await statuses(client, change, said(3, **message)) == [200, 200]
+
+
 async def test_nothing_of_a_chat_passes_what_was_refused(proxy: EdgeProxy, client: httpx.AsyncClient) -> None:
     proxy.store.add_instance("two")
     other = {"from": "5511900000001@s.whatsapp.net", "chat_id": "5511900000001@s.whatsapp.net"}

@@ -183,8 +183,14 @@ class SendBatch:
                 self._commit([*outcomes, outcome], None)
                 outcomes = []
             else:
-                outgoing = self._outgoing(message, content)
-                self._commit(outcomes, row.id, Trace(outgoing.secret, self.session.store_mark))
+                try:
+                    outgoing = self._outgoing(message, content)
+                    trace = Trace(outgoing.secret, self.session.store_mark)
+                except Exception:
+                    if outcomes:  # what was sent before is recorded, whatever keeps this one from being sent
+                        self._commit(outcomes, None)
+                    raise
+                self._commit(outcomes, row.id, trace)
                 try:
                     outcome = self._send_one(row, outgoing, tries)
                 except SessionNotOpen:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import structlog
 
 from wa_worker.delivery import ogg
-from wa_worker.errors import Failure, RowError
+from wa_worker.errors import Failure, RowError, SendDelayed
 from wa_worker.messages import FileFacts, MediaKind, OutgoingMedia
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 MOST_PIXELS = 8_000_000
 """Pixels that are unpacked for a thumbnail: 32 MB at the most. Of a JPEG an eighth of each side is enough."""
 
+PAUSE = 10.0
+"""Seconds before the next try of what was no file: as long as after one that could not be fetched."""
+
 THUMBNAIL = 96
 """Pixels of a thumbnail's longer side. It travels inside of the message, so it has to be small."""
 
@@ -32,10 +35,13 @@ OPUS = "audio/ogg; codecs=opus"
 
 
 def facts(file: Path, media: OutgoingMedia, content_type: str | None) -> FileFacts:
-    """Reads what is needed to send it as `media`. Raises RowError if WhatsApp does not show such a file as that."""
+    """Reads what is needed to send it as `media`. Raises RowError if WhatsApp does not show such a file as that, and
+    SendDelayed if it is what a host says in place of a file."""
     with file.open("rb") as opened:
         start = opened.read(64)
         opened.seek(0)
+        if _is_answer(start.lstrip(_BLANK).lower(), media):
+            raise SendDelayed("the link's host sends words in place of a file", pause=PAUSE, failure=Failure.NO_FILE)
         match media.kind:
             case MediaKind.IMAGE:
                 return _image(opened, _of(start, _IMAGES))
@@ -47,6 +53,22 @@ def facts(file: Path, media: OutgoingMedia, content_type: str | None) -> FileFac
                 return FileFacts(_of(start, _VIDEO))
             case MediaKind.DOCUMENT:
                 return FileFacts(media.mime_type or _stated(content_type))
+
+
+def wants_page(media: OutgoingMedia) -> bool:
+    """Says whether a page is what is to be sent."""
+    return media.kind is MediaKind.DOCUMENT and "html" in f"{media.mime_type} {media.filename}".lower()
+
+
+def _is_answer(start: bytes, media: OutgoingMedia) -> bool:
+    """Says whether a file is a login's page, or an error in JSON with the status of a success."""
+    if start.startswith(_PAGE):
+        return not wants_page(media)
+    return media.kind is not MediaKind.DOCUMENT and start.startswith(b"{")
+
+
+_PAGE = (b"<!doctype html", b"<html")
+_BLANK = b"\xef\xbb\xbf \t\r\n"
 
 
 def _stated(content_type: str | None) -> str:

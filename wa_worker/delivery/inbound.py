@@ -20,7 +20,7 @@ from wa_worker.edge.answers import ALREADY_THERE
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.events import GROUP_EVENT, Outcome, inbound_event
 from wa_worker.errors import EdgeError, EdgeRejected, JournalError
-from wa_worker.journal import Inbox, InboxResult, PendingInbound
+from wa_worker.journal import FileState, Inbox, InboxResult, PendingInbound
 from wa_worker.metrics import Delivered, Metrics
 
 log = structlog.get_logger(__name__)
@@ -112,7 +112,10 @@ class InboundDelivery:
         return Backoff(RETRY.first, 2 * self._refusals.pause)
 
     async def _post_chat(self, chat: int) -> None:
-        rows, until = self._waits.ready(await self._wanted(await self._rows.get(chat)))
+        found = await self._rows.get(chat)
+        if not found:  # somebody else has decided on them
+            raise NothingAsked(None)
+        rows, until = self._waits.ready(await self._wanted(found))
         if rows:
             structlog.contextvars.bind_contextvars(instance=rows[0].instance)  # of this chat's task
         alone = self._queue.is_alone(chat)
@@ -163,7 +166,7 @@ class InboundDelivery:
             (wanted if answer else unwanted).append(row)
         if unwanted:
             await self._drop(unwanted)
-        if rows and not wanted:
+        if not wanted:
             raise NothingAsked(WANTS_PAUSE if unknown else None)
         return wanted
 
@@ -171,7 +174,9 @@ class InboundDelivery:
         """Settles rows that the proxy does not want to hear of."""
         for row in rows:
             self._forget(row)
-        await self._results.add(*(InboxResult(row.seq) for row in rows))
+        # what becomes of a file that is still open does not matter any more
+        settled = (InboxResult(row.seq, file=row.file if row.file is FileState.SETTLED else None) for row in rows)
+        await self._results.add(*settled)
         self._metrics.delivered(Delivered.NOT_WANTED, len(rows))
 
     async def _post(self, rows: list[PendingInbound], *, alone: bool) -> list[Outcome]:

@@ -256,6 +256,7 @@ class KeyedQueue:
             self.succeeded(key)
         finally:
             self._busy.discard(key)
+            self._waiting.finished(key)
             self.wakeup.ring()
 
     def _rest(self, key: int, pause: float) -> None:

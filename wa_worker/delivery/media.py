@@ -5,13 +5,14 @@ for another. Both far sides may be away for long: then their queue tries with pa
 files meanwhile (file_waits.py).
 
 What ends a file is asked for more than once: see REFUSALS for the media host and for a storage that refuses a file, and
-`_Endpoint` for a proxy that takes none. A file that was on its way for days is given up by retention.py.
+media_endpoint.py for a proxy that takes none. A file that was on its way for days is given up by retention.py. One of a
+message that the proxy does not want goes nowhere.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,12 +21,12 @@ import structlog
 import trio
 
 from wa_worker.config import Settings
-from wa_worker.delivery.keyed_queue import KeyedQueue
+from wa_worker.delivery.keyed_queue import KeyedQueue, NothingAsked
+from wa_worker.delivery.media_endpoint import DOUBT, UploadEndpoint
 from wa_worker.delivery.media_folder import MediaFolder
 from wa_worker.delivery.waiting_keys import NotBefore
 from wa_worker.edge import media_upload
 from wa_worker.edge.client import EdgeClient
-from wa_worker.edge.evidence import Evidence
 from wa_worker.edge.media_upload import DamagedFile, Uploader
 from wa_worker.errors import EdgeRejected, EdgeUnavailable, JournalError, NoUploads
 from wa_worker.journal import FileStep, ReceivedFile, ReceivedMedia
@@ -51,20 +52,14 @@ REFUSAL_PAUSE = 2.0
 UPLOAD_REFUSED_FOR = 120.0
 """Seconds for which a storage must have refused a file, while it took others, before that is believed."""
 
-ASK_AGAIN = 600.0
-"""Seconds after which a proxy that takes no files is asked again."""
-
-SURELY_GONE = 30.0
-"""Seconds for which a proxy that took files before must say that it takes none: a function that is being replaced says
-so for a moment."""
+NOT_WANTED_PAUSE = 5.0
+"""Seconds between looks at a file whose message the proxy does not want, or of which that is not known: it is settled
+soon."""
 
 DISK_PAUSE = 5.0
 """Seconds before another try to begin on a volume that cannot be used."""
 
 T = TypeVar("T")
-
-DOUBT = 2.0
-"""Seconds before it is asked once more, to make sure."""
 
 
 class _Files(KeyedQueue):
@@ -77,33 +72,6 @@ class _Files(KeyedQueue):
 class _Refusals:
     first: float
     count: int = 0
-
-
-class _Endpoint:
-    """Whether the proxy takes files: it says so itself, and that counts once it has listed instances well since."""
-
-    def __init__(self, evidence: Evidence) -> None:
-        self._evidence = evidence
-        self._doubted: float | None = None
-        self._absent_until = -math.inf
-
-    @property
-    def absent(self) -> bool:
-        return trio.current_time() < self._absent_until
-
-    def is_there(self) -> None:
-        self._doubted = None
-
-    def believes(self) -> bool:
-        """Says whether it counts that the proxy has just said that it takes no files."""
-        now = trio.current_time()
-        first = self._doubted = now if self._doubted is None else self._doubted
-        known = self._evidence.latest(media_upload.ENDPOINT) is not None
-        if (known and now - first < SURELY_GONE) or not self._evidence.listed_since(first):
-            return False
-        log.info("the proxy takes no files: messages go without them", again_seconds=round(ASK_AGAIN))
-        self._doubted, self._absent_until = None, now + ASK_AGAIN
-        return True
 
 
 class MediaDelivery:
@@ -131,7 +99,7 @@ class MediaDelivery:
         self._uploader = Uploader(settings.edge_base_url, threads, allow_private=settings.media_allow_private)
         self._folder = MediaFolder(folder, settings.media_disk * 2**20, threads)
         self.decided: Callable[[int], None] = lambda chat: None
-        self._endpoint = _Endpoint(edge.evidence)
+        self._endpoint = UploadEndpoint(edge.evidence)
         self._refusals: dict[int, _Refusals] = {}
         self._downloads = _Files("download", self._finder(FileStep.WANTED), self._download, width=lambda: AT_ONCE)
         self._uploads = _Files(
@@ -161,6 +129,16 @@ class MediaDelivery:
             log.info("files of an earlier run are not passed on: MEDIA_IN is off", files=count)
         await self._prepare()
 
+    async def tidy(self) -> None:
+        """Deletes the files of messages that were given up meanwhile: nobody asks for them any more, and they would
+        take the room of others. Raises JournalError."""
+        if whole := self._folder.whole():
+            for seq in whole - await trio.to_thread.run_sync(self._open, whole):
+                await self._folder.drop(seq)
+
+    def _open(self, seqs: Collection[int]) -> set[int]:
+        return {seq for seq in seqs if self._media.get(seq) is not None}
+
     def _finder(self, step: FileStep) -> Callable[[int, int], list[int]]:
         return lambda after, limit: self._media.keys(step, after, limit)
 
@@ -180,13 +158,10 @@ class MediaDelivery:
                 await trio.sleep(DISK_PAUSE)
 
     async def _download(self, seq: int) -> None:
-        file = await trio.to_thread.run_sync(self._media.get, seq)
-        if file is None or file.step is not FileStep.WANTED:
-            return
-        structlog.contextvars.bind_contextvars(instance=file.instance)  # of this file's task
-        if failure := self._hopeless(file):
+        file = await self._at(seq, FileStep.WANTED)
+        if failure := await self._hopeless(file):
             await self._settle(file, failure=failure)
-            return
+            raise NothingAsked(None)  # of the media host
         try:
             async with self._folder.writing(seq, self._most) as part:
                 size = await self._host.fetch(
@@ -203,23 +178,34 @@ class MediaDelivery:
         self._refusals.pop(seq, None)
         self._uploads.wakeup.ring()
 
-    def _hopeless(self, file: ReceivedFile) -> MediaError | None:
-        """Says why a file need not be asked for."""
-        if file.message is None or file.message.media is None:
-            return MediaError.DAMAGED
+    async def _at(self, seq: int, step: FileStep) -> ReceivedFile:
+        """Returns a file that is at this step, and is to be passed on. Raises NothingAsked or NotBefore for any
+        other."""
+        file = await trio.to_thread.run_sync(self._media.get, seq)
+        if file is None or file.step is not step:
+            raise NothingAsked(None)
+        structlog.contextvars.bind_contextvars(instance=file.instance)  # of this file's task
+        if file.message is None or file.message.media is None:  # a person discarded it, or the proxy did not want it
+            await self._end(file, None, MediaError.DAMAGED)
+            raise NothingAsked(None)
+        if not self._edge.wants.includes(file.message):
+            raise NotBefore(trio.current_time() + NOT_WANTED_PAUSE)
+        return file
+
+    async def _hopeless(self, file: ReceivedFile) -> MediaError | None:
+        """Says why a file need not be asked for. Raises NotBefore if that is not known yet."""
         if file.reference.size > self._most:
             return MediaError.TOO_LARGE
-        return MediaError.NO_UPLOAD if self._endpoint.absent else None
+        await self._endpoint.ask(file.instance, lambda: self._edge.media_upload(file, file.reference.size))
+        return MediaError.NO_UPLOAD if self._endpoint.is_absent(file.instance) else None
 
     async def _upload(self, seq: int) -> None:
-        file = await trio.to_thread.run_sync(self._media.get, seq)
-        if file is None or file.step is not FileStep.STORED:
-            return
-        structlog.contextvars.bind_contextvars(instance=file.instance)  # of this file's task
+        file = await self._at(seq, FileStep.STORED)
         size = await self._folder.size_of(seq)
-        if file.message is None or file.message.media is None or self._endpoint.absent:
+        if self._endpoint.is_absent(file.instance):
             await self._settle(file, failure=MediaError.NO_UPLOAD)
-        elif size is None:
+            raise NothingAsked(None)
+        if size is None:
             await self._lost(seq)
         else:
             await self._upload_file(file, size)
@@ -227,10 +213,10 @@ class MediaDelivery:
     async def _upload_file(self, file: ReceivedFile, size: int) -> None:
         try:
             target = await self._edge.media_upload(file, size)
-            self._endpoint.is_there()
+            self._endpoint.is_there(file.instance)
             await self._uploader.upload(target, self._folder.path(file.seq), file, size)
         except NoUploads as error:
-            if not self._endpoint.believes():
+            if not self._endpoint.believes(file.instance):
                 raise EdgeUnavailable(error.endpoint, error.detail, error.status, DOUBT) from error
             await self._settle(file, failure=MediaError.NO_UPLOAD)
         except (DamagedFile, FileNotFoundError):
@@ -241,19 +227,26 @@ class MediaDelivery:
             if not self._is_refused(file.seq):
                 raise
             log.error("a received file is given up: the proxy's storage refuses it", reason=str(error))
-            await self._settle(file, failure=MediaError.NO_UPLOAD)
+            await self._settle(file, failure=MediaError.NO_UPLOAD, refused=True)
         else:
             self._edge.evidence.accepted(media_upload.NAME, file.seq)
             self._metrics.media_uploaded(size)
             await self._settle(file, url=target.url)
 
-    async def _settle(self, file: ReceivedFile, *, url: str | None = None, failure: MediaError | None = None) -> None:
+    async def _settle(
+        self, file: ReceivedFile, *, url: str | None = None, failure: MediaError | None = None, refused: bool = False
+    ) -> None:
+        await self._end(file, url, failure, refused=refused)
+        self._metrics.media_settled(MediaResult.UPLOADED if failure is None else MediaResult(failure.value))
+
+    async def _end(
+        self, file: ReceivedFile, url: str | None, failure: MediaError | None, *, refused: bool = False
+    ) -> None:
         def settle() -> None:
-            self._media.settle(file.seq, url=url, failure=failure)
+            self._media.settle(file.seq, url=url, failure=failure, refused=refused)
 
         await trio.to_thread.run_sync(settle)
         self._refusals.pop(file.seq, None)
-        self._metrics.media_settled(MediaResult.UPLOADED if failure is None else MediaResult(failure.value))
         self.decided(file.chat)
         await self._folder.drop(file.seq)
 

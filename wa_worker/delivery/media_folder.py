@@ -77,6 +77,10 @@ class MediaFolder:
         """Says how many bytes the whole files take."""
         return sum(size for seq, size in self._taken.items() if seq not in self._writing)
 
+    def whole(self) -> set[int]:
+        """Returns the messages whose whole files are there."""
+        return self._taken.keys() - self._writing
+
     def path(self, seq: int) -> Path:
         """Returns where the file of a message is."""
         return self._folder / str(seq)

@@ -64,7 +64,7 @@ class OptionalCall:
             return True
         first = self._doubted.setdefault(key, now)
         took_others = self._evidence.since(self._endpoint, now - self._absent_for)
-        if now - first < (self._absent_for if took_others else self._ask_again / 2) or not self._listed_since(first):
+        if (took_others and now - first < self._absent_for) or not self._listed_since(first):
             error.retry_after = None if took_others else self._ask_again
             return False
         del self._doubted[key]

@@ -44,7 +44,7 @@ class Marker(Protocol):
         """Blocks the calling thread. Raises SessionError."""
 
 
-@attrs.frozen(order=True)
+@attrs.frozen
 class _Unread:
     chat: Jid
     sender: Jid
@@ -86,7 +86,7 @@ class ReadMarks:
                 await at.bell.wait()
             await trio.sleep(APART)
             await connected()
-            unread = sorted(at.unread)
+            unread = sorted(at.unread, key=attrgetter("chat", "sender"))  # and within a chat as they came
             at.unread.clear()
             for (chat, sender), group in itertools.groupby(unread, key=attrgetter("chat", "sender")):
                 wa_ids = [each.wa_id for each in group]

@@ -7,7 +7,7 @@ By the clock, whose word is checked: what goes cannot be had back.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 import trio
@@ -35,8 +35,15 @@ JUMP = 600.0
 """Seconds by which the wall clock may run ahead of the steady one in a round; adjusting it takes far fewer."""
 
 
-async def run_retention(journal: Journal, dead_kept: float) -> None:
-    """Runs until cancelled. `dead_kept`: seconds for which a person can retry what the proxy refuses."""
+async def _nothing() -> None:
+    pass
+
+
+async def run_retention(
+    journal: Journal, dead_kept: float, tidy_files: Callable[[], Awaitable[None]] = _nothing
+) -> None:
+    """Runs until cancelled. `dead_kept`: seconds for which a person can retry what the proxy refuses. `tidy_files`:
+    deletes the files of what was given up."""
     while True:
         wall, steady = time.time(), trio.current_time()
         # not at once: after a long standstill the proxy may first list what it never heard the outcome of
@@ -47,6 +54,7 @@ async def run_retention(journal: Journal, dead_kept: float) -> None:
             continue
         try:
             await _tidy(journal, dead_kept)
+            await tidy_files()
         except JournalError as error:
             log.error("the journal cannot be tidied", reason=str(error))
 

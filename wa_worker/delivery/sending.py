@@ -102,7 +102,7 @@ class MessageSender:
                 for row, chat in result.unprepared:
                     if self._preparing.begin(instance, row):
                         nursery.start_soon(self._preparing.run, instance, session, row, chat, ready.ring)
-                if result.tried:
+                if result.tried or result.unprepared:
                     timer.wake()
                 if result.sent:
                     timer.sent()

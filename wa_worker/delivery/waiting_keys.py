@@ -38,6 +38,10 @@ class WaitingKeys:
         if key not in self._released:
             self._until[key] = moment
 
+    def finished(self, key: int) -> None:
+        """Notes that a key is at work no more."""
+        self._released.discard(key)
+
     def release(self, key: int, *, busy: bool) -> None:
         """Lets a key go on at once. busy: it is at work."""
         self._until.pop(key, None)

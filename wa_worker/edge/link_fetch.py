@@ -8,6 +8,7 @@ HTTPS_PROXY is for WhatsApp and does not count here, nor do redirects out of htt
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from ssl import SSLContext
 from typing import BinaryIO
 
@@ -17,10 +18,10 @@ import httpx
 import trio
 
 from wa_worker.edge.public_address import PrivateAddress, PublicBackend, Resolve, is_public, resolve
-from wa_worker.errors import Failure, RowError, SendDelayed
+from wa_worker.errors import Failure, RowError, SendDelayed, WorkerTrouble
 
 PATIENCE = 30.0
-"""Seconds for a file, besides those that its bytes take at SLOWEST."""
+"""Seconds for a file, besides those that the bytes which have come take at SLOWEST."""
 
 SLOWEST = 100_000.0
 """Bytes a second below which a file is given up; it is tried again later."""
@@ -100,16 +101,15 @@ class LinkFetcher:
 
     async def _fetch(self, link: str, file: BinaryIO, *, page: bool) -> Fetched:
         await trio.to_thread.run_sync(_emptied, file)
-        deadline = PATIENCE + self._limit / SLOWEST
         try:
-            with trio.fail_after(deadline) as scope:
+            with trio.fail_after(PATIENCE) as scope:
                 fetched = await self._follow(link, file, scope)
         except trio.TooSlowError:
             raise _delayed("the file is not here in time") from None
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpx.InvalidURL) as error:
             raise _delayed(f"{type(error).__name__}: the link's host does not answer as it should") from error
         except OSError as error:
-            raise _delayed(f"the file cannot be written: {error.strerror or error}") from error
+            raise WorkerTrouble(f"a file cannot be written: {error.strerror or error}", pause=PAUSE) from error
         if not page and fetched.content_type is not None and _is_page(fetched.content_type):
             raise _delayed("the link's host sends a page")
         return fetched
@@ -149,7 +149,7 @@ class LinkFetcher:
     ) -> Fetched:
         content_type = _header(response, b"content-type")
         if response.status in _GONE:
-            raise _Gone(response.status, proven=url.scheme == "https" or not _is_page(content_type))
+            raise _Gone(response.status, proven=_is_hosts_word(url, response.status, content_type))
         if response.status != 200:
             raise _delayed(f"the link's host answers {response.status}")
         if (_header(response, b"content-encoding") or "identity") != "identity":
@@ -158,16 +158,20 @@ class LinkFetcher:
         announced = int(length) if length.isascii() and length.isdigit() and len(length) < 16 else None
         if announced is not None:
             self._bound(announced)
-            scope.deadline = min(scope.deadline, trio.current_time() + PATIENCE + announced / SLOWEST)
-        size = await self._write(connection, response, file)
+        size = await self._write(connection, response, file, scope)
         if not size:
             raise _delayed("the link's host sends an empty file")
         return Fetched(size, content_type)
 
     async def _write(
-        self, connection: httpcore.AsyncHTTPConnection, response: httpcore.Response, file: BinaryIO
+        self,
+        connection: httpcore.AsyncHTTPConnection,
+        response: httpcore.Response,
+        file: BinaryIO,
+        scope: trio.CancelScope,
     ) -> int:
         size = 0
+        patience = scope.deadline  # what has come buys the rest its time
         pieces = bytearray()
         problem: RowError | OSError | None = None
         try:
@@ -177,6 +181,7 @@ class LinkFetcher:
                 try:
                     size += len(chunk)
                     self._bound(size)
+                    scope.deadline = patience + size / SLOWEST
                     pieces += chunk
                     if len(pieces) >= PIECE:
                         await trio.to_thread.run_sync(file.write, bytes(pieces))
@@ -228,6 +233,14 @@ def _header(response: httpcore.Response, name: bytes) -> str | None:
 
 def _is_page(content_type: str | None) -> bool:
     return content_type is None or "html" in content_type.lower()
+
+
+def _is_hosts_word(url: httpx.URL, status: int, content_type: str | None) -> bool:
+    """Says whether it is the host that says that a file is gone. A router in front of it says 404 in a few plain words
+    while the host is being replaced; of files that are gone, storages tell in XML or JSON, and others on a page."""
+    if status == HTTPStatus.NOT_FOUND and content_type is not None and content_type.lower().startswith("text/plain"):
+        return False
+    return url.scheme == "https" or not _is_page(content_type)
 
 
 def _delayed(message: str, failure: Failure = Failure.NO_FILE) -> SendDelayed:

@@ -125,15 +125,18 @@ class Uploader:
             url = httpx.URL(target.upload_url)
         except httpx.InvalidURL:
             raise EdgeUnavailable(ENDPOINT, "upload_url is no URL") from None
+        try:
+            headers = _headers(target, url, file, size)
+        except UnicodeError:
+            raise EdgeUnavailable(ENDPOINT, "headers hold what is no text") from None
         transport = await self._transport(url)
         opened = await trio.to_thread.run_sync(path.open, "rb", limiter=self._threads)
         try:
             body = _FileBody(opened, size, file.reference.sha256, self._threads, self._pieces)
-            request = httpx.Request(
-                target.method, url, headers=_headers(target, url, file, size), stream=body, extensions=_TIMEOUTS
-            )
+            request = httpx.Request(target.method, url, headers=headers, stream=body, extensions=_TIMEOUTS)
+            private = (target.upload_url, target.url, url.path, *target.headers.values())
             with self._pieces.file():
-                await self._send(transport, request, (target.upload_url, target.url, url.path), size)
+                await self._send(transport, request, private, size)
         finally:
             opened.close()
 
@@ -154,7 +157,7 @@ class Uploader:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise EdgeUnavailable(NAME, type(error).__name__) from error
         status = response.status_code
-        if kind := foreign(response, answer):
+        if (kind := foreign(response, answer)) and not _is_xml(response, answer):
             raise EdgeUnavailable(NAME, f"answered {status}, the answer is {kind}", status)
         if response.is_success or status == ALREADY_THERE:
             return
@@ -166,7 +169,7 @@ class Uploader:
         own = _origin(url) == self._base
         if not own and url.scheme != "https" and not (url.scheme == "http" and self._allow_private):
             raise EdgeUnavailable(ENDPOINT, "upload_url is neither https nor of EDGE_BASE_URL's origin")
-        if not url.host:
+        if not url.raw_host:
             raise EdgeUnavailable(ENDPOINT, "upload_url names no host")
         if self._transports is None:
             # on a thread: reading the CA bundle takes a moment
@@ -208,15 +211,24 @@ class _FileBody(httpx.AsyncByteStream):
         return piece
 
 
-def _headers(target: UploadTarget, url: httpx.URL, file: ReceivedFile, size: int) -> list[tuple[str, str]]:
+def _headers(target: UploadTarget, url: httpx.URL, file: ReceivedFile, size: int) -> list[tuple[bytes, bytes]]:
+    """Raises UnicodeError for what cannot be written. What may not stand in a header, the connection refuses."""
     headers = {name: value for name, value in target.headers.items() if name.lower() not in _OURS}
     if "content-type" not in map(str.lower, headers):
         headers["Content-Type"] = asked(file, size)["mime_type"]
-    return [("Host", url.netloc.decode("ascii")), *headers.items(), ("Content-Length", str(size))]
+    theirs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return [(b"Host", url.netloc), *theirs, (b"Content-Length", str(size).encode())]
 
 
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
+    """Names where a URL leads. By its raw host: httpx cannot decode each one that it takes ("xn--")."""
+    return url.scheme, url.raw_host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+
+
+def _is_xml(response: httpx.Response, answer: bytes) -> bool:
+    """Says whether an answer is XML, as those of S3, Google's and Azure's storages are, and no page of a portal."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind in ("application/xml", "text/xml") and b"<html" not in answer[:4096].lower()
 
 
 async def _start_of(response: httpx.Response) -> bytes:

@@ -45,6 +45,7 @@ class ContractVersion:
         self._malformed = 0
         self.known = False
         """Whether any answer has shown a version yet."""
+        self._doubted_until = -math.inf
         self.on_change: list[Callable[[], None]] = []
         """Called when what `two` says has changed."""
 
@@ -52,6 +53,12 @@ class ContractVersion:
     def two(self) -> bool:
         """Says whether the proxy has answered `/poll`, and has not gone back since."""
         return self._two
+
+    @property
+    def sure(self) -> bool:
+        """Says whether what is shown may be acted on for good. It is not for a while after an answer, or none, that
+        leaves version 2: the next look tells."""
+        return self.known and trio.current_time() >= self._doubted_until
 
     @property
     def events(self) -> bool:
@@ -67,6 +74,7 @@ class ContractVersion:
         """`/poll` was answered as version 2 says."""
         self._no_word = NO_WORD.delays()
         self.known = True
+        self._doubted_until = -math.inf
         if not self._two:
             log.info("the proxy speaks version 2 of the contract")
             self._no_events_until = -math.inf
@@ -76,6 +84,7 @@ class ContractVersion:
         """`/poll` was answered as by a proxy that has none."""
         self.known = True
         pause = min(SECOND_LOOK, self._ask_again) if self._two else self._ask_again
+        self._doubted_until = trio.current_time() + 2 * pause if self._two else -math.inf
         self._try_at = trio.current_time() + jittered(pause, 0.1)
         if self._two:
             log.warning("the proxy has gone back to version 1 of the contract")
@@ -83,6 +92,8 @@ class ContractVersion:
 
     def says_nothing(self) -> None:
         """`/poll` failed, while lists of version 1 are answered well: those are used, and `/poll` is tried later."""
+        if self._two or not self.known:
+            self._doubted_until = trio.current_time() + min(SECOND_LOOK, self._ask_again)
         self.known = True
         self._try_at = trio.current_time() + next(self._no_word)
         if self._two:

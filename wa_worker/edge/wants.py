@@ -1,5 +1,8 @@
 """Which kinds of received messages the proxy wants: as its answers to `/poll` say, else as the setting says.
 
+What is not wanted is dropped for good. So one odd answer to `/poll`, or none, does not turn what was wanted a moment
+ago into what is not: for a while then that is not known.
+
 Trio thread only.
 """
 
@@ -22,12 +25,12 @@ class Wants:
         self._said = want
 
     def includes(self, message: InboundMessage) -> bool | None:
-        """Says whether a message is to go out. None: that is not known yet, for the proxy has not shown which version
-        it speaks."""
+        """Says whether a message is to go out. None: that is not known yet, for the proxy has not shown for sure which
+        version it speaks."""
         needed = has_to_be_wanted(message)
         if not needed:
             return True
-        if not self._version.known:
+        if not self._version.sure:
             return None
         now = self._setting if self._said is None or not self._version.two else self._said
         return needed <= now

@@ -9,12 +9,15 @@ from __future__ import annotations
 import time
 
 import attrs
+import structlog
 
 from wa_worker.journal.adding import add
 from wa_worker.journal.content import content_of, message_of
 from wa_worker.journal.database import Database
 from wa_worker.messages import InboundMessage
 from wa_worker.models import InstanceId
+
+log = structlog.get_logger(__name__)
 
 PATIENCE = 120.0
 """Seconds from the first ring until a call is told of without its outcome: phones ring for 45 to 60 s."""
@@ -37,7 +40,8 @@ class RingingCalls:
         that is known already."""
         with self._database.transaction() as sql:
             row = sql.execute(_TAKE, (instance, _id(message))).fetchone()
-            return add(sql, instance, message if row is None else _merged(row[0], message)) is not None
+            rang = None if row is None else _read(instance, row[0])
+            return add(sql, instance, message if rang is None else _merged(rang, message)) is not None
 
     def next_due(self) -> float | None:
         """Returns when (unix seconds) the next call is to be told of without its outcome; None if none rings."""
@@ -51,8 +55,9 @@ class RingingCalls:
         now = time.time()
         with self._database.transaction() as sql:
             rows = sql.execute(_GIVE_UP, (now - PATIENCE, now)).fetchall()
-            for instance, message in rows:
-                add(sql, InstanceId(instance), message_of(message))
+            for instance, text in rows:
+                if (message := _read(instance, text)) is not None:
+                    add(sql, InstanceId(instance), message)
         return len(rows)
 
 
@@ -62,8 +67,16 @@ def _id(message: InboundMessage) -> str:
     return message.call.id
 
 
-def _merged(text: str, end: InboundMessage) -> InboundMessage:
-    rang = message_of(text)
+def _read(instance: str, text: str) -> InboundMessage | None:
+    """Returns the message of a row, None if it cannot be read: it must not keep the others."""
+    try:
+        return message_of(text)
+    except Exception as error:  # noqa: BLE001 - of json or cattrs, which raises groups
+        log.error("a call is dropped: the journal's row is spoiled", instance=instance, reason=type(error).__name__)
+        return None
+
+
+def _merged(rang: InboundMessage, end: InboundMessage) -> InboundMessage:
     if rang.call is None or end.call is None:
         raise ValueError("no call")
     return attrs.evolve(rang, call=attrs.evolve(rang.call, outcome=end.call.outcome))

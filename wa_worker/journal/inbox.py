@@ -149,9 +149,8 @@ class Inbox:
         """Makes messages pending again that were recorded as posted, all in one commit."""
         with self._database.transaction() as sql:
             for row in rows:
-                sql.execute(_TAKE_BACK, (content_of(row.message), row.seq))
-                if row.file is not None:
-                    sql.execute(media.TAKEN_BACK, (row.seq,))
+                message = row.message if row.file is None else media.taken_back(sql, row.seq, row.message)
+                sql.execute(_TAKE_BACK, (content_of(message), row.seq))
 
     def purge(self, older_than: float, limit: int = 5000) -> int:
         """Forgets up to `limit` rows that were posted more than `older_than` seconds ago. Returns how many."""
@@ -186,7 +185,9 @@ def _with_file(
         return message, None
     if step != media.FileStep.SETTLED:
         return attrs.evolve(message, media=attrs.evolve(message.media, error=MediaError.PENDING.value)), FileState.OPEN
-    return attrs.evolve(message, media=attrs.evolve(message.media, url=url, error=failure)), FileState.SETTLED
+    return attrs.evolve(
+        message, media=attrs.evolve(message.media, url=url, error=media.word(failure))
+    ), FileState.SETTLED
 
 
 _FIND_KEYS = f"""

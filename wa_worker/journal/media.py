@@ -14,14 +14,20 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 import attrs
+import structlog
 
 from wa_worker.journal.content import content_of, message_of
 from wa_worker.journal.database import Database
 from wa_worker.messages import InboundMessage, MediaError, MediaKind, MediaReference
 from wa_worker.models import InstanceId
 
+log = structlog.get_logger(__name__)
+
 UPDATE = "update"
 """The kind of a message that is posted once more (inbox.EventKind has it, too)."""
+
+_REFUSED = "refused"
+"""The failure of a file whose proxy takes others; `no_upload` to the proxy, but news to it."""
 
 
 class FileStep(enum.StrEnum):
@@ -79,11 +85,13 @@ class ReceivedMedia:
         with self._database.transaction() as sql:
             sql.execute(_STEP, (FileStep.WANTED.value, seq))
 
-    def settle(self, seq: int, *, url: str | None = None, failure: MediaError | None = None) -> None:
+    def settle(
+        self, seq: int, *, url: str | None = None, failure: MediaError | None = None, refused: bool = False
+    ) -> None:
         """The proxy has the file, under `url`, or it cannot be had. A message that was posted without is posted once
-        more."""
+        more. refused: the proxy takes files, but not this one."""
         with self._database.transaction() as sql:
-            sql.execute(_SETTLE, (url, failure, seq))
+            sql.execute(_SETTLE, (url, _REFUSED if refused else failure, seq))
             conclude(sql, seq)
 
     def settle_all(self, failure: MediaError) -> int:
@@ -123,22 +131,50 @@ def conclude(sql: sqlite3.Connection, seq: int) -> None:
     """Ends a file's row once both the message and its file are settled; makes an update of what the proxy does not
     know.
 
-    A file that the proxy does not take is no news to it: there is no update then.
+    That it takes no files is no news to it: there is no update then, which it would take for a repeat.
     """
     row = sql.execute(_CONCLUDED, (seq,)).fetchone()
     if row is None:
         return
     url, failure, posted = row
-    if posted is not None and (url is not None or failure in _NEWS):
-        message = message_of(posted)
-        if message.media is not None:
-            media = attrs.evolve(message.media, url=url, error=failure)
-            content = content_of(attrs.evolve(message, media=media, update=True))
+    if posted is not None and failure != MediaError.NO_UPLOAD:
+        try:
+            content = _update(posted, url, failure)
+        except Exception as error:  # noqa: BLE001 - of json or cattrs, which raises groups
+            log.error("a message is not posted once more: the journal's row is spoiled", row=seq, reason=_name(error))
+        else:
             sql.execute(_ADD_UPDATE, (UPDATE, content, time.time(), seq))
     sql.execute(_DELETE, (seq,))
 
 
-_NEWS = frozenset({MediaError.EXPIRED.value, MediaError.TOO_LARGE.value, MediaError.DAMAGED.value})
+def word(failure: str | None) -> str | None:
+    """Returns what the proxy is told of why there is no file."""
+    return MediaError.NO_UPLOAD.value if failure == _REFUSED else failure
+
+
+def taken_back(sql: sqlite3.Connection, seq: int, message: InboundMessage) -> InboundMessage:
+    """Returns a message that was posted without its file, as it is to be posted again.
+
+    It says that an update follows only if one does.
+    """
+    sql.execute(_TAKEN_BACK, (seq,))
+    (follows,) = sql.execute(_FOLLOWS, (seq, UPDATE, seq)).fetchone()
+    if follows or message.media is None or message.media.error != MediaError.PENDING:
+        return message
+    return attrs.evolve(message, media=attrs.evolve(message.media, error=MediaError.NO_UPLOAD.value))
+
+
+def _update(posted: str, url: str | None, failure: str | None) -> str:
+    message = message_of(posted)
+    if message.media is None:
+        raise ValueError("a message without media")
+    media = attrs.evolve(message.media, url=url, error=word(failure))
+    return content_of(attrs.evolve(message, media=media, update=True))
+
+
+def _name(error: Exception) -> str:
+    return type(error).__name__
+
 
 _KEYS = {
     step: f"SELECT message_seq FROM media WHERE step = '{step}' AND message_seq > ? ORDER BY message_seq LIMIT ?"
@@ -165,8 +201,12 @@ _OLD = f"""
 SELECT message_seq FROM media JOIN inbox ON seq = message_seq
 WHERE step <> '{FileStep.SETTLED}' AND received_at < ? LIMIT ?"""
 
-TAKEN_BACK = "UPDATE media SET posted = NULL WHERE message_seq = ?"
-"""For a message that was posted without its file, and is pending again."""
+_TAKEN_BACK = "UPDATE media SET posted = NULL WHERE message_seq = ?"
+
+_FOLLOWS = """
+SELECT EXISTS (SELECT 1 FROM media WHERE message_seq = ?)
+  OR EXISTS (SELECT 1 FROM inbox AS u JOIN inbox AS m ON m.chat = u.chat AND m.wa_id = u.wa_id
+             WHERE u.kind = ? AND m.seq = ?)"""
 
 _POSTED = "UPDATE media SET posted = (SELECT message FROM inbox WHERE seq = message_seq) WHERE message_seq = ?"
 

@@ -11,11 +11,12 @@ import sqlite3
 
 from neonize.proto.waCommon.WACommon_pb2 import MessageKey
 
-from wa_worker.errors import Failure, SendRefused
+from wa_worker.errors import Failure, SendDelayed, SendRefused
 from wa_worker.jid import is_group, is_lid
 from wa_worker.messages import Deletion, NewText, OutgoingMessage, ReactionTo
 from wa_worker.models import Jid
 from wa_worker.whatsapp.identity import Identity
+from wa_worker.whatsapp.send_errors import TROUBLE_PAUSE
 from wa_worker.whatsapp.sqlite import open_read_only
 from wa_worker.whatsapp.store import SessionStore
 
@@ -26,7 +27,8 @@ LONGEST = 1.0
 def target_key(message: OutgoingMessage, to: Jid, me: Identity, store: SessionStore) -> MessageKey | None:
     """Returns the key of the message that this one, on its way to `to`, is about or answers; None if there is none.
 
-    Raises SendRefused: what is not ours cannot be edited, and in a group a reaction needs its message's author.
+    Raises SendRefused: what is not ours cannot be edited, and in a group a reaction needs its message's author. Raises
+    SendDelayed if that cannot be looked up now.
     Blocking.
     """
     target = message.target
@@ -62,7 +64,8 @@ def _is_own(author: Jid | None, me: Identity) -> bool:
 
 
 def _author(store: SessionStore, chat: Jid, wa_id: str) -> Jid | None:
-    """Looks into the table of secrets. None: it does not know, or cannot be read."""
+    """Looks into the table of secrets. None: it does not know. Raises SendDelayed: it cannot be read, which says
+    nothing of whose the message is."""
     known = {chat} if is_group(chat) else {chat, store.lid_of(chat), store.phone_of(chat)}
     try:
         with open_read_only(store.file, patience=LONGEST, longest=LONGEST) as database:
@@ -70,8 +73,8 @@ def _author(store: SessionStore, chat: Jid, wa_id: str) -> Jid | None:
                 for (sender,) in database.rows(_FIND, address, wa_id):
                     user, _, server = str(sender).partition("@")
                     return Jid(f"{user.partition(':')[0].partition('.')[0]}@{server}")
-    except (OSError, sqlite3.Error):
-        return None
+    except (OSError, sqlite3.Error) as error:
+        raise SendDelayed("whose the message is cannot be read now", pause=TROUBLE_PAUSE) from error
     return None
 
 

@@ -12,6 +12,7 @@ import attrs
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
 from wa_worker.messages import InboundMessage, Media, MediaError, MediaKind, MediaReference
+from wa_worker.whatsapp.kinds.limits import EXACT
 from wa_worker.whatsapp.kinds.wrappers import unwrapped
 
 KINDS = {
@@ -53,7 +54,8 @@ def media_reference(message: Message) -> MediaReference | None:
         raise NoReference("the key is none")
     if len(file.fileEncSHA256) != _HASH or len(file.fileSHA256) != _HASH:
         raise NoReference("a hash is none")
-    return MediaReference(kind, path, file.mediaKey, file.fileEncSHA256, file.fileSHA256, file.fileLength)
+    size = min(file.fileLength, EXACT)  # 64 bits without a sign are more than the journal's numbers have
+    return MediaReference(kind, path, file.mediaKey, file.fileEncSHA256, file.fileSHA256, size)
 
 
 def with_file(

@@ -128,7 +128,8 @@ class Session:
         self._sender.show_typing(to, recording=recording, over=over)
 
     async def upload(self, kind: MediaKind, file: Path) -> UploadedFile:
-        """Gives a file to WhatsApp, in whose messages it can be named then. Raises SendDelayed or SessionNotOpen."""
+        """Gives a file to WhatsApp, in whose messages it can be named then. Raises SendDelayed, WorkerTrouble or
+        SessionNotOpen."""
         return await self._uploads.upload(self._native, kind, file)
 
     def give_up(self, report: Report) -> None:

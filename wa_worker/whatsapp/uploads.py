@@ -16,7 +16,7 @@ import trio
 from neonize.exc import NeonizeError
 from neonize.proto import Neonize_pb2 as pb
 
-from wa_worker.errors import SendDelayed
+from wa_worker.errors import SendDelayed, WorkerTrouble
 from wa_worker.messages import MediaKind, UploadedFile
 from wa_worker.whatsapp.native_session import NativeSession
 from wa_worker.whatsapp.send_errors import TROUBLE_PAUSE, send_error, session_not_open
@@ -50,15 +50,16 @@ class Uploads:
         return self._running
 
     async def upload(self, native: NativeSession, kind: MediaKind, file: Path) -> UploadedFile:
-        """Uploads a file. Raises SendDelayed or SessionNotOpen. Cancelled: leaves the thread to itself."""
+        """Uploads a file. Raises SendDelayed, WorkerTrouble or SessionNotOpen.
+
+        Cancelled: leaves the thread to itself.
+        """
         async with self._turn:
             if native.closing:
                 raise session_not_open()
             if self._running >= MOST_ABANDONED:
-                raise SendDelayed(f"{self._running} uploads hang: no more are begun", pause=HANGING_PAUSE)
+                raise WorkerTrouble(f"{self._running} uploads hang: no more are begun", pause=HANGING_PAUSE)
             deadline = self._patience + (await trio.Path(file).stat()).st_size / SLOWEST
-            with self._count:
-                self._running += 1
             with trio.move_on_after(deadline):
                 return await trio.to_thread.run_sync(
                     self._upload, native, kind, file, limiter=trio.CapacityLimiter(1), abandon_on_cancel=True
@@ -69,7 +70,9 @@ class Uploads:
         raise SendDelayed(f"no answer to an upload within {deadline:.0f} s", pause=TROUBLE_PAUSE)
 
     def _upload(self, native: NativeSession, kind: MediaKind, file: Path) -> UploadedFile:
-        """On a thread of its own."""
+        """On a thread of its own. It counts itself: who is cancelled before it begins has no thread."""
+        with self._count:
+            self._running += 1
         try:
             # mapped and not read: what malloc takes for a file of this size, it does not give back. It is unmapped when
             # nothing refers to it any more, such as the traceback of an error
@@ -78,8 +81,10 @@ class Uploads:
             answer = native.client.upload_as(kind, mapped)
         except NeonizeError as error:
             raise _upload_error(str(error)) from error
-        except (OSError, ValueError) as error:
-            raise SendDelayed(f"the file cannot be read: {error}", pause=TROUBLE_PAUSE) from error
+        except OSError as error:
+            raise WorkerTrouble(f"the file cannot be read: {error.strerror}", pause=TROUBLE_PAUSE) from error
+        except ValueError as error:
+            raise SendDelayed("the file is empty", pause=TROUBLE_PAUSE) from error
         finally:
             with self._count:
                 self._running -= 1

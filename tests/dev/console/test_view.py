@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wa_worker.dev.console.conversation import HISTORY
 from wa_worker.dev.console.display_text import Part, clock, parts, plain
 from wa_worker.dev.console.page import At
-from wa_worker.dev.console.view import HISTORY, View
+from wa_worker.dev.console.view import View
 from wa_worker.dev.console.worker_state import WorkerState
 from wa_worker.dev.proxy import StatusDetails, Store
 from wa_worker.models import NextStep

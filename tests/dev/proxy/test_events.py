@@ -157,6 +157,22 @@ async def test_a_bad_event_is_refused_and_the_others_are_taken(
     assert row.status == "CONNECTING"
 
 
+async def test_what_changes_in_a_group_keeps_its_place_among_the_messages(
+    proxy: ReferenceProxy, client: httpx.AsyncClient
+) -> None:
+    group = "12036304@g.us"
+    message = {"from": group, "chat_id": group}
+    change = event("event", event_type="group", chat_id=group, action="subject", timestamp=1_790_000_000)
+    assert statuses(await post(client, inbound("3A01", body=None, **message), change, inbound("3A02"))) == [
+        400,
+        503,
+        200,
+    ]
+    assert statuses(await post(client, {**change, "event_type": None}, inbound("3A03", **message))) == [400, 503]
+    assert statuses(await post(client, change, inbound("3A03", **message))) == [200, 200]
+    assert len(proxy.store.group_events()) == 1
+
+
 async def test_after_a_refusal_no_other_of_the_chat_is_taken(proxy: ReferenceProxy, client: httpx.AsyncClient) -> None:
     proxy.store.add_instance("pub")
     other = {"from": "1@lid", "chat_id": None}

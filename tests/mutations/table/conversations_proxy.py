@@ -229,4 +229,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "A file may be larger than a call.",
         STORAGE_TEST + "a_file_larger_than_a_call_may_be",
     ),
+    Mutation(
+        "proxy-change-of-a-group-out-of-place",
+        "dev/proxy/events.py",
+        '"event": event.get("chat_id")',
+        '"event": None',
+        "what changes in a group keeps its place among the messages",
+        "dev/proxy/test_events.py::test_what_changes_in_a_group_keeps_its_place_among_the_messages",
+    ),
 )

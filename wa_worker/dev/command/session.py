@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from wa_worker.dev.world.people import SimulatedUsers
 
 
+_SETTINGS = {"FORWARD_KINDS": "all", "MEDIA_ALLOW_PRIVATE": "1"}
+"""Of its worker, unless the environment says otherwise: the console shows all kinds, and has files on this machine."""
+
+
 async def run_dev(options: Options, environ: Mapping[str, str], terminal: Terminal) -> int:
     """Runs it all. Returns the exit code: 0 it ended as asked, 1 the worker died or the loop was not seen.
 
@@ -68,6 +72,7 @@ async def run_dev(options: Options, environ: Mapping[str, str], terminal: Termin
             )
             variables["ADMIN_TOKEN"] = token = secrets.token_hex(12)
             variables.pop("ADMIN_TOKEN_FILE", None)
+            variables = {**_SETTINGS, **variables}
             log = folder / "worker.log"
 
             def on_log(event: dict[str, Any]) -> None:

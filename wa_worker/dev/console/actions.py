@@ -7,7 +7,7 @@ session on its disk: the same name resumes it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import attrs
@@ -15,6 +15,7 @@ import trio
 
 from wa_worker.dev.console.display_text import plain
 from wa_worker.dev.console.page import NEW, At
+from wa_worker.dev.console.writing import Fields, Row, body_of, message_row, reaction_row
 from wa_worker.dev.errors import CannotDoError
 from wa_worker.dev.proxy import Store
 from wa_worker.jid import destination
@@ -22,11 +23,6 @@ from wa_worker.models import instance_id
 
 if TYPE_CHECKING:
     from wa_worker.dev.world.people import SimulatedUsers
-
-_LONGEST_BODY = 100_000
-"""Characters: more than WhatsApp takes, so that one can see what it says."""
-
-Fields = Mapping[str, str]
 
 
 @attrs.frozen
@@ -38,11 +34,12 @@ class Done:
 
 
 class Actions:
-    """By name. Each raises CannotDoError with the reason."""
+    """By name. Each raises CannotDoError with the reason. `console`: the address at which a worker reaches us."""
 
-    def __init__(self, store: Store, users: SimulatedUsers | None, on_change: Callable[[], None]) -> None:
+    def __init__(self, store: Store, users: SimulatedUsers | None, on_change: Callable[[], None], console: str) -> None:
         self._store = store
         self._people = users
+        self._console = console
         self._on_change = on_change
         self._actions: dict[str, Callable[[Fields], Awaitable[Done]]] = {
             "add": self._add,
@@ -50,6 +47,7 @@ class Actions:
             "disconnect": self._disconnect,
             "remove": self._remove,
             "send": self._send,
+            "react": self._react,
         }
         if users is not None:
             self._actions |= {
@@ -102,21 +100,30 @@ class Actions:
     # --- messages
 
     async def _send(self, fields: Fields) -> Done:
-        instance, body = _instance(fields), _body(fields)
         to = fields.get("to", "").strip()
+        row = message_row(fields, self._store, self._console)
         if not to:
             raise CannotDoError("Not sent: write a phone number to send it to.")
+        self._queue(fields, to, row)
+        return Done("", _go(fields, to))
+
+    async def _react(self, fields: Fields) -> Done:
+        self._queue(fields, fields.get("chat", ""), reaction_row(fields, self._store))
+        return Done("")
+
+    def _queue(self, fields: Fields, to: str, row: Row) -> None:
+        instance = _instance(fields)
         try:
-            self._store.queue(instance, to, body)
+            self._store.queue_row(instance, to, **row)
         except LookupError:
             raise CannotDoError(f"Not sent: {_named(instance)} is not at the proxy. Connect or add it first.") from None
-        return Done("", _go(fields, instance, to))
 
     async def _write(self, fields: Fields) -> Done:
         assert self._people is not None
-        instance, body = _instance(fields), _body(fields)
-        await self._people.write(instance, fields.get("to", ""), body)
-        return Done("", _go(fields, instance, fields.get("to", "")))
+        kind = fields.get("kind", "")
+        body = body_of(fields, empty=bool(kind))
+        await self._people.write(_instance(fields), fields.get("to", ""), body, kind)
+        return Done("", _go(fields, fields.get("to", "")))
 
     # --- the simulated phone
 
@@ -155,19 +162,12 @@ def _named(instance: str) -> str:
     return plain(instance, 40) or "without a name"
 
 
-def _body(fields: Fields) -> str:
-    body = fields.get("body", "").replace("\r\n", "\n")  # what forms make of a new line
-    if not body.strip():
-        raise CannotDoError("Not sent: the message is empty.")
-    if len(body) > _LONGEST_BODY:
-        raise CannotDoError(f"Not sent: more than {_LONGEST_BODY} characters.")
-    return body
-
-
-def _go(fields: Fields, instance: str, to: str) -> str:
-    """Returns the chat's own page, if the message came from the form for new ones."""
-    if fields.get("chat") != NEW:
-        return ""
+def _go(fields: Fields, to: str) -> str:
+    """Returns the page to look at, if another than the one that the message came from: the chat's own, if that was the
+    form for new ones; the same without what is answered now."""
+    instance, chat = _instance(fields), fields.get("chat", "")
+    if chat != NEW:
+        return At(instance, chat).url() if fields.get("reply") else ""
     try:
         return At(instance, destination(to)).url()
     except ValueError:

@@ -19,10 +19,13 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from wa_worker.dev.console.actions import Actions, Done
+from wa_worker.dev.console.contents import FILE_PATH, SAMPLES_PATH
 from wa_worker.dev.console.display_text import clock, plain
+from wa_worker.dev.console.files import Files, Served, sample
 from wa_worker.dev.console.live import ChangeCounter
 from wa_worker.dev.console.page import At, Page
 from wa_worker.dev.console.view import View
+from wa_worker.dev.console.writing import EMOJIS
 from wa_worker.dev.errors import CannotDoError
 
 if TYPE_CHECKING:
@@ -38,7 +41,7 @@ PARTS = ("health", "cards", "chats", "head", "messages", "composer")
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "media-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",  # no-referrer would make the Origin of our own forms "null"
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -57,6 +60,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.globals["emojis"] = EMOJIS
         self._templates.filters |= {"clock": clock, "plain": plain}
 
     def page(self, page: Page, notice: str = "") -> str:
@@ -67,7 +71,7 @@ class Renderer:
         return self._templates.get_template(f"{name}.html").render(page=page)
 
 
-def create_app(view: View, actions: Actions, changes: ChangeCounter, *, port: int) -> Quart:
+def create_app(view: View, actions: Actions, changes: ChangeCounter, files: Files, *, port: int) -> Quart:
     """`port`: where it will be served, as browsers name it."""
     app: Quart = QuartTrio("wa_worker.dev.console")
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
@@ -83,13 +87,22 @@ def create_app(view: View, actions: Actions, changes: ChangeCounter, *, port: in
 
     @app.after_request
     async def protect(response: Response) -> Response:
-        response.headers.update(_HEADERS)
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)  # a file's own policy is stricter
         response.headers.setdefault("Cache-Control", "no-store")  # a QR code is as good as a key
         return response
 
     @app.get("/")
     async def page() -> Response:
         return html(renderer.page(view.page(_at())))
+
+    @app.get(FILE_PATH)
+    async def file() -> Response:
+        return await sent(files.served(request.args.get("url", "")))
+
+    @app.get(f"{SAMPLES_PATH}<name>")
+    async def sample_file(name: str) -> Response:
+        return await sent(sample(name))
 
     @app.get("/events")
     async def events() -> Response:
@@ -107,7 +120,7 @@ def create_app(view: View, actions: Actions, changes: ChangeCounter, *, port: in
             done = await actions.run(name, fields)
         except CannotDoError as error:
             status, done = 409, Done(str(error))
-        at = At(fields.get("instance", ""), fields.get("chat", ""))
+        at = At(fields.get("instance", ""), fields.get("chat", ""), fields.get("reply", "") if status != 200 else "")
         if "application/json" in request.headers.get("Accept", ""):
             return Response(json.dumps(attrs.asdict(done)), status, content_type="application/json")
         if status == 200:
@@ -133,12 +146,21 @@ def refusal(method: str, headers: Headers, hosts: set[str]) -> str | None:
     return None if ours else "this did not come from a page of the dev console"
 
 
+async def sent(served: Served | None) -> Response:
+    """Answers with a file, or with the part of it that a player asks for."""
+    if served is None:
+        return Response("There is no such file.\n", 404, content_type="text/plain; charset=utf-8")
+    response = Response(served.data, content_type=served.content_type, headers=served.headers)
+    await response.make_conditional(request, accept_ranges=True, complete_length=len(served.data))
+    return response
+
+
 def html(text: str, status: int = 200) -> Response:
     return Response(text, status, content_type="text/html; charset=utf-8")
 
 
 def _at() -> At:
-    return At(request.args.get("instance", ""), request.args.get("chat", ""))
+    return At(*(request.args.get(name, "") for name in ("instance", "chat", "reply")))
 
 
 class _Streams:

@@ -15,10 +15,12 @@ NEW = "new"
 
 @attrs.frozen
 class At:
-    """Which instance and which of its chats a page shows; "" leaves the choice to us."""
+    """Which instance and which of its chats a page shows; "" leaves the choice to us. `reply`: the WhatsApp id of the
+    message that is about to be answered."""
 
     instance: str = ""
     chat: str = ""
+    reply: str = ""
 
     def url(self, path: str = "/") -> str:
         query = urlencode({key: value for key, value in attrs.asdict(self).items() if value})
@@ -83,8 +85,53 @@ class Body:
 
 
 @attrs.frozen
+class File:
+    """Describes a file. `shown`: image, audio or video if the page shows it itself, "" if it only links to it. `url`
+    "": it is not here, and `details` says why. `saves`: the browser saves it instead of opening it."""
+
+    shown: str
+    url: str
+    name: str
+    details: str = ""
+    sticker: bool = False
+
+    @property
+    def saves(self) -> bool:
+        return not self.shown
+
+
+@attrs.frozen
+class Box:
+    """Describes what is in a message besides words and files: a place, a card, a poll, a call..."""
+
+    kind: str
+    title: str
+    lines: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Quote:
+    """Describes the message that another one answers. `key`: of its element, "" if it is not on the page."""
+
+    who: str
+    text: str
+    key: str = ""
+
+
+@attrs.frozen
+class Reaction:
+    emoji: str
+    who: str
+
+
+@attrs.frozen
 class Message:
-    """`state`: queued, sent, failed, or in for what came. `words`: what became of it."""
+    """`state`: queued, sent, failed, in for what came, phone for what was sent on the phone itself, note for what
+    happened in the chat. `words`: what became of it. `ticks`: as phones show them, with `ticks_words`.
+
+    marks: what is to be said above it: forwarded, edited, deleted. before: its words before they were edited.
+    answer: the page on which one writes an answer to it; "" if it cannot be answered.
+    """
 
     key: str
     state: str
@@ -95,11 +142,27 @@ class Message:
     marked_at: float | None = None
     sender: str = ""
     kind: str = ""
+    last: str = ""
+    quote: Quote | None = None
+    file: File | None = None
+    boxes: tuple[Box, ...] = ()
+    mentions: tuple[str, ...] = ()
+    reactions: tuple[Reaction, ...] = ()
+    marks: tuple[str, ...] = ()
+    before: str = ""
+    ticks: str = ""
+    ticks_words: str = ""
+    answer: str = ""
+
+    @property
+    def deleted(self) -> bool:
+        return "deleted" in self.marks
 
 
 @attrs.frozen
 class Composer:
-    """Says where one writes. `person`: the chat is with one, who may write, too, if simulated."""
+    """Says where one writes. `person`: the chat is with one, who may write, too, if simulated. `reply`: what is being
+    answered. `files`: the samples that may go along, by name."""
 
     instance: str
     chat: str
@@ -108,6 +171,10 @@ class Composer:
     simulated: bool
     person: bool
     suggested: str
+    reply: Quote | None = None
+    files: tuple[tuple[str, str], ...] = ()
+    sends: tuple[tuple[str, str], ...] = ()
+    """What a simulated contact can send besides words, by name."""
 
 
 @attrs.frozen
@@ -125,3 +192,8 @@ class Page:
     @property
     def new_url(self) -> str:
         return f"{At(self.at.instance, NEW).url()}#conversation"
+
+    @property
+    def chat_url(self) -> str:
+        """The page without what is being answered."""
+        return f"{At(self.at.instance, self.at.chat).url()}#conversation"

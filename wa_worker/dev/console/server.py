@@ -18,6 +18,8 @@ import trio
 from wa_worker.dev import loopback
 from wa_worker.dev.console.actions import Actions
 from wa_worker.dev.console.app import LARGEST_FORM, create_app
+from wa_worker.dev.console.conversation import Conversations
+from wa_worker.dev.console.files import Files
 from wa_worker.dev.console.live import ChangeCounter
 from wa_worker.dev.console.view import View
 from wa_worker.dev.console.worker_state import WorkerState
@@ -73,8 +75,13 @@ async def open_console(
     changes = ChangeCounter()
     worker = WorkerState(changes.note_change)
     port = bound.getsockname()[1]
+    files, url = Files(proxy.storage), f"http://{loopback.HOST}:{port}"
     app = create_app(
-        View(proxy.store, worker, users), Actions(proxy.store, users, changes.note_change), changes, port=port
+        View(proxy.store, worker, users, Conversations(proxy.store, files, url)),
+        Actions(proxy.store, users, changes.note_change, url),
+        changes,
+        files,
+        port=port,
     )
     connections = loopback.OpenConnections(HttpServer(app, keep_alive=_KEEP_ALIVE, max_body=LARGEST_FORM))
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(bound))

@@ -1,38 +1,46 @@
 """Fills a Page with what there is to see. It reads only: it changes nothing and waits for nothing.
 
-Of an instance the last HISTORY messages of each direction are shown, so that the page stays quick while thousands are
-queued; the proxy's /admin has all.
+The messages are conversation.py's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import attrs
 
 from wa_worker.dev.addresses import phone_or_jid
-from wa_worker.dev.console.display_text import SHOWN, UNFOLDED, parts
-from wa_worker.dev.console.page import NEW, At, Badge, Body, Card, Chat, Composer, Message, Page, Phone
+from wa_worker.dev.console.conversation import Conversations, chat_shown
+from wa_worker.dev.console.page import NEW, At, Badge, Card, Composer, Message, Page, Phone, Quote
 from wa_worker.dev.console.reasons import in_words
-from wa_worker.dev.proxy import InboundRow, InstanceRow, MessageRow, Store
-from wa_worker.jid import USER, destination, is_number
+from wa_worker.dev.proxy import InstanceRow, Store
+from wa_worker.dev.samples import SAMPLES
+from wa_worker.jid import USER, is_number
 from wa_worker.states import State
 
 if TYPE_CHECKING:
     from wa_worker.dev.console.worker_state import WorkerState
     from wa_worker.dev.world.people import SimulatedUsers
 
-HISTORY = 300
+_FILES = (("", "no file"), *((sample.name, sample.title) for sample in SAMPLES.values()))
 
 
 class View:
     """Looks at the proxy, the worker's word and, if there are any, the simulated people."""
 
-    def __init__(self, store: Store, worker: WorkerState, users: SimulatedUsers | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        worker: WorkerState,
+        users: SimulatedUsers | None,
+        conversations: Conversations | None = None,
+    ) -> None:
         self._store = store
         self._worker = worker
         self._users = users
+        self._conversations = conversations or Conversations(store)
 
     def page(self, at: At) -> Page:
         """Says what is there now. The page's `at` says what was chosen where `at` left it open."""
@@ -40,14 +48,15 @@ class View:
         rows = self._store.instances()
         names = sorted({row.id for row in rows} | parked)
         instance = at.instance or next(iter(names), "")
-        messages, chats = self._conversations(instance)
+        messages, chats = self._conversations.of(instance)
         chat = at.chat or next((chat.id for chat in chats), "")
-        at = At(instance, chat)
+        reply = _answered(messages.get(chat, ()), at.reply)
+        at = At(instance, chat, at.reply if reply else "")
         cards = [self._card(row, at) for row in rows] + [self._parked_card(each, at) for each in parked]
         chats = [attrs.evolve(each, current=each.id == chat) for each in chats]
         head = next((each for each in chats if each.current), None)
         if head is None and chat not in ("", NEW):
-            head = _chat(instance, chat, "", "", 0.0)
+            head = chat_shown(instance, chat, "", "", 0.0)
         users = self._users
         return Page(
             at=at,
@@ -64,6 +73,9 @@ class View:
                 simulated=users is not None,
                 person=is_number(chat),
                 suggested=users.contact if users else "",
+                reply=reply,
+                files=_FILES,
+                sends=users.can_send if users else (),
             ),
         )
 
@@ -120,22 +132,14 @@ class View:
             current=instance == at.instance,
         )
 
-    def _conversations(self, instance: str) -> tuple[dict[str, list[Message]], list[Chat]]:
-        """Returns the messages of each chat, oldest first, and the chats, the latest first."""
-        items = [
-            (row.queued_at, _chat_of(row), "", _outbound(row)) for row in self._store.messages(instance, last=HISTORY)
-        ]
-        for row in self._store.inbound(instance, last=HISTORY):
-            direct = row.payload.get("chat_type") != "group"
-            name = row.payload.get("push_name") if direct else None
-            items.append((row.received_at, row.payload.get("chat_id") or row.from_, name or "", _inbound(row)))
-        messages: dict[str, list[Message]] = {}
-        names: dict[str, str] = {}
-        for _, chat, name, message in sorted(items, key=lambda item: item[0]):
-            messages.setdefault(chat, []).append(message)
-            names[chat] = name or names.get(chat, "")
-        chats = [_chat(instance, chat, names[chat], _summary(of[-1]), of[-1].at) for chat, of in messages.items()]
-        return messages, sorted(chats, key=lambda chat: -chat.at)
+
+def _answered(messages: Sequence[Message], wa_id: str) -> Quote | None:
+    """Returns the message with this id, as it is quoted."""
+    found = next((each for each in messages if wa_id and each.wa_id == wa_id and each.answer), None)
+    if found is None:
+        return None
+    who = "you" if found.state != "in" else found.sender
+    return Quote(who, found.last, found.key)
 
 
 _GOING = "The worker is about to notice that the proxy does not want it any more."
@@ -162,76 +166,6 @@ _TELLS_WHY = {State.RECONNECTING, State.RETRYING, State.HELD}
 _LOGGED_OUT = "The phone logged this device out."
 _SCAN_BY_HAND = "On your phone: WhatsApp > Linked devices > Link a device."
 _SCAN_BY_BUTTON = "The simulated phone can scan this code."
-
-
-def _chat(instance: str, chat: str, name: str, last: str, at: float) -> Chat:
-    return Chat(
-        key=f"chat-{_key(chat)}",
-        id=chat,
-        name=name,
-        address=phone_or_jid(chat),
-        last=last,
-        at=at,
-        url=f"{At(instance, chat).url()}#conversation",
-        current=False,
-    )
-
-
-def _chat_of(row: MessageRow) -> str:
-    try:
-        return destination(row.to)
-    except ValueError:
-        return row.to or "(no number)"
-
-
-def _outbound(row: MessageRow) -> Message:
-    if row.status == "failed":
-        words = f"failed: {row.error}" if row.error else "failed"
-    elif row.status == "sent":
-        words = f"marked sent {row.marks} times, first" if row.marks > 1 else "marked sent"
-    else:
-        words = ""
-    return Message(
-        key=_key(f"out-{row.id}"),
-        state=row.status,
-        words=words,
-        at=row.queued_at,
-        body=_body(row.body),
-        wa_id=row.wa_message_id or "",
-        marked_at=row.sent_at,
-    )
-
-
-def _inbound(row: InboundRow) -> Message:
-    kind = row.payload.get("message_type") or "text"
-    sender = ""
-    if row.payload.get("chat_type") == "group":
-        sender = row.payload.get("push_name") or phone_or_jid(row.payload.get("sender_id") or row.from_)
-    return Message(
-        key=_key(f"in-{row.seq}"),
-        state="in",
-        words="" if row.times_posted == 1 else f"posted {row.times_posted} times",
-        at=row.received_at,
-        body=_body(row.body),
-        wa_id=row.wa_message_id,
-        sender=sender,
-        kind="" if kind == "text" else kind,
-    )
-
-
-def _body(text: str) -> Body:
-    rest = text[SHOWN : SHOWN + UNFOLDED]
-    return Body(
-        start=tuple(parts(text[:SHOWN])),
-        rest=tuple(parts(rest)),
-        folded=len(rest),
-        cut=max(0, len(text) - SHOWN - UNFOLDED),
-    )
-
-
-def _summary(message: Message) -> str:
-    text = "".join(part.text for part in message.body.start)
-    return f"[{message.kind}] {text}".rstrip() if message.kind else text
 
 
 def _key(text: str) -> str:

@@ -113,7 +113,8 @@ def _json(event: Event) -> str:
 
 def _chat(event: object) -> tuple[str, str] | None:
     """Returns the chat whose order the event keeps; None: it is of none."""
-    if not isinstance(event, dict) or event.get("type") != "inbound":
+    if not isinstance(event, dict):
         return None
-    instance_id, from_ = event.get("instanceId"), event.get("from")
-    return (instance_id, from_) if isinstance(instance_id, str) and isinstance(from_, str) else None
+    chat = {"inbound": event.get("from"), "event": event.get("chat_id")}.get(str(event.get("type")))
+    instance_id = event.get("instanceId")
+    return (instance_id, chat) if isinstance(instance_id, str) and isinstance(chat, str) else None

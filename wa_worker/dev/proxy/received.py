@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import attrs
@@ -103,6 +103,15 @@ class Received(Outbound):
         )
         return [ReceiptRow(*row) for row in rows]
 
+    def receipts_of(self, instance_id: str, wa_message_ids: Iterable[str]) -> list[ReceiptRow]:
+        """Returns those of these messages, in no order."""
+        rows = self._db.execute(
+            f"SELECT instance_id, chat, wa_message_id, recipient_id, message_id, {_RANKS}, error, times_posted "
+            "FROM receipts WHERE instance_id = ? AND wa_message_id IN (SELECT value FROM json_each(?))",
+            (instance_id, json.dumps(list(wa_message_ids))),
+        )
+        return [ReceiptRow(*row) for row in rows]
+
     # What else happened in a chat.
 
     def add_event(self, body: Mapping[str, Any]) -> Literal["stored", "unknown"]:
@@ -117,14 +126,14 @@ class Received(Outbound):
         self._changed()
         return "stored"
 
-    def group_events(self, instance_id: str | None = None) -> list[EventRow]:
-        """In the order in which they first arrived."""
+    def group_events(self, instance_id: str | None = None, *, last: int | None = None) -> list[EventRow]:
+        """In the order in which they first arrived; only the last so many if wished."""
         rows = self._db.execute(
             "SELECT seq, instance_id, chat, payload, times_posted, received_at "
-            "FROM group_events WHERE :instance IS NULL OR instance_id = :instance ORDER BY seq",
-            {"instance": instance_id},
+            "FROM group_events WHERE :instance IS NULL OR instance_id = :instance ORDER BY seq DESC LIMIT :last",
+            {"instance": instance_id, "last": -1 if last is None else last},
         )
-        return [EventRow(*(*row[:3], json.loads(row[3]), *row[4:])) for row in rows]
+        return [EventRow(*(*row[:3], json.loads(row[3]), *row[4:])) for row in rows][::-1]
 
     # Files.
 
@@ -132,7 +141,8 @@ class Received(Outbound):
         """Announces a file; of one that was announced before it returns what is known of it."""
         self._db.execute(
             f"INSERT INTO files ({_FILE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET asked_at = excluded.asked_at",
+            "ON CONFLICT DO UPDATE SET asked_at = excluded.asked_at,"
+            " size = iif(uploaded_at IS NULL, excluded.size, size)",
             attrs.astuple(row),
         )
         self._changed()

@@ -88,16 +88,32 @@ class Storage:
 
     def read_url(self, url: str) -> str | None:
         """Returns a signed URL for the `url` of a message's media; None: it is none of ours, or there is no file."""
-        parts = urlsplit(url)
-        row = self._store.file(dict(parse_qsl(parts.query)).get("name", ""))
-        if row is None or row.uploaded_at is None or parts.path != PATH:
+        row = self.file(url)
+        if row is None:
             return None
+        parts = urlsplit(url)
         return self._signed("GET", f"{parts.scheme}://{parts.netloc}", row.name)
 
-    def read(self, url: str) -> bytes | None:
-        """Returns the bytes behind the `url` of a message's media; None as `read_url()`."""
-        row = self._store.file(dict(parse_qsl(urlsplit(url).query)).get("name", ""))
-        return self._path(row.name).read_bytes() if row is not None and row.uploaded_at is not None else None
+    def read(self, url: str, most: int = -1) -> bytes | None:
+        """Returns the bytes behind the `url` of a message's media, only the first `most` if wished; None as
+        `read_url()`."""
+        row = self.file(url)
+        if row is None:
+            return None
+        try:
+            with self._path(row.name).open("rb") as file:
+                return file.read(most)
+        except FileNotFoundError:
+            return None  # a database that was moved without its folder
+
+    def file(self, url: str) -> FileRow | None:
+        """Says what is known of the file behind the `url` of a message's media; None as `read_url()`."""
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return None
+        row = self._store.file(dict(parse_qsl(parts.query)).get("name", "")) if parts.path == PATH else None
+        return row if row is not None and row.uploaded_at is not None else None
 
     def prune(self) -> int:
         """Deletes the files that are older than `keep_seconds`, and says how many."""

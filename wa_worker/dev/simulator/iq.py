@@ -79,6 +79,8 @@ def _content(simulator: Simulator, device: Device, iq: Node) -> list[Node]:
         return [Node("media_conn", access, [Node("host", {"hostname": MEDIA_HOST})])]
     elif namespace == "w:g2":
         raise Refusal(404, "item-not-found")
+    elif namespace == "privacy" and kind == "get":  # asked for before the first message is marked as read
+        return [Node("privacy", {}, [Node("category", {"name": "readreceipts", "value": "all"})])]
     elif namespace in simulator.answers:
         return simulator.answers[namespace](device, iq)
     return []

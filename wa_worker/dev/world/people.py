@@ -7,6 +7,7 @@ the simulator's nursery and ends with it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,9 @@ import trio
 from wa_worker.dev.addresses import phone_or_jid
 from wa_worker.dev.errors import CannotDoError
 from wa_worker.dev.simulator import Contact, PairingFailed, Received, Simulator, UnknownDevice, UnknownQR
+from wa_worker.dev.simulator.calls import IncomingCall
+from wa_worker.dev.world import phone_messages
+from wa_worker.dev.world.phone_messages import CHANGES, KINDS, NOW_AND_THEN, Correspondence, kind_of
 from wa_worker.dev.world.qr import read_png_data_url
 from wa_worker.dev.world.simulated_worker import worker_command
 from wa_worker.jid import USER, destination
@@ -26,6 +30,12 @@ OUTAGE = 5.0
 
 BAN = 10
 """Seconds."""
+
+RINGING = 3.0
+"""Seconds until a call that nobody takes ends."""
+
+MORE = 1.5
+"""Seconds after an answer at which a contact sends something more."""
 
 
 class Say(Protocol):
@@ -44,6 +54,8 @@ class SimulatedUsers:
         self.say: Say = lambda subject, text, colour=None: None
         self._phones: dict[str, str] = {}
         self._linked: dict[str, str] = {}  # device JID, by instance
+        self._correspondences: dict[tuple[str, str], Correspondence] = {}  # by the contact's phone and the device
+        self._turns: Counter[tuple[str, str]] = Counter()  # messages that were answered
         simulator.on_new_contact = self._answer_messages_of
 
     @property
@@ -116,8 +128,16 @@ class SimulatedUsers:
 
     # --- contacts
 
-    async def write(self, instance: str, sender: str, text: str) -> None:
-        """The contact with this number writes to the instance's device. Raises CannotDoError."""
+    @property
+    def can_send(self) -> tuple[tuple[str, str], ...]:
+        """Returns what a contact can send besides words: names for `write()`, and what a person calls them."""
+        return (("call", "a missed call"), *((name, title) for name, (title, _) in KINDS.items()))
+
+    async def write(self, instance: str, sender: str, text: str, kind: str = "") -> None:
+        """The contact with this number writes to the instance's device: words, or what `can_send` names, with them.
+
+        Raises CannotDoError.
+        """
         jid = self._device(instance)
         try:
             phone, _, server = destination(sender).partition("@")
@@ -125,23 +145,62 @@ class SimulatedUsers:
             raise CannotDoError(f"Nobody can write from there: {error}.") from error
         if server != USER or not self.simulator.is_on_whatsapp(phone) or phone in self._phones.values():
             raise CannotDoError("Only people with a phone number of their own can write here.")
-        contact = self.simulator.contact(phone)
+        to = self._correspondence(self.simulator.contact(phone), jid)
         try:
-            await contact.send(jid, text, push_name=self._name(contact))
+            if kind == "call":
+                self._call(to)
+            elif kind in KINDS:
+                await KINDS[kind][1](to, text)
+            elif kind:
+                raise CannotDoError("A contact cannot send that.")
+            else:
+                await to.send(text)
         except UnknownDevice:
             raise CannotDoError(f"{instance} was logged out.") from None
+
+    def _call(self, to: Correspondence) -> None:
+        call = IncomingCall(to.contact, self.simulator.device(to.device))
+        call.offer()
+        self._later(RINGING, partial(call.terminate, "timeout"))
+
+    def _correspondence(self, contact: Contact, device: str) -> Correspondence:
+        made = Correspondence(contact, device, self._name(contact))
+        return self._correspondences.setdefault((contact.phone, device), made)
 
     def _answer_messages_of(self, contact: Contact) -> None:
         contact.on_message = partial(self._answer, contact)
 
     async def _answer(self, contact: Contact, received: Received) -> None:
+        """The contact reads a message and says what it said. With every second it reacts and quotes it; after every
+        third it sends something more."""
         if contact.phone in self._phones.values():
             return  # whoever scans does not chat
-        self.say("contact", f"{phone_or_jid(contact.jid)} decrypts: {received.text}")
+        to = self._correspondence(contact, received.from_device)
+        what = received.text or kind_of(received.message)
+        self.say("contact", f"{phone_or_jid(contact.jid)} decrypts: {what}")
         try:
-            await contact.send(received.from_device, f"You said: {received.text}", push_name=self._name(contact))
+            await self._read(to, received)
+            if not received.text and what in CHANGES:
+                return
+            to.got = received
+            turn = self._turns[to.contact.phone, to.device]
+            self._turns[to.contact.phone, to.device] += 1
+            words = f"You said: {received.text}" if received.text else f"Thank you for the {what}"
+            if turn % 2:
+                await phone_messages.reaction(to, "")
+                await phone_messages.answer(to, words)
+            else:
+                await to.send(words)
+            if turn % 3 == 2:
+                await trio.sleep(MORE)
+                await NOW_AND_THEN[turn // 3 % len(NOW_AND_THEN)](to, text="")
         except UnknownDevice:
             self.say("contact", "cannot answer: the device was logged out", "red")
+
+    async def _read(self, to: Correspondence, received: Received) -> None:
+        await to.contact.send_receipt(to.device, received.wa_id, "read")
+        if received.message.audioMessage.PTT:
+            await to.contact.send_receipt(to.device, received.wa_id, "played")
 
     def _name(self, contact: Contact) -> str | None:
         return "Ana" if contact.jid == destination(self.contact) else None

@@ -16,18 +16,30 @@ messages.addEventListener("scroll", () => {
   atEnd = messages.scrollHeight - messages.scrollTop - messages.clientHeight < 80;
 });
 new ResizeObserver(toEnd).observe(messages);
+for (const event of ["load", "loadedmetadata"]) messages.addEventListener(event, toEnd, true); // files make room late
+
+// What has the file already, and plays it perhaps, stays; so does what was unfolded.
+function keep(old, fresh) {
+  for (const file of fresh.querySelectorAll("img, audio, video")) {
+    const same = (each) => each.getAttribute("src") === file.getAttribute("src");
+    const there = [...old.querySelectorAll(file.localName)].find(same);
+    if (there) file.replaceWith(there);
+  }
+  for (const part of fresh.querySelectorAll("details")) part.open = Boolean(old.querySelector(`.${part.className}[open]`));
+}
 
 function take(box, html) {
   const template = document.createElement("template");
   template.innerHTML = html;
   const focused = box.contains(document.activeElement) ? document.activeElement : null;
   const home = focused?.closest("article")?.id;
-  const typed = [...box.querySelectorAll("textarea, input:not([type=hidden])")].map((field) => [field.id, field.value]);
+  const typed = [...box.querySelectorAll("textarea, select, input:not([type=hidden])")].map((field) => [field.id, field.value]);
   const before = new Map([...box.children].map((child) => [child.id, child]));
   const now = [...template.content.children].map((fresh) => {
     const old = before.get(fresh.id);
     if (old && source.get(old) === fresh.outerHTML) return old;
     source.set(fresh, fresh.outerHTML);
+    if (old) keep(old, fresh);
     if (fresh.dataset.say !== old?.dataset.say) byId("say").textContent = fresh.dataset.say; // for screen readers
     return fresh;
   });
@@ -107,8 +119,10 @@ document.addEventListener("submit", async (event) => {
     const { text, go } = await answer.json();
     notify(text, answer.ok);
     if (answer.ok && go) location.assign(go);
+    if (answer.ok) form.closest("details")?.removeAttribute("open");
     // By id: an update may have put another field in the place of the one that was sent.
     for (const [id, value] of sent) if (answer.ok && byId(id)?.value === value) byId(id).value = "";
+    if (answer.ok) for (const choice of form.querySelectorAll("select")) choice.selectedIndex = 0;
   } catch {
     notify(LOST, false);
   }
