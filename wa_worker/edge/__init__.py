@@ -16,6 +16,7 @@ version.py       which version of the contract the proxy speaks
 wants.py         which kinds of received messages it wants
 events.py        what it is told: each a call of version 1, or a part of `/events`
 poster.py        events on their way: many in one call, or one by one
+pieces.py        how much of a file is taken at once
 media_upload.py  a received file on its way to the proxy's storage
 client.py        one method for each call
 """

@@ -18,6 +18,7 @@ import trio
 
 from wa_worker.edge import wire
 from wa_worker.edge.answers import ALREADY_THERE, foreign, may_be_of_a_row, quotable
+from wa_worker.edge.pieces import Pieces
 from wa_worker.edge.public_address import PrivateAddress, PublicBackend
 from wa_worker.edge.transport import StackTransport, directly
 from wa_worker.errors import EdgeRejected, EdgeUnavailable
@@ -27,7 +28,6 @@ ENDPOINT = "media-upload"
 NAME = "the storage"
 """What the log calls the host of an upload URL."""
 
-PIECE = 64 * 1024
 SILENCE = 20.0
 """Seconds for a piece to leave, and for the answer."""
 
@@ -106,6 +106,7 @@ class Uploader:
     def __init__(self, base_url: str, threads: trio.CapacityLimiter, *, allow_private: bool) -> None:
         self._base = _origin(httpx.URL(base_url))
         self._threads = threads
+        self._pieces = Pieces()
         self._allow_private = allow_private
         self._transports: tuple[StackTransport, StackTransport] | None = None
         """To the proxy's own origin, and to all others."""
@@ -131,10 +132,11 @@ class Uploader:
         transport = await self._transport(url)
         opened = await trio.to_thread.run_sync(path.open, "rb", limiter=self._threads)
         try:
-            body = _FileBody(opened, size, file.reference.sha256, self._threads)
+            body = _FileBody(opened, size, file.reference.sha256, self._threads, self._pieces)
             request = httpx.Request(target.method, url, headers=headers, stream=body, extensions=_TIMEOUTS)
             private = (target.upload_url, target.url, url.path, *target.headers.values())
-            await self._send(transport, request, private, size)
+            with self._pieces.file():
+                await self._send(transport, request, private, size)
         finally:
             opened.close()
 
@@ -183,11 +185,12 @@ class Uploader:
 class _FileBody(httpx.AsyncByteStream):
     """Gives a file piece by piece, once; not its last piece if the whole has another hash."""
 
-    def __init__(self, file: BinaryIO, size: int, sha256: bytes, threads: trio.CapacityLimiter) -> None:
+    def __init__(self, file: BinaryIO, size: int, sha256: bytes, threads: trio.CapacityLimiter, pieces: Pieces) -> None:
         self._file = file
         self._left = size
         self._sha256 = sha256
         self._threads = threads
+        self._pieces = pieces
         self._hash = hashlib.sha256()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -196,10 +199,11 @@ class _FileBody(httpx.AsyncByteStream):
     async def __anext__(self) -> bytes:
         if not self._left:
             raise StopAsyncIteration
-        return await trio.to_thread.run_sync(self._next, limiter=self._threads)
+        size = min(self._pieces.size, self._left)
+        return await trio.to_thread.run_sync(self._next, size, limiter=self._threads)
 
-    def _next(self) -> bytes:
-        piece = self._file.read(min(PIECE, self._left))
+    def _next(self, size: int) -> bytes:
+        piece = self._file.read(size)
         self._hash.update(piece)
         self._left -= len(piece)
         if not piece or (not self._left and self._hash.digest() != self._sha256):

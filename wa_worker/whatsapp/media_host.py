@@ -16,6 +16,7 @@ import httpcore
 import httpx
 import trio
 
+from wa_worker.edge.pieces import Pieces
 from wa_worker.edge.transport import StackTransport, directly
 from wa_worker.errors import EdgeUnavailable
 from wa_worker.messages import MediaError, MediaReference
@@ -26,9 +27,6 @@ HOST = "mmg.whatsapp.net"
 
 NAME = "the media host"
 """What the log calls it."""
-
-PIECE = 64 * 1024
-"""Bytes that are decrypted and written at once, and as many again at the most: a thread hop each."""
 
 SILENCE = 20.0
 """Seconds without a byte after which a download is begun anew."""
@@ -74,6 +72,7 @@ class MediaHost:
     def __init__(self, environ: Mapping[str, str], threads: trio.CapacityLimiter) -> None:
         self._proxy = proxy_for(environ)
         self._threads = threads
+        self._pieces = Pieces()
         self._opened: StackTransport | None = None
 
     async def aclose(self) -> None:
@@ -97,7 +96,8 @@ class MediaHost:
                 response = await (await self._transport()).handle_async_request(request)
                 try:
                     _check(response)
-                    await self._take(response, decryptor, write, most=most, received=received)
+                    with self._pieces.file():
+                        await self._take(response, decryptor, write, most=most, received=received)
                 finally:
                     await response.aclose()
         except trio.TooSlowError:
@@ -128,7 +128,7 @@ class MediaHost:
                     continue
                 received(len(chunk))
                 piece += chunk
-                if len(piece) >= PIECE:
+                if len(piece) >= self._pieces.size:
                     await self._blocking(_decrypted, decryptor, bytes(piece), write)
                     piece.clear()
         except httpx.HTTPError:
