@@ -101,9 +101,15 @@ def test_what_builds_the_package_is_what_builds_it_in_the_image() -> None:
 @pytest.mark.parametrize("extra", ["", ".ci/package", ".ci/site", "container/build", "container/try"])
 def test_each_lock_has_hashes_and_no_addresses(extra: str) -> None:
     text = (ROOT / f"{extra or 'requirements'}.lock").read_text("utf-8")
-    packages = re.findall(r"^([a-z0-9-]+)==.*\\\n +--hash=sha256:", text, re.MULTILINE)
+    packages = re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==.*\\\n +--hash=sha256:", text, re.MULTILINE)
     assert len(packages) == len(re.findall(r"^[a-z0-9]", text, re.MULTILINE)) > 4
     assert "://" not in text
+
+
+@pytest.mark.parametrize("package", ["coverage[toml]", "httpx[socks]", "hypercorn[trio]", "psycopg[binary]"])
+def test_what_is_wanted_with_an_extra_is_locked_with_it(package: str) -> None:
+    """Else pip takes the newest release of it for another package, and refuses that since its hash is not there."""
+    assert f"\n{package}==" in (ROOT / "requirements-dev.lock").read_text("utf-8")
 
 
 def test_it_is_of_the_form_that_workflows_have() -> None:
