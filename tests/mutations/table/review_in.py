@@ -19,7 +19,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "return url.scheme, url.raw_host, url.port",
         "return url.scheme, url.host.encode(), url.port",
         "no answer of the proxy ends the worker",
-        "edge/test_media_upload.py::test_where_a_file_may_not_go",
+        "edge/test_media_upload.py::test_a_host_that_is_none_is_tried_again_and_ends_nothing",
     ),
     Mutation(
         "in-upload-header-is-no-text",
