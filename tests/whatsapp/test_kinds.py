@@ -501,7 +501,7 @@ async def test_a_call_is_one_row_once_it_is_known_what_became_of_it(world: World
             PERSON_LID,
         ]
     assert group["call"] == {"id": in_group.id, "video": True, "group": True, "outcome": "missed"}
-    assert (group["from"], group["to"], group["chat_type"], group["group"]) == (GROUP, PERSON, "group", {"id": GROUP})
+    assert (group["from"], group["to"], group["chat_type"], group["group"]["id"]) == (GROUP, PERSON, "group", GROUP)
 
 
 FIELDS = {

@@ -91,14 +91,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         OUT,
     ),
     Mutation(
-        "bench-files-left-uncounted",
-        "delivery/preparing.py",
-        "            path.unlink(missing_ok=True)",
-        "            pass",
-        "A file that was sent is not on the volume any more.",
-        OUT,
-    ),
-    Mutation(
         "bench-media-not-wanted",
         BENCH + "run.py",
         '("media-out", media_out, MB_OUT)',

@@ -147,6 +147,8 @@ EVENT = Shape(
         "action": some_text,
         "participants": ListOf(some_text),
         "by": some_text,
+        "announce": flag,
+        "description": any_text,
         "wa_message_id": some_text,
     },
 )

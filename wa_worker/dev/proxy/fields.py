@@ -45,6 +45,8 @@ def qr_code(body: dict[str, Any]) -> str | None:
 
 def status_details(body: dict[str, Any]) -> StatusDetails:
     """Returns what a worker says besides the status: optional, null allowed, of the right type."""
+    if body.get("pairing_error") is not None:
+        text(body, "pairing_error", empty=True)  # for people: it is not kept
     for key, kind in DETAILS.items():
         value = body.get(key)
         if kind == "TEXT" and value is not None:
