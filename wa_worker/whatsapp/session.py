@@ -88,7 +88,8 @@ class Session:
         self._reported = Wakeup()
         self._up_since = math.inf
         self._in_hand = False
-        """Whether a message is on its way to the disk."""
+        """Whether something is on its way to the disk. Behind it the library may hold messages that WhatsApp takes for
+        delivered."""
         self._refusal: Refusal | None = None
         """The last one that the library has logged."""
 
@@ -235,25 +236,24 @@ class Session:
         """Commits what came. WhatsApp believes that we have it, so this does not return before the disk does too."""
         if self.me is None:
             raise AssertionError("a message before the session knows itself")
-        me, self._in_hand = self.me, True
-        try:
-            new = self._committed(lambda: receive(me))
-        finally:
-            self._in_hand = False
-        if new:
+        me = self.me
+        if self._committed(lambda: receive(me)):
             self._on_new_message()
 
     def _committed(self, commit: Callable[[], T]) -> T:
         """Commits what WhatsApp believes that we have: returns when the disk has taken it."""
-        failing = False
-        while True:
-            try:
-                return commit()
-            except JournalError as error:
-                if not failing:
-                    failing = True
-                    self.on_report(Report(Event.VOLUME_FAILED, str(error)))
-                time.sleep(JOURNAL_RETRY)
+        failing, self._in_hand = False, True
+        try:
+            while True:
+                try:
+                    return commit()
+                except JournalError as error:
+                    if not failing:
+                        failing = True
+                        self.on_report(Report(Event.VOLUME_FAILED, str(error)))
+                    time.sleep(JOURNAL_RETRY)
+        finally:
+            self._in_hand = False
 
 
 @asynccontextmanager

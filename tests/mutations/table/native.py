@@ -198,4 +198,12 @@ MUTATIONS = (
         "P3: a receipt of a type without a name ends the library once, not each time",
         "e2e/test_endings.py::test_a_receipt_that_ended_the_library_does_so_once",
     ),
+    Mutation(
+        "session-says-nothing-of-what-may-be-lost",
+        "whatsapp/session.py",
+        "failing, self._in_hand = False, True",
+        "failing = False",
+        "what the disk did not take in time is said",
+        "e2e/test_disk.py::test_sigterm_ends_it_while_the_disk_hangs",
+    ),
 )
