@@ -252,7 +252,7 @@ async def test_each_redirect_is_judged_anew(
         return await leads_to({"files.example": PUBLIC}.get(host, PRIVATE), host)
 
     fetcher = LinkFetcher(LIMIT, public=lambda address: address == PUBLIC, resolve=resolve)
-    async with open_link_host(context, PUBLIC) as outside, open_link_host(context, PRIVATE, outside.port) as inside:
+    async with open_link_host(context, PUBLIC) as outside, open_link_host(context, PRIVATE) as inside:
         inside.serve("/b", DATA)
         outside.serve("/a", status=302, headers={"Location": f"https://{host}:{inside.port}/b"})
         with pytest.raises((RowError, SendDelayed)) as error:
@@ -273,7 +273,8 @@ async def test_a_name_that_leads_elsewhere_the_next_time_is_judged_the_next_time
         return await leads_to(answers.pop(0), host)
 
     fetcher = LinkFetcher(LIMIT, public=lambda address: address == PUBLIC, resolve=rebinding)
-    async with open_link_host(context, PUBLIC) as outside, open_link_host(context, PRIVATE, outside.port) as inside:
+    # the port is free at the address that nobody else uses
+    async with open_link_host(context, PRIVATE) as inside, open_link_host(context, PUBLIC, inside.port) as outside:
         outside.serve("/a", status=302, headers={"Location": "/b"})
         with pytest.raises(SendDelayed) as error:
             await fetcher.fetch(f"https://files.example:{outside.port}/a", io.BytesIO())
