@@ -437,6 +437,7 @@ function statusEvent(body: Fields): WorkerEvent {
     push_name: optionalText(body, "push_name"),
     since: clockTime(body, "since"),
     pairing_code: optionalText(body, "pairing_code", MAX_ID),
+    pairing_error: optionalText(body, "pairing_error", MAX_ID), // for people: it is not kept
     pairing_expires_at: clockTime(body, "pairing_expires_at"),
   };
 }
