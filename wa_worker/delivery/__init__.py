@@ -3,6 +3,7 @@
 keyed_queue.py   drains rows: in order within a key, several keys at once, pauses in an outage
 newcomers.py     keys that come during an outage
 waiting_keys.py  keys that have nothing to do before a moment
+found_rows.py    rows that a queue has looked up, until their turn
 group_commit.py  commits what several tasks finished in one transaction
 thread_commit.py the same for threads of the library
 group_read.py    reads for several tasks in one hop

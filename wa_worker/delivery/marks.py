@@ -12,6 +12,7 @@ import structlog
 import trio
 
 from wa_worker.backoff import Backoff
+from wa_worker.delivery.found_rows import FoundRows
 from wa_worker.delivery.group_commit import GroupCommit
 from wa_worker.delivery.keyed_queue import KeyedQueue
 from wa_worker.edge.answers import NO_SUCH_CALL
@@ -57,8 +58,7 @@ class MarkReporter:
         self._ledger = ledger
         self._known = known
         self._edge = edge
-        self._found: dict[int, Mark] = {}
-        """Rows to tell of, by key, from the looking up until their turn. Those that are settled are dropped."""
+        self._found = FoundRows(ledger.unreported)
         self._doubted: dict[_Key, float] = {}
         """Failures that the proxy had no call for, and when it said so at first."""
         self._silent_until: dict[_Key, float] = {}
@@ -70,7 +70,7 @@ class MarkReporter:
         self._reported = GroupCommit(self._commit)
         self._queue = KeyedQueue(
             "outcome",
-            self._find,
+            self._found.find,
             self._report,
             width=lambda: ROWS_IN_BATCHES if edge.poster.batches else CALLS_AT_ONCE,
             stubborn=lambda _error: STUBBORN,
@@ -91,22 +91,12 @@ class MarkReporter:
                 return
             await told.wait()
 
-    def _find(self, after: int, limit: int) -> list[int]:
-        rows = {row.seq: row for row in self._ledger.unreported(after, limit)}
-        # a row whose mark is under way is found again, and not taken once that has been told
-        last = max(rows) if len(rows) == limit else math.inf
-        for seq in list(self._found):  # a copy: tasks take rows out while this thread looks
-            if after < seq <= last and seq not in rows:
-                self._found.pop(seq, None)
-        self._found.update(rows)
-        return list(rows)
-
     def _commit(self, rows: list[Mark]) -> None:
         if self._ledger.reported(rows):
             self._known()
 
     async def _report(self, seq: int) -> None:
-        row = self._found.pop(seq, None)
+        row = self._found.take(seq)
         if row is None:
             return
         structlog.contextvars.bind_contextvars(instance=row.instance)  # of this key's task

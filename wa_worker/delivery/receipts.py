@@ -6,12 +6,12 @@ hears of no message's status before it knows the message. It need not have the c
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import structlog
 
 from wa_worker.backoff import Backoff
+from wa_worker.delivery.found_rows import FoundRows
 from wa_worker.delivery.group_commit import GroupCommit
 from wa_worker.delivery.keyed_queue import KeyedQueue
 from wa_worker.delivery.optional_call import OptionalCall
@@ -47,13 +47,12 @@ class ReceiptReporter:
         self._receipts = receipts
         self._edge = edge
         self._call = call or OptionalCall(edge.evidence, MESSAGE_STATUS)
-        self._found: dict[int, DueStatus] = {}
-        """Rows to tell of, by key, from the looking up until their turn."""
+        self._found = FoundRows(receipts.due)
         self._committing = ThreadCommit(self._record)
         self._told = GroupCommit(receipts.told)
         self._queue = KeyedQueue(
             "receipt",
-            self._find,
+            self._found.find,
             self._report,
             width=lambda: ROWS_IN_BATCHES if edge.poster.batches else CALLS_AT_ONCE,
             stubborn=lambda _error: STUBBORN,
@@ -79,17 +78,8 @@ class ReceiptReporter:
 
     # --- the queue
 
-    def _find(self, after: int, limit: int) -> list[int]:
-        rows = {row.seq: row for row in self._receipts.due(after, limit)}
-        last = max(rows) if len(rows) == limit else math.inf
-        for seq in list(self._found):  # a copy: tasks take rows out while this thread looks
-            if after < seq <= last and seq not in rows:
-                self._found.pop(seq, None)
-        self._found.update(rows)
-        return list(rows)
-
     async def _report(self, seq: int) -> None:
-        row = self._found.pop(seq, None)
+        row = self._found.take(seq)
         if row is None:
             return
         structlog.contextvars.bind_contextvars(instance=row.status.instance)  # of this key's task

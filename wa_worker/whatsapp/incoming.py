@@ -16,6 +16,7 @@ from wa_worker.messages import Call, ChatType, Group, InboundMessage, Revoke
 from wa_worker.models import Jid, WaMessageId
 from wa_worker.whatsapp.identity import Identity, Lookup, People, bare
 from wa_worker.whatsapp.kinds.calls import group_of
+from wa_worker.whatsapp.kinds.content import Content
 from wa_worker.whatsapp.kinds.context import details
 from wa_worker.whatsapp.kinds.reading import content
 
@@ -89,10 +90,7 @@ def call(
 
 _NOT_CHATS = frozenset({"newsletter", "hosted.newsletter"})
 
-_FIELDS = (
-    *("interactive", "button", "media", "reaction", "edit", "revoke", "location", "contacts"),
-    *("order", "product", "poll", "poll_vote", "event", "call"),
-)
+_FIELDS = tuple(field.name for field in attrs.fields(Content) if field.name not in ("kind", "body"))
 """What is the same in the content and in the message."""
 
 

@@ -159,7 +159,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "marks-kept-in-memory",
-        "delivery/marks.py",
+        "delivery/found_rows.py",
         "                self._found.pop(seq, None)\n        self._found.update",
         "                pass\n        self._found.update",
         "what was told is not kept in memory",
