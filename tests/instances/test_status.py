@@ -332,7 +332,7 @@ async def test_after_an_outage_what_many_have_to_say_is_one_call() -> None:
         await fixture.edge.poll("w", {}, 0)
         before = fixture.proxy.store.requests["events"]
         for publisher in publishers:
-            publisher.try_again(doubt_since=0.0)
+            publisher.try_again(doubt_since=trio.current_time())
         await until(lambda: told(fixture, 30) == 30)
         assert fixture.proxy.store.requests["events"] - before <= 8
         nursery.cancel_scope.cancel()
