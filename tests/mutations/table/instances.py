@@ -256,7 +256,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "pairing-without-a-probe",
         "instances/pairing.py",
-        "if problem := await services.whatsapp.probe.problem():",
+        "if problem := await services.whatsapp.routes.unreachable(state.instance):",
         "if problem := None:",
         "no host is asked while WhatsApp cannot be reached",
         "instances/test_pairing.py::test_no_host_is_asked_while_whatsapp_cannot_be_reached",
