@@ -113,6 +113,6 @@ async def open_egress_proxy(simulator_port: int, scheme: str = "http") -> AsyncI
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     proxy = EgressProxy(simulator_port, scheme, listeners[0].socket.getsockname()[1])
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, proxy.serve, listeners)
+        await nursery.start(trio.serve_listeners, proxy.serve, listeners)
         yield proxy
         nursery.cancel_scope.cancel()

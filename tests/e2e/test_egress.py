@@ -59,8 +59,7 @@ async def test_all_of_an_instance_goes_out_through_its_proxy(world: World, schem
             await contact.wait_received(1)
         assert proxy.asked.count(MEDIA) == 2, "the upload, by the library"
         for pid in (worker.pid, *worker.descendants()):
-            with open(f"/proc/{pid}/cmdline", "rb") as line:
-                assert USER.encode() not in line.read()
+            assert USER.encode() not in await trio.Path(f"/proc/{pid}/cmdline").read_bytes()
     nothing_is_told(world)
 
 
@@ -73,7 +72,8 @@ async def test_another_proxy_is_gone_over_to_and_remembered(world: World) -> Non
         await world.pair("other", OTHER)
         before, sessions = len(one.asked), len(world.proxy.store.statuses("other"))
         world.proxy.store.set_proxy("shop", two.url)
-        await world.until(lambda store: not one.open and store.instance("shop").status == "CONNECTED")
+        await world.until(lambda _store: not one.open)
+        await world.status("shop", "CONNECTED")
         await world.simulator.wait_connected(jid)
         assert len(one.asked) == before
         assert len(world.proxy.store.statuses("other")) == sessions, "the other one notices nothing"
@@ -121,4 +121,3 @@ async def test_a_proxy_that_refuses_says_nothing_of_the_number(world: World) -> 
         await world.status("shop", "CONNECTED")
         await world.simulator.wait_connected(jid)
     nothing_is_told(world)
-

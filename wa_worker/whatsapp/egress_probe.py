@@ -7,7 +7,6 @@ or 407 is never WhatsApp's word on the number. Whoever wants to know of the same
 from __future__ import annotations
 
 import base64
-import contextlib
 from collections.abc import Mapping
 from ssl import SSLContext
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -16,15 +15,12 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 import httpcore
 import httpx
 import trio
-from socksio import ProtocolError, socks5
 
 from wa_worker.models import Egress, EgressProxy, Unusable
 from wa_worker.whatsapp.probe import PATIENCE, SERVER, SharedAnswer
+from wa_worker.whatsapp.socks import SocksBackend
 
 _TARGET = f"{SERVER[0]}:{SERVER[1]}"
-_MOST = 262
-"""Bytes of an answer of a socks5 proxy."""
-
 _TIMEOUTS = {"timeout": httpx.Timeout(PATIENCE).as_dict()}
 
 
@@ -58,11 +54,9 @@ class EgressProbe:
                     refusal = await _connect(proxy, await self._trust() if proxy.scheme == "https" else None)
         except trio.TooSlowError:
             return f"{name} does not answer within {PATIENCE:.0f} s"
-        except OSError as error:
-            return f"{name} cannot be reached: {error.strerror or error}"
         except (httpcore.NetworkError, httpcore.TimeoutException) as error:
             return f"{name} cannot be reached: {_cause(error)}"
-        except (httpcore.ProtocolError, ProtocolError, trio.BrokenResourceError, EOFError):
+        except httpcore.ProtocolError:
             return f"{name} does not speak {proxy.scheme}, or ends the connection"
         return None if refusal is None else f"{name} {refusal} when asked for {_TARGET}"
 
@@ -101,34 +95,12 @@ async def _connect(proxy: EgressProxy, context: SSLContext | None) -> str | None
 
 
 async def _socks(proxy: EgressProxy) -> str | None:
-    """The same in the words of RFC 1928 and 1929."""
-    line, pair = socks5.SOCKS5Connection(), credentials(proxy)
-    method = socks5.SOCKS5AuthMethod.NO_AUTH_REQUIRED if pair is None else socks5.SOCKS5AuthMethod.USERNAME_PASSWORD
-    async with await trio.open_tcp_stream(proxy.host.strip("[]"), proxy.port) as stream:
-
-        async def ask(request: object) -> object:
-            line.send(request)
-            await stream.send_all(line.data_to_send())
-            answer = b""
-            while more := await stream.receive_some(_MOST):
-                answer += more
-                with contextlib.suppress(ProtocolError):  # some send theirs in pieces
-                    return line.receive_data(answer)
-                if len(answer) > _MOST:
-                    break
-            raise EOFError
-
-        chosen = await ask(socks5.SOCKS5AuthMethodsRequest([method]))
-        if not isinstance(chosen, socks5.SOCKS5AuthReply) or chosen.method != method:
-            return "asks for another way to log in"
-        if pair is not None:
-            answer = await ask(socks5.SOCKS5UsernamePasswordRequest(*pair))
-            if not isinstance(answer, socks5.SOCKS5UsernamePasswordReply) or not answer.success:
-                return "does not take the user and the password"
-        reply = await ask(socks5.SOCKS5CommandRequest.from_address(socks5.SOCKS5Command.CONNECT, SERVER))
-        if not isinstance(reply, socks5.SOCKS5Reply) or reply.reply_code != socks5.SOCKS5ReplyCode.SUCCEEDED:
-            code = reply.reply_code.name.lower().replace("_", " ") if isinstance(reply, socks5.SOCKS5Reply) else "none"
-            return f"answers {code}"
+    """The same through a socks5 proxy."""
+    try:
+        stream = await SocksBackend(proxy.host.strip("[]"), proxy.port, credentials(proxy)).connect_tcp(*SERVER)
+    except httpcore.ProxyError as error:
+        return str(error)
+    await stream.aclose()
     return None
 
 

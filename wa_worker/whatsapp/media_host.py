@@ -23,6 +23,7 @@ from wa_worker.errors import EdgeUnavailable
 from wa_worker.messages import MediaError, MediaReference
 from wa_worker.models import Egress, EgressProxy, Unusable
 from wa_worker.whatsapp.media_crypto import OVERHEAD, DamagedMedia, Decryptor
+from wa_worker.whatsapp.socks import SocksBackend
 
 HOST = "mmg.whatsapp.net"
 """Where whatsmeow downloads from when a message names a path (download.go)."""
@@ -41,6 +42,8 @@ PATIENCE = 30.0
 
 KEEP = 30.0
 """Seconds for which a connection is kept: photos come in bursts."""
+
+SOCKS_PORT = 1080
 
 _GONE = frozenset({403, 404, 410})
 """How the host says that it has a file no more (whatsmeow errors.go, ErrMediaDownloadFailedWith...)."""
@@ -206,22 +209,15 @@ def _connect(
 ) -> Callable[[httpcore.Origin], httpcore.AsyncConnectionInterface]:
     if proxy is None:
         return directly(context, KEEP)
-    backend = httpcore.TrioBackend()
     if proxy.url.scheme == "socks5":
-        return httpcore.AsyncSOCKSProxy(
-            _url(proxy.url),
-            proxy_auth=proxy.raw_auth,
-            ssl_context=context,
-            keepalive_expiry=KEEP,
-            network_backend=backend,
-        ).create_connection
+        return directly(context, KEEP, SocksBackend(proxy.url.host, proxy.url.port or SOCKS_PORT, proxy.raw_auth))
     return httpcore.AsyncHTTPProxy(
         _url(proxy.url),
         proxy_auth=proxy.raw_auth,
         ssl_context=context,
         proxy_ssl_context=context if proxy.url.scheme == "https" else None,
         keepalive_expiry=KEEP,
-        network_backend=backend,
+        network_backend=httpcore.TrioBackend(),
     ).create_connection
 
 
