@@ -60,7 +60,7 @@ def egress_from(value: object) -> EgressProxy | Unusable | None:
 
 def _host(url: SplitResult) -> str | None:
     name = url.hostname or ""
-    if ":" not in name:
+    if "[" not in url.netloc:
         return name if _HOST.fullmatch(name) else None
     try:
         return f"[{IPv6Address(name).compressed}]"

@@ -1,7 +1,7 @@
 """Connections through a socks5 proxy (RFC 1928, 1929), with socksio, as httpcore's own but for two things.
 
-An answer may come in pieces; and what is no answer is a ProxyError like a refusal, where httpcore (1.0) lets an error of
-socksio through that nobody expects. Names are resolved by the proxy.
+An answer may come in pieces; and what is no answer is a ProxyError like a refusal, where httpcore (1.0) lets an error
+of socksio through that nobody expects. Names are resolved by the proxy.
 """
 
 from __future__ import annotations
