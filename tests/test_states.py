@@ -85,9 +85,7 @@ STAYS = {
 }
 """The rows in which the session, or the pairing, goes on, and what state that is."""
 
-PAIRED_ANEW = {
-    (State.PAIRING, event) for event in (Event.PAIRING_ENDED, Event.DEADLINE, Event.PROXY_CHANGED)
-}
+PAIRED_ANEW = {(State.PAIRING, event) for event in (Event.PAIRING_ENDED, Event.DEADLINE, Event.PROXY_CHANGED)}
 
 OPENED_ANEW = {
     *((state, Event.CRASHED) for state in State),

@@ -304,7 +304,7 @@ begin
   -- What a worker has said before it has heard of another proxy would take the instance off its list: it says it again.
   if tg_op = 'UPDATE' and new.status = 'CONNECTED' and old.status = 'DISCONNECTED' and exists (
     select from public.wa_instance_proxies as proxy
-    where proxy.instance_id = new.id and proxy.changed_at between now() - interval '30 seconds' and now() - interval '1 ms'
+    where proxy.instance_id = new.id and proxy.changed_at > now() - interval '30 seconds'
   ) then
     new.status := old.status;
   end if;
@@ -324,30 +324,37 @@ create or replace trigger wa_instances_touch before insert or update on public.w
 create or replace function public.wa_proxy_changed() returns trigger
 language plpgsql set search_path = '' as $$
 begin
-  if tg_op = 'INSERT' or new.url is distinct from old.url then
+  if tg_op = 'UPDATE' and new.url is not distinct from old.url then
+    return new;
+  end if;
+  if tg_when = 'BEFORE' then
     new.changed_at := now();
+  else
     update public.wa_instances set status = 'DISCONNECTED' where id = new.instance_id and status = 'CONNECTED' and enabled;
   end if;
   return new;
 end
 $$;
 
-create or replace trigger wa_instance_proxies_changed before insert or update on public.wa_instance_proxies
+create or replace trigger wa_instance_proxies_touch before insert or update on public.wa_instance_proxies
+  for each row execute function public.wa_proxy_changed();
+create or replace trigger wa_instance_proxies_listed after insert or update on public.wa_instance_proxies
   for each row execute function public.wa_proxy_changed();
 create or replace trigger wa_messages_touch before update on public.wa_messages
   for each row execute function public.wa_touch();
 
 -- The calls
 
--- GET /disconnected-instances: [{"id", "pair_phone" if it has one, "proxy" if it ever had one}].
--- One that was switched off while connected is listed too: the worker then announces CONNECTED, is told that the
--- instance is gone, and stops at once rather than when the worker next posts its status, up to ten minutes later.
+-- What a list says of an instance's proxy: nothing, if it never had one; null, if it has none any more.
 create or replace function public.wa_proxy_of(p_instance_id text) returns jsonb
 language sql stable set search_path = '' as $$
   select coalesce(
     (select jsonb_build_object('proxy', url) from public.wa_instance_proxies where instance_id = p_instance_id), '{}')
 $$;
 
+-- GET /disconnected-instances: [{"id", "pair_phone" if it has one, "proxy" if it ever had one}].
+-- One that was switched off while connected is listed too: the worker then announces CONNECTED, is told that the
+-- instance is gone, and stops at once rather than when the worker next posts its status, up to ten minutes later.
 create or replace function public.wa_disconnected_instances() returns jsonb
 language sql stable set search_path = '' as $$
   select coalesce(

@@ -25,7 +25,14 @@ BAD = [
     *("", " ", "proxy:3128", "//proxy", "ftp://proxy", "socks4://proxy", "http://", "http://:80", "http://u:p@"),
     *("http://proxy:0", "http://proxy:65536", "http://proxy:x", "http://pro xy", "http://proxy\n", "http://pröxy"),
     *("http://proxy/path", "http://proxy?x=1", "http://proxy#", "http://u:p/w@proxy", "http://u:p#w@proxy:1"),
-    *("http://u:100%@proxy", "http://@proxy", "http://:p@proxy", "http://a%3Ab:p@proxy", "http://[::1", "http://[v1.x]"),
+    *(
+        "http://u:100%@proxy",
+        "http://@proxy",
+        "http://:p@proxy",
+        "http://a%3Ab:p@proxy",
+        "http://[::1",
+        "http://[v1.x]",
+    ),
     *("socks5://u@proxy", f"socks5://{'u' * 256}:p@proxy", f"http://proxy/{'x' * 2048}", "http://a..b/@c"),
     *(7, True, ["http://proxy"], {"url": "http://proxy"}),
 ]

@@ -32,7 +32,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "lifecycle-reopens-at-once",
         "instances/lifecycle.py",
-        "                await trio.sleep_until(self._state.away_until)\n                # not one",
+        "                await self._until_proxy_works()\n                # not one",
         "                # not one",
         "states.md: retrying pauses, each pause longer",
         "instances/test_lifecycle.py::test_a_failure_is_followed_by_growing_pauses",
