@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import gc
 import os
+import platform
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +73,13 @@ async def main(settings: Settings, environ: Mapping[str, str], pairing_command: 
     readiness = Readiness(registry, settings.instance_poll)
     listener = listen(settings.bind_host, settings.port)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        log.info("health answers", port=listener.getsockname()[1], version=__version__)
+        log.info(
+            "health answers",
+            port=listener.getsockname()[1],
+            version=__version__,
+            neonize=_installed("neonize"),
+            python=platform.python_version(),
+        )
         for advice in advice_on(environ, settings.edge_base_url, settings.worker_secret):
             log.warning("a setting is unwise", reason=advice.found, remedy=advice.remedy)
         async with trio.open_nursery() as services:
@@ -203,6 +211,14 @@ class _Work:
             recent_history=self._recent_history,
         )
         return WhatsApp(self.settings.auth_dir, host, pairing, routes, self.registry.anyone_connected)
+
+
+def _installed(package: str) -> str:
+    """Returns its version; loading it says what is wrong if there is none."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 @contextmanager

@@ -200,7 +200,7 @@ class Polling:
         return given
 
     async def _failed(self, error: EdgeError) -> None:
-        log.warning("instances not listed", endpoint=error.endpoint, reason=error.detail)
+        log.warning("instances not listed", endpoint=error.endpoint, reason=error.detail, **error.traced)
         if self._outage_since is None:
             self._outage_since = trio.current_time()
         await trio.sleep(max(error.retry_after or 0.0, min(PROXY_OUTAGE.pause(self._outage()), self._interval)))
