@@ -134,7 +134,7 @@ class Session:
         """Goes on in a new state. Raises ValueError if the other side's keys are none."""
         base, ratchet = KeyPair.new(), KeyPair.new()
         prekey_id, prekey = theirs.prekey or (None, None)
-        root, key = _agree(
+        root, key = first_keys(
             ours.identity.agree(theirs.signed_prekey),
             base.agree(theirs.identity),
             base.agree(theirs.signed_prekey),
@@ -183,7 +183,7 @@ class Session:
             return self.decrypt(ours, first.message)
         identity = first.identityKey.removeprefix(CURVE)
         try:
-            root, key = _agree(
+            root, key = first_keys(
                 signed_prekey.agree(identity),
                 ours.identity.agree(base),
                 signed_prekey.agree(base),
@@ -201,7 +201,7 @@ class Session:
         del self._states[1 + _MOST_ARCHIVED :]
 
 
-def _agree(*secrets: bytes | None) -> tuple[bytes, bytes]:
+def first_keys(*secrets: bytes | None) -> tuple[bytes, bytes]:
     """Returns the first root key and the first chain's, from the three or four agreements of a first message."""
     joined = _DISCONTINUITY + b"".join(each for each in secrets if each is not None)
     return _halves(hkdf(joined, 64, b"", b"WhisperText"))
