@@ -14,7 +14,7 @@ from wa_worker.dev.simulator.binary_xml import Codec, whatsapp_codec
 from wa_worker.dev.simulator.stanza import Node
 
 CODEC = whatsapp_codec()
-NONSENSE = (ValueError, LookupError, EOFError)
+NONSENSE = (ValueError, LookupError)
 
 # Of the texts of SingleByteTokens and DoubleByteTokens in whatsmeow's binary/token/token.go, each with a line feed.
 TOKENS_SHA256 = "dce2ff462a48a33e39a47064ff98bd98c2786230dc1959c00631bfdbb6ded6af"

@@ -62,6 +62,8 @@ def test_messages_are_of_the_first_kind_until_there_is_an_answer(ana: SignalPart
     first, second = ana.encrypt(BIA, b"1"), ana.encrypt(BIA, b"2")
     assert (first[0], second[0]) == ("pkmsg", "pkmsg")
     assert (bia.decrypt(ANA, *second), bia.decrypt(ANA, *first)) == (b"2", b"1")
+    with pytest.raises(Undecryptable):
+        bia.decrypt(ANA, *first)
     answer = bia.encrypt(ANA, b"3")
     assert answer[0] == "msg"
     assert ana.decrypt(BIA, *answer) == b"3"

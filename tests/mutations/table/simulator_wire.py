@@ -31,8 +31,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         _FORM,
         _TEST("binary_xml", "texts"),
     ),
-    Mutation("xml-cut", _XML, "if end > len(self._data):", "if False:", _FORM, _TEST("binary_xml", "nonsense")),
-    Mutation("xml-rest", _XML, "if reader.rest:", "if False:", _FORM, _TEST("binary_xml", "nonsense")),
+    Mutation(
+        "xml-cut", _XML, "if reader.rest:", "if reader.rest > 0:", _FORM, _TEST("binary_xml", "what_is_cut_is_none")
+    ),
+    Mutation("xml-rest", _XML, "if reader.rest:", "if reader.rest < 0:", _FORM, _TEST("binary_xml", "nonsense")),
     Mutation(
         "xml-tokens-first-byte",
         _XML,

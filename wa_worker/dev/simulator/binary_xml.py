@@ -54,7 +54,7 @@ class Codec:
         return bytes(out)
 
     def decode(self, data: bytes) -> Node:
-        """Raises ValueError, LookupError or EOFError on nonsense."""
+        """Raises ValueError or LookupError on nonsense."""
         flags = data[0]
         try:
             reader = _Reader(zlib.decompress(data[1:]) if flags & _COMPRESSED else data[1:], self._single, self._double)
@@ -62,7 +62,7 @@ class Codec:
             raise ValueError(f"not compressed as it says: {error}") from None
         node = reader.node()
         if reader.rest:
-            raise ValueError(f"{reader.rest} bytes after the stanza")
+            raise ValueError(f"{reader.rest} bytes are left after the stanza")
         return node
 
     def _write(self, node: Node, out: bytearray) -> None:
@@ -182,12 +182,9 @@ class _Reader:
         return value
 
     def _bytes(self, count: int) -> bytes:
-        end = self._at + count
-        if end > len(self._data):
-            raise EOFError("the stanza ends too early")
-        found = self._data[self._at : end]
-        self._at = end
-        return found
+        start = self._at
+        self._at += count  # past the end: then `rest` is below zero
+        return self._data[start : self._at]
 
 
 def _packed(text: str) -> bytes:
