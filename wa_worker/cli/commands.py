@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from wa_worker import __version__
+from wa_worker.cli.backup import backup, restore
 
 
 class _Commands(click.Group):
@@ -27,11 +28,17 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="wa-worker")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Keeps many WhatsApp sessions alive for a SaaS back end and moves its messages.
 
     Try it without a phone or a back end:  wa-worker dev --simulate
     """
+    ctx.obj = os.environ
+
+
+cli.add_command(backup)
+cli.add_command(restore)
 
 
 @cli.command()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import structlog
@@ -17,6 +17,7 @@ import trio
 
 from wa_worker.errors import StartupError
 from wa_worker.models import RESERVED_FOLDER
+from wa_worker.ownership.closed import why_closed
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +29,7 @@ ASK_AGAIN = 0.5
 async def hold_volume(auth_dir: Path) -> AsyncIterator[Path]:
     """Waits for the lock on `auth_dir` and holds it; yields the folder for the worker's own files.
 
-    Raises StartupError when the folder cannot be made or written. Cancelling stops waiting.
+    Raises StartupError when the folder cannot be made or written, or is closed. Cancelling stops waiting.
     """
     own = auth_dir / RESERVED_FOLDER
     try:
@@ -41,7 +42,28 @@ async def hold_volume(auth_dir: Path) -> AsyncIterator[Path]:
         ) from error
     try:
         await _lock(lock, auth_dir)
+        _refuse_closed(auth_dir)
         yield own
+    finally:
+        os.close(lock)
+
+
+def _refuse_closed(auth_dir: Path) -> None:
+    if (why := why_closed(auth_dir)) is not None:
+        raise StartupError(why)
+
+
+@contextmanager
+def try_volume(auth_dir: Path) -> Iterator[bool]:
+    """Holds the lock on a volume in the block if nobody has it, and says whether it does. Raises OSError."""
+    lock = os.open(auth_dir / RESERVED_FOLDER / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
     finally:
         os.close(lock)
 
