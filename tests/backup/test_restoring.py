@@ -91,6 +91,25 @@ def test_a_backup_that_is_cut_off_or_altered_leaves_nothing(volume: Path, target
         assert not target.exists()
 
 
+@pytest.mark.parametrize("source", [io.BytesIO, _Pipe])
+def test_a_backup_whose_very_end_is_missing_leaves_nothing(volume: Path, target: Path, source: Any) -> None:
+    """Behind the end of the archive, where no entry is: only the seal knows."""
+    out = io.BytesIO()
+    writer = SealedWriter(out, KEY)
+    with tarfile.open(fileobj=writer, mode="w|") as archive:  # type: ignore[call-overload]
+        files = {ABOUT: About(1.0, "1", moved=True).dump(), JOURNAL: (volume / "@worker" / "journal.db").read_bytes()}
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    writer.write(bytes(2 * CHUNK))
+    writer.close()
+    restored(out.getvalue(), target.with_name("whole"), source=source)
+    with pytest.raises(BackupError, match="damaged, cut off"):
+        restored(out.getvalue()[: -CHUNK // 2], target, source=source)
+    assert not target.exists()
+
+
 def test_an_empty_folder_that_was_there_is_empty_after_a_failure(volume: Path, target: Path) -> None:
     raw, _ = backed_up(volume)
     (target / "lost+found").mkdir(parents=True)
