@@ -174,8 +174,8 @@ class MessageSender:
         if self._restored.has_gap(instance):
             try:
                 await trio.to_thread.run_sync(lambda: self._restored.listed(instance, {}, hold=False))
-            except JournalError as error:
-                log.error("the end of a restore cannot be written", instance=instance, reason=str(error))
+            except JournalError as problem:
+                log.error("the end of a restore cannot be written", instance=instance, reason=str(problem))
 
     async def _on_thread(self, batch: SendBatch) -> BatchResult:
         """Runs the batch on a thread whose task lives in `threads`. On cancel it stops after the send under way, which
