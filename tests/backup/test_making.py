@@ -69,6 +69,8 @@ def test_what_is_committed_while_it_runs_is_in_it_and_what_is_not_is_not(volume:
 
 
 def test_a_chosen_instance_takes_nothing_of_others_along(volume: Path, tmp_path: Path) -> None:
+    with open_journal(volume / "@worker" / "journal.db") as opened:
+        opened.inbox.record(CAFE, inbound_message("long", body="of cafe " * 4000))
     raw, made = backed_up(volume, SHOP)
     assert made.instances == (SHOP,)
     restore(io.BytesIO(raw), KEY, tmp_path / "new", source_is_stopped=True, progress=nothing)
@@ -76,6 +78,8 @@ def test_a_chosen_instance_takes_nothing_of_others_along(volume: Path, tmp_path:
     journal = (tmp_path / "new" / "@worker" / "journal.db").read_bytes()
     assert b"to-shop" in journal
     assert b"cafe" not in journal
+    with closing(sqlite3.connect(tmp_path / "new" / "@worker" / "journal.db")) as sql:
+        assert sql.execute("PRAGMA freelist_count").fetchone() == (0,)
 
 
 def test_a_chosen_instance_that_is_not_paired_is_an_error(volume: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.e2e.world import World, eventually
+from tests.e2e.world import PATIENCE, World, eventually
 from wa_worker.dev.proxy import Fault, Store
 
 CONTACT = "5511988880002"
@@ -50,7 +50,7 @@ async def test_moving_house_under_traffic_loses_and_doubles_nothing(world: World
                 world.proxy.store.queue(name, contact.phone, f"out {name} {sent}")
                 await contact.send(world.jids[name], f"in {name} {sent}")
             sent += 1
-            await trio.sleep(0.2)
+            await trio.sleep(0.1 * count)  # ten a second each way, however many instances
 
     new = str(tmp_path / "new")
     async with trio.open_nursery() as nursery:
@@ -66,8 +66,8 @@ async def test_moving_house_under_traffic_loses_and_doubles_nothing(world: World
         at_move = sent
         await eventually(lambda: sent > at_move + 2)
         over.set()
-    await world.until(_settled)
-    await world.until(lambda store: len(store.inbound()) >= sent * count)
+    with trio.fail_after(PATIENCE * 4):  # what waited meanwhile is more than a second's work on a busy machine
+        await world.proxy.wait_for(lambda store: _settled(store) and len(store.inbound()) >= sent * count)
     for name, contact in zip(names, contacts, strict=True):
         assert Counter(m.text for m in contact.received) == Counter(f"out {name} {n}" for n in range(sent))
     inbound = Counter(row.body for row in world.proxy.store.inbound())
