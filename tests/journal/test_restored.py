@@ -11,7 +11,7 @@ import pytest
 from tests.journal.rows import ANA, OTHER, SHOP, admit, send, states
 from wa_worker.errors import JournalError
 from wa_worker.journal import Journal, SendState, open_journal
-from wa_worker.journal.restored import FILE, read_gaps, write_gaps
+from wa_worker.journal.restored import FILE, Restored, read_gaps, write_gaps
 
 
 @pytest.fixture
@@ -48,15 +48,36 @@ def test_with_resend_it_is_sent_and_a_doubt_is_counted(restored: Journal) -> Non
 
 
 def test_it_is_over_for_an_instance_when_a_list_has_nothing_new_and_nothing_held(restored: Journal) -> None:
-    listed(restored, "new", hold=True)
-    listed(restored, "new", hold=True)
-    assert restored.restored.has_gap(SHOP)
-    restored.restored.listed(SHOP, {}, hold=True)
-    assert not restored.restored.has_gap(SHOP)
-    assert restored.restored.has_gap(OTHER)
+    at_once = Restored(restored.database, quiet=0.0)
+    for _ in range(2):
+        at_once.listed(SHOP, {"new": ANA}, hold=True)
+        assert at_once.has_gap(SHOP)
+    at_once.listed(SHOP, {}, hold=True)
+    assert not at_once.has_gap(SHOP)
+    assert at_once.has_gap(OTHER)
     assert read_gaps(restored.database.path.with_name(FILE))[1] == {OTHER}
-    listed(restored, "newer", hold=True)
+    at_once.listed(SHOP, {"newer": ANA}, hold=True)
     assert admit(restored, "newer").due == ("newer",)
+
+
+def test_one_empty_list_is_not_believed(restored: Journal) -> None:
+    for _ in range(3):
+        restored.restored.listed(SHOP, {}, hold=True)
+    assert restored.restored.has_gap(SHOP)
+    listed(restored, "new", hold=True)
+    assert admit(restored, "new").held == 1
+
+
+def test_quiet_time_counts_from_the_last_doubt(restored: Journal) -> None:
+    some = Restored(restored.database, quiet=0.2)
+    some.listed(SHOP, {}, hold=False)
+    time.sleep(0.25)
+    some.listed(SHOP, {"new": ANA}, hold=False)
+    some.listed(SHOP, {"new": ANA}, hold=False)
+    assert some.has_gap(SHOP)
+    time.sleep(0.25)
+    some.listed(SHOP, {"new": ANA}, hold=False)
+    assert not some.has_gap(SHOP)
 
 
 def test_it_is_not_over_because_of_a_restart(restored: Journal) -> None:
@@ -65,8 +86,9 @@ def test_it_is_not_over_because_of_a_restart(restored: Journal) -> None:
 
 
 def test_the_file_goes_with_the_last_instance(restored: Journal) -> None:
+    at_once = Restored(restored.database, quiet=0.0)
     for instance in (SHOP, OTHER):
-        restored.restored.listed(instance, {}, hold=False)
+        at_once.listed(instance, {}, hold=False)
     assert not restored.database.path.with_name(FILE).exists()
 
 

@@ -2,9 +2,9 @@
 
 A backup of a running worker is older than the worker's end. What was sent in between is not in it; if the proxy was not
 told of it either, it is still listed, and would go out twice. Nothing tells such a row from one that was queued since.
-So for each restored instance, what is listed counts as *uncertain*, as after a kill in the middle of a send, until a
-list has come that holds nothing which was not known and is not held: with `resend` it is sent (again), and the ledger
-counts a doubt; with `hold` it waits for a person. After a move there is no such time, and no such file.
+So for each restored instance, what is listed counts as *uncertain*, as after a kill in the middle of a send, until the
+lists have held nothing for QUIET seconds that was not known or is held: with `resend` it is sent (again), and the
+ledger counts a doubt; with `hold` it waits for a person. After a move there is no such time, and no such file.
 
 The file restored.json beside the journal names the instances of which that is not over, and when the restore was.
 """
@@ -34,11 +34,17 @@ MAYBE_SENT = "it may have been sent after the backup that was restored"
 """The error of such a row in the ledger."""
 
 
+QUIET = 10.0
+"""Seconds for which lists must have held nothing in doubt: one short list may be of a proxy that is starting itself."""
+
+
 class Restored:
     """Knows the instances whose ledger has a gap. Any thread may call; what writes raises JournalError."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, quiet: float = QUIET) -> None:
         self._database = database
+        self._quiet = quiet
+        self._quiet_since: dict[InstanceId, float] = {}
         self._path = database.path.with_name(FILE)
         self._lock = threading.Lock()
         self._at, self._gaps = read_gaps(self._path)
@@ -50,8 +56,7 @@ class Restored:
     def listed(self, instance: InstanceId, batch: Mapping[MessageId, Jid], *, hold: bool) -> None:
         """Writes messages of a list as uncertain that the ledger does not know, or that have waited since the backup.
 
-        To be called before SendLedger.admit(). A list without any of them ends the gap: `batch` is then empty, or all
-        of it was listed and settled since the restore.
+        To be called before SendLedger.admit(), and for an empty list. Lists without any of them end the gap.
         """
         if not self.has_gap(instance):
             return
@@ -70,7 +75,10 @@ class Restored:
                 messages=new,
                 then="they are held: see `wa-worker journal`" if hold else "they are sent",
             )
-        elif not held:
+        moment = time.monotonic()
+        if new or held:
+            self._quiet_since.pop(instance, None)
+        elif moment - self._quiet_since.setdefault(instance, moment) >= self._quiet:
             self._over(instance)
 
     def _over(self, instance: InstanceId) -> None:

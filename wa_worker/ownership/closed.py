@@ -49,23 +49,27 @@ def reopen_volume(auth_dir: Path) -> bool:
 
 
 def why_closed(auth_dir: Path) -> str | None:
-    """Says to a person why no worker may run here, and what to do. None: it may. Raises OSError."""
+    """Says to a person why no worker may run here, and what to do. None: it may."""
     try:
         text = (auth_dir / RESERVED_FOLDER / FILE).read_text("utf-8", "replace")
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:  # written by another user: whatever it says, it is there
+        text = ""
+        unknown = f"its {RESERVED_FOLDER}/{FILE} closes it, and cannot be read ({error.strerror})"
+    else:
+        unknown = f"its {RESERVED_FOLDER}/{FILE} closes it, for a reason that this version does not know"
     why, at = None, ""
     try:
         said = json.loads(text)
         why, at = _WHY.get(said["why"]), time.strftime(" at %Y-%m-%d %H:%M UTC", time.gmtime(said["at"]))
     except (ValueError, TypeError, KeyError):
         pass  # it closes the volume all the same
-    unknown = f"its {RESERVED_FOLDER}/{FILE} closes it, for a reason that this version does not know"
     return f"AUTH_DIR={auth_dir} may not be run: {(why or unknown).format(at=at)}."
 
 
 def closed_for(auth_dir: Path) -> str | None:
-    """Returns the word that closes it: MOVED, RESTORING, or another. None: none does. Raises OSError."""
+    """Returns the word that closes it: MOVED, RESTORING, or '' for another. None: none does. Raises OSError."""
     if why_closed(auth_dir) is None:
         return None
     try:
