@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from click.testing import CliRunner, Result
 from tests.backup.volume import KEY, fill
 from wa_worker.cli.commands import cli
 from wa_worker.journal import open_journal
+from wa_worker.ownership.closed import why_closed
+from wa_worker.ownership.volume import try_volume
 
 
 @pytest.fixture
@@ -78,11 +81,34 @@ def test_no_key_is_a_wrong_setting(volume: Path, tmp_path: Path, key: str, says:
 
 def test_a_move_can_be_taken_back_once(volume: Path, tmp_path: Path) -> None:
     assert call(volume, "backup", tmp_path / "f", "--move").exit_code == 0
-    assert "it was moved" in call(volume, "check").stdout
     assert call(volume, "backup", "--take-back").exit_code == 0
     again = call(volume, "backup", "--take-back")
     assert again.exit_code == 1
     assert "nothing to take back" in again.stderr
+
+
+@pytest.mark.parametrize("ended", [None, signal.SIGINT, signal.SIGTERM])
+def test_a_move_says_what_it_waits_for_and_can_be_ended(
+    volume: Path, tmp_path: Path, ended: signal.Signals | None
+) -> None:
+    environment = {"PATH": os.environ["PATH"], "AUTH_DIR": str(volume), "BACKUP_KEY": KEY.reveal()}
+    file = tmp_path / "moved"
+    command = [sys.executable, "-m", "wa_worker", "backup", "--move", str(file)]
+    with try_volume(volume):
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+        assert process.stderr is not None
+        assert b"waiting for the worker to stop" in process.stderr.readline()
+        if ended is not None:
+            process.send_signal(ended)
+            process.wait(20)
+    _, rest = process.communicate(timeout=60)
+    if ended is None:
+        assert process.returncode == 0, rest
+        assert file.exists()
+    else:
+        assert process.returncode == 128 + ended
+        assert [path.name for path in tmp_path.iterdir()] == ["auth"]
+    assert (why_closed(volume) is None) == (ended is not None)
 
 
 def test_it_goes_through_a_pipe(volume: Path, tmp_path: Path) -> None:
