@@ -76,6 +76,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         _TEST("sessions", "a_bundle_that_its_identity_has_not_signed"),
     ),
     Mutation(
+        "device-signature",
+        "dev/simulator/phone.py",
+        "return is_signed(device, _DEVICE_SIGNATURE + identity.details + device + account, identity.deviceSignature)",
+        "return True",
+        _SIGNED,
+        _TEST("phone", "a_device_signs_for_one_account"),
+    ),
+    Mutation(
         "session-mac",
         _SESSIONS,
         "if not hmac.compare_digest(mac, _mac(mac_key, self.their_identity, ours.identity.public, signed)):",

@@ -96,9 +96,7 @@ class WaitingClient:
         signed = ADVSignedDeviceIdentity.FromString(self._signed)
         if not signed.deviceSignature:
             raise PairingFailed(self._error)
-        if not is_signed(
-            identity, _DEVICE_SIGNATURE + signed.details + identity + phone.public, signed.deviceSignature
-        ):
+        if not has_signed(identity, signed, phone.public):
             raise PairingFailed("the device's own signature is wrong")
         registration = self._registration
         return Device(
@@ -173,6 +171,11 @@ def _sign(phone: SigningKeyPair, identity: bytes, adv: bytes) -> bytes:
     ).SerializeToString()
     container = ADVSignedDeviceIdentityHMAC(details=signed, HMAC=hmac.digest(adv, signed, "sha256"))
     return bytes(container.SerializeToString())
+
+
+def has_signed(device: bytes, identity: Any, account: bytes) -> bool:
+    """Says whether the device with this key has signed its identity for this account (`handlePair` in whatsmeow)."""
+    return is_signed(device, _DEVICE_SIGNATURE + identity.details + device + account, identity.deviceSignature)
 
 
 def _fields(qr: str) -> list[str]:
