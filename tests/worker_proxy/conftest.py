@@ -13,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.dev.console.conftest import chromium as chromium
 from tests.e2e.world import SECRET
 from tests.worker_proxy import tools
 from tests.worker_proxy.backend import Backend, EdgeProxy

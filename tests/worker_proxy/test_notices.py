@@ -29,8 +29,13 @@ def say(customers: Customers, reason: str, *instances: str, until: int | None = 
     status = next((status for status, reasons in STATUSES.items() if reason in reasons), "DISCONNECTED")
     events = [
         {
-            **{"type": "status", "instance_id": id_, "status": status, "reason": reason, "until": until},
-            **{"jid": None if reason in ("scan", "waiting") else JID, "since": 1790000000},
+            "type": "status",
+            "instance_id": id_,
+            "status": status,
+            "reason": reason,
+            "until": until,
+            "jid": None if reason in ("scan", "waiting") else JID,
+            "since": 1790000000,
         }
         for id_ in instances
     ]

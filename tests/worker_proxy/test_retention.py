@@ -30,8 +30,16 @@ def _event(customers: Customers, *events: dict[str, Any]) -> None:
 
 def _inbound(instance: str, id_: str, chat: str, sender: str, lid: str | None = None, **content: Any) -> dict[str, Any]:
     return {
-        **{"type": "inbound", "instance_id": instance, "chat_id": chat, "wa_message_id": id_, "from": chat, "to": US},
-        **{"sender_id": sender, "sender_lid": lid, "body": f"words of {sender}", "push_name": f"name of {sender}"},
+        "type": "inbound",
+        "instance_id": instance,
+        "chat_id": chat,
+        "wa_message_id": id_,
+        "from": chat,
+        "to": US,
+        "sender_id": sender,
+        "sender_lid": lid,
+        "body": f"words of {sender}",
+        "push_name": f"name of {sender}",
         "content": content,
     }
 
@@ -58,8 +66,12 @@ def _about(customers: Customers, instance: str, jid: str, lid: str) -> None:
         _inbound(instance, f"8{key}", GROUP, jid, reaction={"message_id": "x", "emoji": "👍"}),
         *(
             {
-                **{"type": "message_status", "instance_id": instance, "wa_message_id": "W", "status": "read"},
-                **{"chat_id": chat, "recipient_id": recipient},
+                "type": "message_status",
+                "instance_id": instance,
+                "wa_message_id": "W",
+                "status": "read",
+                "chat_id": chat,
+                "recipient_id": recipient,
             }
             for chat, recipient in ((jid, jid), (GROUP, lid))
         ),
@@ -89,7 +101,8 @@ def _everything(customers: Customers, instance: str) -> dict[str, list[str]]:
     """Each row of each table that has something of that instance, whatever tables there are, but for files' paths."""
     found = {}
     for (table,) in customers.rows(
-        "select table_name from information_schema.columns where table_schema = 'public' and column_name = 'instance_id'"
+        "select table_name from information_schema.columns "
+        "where table_schema = 'public' and column_name = 'instance_id'"
     ):
         rows = customers.rows(f"select to_jsonb(t)::text from public.{table} t where instance_id = %s", instance)
         found[str(table)] = [row[0] for row in rows]
@@ -107,7 +120,11 @@ def test_of_a_person_nothing_is_left_and_of_others_all(customers: Customers) -> 
     done = customers.backend.db.execute("select wa_delete_person(%s, '+55 11 98888-7777')", (ANA,)).fetchone()
     assert done is not None
     assert done[0] == {
-        **{"wa_messages": 3, "wa_inbound": 5, "wa_chat_events": 2, "wa_reactions": 2, "wa_receipts": 2},
+        "wa_messages": 3,
+        "wa_inbound": 5,
+        "wa_chat_events": 2,
+        "wa_reactions": 2,
+        "wa_receipts": 2,
         "wa_files": 2,
     }
     after = _everything(customers, mine)
@@ -136,7 +153,11 @@ def test_what_is_kept_of_a_person_can_be_exported(customers: Customers) -> None:
     assert set(found.pop("jids")) == {PERSON, LID, "551188887777@s.whatsapp.net"}
     assert {row["instance_id"] for rows in found.values() for row in rows} == {mine}
     assert {table: len(rows) for table, rows in found.items()} == {
-        **{"wa_messages": 4, "wa_inbound": 7, "wa_chat_events": 2, "wa_reactions": 1, "wa_receipts": 2},
+        "wa_messages": 4,
+        "wa_inbound": 7,
+        "wa_chat_events": 2,
+        "wa_reactions": 1,
+        "wa_receipts": 2,
         "wa_files": 2,
     }
     assert set(found) == {*TABLES, "wa_files"}
@@ -189,7 +210,7 @@ def test_pg_cron_is_asked_only_where_it_is(customers: Customers) -> None:
         with pytest.raises(psycopg.Error, match="from 1, or null"), cron.transaction():
             cron.execute("select wa_keep_days(0)")
         cron.execute((tools.SOURCE / "notices.sql").read_bytes())
-        jobs = dict(cron.execute("select jobname, command from cron.job").fetchall())
+        jobs: dict[str, str] = dict(cron.execute("select jobname, command from cron.job").fetchall())
         assert jobs.keys() == {"wa-delete-old", "wa-notice-troubles", "wa-delete-old-notices"}
         for command in jobs.values():
             cron.execute(command.encode())
