@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import psycopg
@@ -214,6 +215,9 @@ def test_pg_cron_is_asked_only_where_it_is(customers: Customers) -> None:
         assert jobs.keys() == {"wa-delete-old", "wa-notice-troubles", "wa-delete-old-notices"}
         for command in jobs.values():
             cron.execute(command.encode())
+        page = (tools.SOURCE.parent / "lgpd.md").read_text("utf-8")
+        for block in re.findall(r"```sql\n(.*?)```", page, re.DOTALL):
+            cron.execute(block.encode())
         assert cron.execute("select wa_keep_days(null)").fetchall() == [("kept for ever",)]
         assert cron.execute("select count(*) from cron.job where jobname = 'wa-delete-old'").fetchall() == [(0,)]
         cron.rollback()
