@@ -167,10 +167,10 @@ function pressed(button, act, problem) {
 
 /** Once at a time; what goes wrong is said beside it. */
 async function once(button, act, problem) {
-  problem.textContent = "";
-  button.setAttribute("aria-busy", "true");
   if (button.busy) return;
   button.busy = true;
+  button.setAttribute("aria-busy", "true");
+  problem.textContent = "";
   try {
     await act();
   } catch (error) {

@@ -47,10 +47,10 @@ export function openNumbers(supabase, heard, failed) {
     const { data, error } = await supabase.from("wa_instances").select(COLUMNS).order("created_at");
     reading = false;
     if (closed) return;
-    if (error) failed(error);
-    else heard({ rows: /** @type {Row[]} */ (data), live });
     timer = setTimeout(look, again ? 0 : live ? LIVE : POLLING);
     again = false;
+    if (error) failed(error);
+    else heard({ rows: /** @type {Row[]} */ (data), live });
   }
 
   const channel = supabase
