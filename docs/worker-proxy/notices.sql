@@ -53,6 +53,8 @@ language sql immutable set search_path = '' as $$
     when 'reconnecting' then 'the line broke and has not come back'
     when 'retrying' then 'the line did not come back. The worker tries again'
     when 'opening' then 'it logs in and does not get through'
+    when 'proxy_failed' then 'the proxy that it goes through does not work'
+    when 'connected' then 'it was connected and has not come back'
     when 'unknown' then 'no worker has taken it up'
     else 'reason: ' || p_reason
   end
@@ -64,6 +66,7 @@ create or replace function public.wa_may_pass(p_status text, p_reason text) retu
 language sql immutable set search_path = '' as $$
   select case
     when p_reason in ('reconnecting', 'retrying', 'opening', 'crashed', 'worker_stopping', 'unknown') then true
+    when p_reason in ('connected', 'restricted') then true -- it is listed anew, as for another proxy
     when p_reason in ('volume_full', 'logged_out') then false
     else p_status = 'CONNECTING'
   end
@@ -77,7 +80,7 @@ begin
   end if;
   -- One that waits for its first scan is not down. That the phone removed the device may be told by the code alone.
   if not new.enabled or new.status = 'CONNECTED' or new.reason = 'released'
-    or (new.linked_at is null and (new.reason is null or new.reason not in ('banned', 'refused', 'outdated', 'volume_full')))
+    or (new.linked_at is null and (new.reason is null or new.reason not in ('banned', 'refused', 'outdated', 'volume_full', 'proxy_failed')))
   then
     new.down_since := null;
   else

@@ -182,6 +182,7 @@ def test_a_tenant_reads_and_queues_what_is_theirs_and_changes_nothing_else(custo
             ("delete from wa_inbound", ()),
             ("update wa_messages set status = 'queued'", ()),
             ("select * from wa_files", ()),
+            ("select * from wa_instance_proxies", ()),
             ("select * from wa_tenants", ()),
             ("insert into wa_tenants values (%s, 1000)", (ANA,)),
             ("select * from wa_notices", ()),

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.worker_proxy
 JID = "5511999990001@s.whatsapp.net"
 STATUSES = {
     "CONNECTED": ("connected", "restricted"),
-    "CONNECTING": ("scan", "waiting", "opening", "reconnecting", "retrying", "crashed", "volume_full"),
+    "CONNECTING": ("scan", "waiting", "opening", "reconnecting", "retrying", "crashed", "volume_full", "proxy_failed"),
 }
 """The status of a reason; DISCONNECTED for the others."""
 
@@ -152,6 +152,19 @@ def test_a_deploy_wakes_nobody_and_a_worker_that_stays_away_does(customers: Cust
     later(customers, 3)
     words = "30 of 30 numbers are down. New: 30: the worker was stopped and has not come back."
     assert notices(customers) == [("many_down", None, words)]
+
+
+def test_another_proxy_wakes_nobody_and_one_that_fails_does(customers: Customers) -> None:
+    (only,) = connected(customers, 1)
+    db = customers.backend.db
+    db.execute("insert into wa_instance_proxies (instance_id, url) values (%s, 'http://10.0.0.5:3128')", (only,))
+    assert customers.rows("select status, reason from wa_instances") == [("DISCONNECTED", "connected")]
+    say(customers, "proxy_failed", only)
+    later(customers, 2)
+    assert notices(customers) == []
+    later(customers, 1)
+    words = "Loja 1 is down: the proxy that it goes through does not work."
+    assert notices(customers) == [("down", "proxy_failed", words)]
 
 
 def test_the_only_number_of_a_team(customers: Customers) -> None:

@@ -131,6 +131,14 @@ MUTATIONS = (
         f"{NIGHTS}test_a_deploy_wakes_nobody_and_a_worker_that_stays_away_does",
     ),
     Mutation(
+        "notices-another-proxy-wakes",
+        NOTICES,
+        "when p_reason in ('connected', 'restricted') then true",
+        "when p_reason in ('connected', 'restricted') then false",
+        QUIET,
+        f"{NIGHTS}test_another_proxy_wakes_nobody_and_one_that_fails_does",
+    ),
+    Mutation(
         "notices-outage-starts-anew",
         NOTICES,
         "new.down_since := coalesce(old.down_since, now());",
