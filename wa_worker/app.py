@@ -19,6 +19,7 @@ import structlog
 import trio
 
 from wa_worker import __version__, whatsapp
+from wa_worker.admin.page import AdminPage
 from wa_worker.advice import advice_on
 from wa_worker.config import History, MediaIn, OnUncertain, Settings
 from wa_worker.delivery.batch import MAX_TRIES, SendPolicy
@@ -68,18 +69,20 @@ async def main(settings: Settings, environ: Mapping[str, str], pairing_command: 
     """Runs the worker until SIGTERM or SIGINT. Raises StartupError, in a group, when it cannot start."""
     registry, metrics = Registry(), Metrics()
     readiness = Readiness(registry, settings.instance_poll)
+    admin = AdminPage(settings.admin_token, registry, readiness, show_qr=settings.admin_show_qr)
     listener = listen(settings.bind_host, settings.port)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         log.info("health answers", port=listener.getsockname()[1], version=__version__)
-        for advice in advice_on(environ, settings.edge_base_url, settings.worker_secret):
+        for advice in advice_on(environ, settings.edge_base_url, settings.worker_secret, settings.admin_token):
             log.warning("a setting is unwise", reason=advice.found, remedy=advice.remedy)
         async with trio.open_nursery() as services:
             # before other imports slow it down
-            await services.start(run_health, registry, readiness, metrics, listener, settings.admin_token)
+            await services.start(run_health, registry, readiness, metrics, listener, settings.admin_token, admin.extend)
             services.start_soon(watch_lag, metrics)
             with trio.CancelScope() as work:
                 services.start_soon(_stop_on_signal, signals, work, readiness)
-                await _Work(settings, registry, readiness, metrics, services, work).run(environ, pairing_command)
+                program = _Work(settings, registry, readiness, metrics, services, work, admin)
+                await program.run(environ, pairing_command)
             services.cancel_scope.cancel()
     log.info("stopped")
 
@@ -95,6 +98,7 @@ class _Work:
     metrics: Metrics
     services: trio.Nursery
     scope: trio.CancelScope
+    admin: AdminPage
 
     async def run(self, environ: Mapping[str, str], pairing_command: Sequence[str]) -> None:
         """Takes the volume, opens what is shared, and runs the instances until cancelled. Raises StartupError."""
@@ -133,8 +137,11 @@ class _Work:
                 shared = Services(
                     settings, edge, journal.holds, self.registry, metrics, sender, pace, volume, native, reads=reads
                 )
-                async with trio.open_nursery() as workers:
+                self.registry.on_changed.append(shared.history.changed)
+                async with shared.history.rest_kept(journal.changes), trio.open_nursery() as workers:
                     fleet = InstanceFleet(shared, workers, stopping=lambda: self.scope.cancel_called)
+                    fleet.still_let_go(await trio.to_thread.run_sync(journal.let_go.all))
+                    workers.start_soon(shared.history.run, journal.changes)
                     workers.start_soon(volume.run)
                     workers.start_soon(inbound.run)
                     workers.start_soon(calls.run)
@@ -145,6 +152,7 @@ class _Work:
                     for instance in paired:  # P6: whatever the proxy lists
                         fleet.start(instance)
                     self.readiness.working(journal, edge, volume)
+                    self.admin.working(journal, fleet)
                     log.info("working", resumed=len(paired), proxy=settings.edge_base_url)
                     polling = Polling(edge, fleet, sender.polled, interval=settings.instance_poll, pace=pace)
                     workers.start_soon(polling.run)
