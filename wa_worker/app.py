@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,8 @@ import structlog
 import trio
 
 from wa_worker import __version__, whatsapp
-from wa_worker.admin.page import AdminPage
+from wa_worker.admin.page import add_pages
+from wa_worker.admin.parts import Parts
 from wa_worker.advice import advice_on
 from wa_worker.config import History, MediaIn, OnUncertain, Settings
 from wa_worker.delivery.batch import MAX_TRIES, SendPolicy
@@ -69,7 +71,8 @@ async def main(settings: Settings, environ: Mapping[str, str], pairing_command: 
     """Runs the worker until SIGTERM or SIGINT. Raises StartupError, in a group, when it cannot start."""
     registry, metrics = Registry(), Metrics()
     readiness = Readiness(registry, settings.instance_poll)
-    admin = AdminPage(settings.admin_token, registry, readiness, show_qr=settings.admin_show_qr)
+    admin = Parts(registry, readiness, show_qr=settings.admin_show_qr)
+    pages = partial(add_pages, admin, settings.admin_token)
     listener = listen(settings.bind_host, settings.port)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         log.info("health answers", port=listener.getsockname()[1], version=__version__)
@@ -77,7 +80,7 @@ async def main(settings: Settings, environ: Mapping[str, str], pairing_command: 
             log.warning("a setting is unwise", reason=advice.found, remedy=advice.remedy)
         async with trio.open_nursery() as services:
             # before other imports slow it down
-            await services.start(run_health, registry, readiness, metrics, listener, settings.admin_token, admin.extend)
+            await services.start(run_health, registry, readiness, metrics, listener, settings.admin_token, pages)
             services.start_soon(watch_lag, metrics)
             with trio.CancelScope() as work:
                 services.start_soon(_stop_on_signal, signals, work, readiness)
@@ -98,7 +101,7 @@ class _Work:
     metrics: Metrics
     services: trio.Nursery
     scope: trio.CancelScope
-    admin: AdminPage
+    admin: Parts
 
     async def run(self, environ: Mapping[str, str], pairing_command: Sequence[str]) -> None:
         """Takes the volume, opens what is shared, and runs the instances until cancelled. Raises StartupError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
@@ -99,3 +100,19 @@ class Actions:
         if done:
             log.warning("a person decided about a message", decision=decide.__name__, id=str(item), instance=instance)
         return done
+
+
+async def carry_out(actions: Actions, name: str, instance: InstanceId, item: str) -> bool:
+    """Does what a form of the page asks for. `item`: the id of a message, where the action is about one.
+
+    False: it could not be done as things are. Raises JournalError.
+    """
+    if name == "let_go":
+        return await actions.let_go(instance, time.time())
+    if name == "take_up":
+        return await actions.take_up(instance)
+    try:
+        id = ItemId.parse(item)  # noqa: A001
+    except ValueError:
+        return False
+    return await (actions.retry if name == "retry" else actions.discard)(instance, id)

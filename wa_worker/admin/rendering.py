@@ -54,7 +54,9 @@ class Renderer:
             "reason_word": partial(word, REASONS, language=language),
             "by_word": partial(word, BY, language=language),
         }
-        return self._templates.get_template(name).render(t=t, ago=ago, ahead=ahead, lang=language.value, now=now, **words, **values)
+        return self._templates.get_template(name).render(
+            t=t, ago=ago, ahead=ahead, lang=language.value, now=now, **words, **values
+        )
 
 
 HTMX = Markup(

@@ -16,16 +16,16 @@ import trio
 from quart import Quart, Response, abort, request
 
 from wa_worker.admin import rows
-from wa_worker.admin.actions import Actions, Past, Waiting
+from wa_worker.admin.actions import Past, carry_out
 from wa_worker.admin.answers import COOKIE, LARGEST_FORM, comes_from_us, headers, is_https, static_files
-from wa_worker.admin.page import AdminPage
+from wa_worker.admin.parts import Parts
+from wa_worker.admin.reading import Asked, ask, ask_of, joined, running
 from wa_worker.admin.rendering import Renderer
 from wa_worker.admin.report import report
 from wa_worker.admin.sessions import LIFE, Session, Sessions
 from wa_worker.admin.texts import language_of, text
 from wa_worker.admin.words import Language
 from wa_worker.errors import JournalError
-from wa_worker.journal.items import ItemId
 from wa_worker.models import InstanceId, Secret, instance_id
 
 LIST, LOG_IN, LOG_OUT = "/admin", "/admin/log-in", "/admin/log-out"
@@ -42,10 +42,10 @@ LONGEST_SEARCH = 100
 Handler = Callable[..., Awaitable[Response]]
 
 
-def add_routes(app: Quart, page: AdminPage, token: Secret) -> Mapping[str, int]:
+def add_routes(app: Quart, parts: Parts, token: Secret) -> Mapping[str, int]:
     """Adds the pages, and returns the paths that take a form, with its largest size in bytes. Blocking."""
     files = static_files()
-    site = _Site(page, Sessions(token), Renderer(files))
+    site = _Site(parts, Sessions(token), Renderer(files))
 
     async def static_file(_hash: str, name: str) -> Response:
         file = files.get(name)
@@ -71,25 +71,16 @@ def add_routes(app: Quart, page: AdminPage, token: Secret) -> Mapping[str, int]:
 
 
 @attrs.frozen
-class _Asked:
-    """Holds what the journal and readiness have said, for one page."""
-
-    waiting: Waiting
-    not_ready: list[str]
-    trouble: str = ""
-
-
-@attrs.frozen
 class _Site:
     """Answers. Its methods are views, on the Trio thread; what is read and rendered is one hop to another."""
 
-    page: AdminPage
+    parts: Parts
     sessions: Sessions
     renderer: Renderer
 
     def guarded(self, view: Handler) -> Handler:
         """Returns a view whose answers carry the headers of all, and that takes no form of another site."""
-        always = headers(show_qr=self.page.show_qr)
+        always = headers(show_qr=self.parts.show_qr)
 
         async def answer(**arguments: str) -> Response:
             if request.method == "POST" and not comes_from_us(request.headers.get("Sec-Fetch-Site")):
@@ -144,12 +135,12 @@ class _Site:
     async def overview(self, session: Session) -> Response:
         search, group = request.args.get("q", "")[:LONGEST_SEARCH], request.args.get("show", "")
         group = group if group in list(rows.Group) else ""
-        not_ready, seen = await self.page.readiness.reasons_not_ready(), self._seen()
-        language, actions = _language(), self.page.actions
+        not_ready, seen = await self.parts.readiness.reasons_not_ready(), running(self.parts.registry)
+        language, actions = _language(), self.parts.actions
 
         def render() -> str:
-            asked = _ask(actions, not_ready)
-            found = rows.rows(_with(seen, asked.waiting), language)
+            asked = ask(actions, not_ready)
+            found = rows.rows(joined(seen, asked.waiting), language)
             chosen = rows.chosen(found, search, group)
             return self.renderer.render(
                 "list.html",
@@ -182,13 +173,13 @@ class _Site:
         """Carries out an action, and shows the instance then."""
         form = await request.form
         instance = _instance(form.get("instance", ""))
-        actions = self.page.actions
+        actions = self.parts.actions
         if instance is None:
             return _text("There is no such instance.\n", 404)
         try:
             if actions is None:
-                raise JournalError("; ".join(await self.page.readiness.reasons_not_ready()))  # noqa: TRY301
-            done = await _carry_out(actions, name, instance, form.get("item", ""))
+                raise JournalError("; ".join(await self.parts.readiness.reasons_not_ready()))  # noqa: TRY301
+            done = await carry_out(actions, name, instance, form.get("item", ""))
         except JournalError as error:
             said = text("not_now", _language()).format(error)
             return await self._one(session, instance, said, 503)
@@ -207,75 +198,23 @@ class _Site:
         page = self.renderer.render("one.html", _language(), session=session, note=note, **values)
         return _html(page, status)
 
-    async def _look(self, name: str) -> tuple[rows.Row, str, Past, _Asked] | None:
+    async def _look(self, name: str) -> tuple[rows.Row, str, Past, Asked] | None:
         """Finds all that is known of an instance; None: nothing is."""
         instance = _instance(name)
         if instance is None:
             return None
-        not_ready, actions = await self.page.readiness.reasons_not_ready(), self.page.actions
-        asked, past = await trio.to_thread.run_sync(_ask_of, actions, not_ready, instance)
-        seen = {each.id: each for each in _with(self._seen(), asked.waiting)}.get(instance)
+        not_ready, actions = await self.parts.readiness.reasons_not_ready(), self.parts.actions
+        asked, past = await trio.to_thread.run_sync(ask_of, actions, not_ready, instance)
+        seen = {each.id: each for each in joined(running(self.parts.registry), asked.waiting)}.get(instance)
         if seen is None and not past.changes:
             return None
         seen = seen or rows.Seen(instance)
         row = rows.row(seen, _language())
         return row, rows.detail(seen), past, asked
 
-    def _seen(self) -> list[rows.Seen]:
-        registry = self.page.registry
-        return [
-            rows.Seen(instance, now, attrs.evolve(registry.activity(instance)))
-            for instance, now in registry.all().items()
-        ]
-
     def _qr_code(self, instance: InstanceId) -> str:
-        actions = self.page.actions
-        return (actions.fleet.qr_code(instance) or "") if actions is not None and self.page.show_qr else ""
-
-
-async def _carry_out(actions: Actions, name: str, instance: InstanceId, item: str) -> bool:
-    if name == "let_go":
-        return await actions.let_go(instance, time.time())
-    if name == "take_up":
-        return await actions.take_up(instance)
-    try:
-        id = ItemId.parse(item)  # noqa: A001
-    except ValueError:
-        return False
-    return await (actions.retry if name == "retry" else actions.discard)(instance, id)
-
-
-def _ask(actions: Actions | None, not_ready: list[str]) -> _Asked:
-    """Blocking."""
-    try:
-        return _Asked(actions.waiting() if actions is not None else Waiting(), not_ready)
-    except JournalError as error:
-        return _Asked(Waiting(), not_ready, str(error))
-
-
-def _ask_of(actions: Actions | None, not_ready: list[str], instance: InstanceId) -> tuple[_Asked, Past]:
-    """Blocking."""
-    asked = _ask(actions, not_ready)
-    try:
-        return asked, actions.past(instance) if actions is not None else Past()
-    except JournalError as error:
-        return attrs.evolve(asked, trouble=str(error)), Past()
-
-
-def _with(seen: list[rows.Seen], waiting: Waiting) -> list[rows.Seen]:
-    """Returns what runs and what is let go of, with what waits for each."""
-    known = {each.id: each for each in seen}
-    for instance in waiting.let_go:
-        known.setdefault(instance, rows.Seen(instance))
-    return [
-        attrs.evolve(
-            each,
-            backlog=waiting.backlogs.get(instance, each.backlog),
-            set_aside=waiting.set_aside.get(instance, 0),
-            let_go=waiting.let_go.get(instance),
-        )
-        for instance, each in known.items()
-    ]
+        actions = self.parts.actions
+        return (actions.fleet.qr_code(instance) or "") if actions is not None and self.parts.show_qr else ""
 
 
 def _instance(name: str) -> InstanceId | None:
