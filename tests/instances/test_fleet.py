@@ -189,7 +189,7 @@ async def test_one_that_a_person_lets_go_of_stays_away_whatever_the_proxy_lists(
         await until(lambda: {SHOP, OTHER} == set(fleet.running()))
         fleet.let_go(SHOP)
         await until(lambda: SHOP not in fleet.running())
-        await until(lambda: bed.fixture.proxy.store.statuses(SHOP)[-1].reason == "released")
+        await until(lambda: [each.reason for each in bed.fixture.proxy.store.statuses(SHOP)][-1:] == ["released"])
         polls = bed.fixture.proxy.store.requests["disconnected-instances"]
         await until(lambda: bed.fixture.proxy.store.requests["disconnected-instances"] >= polls + 4)
         assert list(fleet.running()) == [OTHER]

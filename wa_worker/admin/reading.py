@@ -1,4 +1,4 @@
-"""Reads what a page shows: what runs, and what the journal says of it. A journal that cannot be read is shown as that."""
+"""Reads what a page shows: what runs, and what the journal says of it. A page says so if the journal cannot be read."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class _Site:
             if session is None:
                 return _to_log_in()
             if request.method == "POST" and not session.made((await request.form).get("csrf", "")):
-                return _text("This form is not of this session. Go back, reload and try again.\n", 403)
+                return _text(text("expired", _language()), 403)
             return await view(session, **arguments)
 
         return answer
@@ -164,7 +164,7 @@ class _Site:
     async def report(self, session: Session, name: str) -> Response:
         found = await self._look(name)
         if found is None:
-            return _text("There is no such instance.\n", 404)
+            return _text(text("no_instance", _language()), 404)
         row, detail, past, asked = found
         made = report(row, detail, past.changes, asked.not_ready, time.time())
         return _text(made, 200)
@@ -175,7 +175,7 @@ class _Site:
         instance = _instance(form.get("instance", ""))
         actions = self.parts.actions
         if instance is None:
-            return _text("There is no such instance.\n", 404)
+            return _text(text("no_instance", _language()), 404)
         try:
             if actions is None:
                 raise JournalError("; ".join(await self.parts.readiness.reasons_not_ready()))  # noqa: TRY301
@@ -191,7 +191,7 @@ class _Site:
     async def _one(self, session: Session, name: str, note: str, status: int) -> Response:
         found = await self._look(name)
         if found is None:
-            return _text("There is no such instance.\n", 404)
+            return _text(text("no_instance", _language()), 404)
         row, detail, past, asked = found
         code = self._qr_code(row.id)
         values: dict[str, Any] = {"row": row, "detail": detail, "past": past, "asked": asked, "qr_code": code}

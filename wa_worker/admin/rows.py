@@ -13,7 +13,7 @@ import attrs
 
 from wa_worker.admin.words import REASONS, STATES, STEPS, Language, word
 from wa_worker.delivery.poll_timer import Activity
-from wa_worker.instances.history import LET_GO
+from wa_worker.instances.history import ENDED, LET_GO
 from wa_worker.instances.registry import InstanceSnapshot
 from wa_worker.jid import masked, masked_address
 from wa_worker.journal import InstanceBacklog
@@ -81,7 +81,7 @@ class Row:
 def row(seen: Seen, language: Language) -> Row:
     """Returns what is shown of an instance."""
     now, group = seen.now, _group(seen)
-    reason, step, state = LET_GO, "", LET_GO
+    reason, step, state = (LET_GO, "", LET_GO) if seen.let_go is not None else ("", "", ENDED)
     if now is not None and group is not Group.LET_GO:
         state = now.state.name.lower()
         reason = Reason.LOGGED_OUT if now.logged_out else now.reason or ""
