@@ -1,4 +1,4 @@
-"""axe-core, for pages of ours in a browser: installed from npm once, into the cache (`$XDG_CACHE_HOME/wa-worker/axe`)."""
+"""axe-core, for pages of ours in a browser: from npm, once, into the cache (`$XDG_CACHE_HOME/wa-worker/axe`)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class NotInstalled(Exception):
 
 
 def violations(driver: Any) -> list[list[Any]]:
-    """Returns what axe finds on the page that a browser shows. It is put there by the browser, past the page's policy."""
+    """Returns what axe finds on the page that a browser shows. The driver puts it there, past the page's policy."""
     driver.execute_script(source())
     found: list[list[Any]] = driver.execute_async_script(SCRIPT)
     return found
