@@ -73,13 +73,14 @@ async def open_site(folder: Path, *, show_qr: bool = False, token: str | None = 
         services.registry.on_changed.append(services.history.changed)
         nursery.start_soon(services.history.run, bed.journal.changes)
         fleet = InstanceFleet(services, nursery, stopping=lambda: False)
-        readiness = Readiness(services.registry, 1.0)
+        readiness = Readiness(services.registry, 3600.0)
         readiness.working(bed.journal, bed.fixture.edge, services.volume)
         parts = Parts(services.registry, readiness, show_qr=show_qr)
         parts.working(bed.journal, fleet)
         listener, secret = listen("127.0.0.1", 0), Secret(token) if token is not None else None
         add = partial(add_pages, parts, secret)
         await nursery.start(run_health, services.registry, readiness, services.metrics, listener, secret, add)
+        await bed.fixture.edge.disconnected_instances()  # the proxy answers: the worker is ready
         yield Site(bed, fleet, readiness, f"http://127.0.0.1:{listener.getsockname()[1]}")
         nursery.cancel_scope.cancel()
 

@@ -2,61 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import attrs
 import pytest
-import trio
 
 from tests import axe
-from tests.admin.bed import TOKEN, Site, crowd, open_site
+from tests.admin.bed import TOKEN, crowd
+from tests.admin.thread import Running, run_site
 from tests.dev.console.conftest import chromium
 from tests.dev.console.page import ENTER, TAB, Page
 from tests.proxy_fixture import SHOP
 
 __all__ = ["chromium"]
 
-T = TypeVar("T")
-
 PHONE = (320, 640)
 LET_GO = SHOP
 """One that runs for real; of the others the registry only says what they do."""
 
 
-@attrs.define
-class Running:
-    """The site, in a thread of its own: a browser is driven by blocking calls."""
-
-    site: Site
-    trio_token: trio.lowlevel.TrioToken
-
-    def do(self, call: Callable[[], T]) -> T:
-        return trio.from_thread.run_sync(call, trio_token=self.trio_token)
-
-
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder, ready, made, scope = tmp_path_factory.mktemp("site"), threading.Event(), [], trio.CancelScope()
-
-    async def serve() -> None:
-        with scope:
-            async with open_site(folder, show_qr=True) as site:
-                crowd(site.bed.services.registry, 199)
-                site.fleet.start(LET_GO)
-                made.append(Running(site, trio.lowlevel.current_trio_token()))
-                ready.set()
-                await trio.sleep_forever()
-
-    thread = threading.Thread(target=trio.run, args=(serve,))
-    thread.start()
-    assert ready.wait(30)
-    yield made[0]
-    made[0].do(scope.cancel)
-    thread.join(30)
+    with run_site(tmp_path_factory.mktemp("site"), lambda site: crowd(site.bed.services.registry, 199)) as running:
+        running.do(lambda: running.site.fleet.start(LET_GO))
+        yield running
 
 
 @pytest.fixture
@@ -161,10 +131,3 @@ def test_who_is_logged_out_meanwhile_is_sent_to_the_log_in(page: Page, running: 
     page.type("#q", "x")
     page.wait(lambda: page.all("#token"))
     page.complaints()  # that we said 401 is no complaint
-
-
-@pytest.mark.skipif("WA_WORKER_PICTURE" not in os.environ, reason="long: makes docs/admin.png")
-def test_the_picture_of_the_docs(page: Page) -> None:
-    page.look(1100, 640, dark=False)
-    log_in(page)
-    page.driver.save_screenshot(os.environ["WA_WORKER_PICTURE"])
