@@ -21,8 +21,6 @@ from tests.worker_proxy.calls import poll, waiting
 from tests.worker_proxy.conftest import open_client
 from tests.worker_proxy.processes import Server, open_function
 
-pytestmark = pytest.mark.worker_proxy
-
 test_wrong_content_is_refused_with_a_reason = _content.test_what_is_wrong_is_refused_with_a_reason
 test_wrong_receipts_and_events_are_refused = _receipts.test_what_is_wrong_is_refused
 

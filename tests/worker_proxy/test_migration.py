@@ -13,8 +13,6 @@ from tests.worker_proxy import tools
 from tests.worker_proxy.backend import Backend
 from tests.worker_proxy.postgres import Postgres, open_postgres
 
-pytestmark = pytest.mark.worker_proxy
-
 MIGRATION = tools.SOURCE / "migration.sql"
 TABLES = ("wa_instances", "wa_messages", "wa_inbound")
 LATER = ("wa_reactions", "wa_receipts", "wa_chat_events", "wa_files")
