@@ -63,8 +63,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LAST_RESORT = 9.0
-"""Seconds from the signal to `os._exit`: container hosts kill after 10. A send under way, a session's close and the
-farewell come one after another and take 8.5 at the most."""
+"""Seconds from the signal to `os._exit`: container hosts kill after 10. A send under way, a session's close, the
+farewell and the last changes come one after another and take 8.8 at the most."""
 
 
 async def main(settings: Settings, environ: Mapping[str, str], pairing_command: Sequence[str]) -> None:
