@@ -71,7 +71,6 @@ async def open_site(folder: Path, *, show_qr: bool = False, token: str | None = 
     async with open_bed(folder, CODE) as bed, trio.open_nursery() as nursery:
         services = bed.services
         services.registry.on_changed.append(services.history.changed)
-        nursery.start_soon(services.history.run, bed.journal.changes)
         fleet = InstanceFleet(services, nursery, stopping=lambda: False)
         readiness = Readiness(services.registry, 3600.0)
         readiness.working(bed.journal, bed.fixture.edge, services.volume)

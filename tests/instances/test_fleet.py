@@ -177,10 +177,9 @@ async def test_with_discovery_the_proxys_list_decides(tmp_path: Path) -> None:
         nursery.cancel_scope.cancel()
 
 
-def last_change(bed: Bed) -> tuple[str, str]:
-    """The reason of the last change that is noted of SHOP, and by whom."""
-    change = bed.services.history._waiting[SHOP][-1]
-    return change.reason, change.by
+async def changes_to(bed: Bed, reason: str, by: str) -> None:
+    """Waits until that is the last change of SHOP in the journal."""
+    await until(lambda: [(each.reason, each.by) for each in bed.journal.changes.of(SHOP)][:1] == [(reason, by)])
 
 
 async def test_one_that_a_person_lets_go_of_stays_away_whatever_the_proxy_lists(tmp_path: Path) -> None:
@@ -193,9 +192,9 @@ async def test_one_that_a_person_lets_go_of_stays_away_whatever_the_proxy_lists(
         polls = bed.fixture.proxy.store.requests["disconnected-instances"]
         await until(lambda: bed.fixture.proxy.store.requests["disconnected-instances"] >= polls + 4)
         assert list(fleet.running()) == [OTHER]
-        assert last_change(bed) == ("let_go", "person")
+        await changes_to(bed, "let_go", "person")
         fleet.take_up(SHOP)
-        assert last_change(bed) == ("taken_up", "person")
+        await until(lambda: "taken_up" in [each.reason for each in bed.journal.changes.of(SHOP)])
         await until(lambda: fleet.qr_code(SHOP) is not None)
         assert fleet.kept_off == frozenset()
         nursery.cancel_scope.cancel()
@@ -228,4 +227,4 @@ async def test_a_release_is_the_proxys_and_a_stop_the_workers(tmp_path: Path) ->
             await until(lambda bed=bed: SHOP in bed.services.registry.all())  # type: ignore[misc]
             fleet.release(SHOP)
             await until(lambda fleet=fleet: SHOP not in fleet.running())  # type: ignore[misc]
-            assert last_change(bed) == expected
+            await changes_to(bed, *expected)

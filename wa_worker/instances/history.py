@@ -33,6 +33,9 @@ LAST_WORDS = 0.3
 GATHERING = 0.2
 """Seconds in which changes are gathered into one transaction: at a start or an outage many instances change."""
 
+MOST_WAITING = 2000
+"""Instances whose changes wait at once: more than a worker runs. Only a journal that cannot write has many wait."""
+
 ENDED = "ended"
 """The state of an instance that does not run any more, beside those of states.State."""
 
@@ -91,6 +94,8 @@ class ChangeHistory:
 
     def _note(self, instance: InstanceId, change: Change) -> None:
         self._waiting.setdefault(instance, deque(maxlen=RING)).append(change)
+        while len(self._waiting) > MOST_WAITING:  # those that changed first
+            del self._waiting[next(iter(self._waiting))]
         self._changed.set()
 
     async def _write(self, changes: Changes) -> bool:
