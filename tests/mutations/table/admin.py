@@ -142,8 +142,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "admin-let-go-before-it-is-kept",
         "admin/actions.py",
-        "        await trio.to_thread.run_sync(self.journal.let_go.put, instance, at)\n        self.fleet.let_go(instance)\n",
-        "        self.fleet.let_go(instance)\n        await trio.to_thread.run_sync(self.journal.let_go.put, instance, at)\n",
+        "        await trio.to_thread.run_sync(self.journal.let_go.put, instance, at)\n",
+        "        self.fleet.let_go(instance)\n"
+        "        await trio.to_thread.run_sync(self.journal.let_go.put, instance, at)\n",
         "what the journal cannot keep is not done",
         "admin/test_routes.py::test_what_the_journal_cannot_keep_is_not_done",
     ),
@@ -158,8 +159,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "let-go-started-by-the-list",
         "instances/fleet.py",
-        "if instance in self._members or instance in self._kept_off:",
-        "if instance in self._members:",
+        "or instance in self._kept_off:\n",
+        "or False:\n",
         _LET_GO,
         "instances/test_fleet.py::test_one_that_was_let_go_of_before_the_start_does_not_start_and_the_proxy_hears_it",
     ),
