@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import attrs
+import structlog
 import trio
 from quart import Quart, Response, abort, request
 
@@ -27,6 +28,8 @@ from wa_worker.admin.texts import language_of, text
 from wa_worker.admin.words import Language
 from wa_worker.errors import JournalError
 from wa_worker.models import InstanceId, Secret, instance_id
+
+log = structlog.get_logger(__name__)
 
 LIST, LOG_IN, LOG_OUT = "/admin", "/admin/log-in", "/admin/log-out"
 ONE, REPORT, FILES = "/admin/instances/<name>", "/admin/instances/<name>/report", "/admin/static/<_hash>/<name>"
@@ -118,7 +121,9 @@ class _Site:
             return refused
         session = self.sessions.log_in(given.strip())
         if session is None:
+            log.warning("a wrong token was given at the admin page")
             return await self._log_in_page(text("wrong_token", language), 403)
+        log.info("somebody logged in at the admin page")
         answer = _see(LIST)
         secure = is_https(request.scheme, request.headers.get("X-Forwarded-Proto"))
         answer.set_cookie(
