@@ -34,7 +34,7 @@ class Group(enum.StrEnum):
 
 
 _ORDER = {group: place for place, group in enumerate(Group)}
-_TROUBLE = {Reason.RESTRICTED, Reason.VOLUME_FULL, Reason.CRASHED}
+_TROUBLE = {Reason.RESTRICTED, Reason.PROXY_FAILED, Reason.VOLUME_FULL, Reason.CRASHED}
 _TONES = {Group.TROUBLE: "bad", Group.WAY: "wait", Group.CONNECTED: "good", Group.LET_GO: "off"}
 
 

@@ -42,6 +42,7 @@ REASONS: Table = {
     Reason.REFUSED: ("WhatsApp refuses the login", "O WhatsApp recusa a entrada"),
     Reason.PASSKEY: ("WhatsApp asks for a passkey", "O WhatsApp pede uma chave de acesso (passkey)"),
     Reason.WORKER_STOPPING: ("The worker stopped", "O worker parou"),
+    Reason.PROXY_FAILED: ("Its proxy to WhatsApp lets nothing through", "O proxy dela até o WhatsApp não deixa passar"),
     Reason.VOLUME_FULL: ("The worker's volume is full", "O volume do worker está cheio"),
     Reason.RELEASED: ("The back end does not list it any more", "O back-end não a lista mais"),
     Reason.CRASHED: ("An error of the worker's own", "Um erro do próprio worker"),
@@ -54,6 +55,7 @@ STEPS: Table = {
     NextStep.WAIT: ("the worker goes on by itself", "o worker continua sozinho"),
     NextStep.UPGRADE: ("upgrade wa-worker", "atualizar o wa-worker"),
     NextStep.CHECK_PHONE: ("look at the phone", "olhar o telefone"),
+    NextStep.CHECK_PROXY: ("look at the proxy of this instance", "olhar o proxy desta instância"),
     NextStep.PASSKEY: (
         "scanning again does not help: see docs/troubleshooting.md",
         "ler de novo não ajuda: veja docs/troubleshooting.md",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 
+from wa_worker import __version__
 from wa_worker.errors import StartupError
 from wa_worker.instances.registry import Registry
 from wa_worker.metrics import CONTENT_TYPE, Metrics
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 Extend: TypeAlias = Callable[[Any], Mapping[str, int]]
 """Adds pages to the app, on a thread, and returns the paths that take a body, with its largest number of bytes."""
+
+VERSION_HEADER = "wa-worker-version"
+"""Of the answers of /health, whose body is the contract's."""
 
 KEEP_ALIVE = 75.0
 """Seconds an idle prober's connection is kept: longer than the intervals they use."""
@@ -88,8 +92,8 @@ def _server(
     app = QuartTrio("wa_worker.monitoring.health")
     app.json.sort_keys = False
 
-    async def health() -> dict[str, object]:
-        return {"status": "ok", "instances": registry.counts()}
+    async def health() -> tuple[dict[str, object], dict[str, str]]:
+        return {"status": "ok", "instances": registry.counts()}, {VERSION_HEADER: __version__}
 
     async def ready() -> tuple[dict[str, object], int]:
         reasons = await readiness.reasons_not_ready()
