@@ -181,6 +181,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         "instances/test_fleet.py::test_one_that_a_person_lets_go_of_stays_away_whatever_the_proxy_lists",
     ),
     Mutation(
+        "let-go-listed-for-ever",
+        "instances/discovery.py",
+        "frozenset(rows.good) - kept_off",
+        "frozenset(rows.good)",
+        "what a person let go of makes no poll an answer to act on",
+        "instances/test_discovery.py::test_what_a_person_let_go_of_is_not_started_and_is_asked_for",
+    ),
+    Mutation(
+        "let-go-polled-without-end",
+        "instances/discovery.py",
+        "| kept_off.intersection(",
+        "| kept_off.difference(",
+        "in version 2 an answer is held though something let go is listed",
+        "instances/test_discovery.py::test_what_a_person_let_go_of_is_not_started_and_is_asked_for",
+    ),
+    Mutation(
         "changes-unbounded",
         "journal/changes.py",
         "sql.executemany(_FORGET, [(instance, instance, RING) for instance in changes])",
