@@ -218,10 +218,7 @@ class Settings:
         default=512,
     )
     media_max: int = _setting(
-        "MEDIA_MAX_MB",
-        _whole(1, 64),
-        "the largest file that is received or sent, in MB",
-        default=16,
+        "MEDIA_MAX_MB", _whole(1, 64), "the largest file that is received or sent, in MB", default=16
     )
     media_allow_private: bool = _setting(
         "MEDIA_ALLOW_PRIVATE",
@@ -230,8 +227,9 @@ class Settings:
         default=False,
     )
     admin_token: Secret | None = _setting(
-        "ADMIN_TOKEN", _secret, "bearer token of GET /instances on the health port", default=None
+        "ADMIN_TOKEN", _secret, "opens /admin and GET /instances on the health port", default=None
     )
+    admin_show_qr: bool = _setting("ADMIN_SHOW_QR", _flag, "1: the admin page shows QR codes", default=False)
     log_level: str = _setting(
         "LOG_LEVEL",
         lambda v: str(_choice(_LogLevel)(v).value),

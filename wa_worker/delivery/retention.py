@@ -69,7 +69,7 @@ async def _tidy(journal: Journal, dead_kept: float) -> None:
             days=round(dead_kept / 86_400),
         )
     dated = (journal.inbox, journal.ledger, journal.holds, journal.inbox.timers, journal.accounts, journal.receipts)
-    for table in dated:
+    for table in (*dated, journal.changes):
         await _all_of(table.purge, REMEMBERED)
     last: int | None = 0
     while last is not None:

@@ -16,6 +16,7 @@ restored.py      what a ledger that came from a backup does not know
 receipts.py      how far messages of ours have come, as their receivers' phones say
 timers.py        the timers of chats with disappearing messages
 groups.py        what groups are called
+changes.py       the last changes of each instance, and which of them a person has let go of
 accounts.py      under which JID WhatsApp knows a number that was written otherwise
 holds.py         until when an instance keeps away from WhatsApp
 backlog.py       counts of what waits, for monitoring
@@ -42,6 +43,7 @@ from wa_worker.journal.accounts import Accounts
 from wa_worker.journal.adding import EventKind, SentByAccount
 from wa_worker.journal.backlog import Backlog, read_backlog
 from wa_worker.journal.calls import RingingCalls
+from wa_worker.journal.changes import Change, Changes, LetGo
 from wa_worker.journal.database import Database
 from wa_worker.journal.doubts import CutOff, Doubts, MaybeSent
 from wa_worker.journal.groups import Groups
@@ -61,6 +63,8 @@ __all__ = [
     "Accounts",
     "Admission",
     "Backlog",
+    "Change",
+    "Changes",
     "CutOff",
     "Doubts",
     "DueStatus",
@@ -75,6 +79,7 @@ __all__ = [
     "InboxState",
     "InstanceBacklog",
     "Journal",
+    "LetGo",
     "Mark",
     "MaybeSent",
     "PendingInbound",
@@ -110,6 +115,8 @@ class Journal:
     accounts: Accounts
     receipts: Receipts
     restored: Restored
+    changes: Changes
+    let_go: LetGo
     database: Database
 
     def backlog(self) -> Backlog:
@@ -143,6 +150,8 @@ def open_journal(path: Path) -> Iterator[Journal]:
             Accounts(database),
             Receipts(database),
             Restored(database),
+            Changes(database),
+            LetGo(database),
             database,
         )
     finally:
