@@ -15,6 +15,7 @@ calls.py         calls that ring
 receipts.py      how far messages of ours have come, as their receivers' phones say
 timers.py        the timers of chats with disappearing messages
 groups.py        what groups are called
+polls.py         the options of polls, for the votes in them
 accounts.py      under which JID WhatsApp knows a number that was written otherwise
 holds.py         until when an instance keeps away from WhatsApp
 backlog.py       counts of what waits, for monitoring
@@ -49,6 +50,7 @@ from wa_worker.journal.inbox import FileState, Inbox, InboxResult, PendingInboun
 from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled, Trace
 from wa_worker.journal.media import FileStep, ReceivedFile, ReceivedMedia
 from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
+from wa_worker.journal.polls import PollNote, Polls
 from wa_worker.journal.receipts import DueStatus, Receipts
 from wa_worker.journal.states import InboxState, SendState
 from wa_worker.journal.timers import TimerNote, Timers
@@ -76,6 +78,8 @@ __all__ = [
     "Mark",
     "MaybeSent",
     "PendingInbound",
+    "PollNote",
+    "Polls",
     "Receipts",
     "ReceivedFile",
     "ReceivedMedia",
