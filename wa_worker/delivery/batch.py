@@ -20,7 +20,7 @@ from wa_worker.edge.wire import Rows
 from wa_worker.errors import Failure, JournalError, RowError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
 from wa_worker.jid.numbering import DEFAULT_REGION
 from wa_worker.journal import JOURNAL_RETRY, Restored, SendLedger, SendState, Settled, Trace
-from wa_worker.messages import Accepted, Content, OutgoingMessage, QueuedMessage
+from wa_worker.messages import Accepted, Content, OutgoingMessage, Poll, QueuedMessage
 from wa_worker.models import InstanceId, Jid, MessageId
 
 log = structlog.get_logger(__name__)
@@ -190,7 +190,8 @@ class SendBatch:
             else:
                 try:
                     outgoing = self._outgoing(message, content)
-                    trace = Trace(outgoing.secret, self.session.store_mark)
+                    options = content.options if isinstance(content, Poll) else None
+                    trace = Trace(outgoing.secret, self.session.store_mark, options)
                 except Exception:
                     if outcomes:  # what was sent before is recorded, whatever keeps this one from being sent
                         self._commit(outcomes, None)

@@ -17,6 +17,7 @@ receipts.py      how far messages of ours have come, as their receivers' phones 
 timers.py        the timers of chats with disappearing messages
 groups.py        what groups are called
 changes.py       the last changes of each instance, and which of them a person has let go of
+polls.py         the options of polls, for the votes in them
 accounts.py      under which JID WhatsApp knows a number that was written otherwise
 holds.py         until when an instance keeps away from WhatsApp
 backlog.py       counts of what waits, for monitoring
@@ -52,6 +53,7 @@ from wa_worker.journal.inbox import FileState, Inbox, InboxResult, PendingInboun
 from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled, Trace
 from wa_worker.journal.media import FileStep, ReceivedFile, ReceivedMedia
 from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
+from wa_worker.journal.polls import PollNote, Polls
 from wa_worker.journal.receipts import DueStatus, Receipts
 from wa_worker.journal.restored import Restored
 from wa_worker.journal.states import InboxState, SendState
@@ -83,6 +85,8 @@ __all__ = [
     "Mark",
     "MaybeSent",
     "PendingInbound",
+    "PollNote",
+    "Polls",
     "Receipts",
     "ReceivedFile",
     "ReceivedMedia",
