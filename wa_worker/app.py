@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ import structlog
 import trio
 
 from wa_worker import __version__, whatsapp
+from wa_worker.admin.page import add_pages
+from wa_worker.admin.parts import Parts
 from wa_worker.advice import advice_on
 from wa_worker.config import History, MediaIn, OnUncertain, Settings
 from wa_worker.delivery.batch import MAX_TRIES, SendPolicy
@@ -63,14 +66,16 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LAST_RESORT = 9.0
-"""Seconds from the signal to `os._exit`: container hosts kill after 10. A send under way, a session's close and the
-farewell come one after another and take 8.5 at the most."""
+"""Seconds from the signal to `os._exit`: container hosts kill after 10. A send under way, a session's close, the
+farewell and the last changes come one after another and take 8.8 at the most."""
 
 
 async def main(settings: Settings, environ: Mapping[str, str], pairing_command: Sequence[str]) -> None:
     """Runs the worker until SIGTERM or SIGINT. Raises StartupError, in a group, when it cannot start."""
     registry, metrics = Registry(), Metrics()
     readiness = Readiness(registry, settings.instance_poll)
+    admin = Parts(registry, readiness, show_qr=settings.admin_show_qr)
+    pages = partial(add_pages, admin, settings.admin_token)
     listener = listen(settings.bind_host, settings.port)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         log.info(
@@ -80,15 +85,16 @@ async def main(settings: Settings, environ: Mapping[str, str], pairing_command: 
             neonize=_installed("neonize"),
             python=platform.python_version(),
         )
-        for advice in advice_on(environ, settings.edge_base_url, settings.worker_secret):
+        for advice in advice_on(environ, settings.edge_base_url, settings.worker_secret, settings.admin_token):
             log.warning("a setting is unwise", reason=advice.found, remedy=advice.remedy)
         async with trio.open_nursery() as services:
             # before other imports slow it down
-            await services.start(run_health, registry, readiness, metrics, listener, settings.admin_token)
+            await services.start(run_health, registry, readiness, metrics, listener, settings.admin_token, pages)
             services.start_soon(watch_lag, metrics)
             with trio.CancelScope() as work:
                 services.start_soon(_stop_on_signal, signals, work, readiness)
-                await _Work(settings, registry, readiness, metrics, services, work).run(environ, pairing_command)
+                program = _Work(settings, registry, readiness, metrics, services, work, admin)
+                await program.run(environ, pairing_command)
             services.cancel_scope.cancel()
     log.info("stopped")
 
@@ -104,6 +110,7 @@ class _Work:
     metrics: Metrics
     services: trio.Nursery
     scope: trio.CancelScope
+    admin: Parts
 
     async def run(self, environ: Mapping[str, str], pairing_command: Sequence[str]) -> None:
         """Takes the volume, opens what is shared, and runs the instances until cancelled. Raises StartupError."""
@@ -145,8 +152,11 @@ class _Work:
                 shared = Services(
                     settings, edge, journal.holds, self.registry, metrics, sender, pace, volume, native, reads=reads
                 )
-                async with trio.open_nursery() as workers:
+                self.registry.on_changed.append(shared.history.changed)
+                async with shared.history.rest_kept(journal.changes), trio.open_nursery() as workers:
                     fleet = InstanceFleet(shared, workers, stopping=lambda: self.scope.cancel_called)
+                    fleet.still_let_go(await trio.to_thread.run_sync(journal.let_go.all))
+                    workers.start_soon(shared.history.run, journal.changes)
                     workers.start_soon(volume.run)
                     workers.start_soon(inbound.run)
                     workers.start_soon(calls.run)
@@ -157,6 +167,7 @@ class _Work:
                     for instance in paired:  # P6: whatever the proxy lists
                         fleet.start(instance)
                     self.readiness.working(journal, edge, volume)
+                    self.admin.working(journal, fleet)
                     log.info("working", resumed=len(paired), proxy=settings.edge_base_url)
                     polling = Polling(edge, fleet, sender.polled, interval=settings.instance_poll, pace=pace)
                     workers.start_soon(polling.run)

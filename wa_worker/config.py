@@ -218,10 +218,7 @@ class Settings:
         default=512,
     )
     media_max: int = _setting(
-        "MEDIA_MAX_MB",
-        _whole(1, 64),
-        "the largest file that is received or sent, in MB",
-        default=16,
+        "MEDIA_MAX_MB", _whole(1, 64), "the largest file that is received or sent, in MB", default=16
     )
     media_allow_private: bool = _setting(
         "MEDIA_ALLOW_PRIVATE",
@@ -230,8 +227,9 @@ class Settings:
         default=False,
     )
     admin_token: Secret | None = _setting(
-        "ADMIN_TOKEN", _secret, "bearer token of GET /instances on the health port", default=None
+        "ADMIN_TOKEN", _secret, "opens /admin and GET /instances on the health port", default=None
     )
+    admin_show_qr: bool = _setting("ADMIN_SHOW_QR", _flag, "1: the admin page shows QR codes", default=False)
     log_level: str = _setting(
         "LOG_LEVEL",
         lambda v: str(_choice(_LogLevel)(v).value),
@@ -253,7 +251,7 @@ class Settings:
         for field in attrs.fields(cls):
             name, convert = field.metadata["name"], field.metadata["convert"]
             try:
-                text = _lookup(environ, name)
+                text = lookup(environ, name)
                 if text is not None:
                     values[field.name] = convert(text)
                 elif field.default is attrs.NOTHING:
@@ -270,7 +268,7 @@ def auth_dir_from(environ: Mapping[str, str]) -> Path:
     field = attrs.fields(Settings).auth_dir
     name = field.metadata["name"]
     try:
-        text = _lookup(environ, name)
+        text = lookup(environ, name)
         path: Any = field.default if text is None else field.metadata["convert"](text)
     except ValueError as error:
         raise ConfigError([f"{name} {error}."]) from None
@@ -284,7 +282,8 @@ class _LogLevel(enum.Enum):
     ERROR = "error"
 
 
-def _lookup(environ: Mapping[str, str], name: str) -> str | None:
+def lookup(environ: Mapping[str, str], name: str) -> str | None:
+    """The text of NAME or of the file NAME_FILE, None if neither is set. Raises ValueError."""
     direct, path = environ.get(name) or None, environ.get(f"{name}_FILE") or None
     if path is None:
         return direct.strip() if direct else None

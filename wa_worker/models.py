@@ -90,7 +90,7 @@ class Reason(enum.StrEnum):
     VOLUME_FULL = "volume_full"
     """The worker's volume is full or cannot be written."""
     RELEASED = "released"
-    """The worker let go of the instance, as the proxy wanted or seemed to want."""
+    """The worker let go of the instance, as the proxy wanted or seemed to want, or a person at the worker."""
     CRASHED = "crashed"
     """An error of the worker's own. It starts the instance again."""
 

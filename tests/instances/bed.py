@@ -78,6 +78,7 @@ async def open_bed(
             services = Services(
                 settings, fixture.edge, journal.holds, registry, fixture.metrics, sender, pace, volume, whatsapp
             )
+            nursery.start_soon(services.history.run, journal.changes)
             yield Bed(fixture, journal, services, nursery)
             nursery.cancel_scope.cancel()
 

@@ -42,6 +42,7 @@ class Instances:
     back: list[float] = attrs.Factory(list)
     on_end: list[Callable[[], None]] = attrs.Factory(list)
     on_connected: list[Callable[[InstanceId], None]] = attrs.Factory(list)
+    kept_off: frozenset[InstanceId] = frozenset()
 
     def running(self) -> Mapping[InstanceId, Running]:
         return dict(self.now)

@@ -25,6 +25,7 @@ class Instances:
     """How often it was looked at: at first for version 2, which this proxy does not speak, then twice for each list."""
     on_end: list[Callable[[], None]] = attrs.Factory(list)
     on_connected: list[Callable[[InstanceId], None]] = attrs.Factory(list)
+    kept_off: frozenset[InstanceId] = frozenset()
 
     def running(self) -> Mapping[InstanceId, Running]:
         self.looks += 1

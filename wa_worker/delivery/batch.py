@@ -19,8 +19,8 @@ from wa_worker.backoff import Backoff
 from wa_worker.edge.wire import Rows
 from wa_worker.errors import Failure, JournalError, RowError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
 from wa_worker.jid.numbering import DEFAULT_REGION
-from wa_worker.journal import JOURNAL_RETRY, SendLedger, SendState, Settled, Trace
-from wa_worker.messages import Accepted, Content, OutgoingMessage, QueuedMessage
+from wa_worker.journal import JOURNAL_RETRY, Restored, SendLedger, SendState, Settled, Trace
+from wa_worker.messages import Accepted, Content, OutgoingMessage, Poll, QueuedMessage
 from wa_worker.models import InstanceId, Jid, MessageId
 
 log = structlog.get_logger(__name__)
@@ -65,6 +65,7 @@ DEFAULT_POLICY = SendPolicy()
 class SendRecord:
     """Says where the outcomes of sends go, and what becomes of an uncertain one. The same for all batches.
 
+    restored: knows whether the ledger has a gap, because it came from a backup.
     prepared: what is ready of the messages that take time before they are sent.
     settled(instance, outcome): called on the batch's thread with each outcome once it is on disk.
     progress(): called there when the proxy has something to hear.
@@ -75,6 +76,7 @@ class SendRecord:
     settled: Callable[[InstanceId, Settled], None]
     progress: Callable[[], None]
     policy: SendPolicy = DEFAULT_POLICY
+    restored: Restored | None = None
 
 
 @attrs.frozen
@@ -123,6 +125,9 @@ class SendBatch:
             except RowError as error:
                 chats[row.id] = None
                 settled.append(Settled(row.id, SendState.FAILED, error=error.failure.value))
+        if self.record.restored is not None:
+            to = {message_id: message.to for message_id, message in messages.items()}
+            self.record.restored.listed(self.instance, to, hold=not self.record.policy.resend_uncertain)
         admission = self.record.ledger.admit(self.instance, chats, listed_at=self.listed_at)
         due = set(admission.due)
         hopeless = [outcome for outcome in settled if outcome.message_id in due]
@@ -185,7 +190,8 @@ class SendBatch:
             else:
                 try:
                     outgoing = self._outgoing(message, content)
-                    trace = Trace(outgoing.secret, self.session.store_mark)
+                    options = content.options if isinstance(content, Poll) else None
+                    trace = Trace(outgoing.secret, self.session.store_mark, options)
                 except Exception:
                     if outcomes:  # what was sent before is recorded, whatever keeps this one from being sent
                         self._commit(outcomes, None)

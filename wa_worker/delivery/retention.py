@@ -27,6 +27,9 @@ redelivers one (whatsmeow's own retry memory is shorter)."""
 FILES_WANTED = 6 * 86_400.0
 """Seconds after which a file that could not be passed on is given up: before its message is forgotten."""
 
+POLLS_KEPT = 90 * 86_400.0
+"""Seconds for which votes in a poll are understood: people vote for as long as they see it, few after a week."""
+
 CHUNK = 5000
 """Rows a transaction, so that a callback's commit never waits long."""
 
@@ -69,8 +72,9 @@ async def _tidy(journal: Journal, dead_kept: float) -> None:
             days=round(dead_kept / 86_400),
         )
     dated = (journal.inbox, journal.ledger, journal.holds, journal.inbox.timers, journal.accounts, journal.receipts)
-    for table in dated:
+    for table in (*dated, journal.changes):
         await _all_of(table.purge, REMEMBERED)
+    await _all_of(journal.inbox.polls.purge, POLLS_KEPT)
     last: int | None = 0
     while last is not None:
         last = await trio.to_thread.run_sync(journal.inbox.purge_chats, last, CHUNK)

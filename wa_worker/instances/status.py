@@ -84,6 +84,11 @@ class StatusPublisher:
         return self._wanted.status if self._wanted is not None else ProxyStatus.DISCONNECTED
 
     @property
+    def qr_code(self) -> str | None:
+        """The QR code that is to be shown now, as a PNG data URL."""
+        return self._wanted.qr_code if self._wanted is not None else None
+
+    @property
     def unknown(self) -> bool:
         """Says whether the proxy has last answered that it does not know the instance."""
         return bool(self._unknown)

@@ -35,7 +35,8 @@ restriction.py    whether WhatsApp lets the account write first to people, as it
 send_errors.py    what the library's error texts mean for a send
 sqlite.py         reads whatsmeow's files with its own SQLite
 store.py          an instance's folder: paths, is it paired, archive
-message_secrets.py the id of a send whose outcome nobody knows, from whatsmeow's store
+message_secrets.py the id of a send whose outcome nobody knows, and who wrote a message, from whatsmeow's store
+poll_votes.py     what was chosen in a vote
 send_tracking.py  what a session finds out of a send that failed
 receiving.py      a received message, from its bytes to the journal
 native_session.py a session's native thread: how it starts and is taken down
