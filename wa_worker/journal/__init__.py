@@ -16,6 +16,7 @@ receipts.py      how far messages of ours have come, as their receivers' phones 
 timers.py        the timers of chats with disappearing messages
 groups.py        what groups are called
 accounts.py      under which JID WhatsApp knows a number that was written otherwise
+contacts.py      whom an account knows, and since when it is linked, for PACE
 holds.py         until when an instance keeps away from WhatsApp
 backlog.py       counts of what waits, for monitoring
 per_instance.py  the same for each instance
@@ -41,6 +42,7 @@ from wa_worker.journal.accounts import Accounts
 from wa_worker.journal.adding import EventKind, SentByAccount
 from wa_worker.journal.backlog import Backlog, read_backlog
 from wa_worker.journal.calls import RingingCalls
+from wa_worker.journal.contacts import Contact, Contacts
 from wa_worker.journal.database import Database
 from wa_worker.journal.doubts import CutOff, Doubts, MaybeSent
 from wa_worker.journal.groups import Groups
@@ -59,6 +61,8 @@ __all__ = [
     "Accounts",
     "Admission",
     "Backlog",
+    "Contact",
+    "Contacts",
     "CutOff",
     "Doubts",
     "DueStatus",
@@ -106,6 +110,7 @@ class Journal:
     holds: Holds
     accounts: Accounts
     receipts: Receipts
+    contacts: Contacts
     database: Database
 
     def backlog(self) -> Backlog:
@@ -138,6 +143,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
             Holds(database),
             Accounts(database),
             Receipts(database),
+            Contacts(database),
             database,
         )
     finally:
