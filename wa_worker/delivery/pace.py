@@ -43,6 +43,10 @@ MOST_REMEMBERED = 10_000
 """Messages and chats that one instance remembers: more than it sends in a day."""
 
 
+_NOTHING = 1e-6
+"""Seconds that are what rounding leaves."""
+
+
 @attrs.frozen
 class Bucket:
     """A token bucket that begins empty. `at` is a moment of a clock that nobody sets, in seconds.
@@ -68,7 +72,8 @@ class Bucket:
     def wait(self, now: float, ahead: int = 0) -> float:
         """Returns the seconds until a message may go, 0 if now. `ahead`: messages that go before it."""
         missing = 1 + ahead - self._level(now)
-        return max(missing * self.interval, self.rest_until - now, 0.0)
+        seconds = max(missing * self.interval, self.rest_until - now)
+        return seconds if seconds > _NOTHING else 0.0
 
     def taken(self, now: float, spread: float) -> Bucket:
         """Returns the bucket after a message. `spread`: from 0 to 1, how long a pause follows at the least."""
