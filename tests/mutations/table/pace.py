@@ -178,4 +178,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         "who is not heard of for half a year is forgotten",
         f"{CONTACTS}::test_who_is_not_heard_of_for_long_is_forgotten",
     ),
+    Mutation(
+        "pace-told-at-each-look",
+        "delivery/held_back.py",
+        "                entry.told_until = message.until\n",
+        "                pass\n",
+        "the proxy hears of a hold once",
+        "delivery/test_held_back.py::test_a_long_hold_is_told_once_and_anew_when_it_is_held_once_more",
+    ),
+    Mutation(
+        "pace-proxy-lists-what-is-behind",
+        "dev/proxy/outbound.py",
+        "AND held.seq <= m.seq ",
+        "AND held.seq = m.seq ",
+        "contract: what is behind a held row to the same receiver is left out with it",
+        "dev/proxy/test_held.py::test_it_is_left_out_with_what_is_behind_it_to_the_same_receiver",
+    ),
 )
