@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 LONG = ("faults", "soak", "worker_proxy", "container", "baileys")
-"""Suites that run only when they are asked for: `pytest -m faults`."""
+"""Suites that run only when they are asked for, `pytest -m faults` or `pytest tests/faults`, each in its own folder."""
 
-SIDE_BY_SIDE = 4
-"""Test processes. Most tests wait, for a process or a clock, so that two cores carry four of them."""
+PROCESSES = "processes"
+"""The suite of the tests that each start several processes, or one for long. It is asked for in the same way."""
+
+OF_PROCESSES = ("tests/e2e", "tests/dev/bench", "tests/dev/command", "tests/dev/proxy/test_openapi.py")
+"""The folders and files whose tests it has, but for those of MAIN."""
+
+MAIN = tuple(f"tests/e2e/test_{name}.py" for name in ("delivery", "kinds", "main_path", "pairing"))
+
+SIDE_BY_SIDE = 6
+"""Test processes. Most tests wait, for a process or a clock, so that two cores carry six of them."""
 
 TOGETHER = {
     f"tests/dev/console/{name}.py": "browser" for name in ("test_browser", "test_accessibility", "test_hostile_texts")
@@ -41,30 +50,56 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Says how many processes `-n auto` stands for: none for single files and for a suite that is asked for by name."""
+    """Says how many processes `-n auto` stands for: none for single files and for a suite that counts or shares."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None  # xdist reads it
     folders = any(Path(argument).is_dir() for argument in config.args)
-    return SIDE_BY_SIDE if folders and not config.getoption("-m") else 0
+    return SIDE_BY_SIDE if folders and _asked(config) <= {PROCESSES} else 0
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    asked = config.getoption("-m")
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves the files of a suite unread unless it is asked for: reading takes each test process seconds."""
+    suite = _suite(collection_path.relative_to(config.rootpath).as_posix())
+    whole = suite in LONG or collection_path.is_file()
+    return (whole and suite not in _asked(config)) or None if suite else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Gives a test the mark of its suite."""
+    if suite := _suite(item.nodeid.partition("::")[0]):
+        item.add_marker(suite)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for name in LONG:
-            if item.get_closest_marker(name) and name not in asked:
-                item.add_marker(pytest.mark.skip(reason=f"long: {name}"))
         if group := TOGETHER.get(item.nodeid.partition("::")[0]):
             item.add_marker(pytest.mark.xdist_group(group))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says in one sentence what was skipped and how to run it."""
+def _suite(path: str) -> str | None:
+    """Returns the suite of a file or folder, which is named from the root of the tree."""
+    parts = (*Path(path).parts, "", "")
+    if parts[0] == "tests" and parts[1] in LONG:
+        return parts[1]
+    return PROCESSES if path.startswith(OF_PROCESSES) and path not in MAIN else None
+
+
+def _asked(config: pytest.Config) -> set[str]:
+    """Returns the suites that this run is asked for: by its mark, or by a name of something in it."""
+    marks = set(re.findall(r"\w+", config.getoption("-m"))).intersection((*LONG, PROCESSES))
+    names = (Path(argument.partition("::")[0]).resolve() for argument in config.args)
+    inside = (name.relative_to(config.rootpath).as_posix() for name in names if name.is_relative_to(config.rootpath))
+    return marks | {suite for name in inside if (suite := _suite(name))}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says in one sentence what was left out and how to run it."""
     skipped = [report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])]
-    if not skipped:
-        return
-    reasons = Counter(reason for reason in skipped if not reason.startswith("long: "))
-    suites = [name for name in LONG if f"long: {name}" in skipped]
+    whole = any(Path(argument).resolve() in (config.rootpath, config.rootpath / "tests") for argument in config.args)
+    suites = [suite for suite in (*LONG, PROCESSES) if whole and suite not in _asked(config)]
     parts = [f"the long suites {', '.join(suites)} (run each with `pytest -m NAME`)"] if suites else []
-    parts += [f"{count} test{'s' if count > 1 else ''} ({reason})" for reason, count in sorted(reasons.items())]
-    terminalreporter.write_line(f"Skipped: {'; '.join(parts)}.")
+    parts += [
+        f"{count} test{'s' if count > 1 else ''} ({reason})" for reason, count in sorted(Counter(skipped).items())
+    ]
+    if parts:
+        terminalreporter.write_line(f"Not run: {'; '.join(parts)}.")

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import gc
 import os
+import platform
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,9 +50,10 @@ from wa_worker.monitoring.loop_lag import watch_lag
 from wa_worker.monitoring.readiness import Readiness
 from wa_worker.ownership.volume import hold_volume
 from wa_worker.volume import VolumeGuard
+from wa_worker.whatsapp.egress import EgressTable
 from wa_worker.whatsapp.host_environment import host_environment
 from wa_worker.whatsapp.pairing import PairingHosts
-from wa_worker.whatsapp.probe import ReachabilityProbe, target
+from wa_worker.whatsapp.routes import Routes
 from wa_worker.whatsapp.store import paired_instances
 
 if TYPE_CHECKING:
@@ -70,7 +73,13 @@ async def main(settings: Settings, environ: Mapping[str, str], pairing_command: 
     readiness = Readiness(registry, settings.instance_poll)
     listener = listen(settings.bind_host, settings.port)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        log.info("health answers", port=listener.getsockname()[1], version=__version__)
+        log.info(
+            "health answers",
+            port=listener.getsockname()[1],
+            version=__version__,
+            neonize=_installed("neonize"),
+            python=platform.python_version(),
+        )
         for advice in advice_on(environ, settings.edge_base_url, settings.worker_secret):
             log.warning("a setting is unwise", reason=advice.found, remedy=advice.remedy)
         async with trio.open_nursery() as services:
@@ -112,11 +121,13 @@ class _Work:
         ):
             self.readiness.loading()
             with _journal(folder / JOURNAL_FILE) as journal:
+                egress = EgressTable(settings.auth_dir)
+                await trio.to_thread.run_sync(egress.load)
                 reads, receipts = ReadMarks(wanted=settings.send_read_receipts), ReceiptReporter(journal.receipts, edge)
                 inbound = InboundDelivery(journal.inbox, edge, metrics, on_accepted=reads.accepted)
                 marks = MarkReporter(journal.ledger, edge, receipts.wakeup.ring)
                 media = MediaDelivery(journal.media, edge, metrics, folder / "received-files", settings, environ)
-                media.decided = inbound.file_decided
+                media.decided, media.egress = inbound.file_decided, egress.of
                 preparing = self._preparing(folder)
                 await trio.to_thread.run_sync(preparing.clear)
                 resend = settings.on_uncertain_send is OnUncertain.RESEND
@@ -125,7 +136,8 @@ class _Work:
                 await trio.to_thread.run_sync(whatsapp.load)
                 calls = CallTimeouts(journal.inbox.calls, inbound.wakeup.ring)
                 receiver = self._receiver(journal, inbound, media, calls)
-                native = self._whatsapp(journal, receiver, receipts, sender.uncertain, environ, pairing_command)
+                routes, hosts = Routes.of(egress, environ), self._pairing(environ, pairing_command)
+                native = self._whatsapp(journal, receiver, receipts, sender.uncertain, routes, hosts)
                 gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
                 paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
                 await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)
@@ -163,20 +175,32 @@ class _Work:
         with_file = media.wakeup.ring if self.settings.media_in is MediaIn.ON else None
         return Receiver(journal.inbox, self.metrics, Told(inbound.wakeup.ring, with_file, calls.wakeup.ring))
 
+    @property
+    def _recent_history(self) -> bool:
+        return self.settings.history is History.RECENT
+
+    def _pairing(self, environ: Mapping[str, str], command: Sequence[str]) -> PairingHosts:
+        return PairingHosts(
+            self.services,
+            command,
+            at_once=self.settings.pairings_at_once,
+            environ=host_environment(environ),
+            recent_history=self._recent_history,
+        )
+
     def _whatsapp(
         self,
         journal: Journal,
         receiver: Receiver,
         receipts: ReceiptReporter,
         uncertain: UncertainSends,
-        environ: Mapping[str, str],
-        pairing_command: Sequence[str],
+        routes: Routes,
+        pairing: PairingHosts,
     ) -> WhatsApp:
         from wa_worker.whatsapp.bridge import WhatsApp  # what load() has imported
         from wa_worker.whatsapp.gate import StartGate
         from wa_worker.whatsapp.session_host import SessionHost
 
-        recent = self.settings.history is History.RECENT
         host = SessionHost(
             receiver,
             StartGate(),
@@ -185,17 +209,17 @@ class _Work:
             uncertain,
             accounts=journal.accounts,
             receipts=receipts,
-            recent_history=recent,
+            recent_history=self._recent_history,
         )
-        pairing = PairingHosts(
-            self.services,
-            pairing_command,
-            at_once=self.settings.pairings_at_once,
-            environ=host_environment(environ),
-            recent_history=recent,
-        )
-        probe = ReachabilityProbe(*target(environ))
-        return WhatsApp(self.settings.auth_dir, host, pairing, probe, self.registry.anyone_connected)
+        return WhatsApp(self.settings.auth_dir, host, pairing, routes, self.registry.anyone_connected)
+
+
+def _installed(package: str) -> str:
+    """Returns its version; loading it says what is wrong if there is none."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 @contextmanager

@@ -84,6 +84,13 @@ class EdgeError(Exception):
     status: int | None = None
     retry_after: float | None = None
     """Seconds the proxy asked us to wait (`Retry-After`), already bounded."""
+    trace: str | None = None
+    """Of the call and its other tries, as its `traceparent` names it."""
+
+    @property
+    def traced(self) -> dict[str, str]:
+        """Returns the field of a log line that names the trace, if there is one."""
+        return {} if self.trace is None else {"trace": self.trace}
 
     def __str__(self) -> str:
         return f"{self.endpoint}: {self.detail}"

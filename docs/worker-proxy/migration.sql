@@ -81,7 +81,7 @@ comment on column public.wa_instances.reason is
   'Why it has this status, one word: scan, connected, reconnecting, logged_out, banned, worker_stopping and others.';
 comment on column public.wa_instances.until is 'When the worker tries next, if it knows.';
 comment on column public.wa_instances.action is
-  'What somebody has to do: scan, wait, upgrade, check_phone or passkey. Null: nothing.';
+  'What somebody has to do: scan, wait, upgrade, check_phone, passkey or check_proxy. Null: nothing.';
 comment on column public.wa_instances.jid is 'The account''s own JID, once it is known.';
 comment on column public.wa_instances.push_name is 'The account''s own name.';
 comment on column public.wa_instances.since is 'Since when the reason holds.';
@@ -260,6 +260,17 @@ begin
 end
 $$;
 
+-- The proxies through which instances reach WhatsApp: a table by itself, since they hold passwords and whoever may read
+-- wa_instances may read all of its columns. No policy for users, ever.
+create table if not exists public.wa_instance_proxies (
+  instance_id text primary key references public.wa_instances (id) on delete cascade,
+  url text,
+  changed_at timestamptz not null default now()
+);
+comment on table public.wa_instance_proxies is 'Through which proxy an instance reaches WhatsApp. For service_role alone.';
+comment on column public.wa_instance_proxies.url is
+  'http://, https:// or socks5://, with the user and the password. Null: no proxy any more. Without a row it keeps its own.';
+
 -- Indexes: one for each poll, and one that deleting an instance needs.
 
 create index if not exists wa_instances_to_do
@@ -299,6 +310,13 @@ begin
     new.action := null;
     new.since := null;
   end if;
+  -- What a worker has said before it has heard of another proxy would take the instance off its list: it says it again.
+  if tg_op = 'UPDATE' and new.status = 'CONNECTED' and old.status = 'DISCONNECTED' and exists (
+    select from public.wa_instance_proxies as proxy
+    where proxy.instance_id = new.id and proxy.changed_at > now() - interval '30 seconds'
+  ) then
+    new.status := old.status;
+  end if;
   -- A code that nobody can scan any more must not stay on a page.
   if new.status <> 'CONNECTING' then
     new.qr_code := null;
@@ -311,18 +329,46 @@ $$;
 
 create or replace trigger wa_instances_touch before insert or update on public.wa_instances
   for each row execute function public.wa_touch_instance();
+-- Another proxy: the instance is listed, so that its worker hears of it and goes over.
+create or replace function public.wa_proxy_changed() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  if tg_op = 'UPDATE' and new.url is not distinct from old.url then
+    return new;
+  end if;
+  if tg_when = 'BEFORE' then
+    new.changed_at := now();
+  else
+    update public.wa_instances set status = 'DISCONNECTED' where id = new.instance_id and status = 'CONNECTED' and enabled;
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger wa_instance_proxies_touch before insert or update on public.wa_instance_proxies
+  for each row execute function public.wa_proxy_changed();
+create or replace trigger wa_instance_proxies_listed after insert or update on public.wa_instance_proxies
+  for each row execute function public.wa_proxy_changed();
 create or replace trigger wa_messages_touch before update on public.wa_messages
   for each row execute function public.wa_touch();
 
 -- The calls
 
--- GET /disconnected-instances: [{"id", "pair_phone" if it has one}].
+-- What a list says of an instance's proxy: nothing, if it never had one; null, if it has none any more.
+create or replace function public.wa_proxy_of(p_instance_id text) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(
+    (select jsonb_build_object('proxy', url) from public.wa_instance_proxies where instance_id = p_instance_id), '{}')
+$$;
+
+-- GET /disconnected-instances: [{"id", "pair_phone" if it has one, "proxy" if it ever had one}].
 -- One that was switched off while connected is listed too: the worker then announces CONNECTED, is told that the
 -- instance is gone, and stops at once rather than when the worker next posts its status, up to ten minutes later.
 create or replace function public.wa_disconnected_instances() returns jsonb
 language sql stable set search_path = '' as $$
   select coalesce(
-    jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', id, 'pair_phone', pair_phone)) order by id), '[]')
+    jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', id, 'pair_phone', pair_phone)) || public.wa_proxy_of(id)
+      order by id), '[]')
   from public.wa_instances
   where (enabled and status <> 'CONNECTED') or (not enabled and status = 'CONNECTED')
 $$;
@@ -799,12 +845,14 @@ begin
 end
 $$;
 
--- The numbers to be paired by a code: a held poll ends when they change, which a worker's beliefs say nothing of.
+-- The numbers to be paired by a code, and when proxies have changed: a held poll ends when they change, which a worker's beliefs say nothing of.
 create or replace function public.wa_pair_phones() returns text
 language sql stable set search_path = '' as $$
-  select coalesce(string_agg(id || ' ' || pair_phone, ',' order by id), '')
-  from public.wa_instances
-  where enabled and status <> 'CONNECTED' and pair_phone is not null
+  select (
+    select coalesce(string_agg(id || ' ' || pair_phone, ',' order by id), '')
+    from public.wa_instances
+    where enabled and status <> 'CONNECTED' and pair_phone is not null
+  ) || ' ' || (select coalesce(max(changed_at)::text, '') from public.wa_instance_proxies)
 $$;
 
 -- POST /poll, one look: {"instances", "messages", "due"}, of p_bytes at most. With nothing due it waits here for up to
@@ -832,7 +880,8 @@ begin
   listed := (
     select coalesce(
       jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', id, 'pair_phone', (
-        select pair_phone from public.wa_instances as instance where instance.id = listed.id))) order by id), '[]')
+        select pair_phone from public.wa_instances as instance where instance.id = listed.id)))
+        || public.wa_proxy_of(id) order by id), '[]')
     from public.wa_listed(p_connected) as listed (id));
   return jsonb_build_object(
     'instances', listed,
@@ -850,16 +899,17 @@ alter table public.wa_reactions enable row level security;
 alter table public.wa_receipts enable row level security;
 alter table public.wa_chat_events enable row level security;
 alter table public.wa_files enable row level security;
+alter table public.wa_instance_proxies enable row level security;
 
 revoke all on table
   public.wa_instances, public.wa_messages, public.wa_inbound, public.wa_reactions, public.wa_receipts,
-  public.wa_chat_events, public.wa_files
+  public.wa_chat_events, public.wa_files, public.wa_instance_proxies
 from anon, authenticated;
 revoke all on sequence public.wa_messages_id_seq, public.wa_inbound_id_seq, public.wa_chat_events_id_seq
 from anon, authenticated;
 grant select, insert, update, delete on table
   public.wa_instances, public.wa_messages, public.wa_inbound, public.wa_reactions, public.wa_receipts,
-  public.wa_chat_events, public.wa_files
+  public.wa_chat_events, public.wa_files, public.wa_instance_proxies
 to service_role;
 grant usage, select on sequence public.wa_messages_id_seq, public.wa_inbound_id_seq, public.wa_chat_events_id_seq
 to service_role;
@@ -867,6 +917,8 @@ to service_role;
 revoke all on function
   public.wa_touch(),
   public.wa_touch_instance(),
+  public.wa_proxy_changed(),
+  public.wa_proxy_of(text),
   public.wa_disconnected_instances(),
   public.wa_update_status(text, text, text, text, bigint, text, text, text, bigint, text, bigint),
   public.wa_listed_message(public.wa_messages),
@@ -894,6 +946,7 @@ revoke all on function
   public.wa_poll(text[], text[], text[], integer, integer, integer)
 from public, anon, authenticated;
 grant execute on function
+  public.wa_proxy_of(text),
   public.wa_disconnected_instances(),
   public.wa_update_status(text, text, text, text, bigint, text, text, text, bigint, text, bigint),
   public.wa_listed_message(public.wa_messages),

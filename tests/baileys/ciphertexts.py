@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
-
-from waton.protocol.protobuf.wire import iter_fields
 
 from wa_worker.dev.simulator.device import Device
+from wa_worker.dev.simulator.signal_messages import PreKeySignalMessage, SignalMessage, read
 from wa_worker.dev.simulator.stanza import Node, content_bytes
 
 _MAC = 8
 """Bytes at the end of a SignalMessage."""
-_RATCHET_KEY, _COUNTER = 1, 2
-_INNER = 4
-"""The SignalMessage in a PreKeySignalMessage."""
 
 
 class Ciphertexts:
@@ -29,14 +24,10 @@ class Ciphertexts:
 
     def take(self, sender: Device, receiver: Device, enc: Node) -> None:
         """Counts a ciphertext of a session; one under a group's sender key is not looked into."""
-        message = content_bytes(enc)
+        whole = content_bytes(enc)
         if enc.attrs["type"] == "pkmsg":
-            message = _fields(message[1:])[_INNER]
+            whole = read(PreKeySignalMessage, whole).message
         elif enc.attrs["type"] != "msg":
             return
-        fields = _fields(message[1:-_MAC])
-        self.keys[sender.jid, receiver.jid, fields[_RATCHET_KEY], fields.get(_COUNTER, 0)] += 1
-
-
-def _fields(protobuf: bytes) -> dict[int, Any]:
-    return {number: value for number, _, value in iter_fields(protobuf)}
+        message = read(SignalMessage, whole[:-_MAC])
+        self.keys[sender.jid, receiver.jid, message.ratchetKey, message.counter] += 1

@@ -6,12 +6,8 @@ import base64
 import hashlib
 from typing import Any
 
-import pytest
-
 from tests import media_files
 from tests.baileys.conversation import Conversation
-
-pytestmark = pytest.mark.baileys
 
 OTHER = "5511988880003"
 CARD = f"BEGIN:VCARD\nVERSION:3.0\nFN:Ana\nTEL;type=CELL;waid={OTHER}:+55 11 98888-0003\nEND:VCARD"

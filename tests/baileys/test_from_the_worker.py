@@ -5,14 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import pytest
-
 from tests import media_files
 from tests.baileys.conversation import Conversation
 from tests.baileys.peer import Event
 from tests.link_host import open_link_host
-
-pytestmark = pytest.mark.baileys
 
 OTHER = "5511988880003"
 REVOKED = 1

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.baileys.conversation import WORKER_PHONE, Conversation
-
-pytestmark = pytest.mark.baileys
 
 DELIVERED = 3
 """`DELIVERY_ACK` of WebMessageInfo.Status."""

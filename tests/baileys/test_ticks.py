@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.baileys.conversation import INSTANCE, Conversation
 from wa_worker.dev.proxy import Store
 from wa_worker.dev.proxy.rows import ReceiptRow
-
-pytestmark = pytest.mark.baileys
 
 READ = 4
 """`READ` of WebMessageInfo.Status."""

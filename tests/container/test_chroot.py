@@ -16,7 +16,6 @@ HERE = Path(__file__).parent
 NO_BASE = 77
 
 pytestmark = [
-    pytest.mark.container,
     pytest.mark.skipif(os.geteuid() != 0, reason="chroot is for root"),
     pytest.mark.skipif(shutil.which("debootstrap") is None, reason="debootstrap is not installed"),
 ]

@@ -11,8 +11,6 @@ from tests.faults.account import Account
 from tests.faults.run import fault_run
 from tests.faults.schedule import Contract, contract_of
 
-pytestmark = pytest.mark.faults
-
 
 async def test_seeded_faults(tmp_path: Path, pytestconfig: pytest.Config, accounts: list[Account]) -> None:
     first, runs = pytestconfig.getoption("--fault-seed"), pytestconfig.getoption("--fault-runs")

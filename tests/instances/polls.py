@@ -56,6 +56,7 @@ class Instances:
         self.again.append(instance)
 
     def pair_by_code(self, rows: InstanceRows) -> None: ...
+    async def go_out_by(self, rows: InstanceRows) -> None: ...
 
     def proxy_is_back(self, last_seen: float) -> None:
         self.back.append(last_seen)

@@ -25,9 +25,6 @@ PASSED, FAILED = 0, 1
 PYTEST = ["-m", "pytest", "-q", "-p", "pytest_trio.plugin", "-p", "no:cacheprovider", "-o", "addopts=--strict-markers"]
 """One process and no plugin but the one that the tests need: to load the others takes longer than most of the tests."""
 
-LONG = "worker_proxy"
-"""The folder and mark of tests that run only when they are asked for, and that mutations have."""
-
 
 class TableError(Exception):
     """A mutation that cannot be put in, or whose test is not there."""
@@ -60,9 +57,8 @@ class Tree:
     def test(self, tests: Sequence[str], longest: float) -> Outcome:
         """Runs tests, and ends all processes that they leave. `longest`: seconds after which it gives up."""
         environment = {"PYTHONPATH": str(self.path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        asked = ["-m", f"{LONG} or not {LONG}"] if any(test.startswith(LONG) for test in tests) else []
         process = subprocess.Popen(
-            [sys.executable, *PYTEST, *asked, "-rfE", *(f"tests/{test}" for test in tests)],
+            [sys.executable, *PYTEST, "-rfE", *(f"tests/{test}" for test in tests)],
             cwd=self.path,
             env=os.environ | environment,
             stdout=subprocess.PIPE,

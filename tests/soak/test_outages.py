@@ -11,8 +11,6 @@ from tests.e2e.test_foreign_answers import CONTACT, all_work, pair_all
 from tests.e2e.world import open_world
 from wa_worker.dev.proxy import Contract, Fault
 
-pytestmark = pytest.mark.soak
-
 SOON = 15.0
 """Seconds after its end within which every instance sends and receives."""
 

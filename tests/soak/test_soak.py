@@ -8,16 +8,12 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.world import open_world
 from tests.link_host import open_link_host
 from tests.soak import crowd, waiting
 from tests.soak.churn import INSTANCES, Churn
 from tests.soak.measure import REOPENING_DESCRIPTORS, REOPENING_MB, THREADS_KEPT, Tables, side_by_side
 from wa_worker.dev.proxy import Contract
-
-pytestmark = pytest.mark.soak
 
 FILE_CONNECTIONS = INSTANCES + 20
 """To the media host, which are kept though nothing goes over them: one for each session that has uploaded a file in the

@@ -16,8 +16,6 @@ from tests.e2e.world import SECRET
 from tests.worker_proxy import test_contract, tools
 from tests.worker_proxy.processes import Server, open_function, project
 
-pytestmark = pytest.mark.worker_proxy
-
 # It checks none of the fields that came later.
 _LATER = {"test_bad_input_is_refused_with_a_reason"}
 _TESTS = {name: test for name, test in vars(test_contract).items() if name.startswith("test_")}

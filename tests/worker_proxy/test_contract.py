@@ -37,8 +37,6 @@ __all__ = [
     "test_what_makes_two_inbound_messages_the_same",
 ]
 
-pytestmark = pytest.mark.worker_proxy
-
 
 async def test_status_is_kept_and_the_code_only_while_it_can_be_scanned(
     proxy: EdgeProxy, client: httpx.AsyncClient

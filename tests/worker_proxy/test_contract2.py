@@ -5,13 +5,8 @@ What is the Edge Function's own is in test_poll.py, test_held_poll.py, test_even
 
 from __future__ import annotations
 
-import pytest
-
 from tests.dev.proxy import test_events as _events
 from tests.dev.proxy import test_polling as _polling
-
-pytestmark = pytest.mark.worker_proxy
-
 
 test_it_lists_both_and_only_what_may_be_sent = _polling.test_it_lists_both_and_only_what_may_be_sent
 test_a_page_is_fair = _polling.test_a_page_is_fair_and_each_instances_own_are_in_order

@@ -19,8 +19,6 @@ from tests.worker_proxy.conftest import open_client
 from tests.worker_proxy.postgres import Postgres
 from tests.worker_proxy.processes import Server, answering, open_function, open_rest
 
-pytestmark = pytest.mark.worker_proxy
-
 
 @pytest.fixture
 def trouble(proxy: EdgeProxy) -> Iterator[None]:

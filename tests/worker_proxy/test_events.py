@@ -12,8 +12,6 @@ from tests.dev.proxy.test_endpoints import INBOUND, QR
 from tests.worker_proxy.backend import EdgeProxy
 from tests.worker_proxy.calls import STATUS, WHY, Row, event, post, said, statuses, why
 
-pytestmark = pytest.mark.worker_proxy
-
 
 async def test_all_kinds_in_one_call(proxy: EdgeProxy, client: httpx.AsyncClient) -> None:
     first, second = proxy.store.queue_many("shop", [("5511988880001", "Oi")] * 2)

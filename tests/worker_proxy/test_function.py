@@ -28,8 +28,6 @@ from tests.worker_proxy.processes import (
     project,
 )
 
-pytestmark = pytest.mark.worker_proxy
-
 
 @pytest.mark.parametrize(
     "command",

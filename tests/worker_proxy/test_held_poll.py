@@ -19,8 +19,6 @@ from tests.worker_proxy.conftest import open_client
 from tests.worker_proxy.postgres import Postgres
 from tests.worker_proxy.processes import DidNotStart, Server, open_function
 
-pytestmark = pytest.mark.worker_proxy
-
 
 def _looks(proxy: EdgeProxy) -> int:
     """How many have ended. PostgreSQL counts them with up to a second's delay."""

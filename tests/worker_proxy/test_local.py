@@ -27,8 +27,6 @@ from tests.worker_proxy import tools
 from tests.worker_proxy.postgres import open_empty_postgres
 from tests.worker_proxy.processes import deno, deno_environment, open_server, project
 
-pytestmark = pytest.mark.worker_proxy
-
 SECRET = "0123456789abcdef" * 4
 LOCAL = tools.SOURCE / "local"
 COMPOSE = yaml.safe_load((tools.HERE.parents[1] / "compose.yaml").read_text("utf-8"))["services"]

@@ -17,8 +17,6 @@ from tests.worker_proxy.conftest import open_client
 from tests.worker_proxy.postgres import Postgres
 from tests.worker_proxy.processes import ANON_KEY, SERVICE_KEY, Server, answering, open_function, open_rest
 
-pytestmark = pytest.mark.worker_proxy
-
 TENANT = "00000000-0000-4000-8000-000000000001"
 KEY = {"Authorization": f"Bearer {SERVICE_KEY}", "apikey": SERVICE_KEY}
 

@@ -13,8 +13,6 @@ from tests.worker_proxy import tools
 from tests.worker_proxy.backend import Backend
 from tests.worker_proxy.postgres import Postgres, open_postgres
 
-pytestmark = pytest.mark.worker_proxy
-
 MIGRATION = tools.SOURCE / "migration.sql"
 TABLES = ("wa_instances", "wa_messages", "wa_inbound")
 LATER = ("wa_reactions", "wa_receipts", "wa_chat_events", "wa_files")
@@ -79,6 +77,8 @@ def test_an_older_installation_is_upgraded(installed: None, before: list[Path]) 
 def test_the_browser_has_no_access_until_you_say_so(postgres: Postgres, backend: Backend, role: str) -> None:
     backend.add_instance("shop")
     for statement in (
+        "select url from wa_instance_proxies",
+        "select wa_proxy_of('shop')",
         *(f"select * from {table}" for table in TABLES + LATER),
         *(f"delete from {table}" for table in TABLES + LATER),
         "insert into wa_instances default values",

@@ -16,8 +16,6 @@ from tests.worker_proxy.processes import Server, open_function
 
 __all__ = ["test_the_proxy_keeps_its_own_contract"]
 
-pytestmark = pytest.mark.worker_proxy
-
 # A mark for an id that was never given out is worth a line; a failed call would be one that is not among these.
 _EXPECTED = re.compile(
     r"Listening on|(mark-(sent|failed)|events): a message (id that was never given out|that was sent under)"

@@ -13,8 +13,6 @@ from tests.worker_proxy.calls import Row, event, poll
 from tests.worker_proxy.conftest import open_client
 from tests.worker_proxy.postgres import Postgres
 
-pytestmark = pytest.mark.worker_proxy
-
 
 async def test_instances_and_messages_are_those_of_version_1(
     proxy: EdgeProxy, client: httpx.AsyncClient, connected: dict[str, str]

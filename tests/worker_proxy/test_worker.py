@@ -27,8 +27,6 @@ __all__ = [
     "test_two_instances_do_not_mix",
 ]
 
-pytestmark = pytest.mark.worker_proxy
-
 
 @pytest.fixture
 async def world(function: Server, backend: Backend, tmp_path: Path) -> AsyncIterator[World]:

@@ -50,7 +50,7 @@ def run() -> None:
     run_worker(HOST_COMMAND)
 
 
-_SIMULATION = ("zxingcpp", "trustme", "waton", "wsproto", "cryptography")
+_SIMULATION = ("zxingcpp", "trustme", "wsproto")
 
 
 def _need_extra(modules: Sequence[str]) -> None:

@@ -141,7 +141,11 @@ class MessageSender:
                 return Listed(await self._edge.queued_messages(instance), began)
             except EdgeError as error:
                 log.warning(
-                    "queued messages not listed", instance=instance, endpoint=error.endpoint, reason=error.detail
+                    "queued messages not listed",
+                    instance=instance,
+                    endpoint=error.endpoint,
+                    reason=error.detail,
+                    **error.traced,
                 )
                 pauses = pauses or PROXY_OUTAGE.delays(trio.current_time)
                 await self._rest(next(pauses), error.retry_after or 0.0)

@@ -83,7 +83,7 @@ def plan(
 
 
 class Fleet(Protocol):
-    """Stands for the instances, as discovery sees them. All sync: they start, cancel or ring."""
+    """Stands for the instances, as discovery sees them. All sync but one: they start, cancel or ring."""
 
     on_end: list[Callable[[], None]]
     on_connected: list[Callable[[InstanceId], None]]
@@ -94,6 +94,7 @@ class Fleet(Protocol):
     def announce_again(self, instance: InstanceId) -> None: ...
     def proxy_is_back(self, last_seen: float) -> None: ...
     def pair_by_code(self, rows: InstanceRows) -> None: ...
+    async def go_out_by(self, rows: InstanceRows) -> None: ...
 
 
 class Discovery:

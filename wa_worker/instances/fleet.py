@@ -82,6 +82,10 @@ class InstanceFleet:
         """Takes the numbers by which instances are to be paired with a code, as the proxy lists them."""
         self._services.pair_phones.listed(rows)
 
+    async def go_out_by(self, rows: InstanceRows) -> None:
+        """Takes the proxies through which instances go out, as they are listed. To be done before they are started."""
+        await self._services.whatsapp.routes.table.listed(rows)
+
     def proxy_is_back(self, last_seen: float) -> None:
         """Lets all post again what the proxy has not taken, or what was taken since `last_seen`: maybe not by it."""
         for member in self._members.values():

@@ -159,7 +159,7 @@ class StatusPublisher:
             except EdgeError as error:
                 if error.status == UNKNOWN and not isinstance(error, EdgeForeign) and self._is_gone():
                     raise InstanceGone(str(error)) from error
-                log.warning("status not announced", instance=self._instance, reason=str(error))
+                log.warning("status not announced", instance=self._instance, reason=str(error), **error.traced)
                 self._failed = True
                 pauses = pauses or PROXY_OUTAGE.delays(trio.current_time)
                 await trio.sleep(error.retry_after or 0)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from wa_worker import __version__
 from wa_worker.errors import StartupError
 from wa_worker.instances.registry import Registry
 from wa_worker.metrics import CONTENT_TYPE, Metrics
@@ -22,6 +23,9 @@ from wa_worker.monitoring.readiness import Readiness
 
 if TYPE_CHECKING:
     from wa_worker.monitoring.http_server import HttpServer
+
+VERSION_HEADER = "wa-worker-version"
+"""Of the answers of /health, whose body is the contract's."""
 
 KEEP_ALIVE = 75.0
 """Seconds an idle prober's connection is kept: longer than the intervals they use."""
@@ -81,8 +85,8 @@ def _server(registry: Registry, readiness: Readiness, metrics: Metrics, admin_to
     app = QuartTrio("wa_worker.monitoring.health")
     app.json.sort_keys = False
 
-    async def health() -> dict[str, object]:
-        return {"status": "ok", "instances": registry.counts()}
+    async def health() -> tuple[dict[str, object], dict[str, str]]:
+        return {"status": "ok", "instances": registry.counts()}, {VERSION_HEADER: __version__}
 
     async def ready() -> tuple[dict[str, object], int]:
         reasons = await readiness.reasons_not_ready()

@@ -7,6 +7,10 @@ kept_out.py       what neonize imports and the worker does not use: not imported
 native_output.py  what the native library prints, as lines of the log
 gate.py           the start gate: starts and stops of sessions are exclusive
 probe.py          whether WhatsApp can be reached at all: a TCP connection before each costly native connect
+egress.py         through which proxy each instance goes out
+egress_probe.py   whether such a proxy lets it through
+socks.py          connections through a socks5 proxy
+routes.py         the ways out of all instances
 client.py         neonize's client on one quiet thread; pinned to the version it was read from
 parsing.py        the library's protobufs from their bytes, with every text in them a text
 events.py         the library's events: code, name, handler

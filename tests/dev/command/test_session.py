@@ -273,11 +273,11 @@ async def test_an_address_that_cannot_be_had_is_one_clear_line() -> None:
 
 @pytest.mark.parametrize("command", [["dev", "--simulate"], ["bench", "--quick"]], ids=lambda command: command[0])
 def test_without_the_extra_it_says_what_to_install(command: list[str]) -> None:
-    code = f"import sys; sys.modules['waton'] = None; from wa_worker.cli.commands import cli; cli({command})"
+    code = f"import sys; sys.modules['trustme'] = None; from wa_worker.cli.commands import cli; cli({command})"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert run.returncode == 1
     assert run.stderr == (
-        "error: waton is not installed. Do: pip install 'wa-worker[dev]' "
+        "error: trustme is not installed. Do: pip install 'wa-worker[dev]' "
         "(in a clone of the repository: pip install '.[dev]')\n"
     )
 

@@ -5,11 +5,10 @@ import zlib
 from collections.abc import Callable
 from functools import partial
 
-from waton.protocol.binary_codec import decode_binary_node, encode_binary_node
-
 from tests.dev.simulator.conftest import Clients
 from tests.proxy_fixture import until
 from wa_worker.dev.simulator import Simulator, iq
+from wa_worker.dev.simulator.binary_xml import whatsapp_codec
 from wa_worker.dev.simulator.device import Device
 from wa_worker.dev.simulator.dialect import HEADER, Dialect
 from wa_worker.dev.simulator.stanza import Node, child, children, content_bytes
@@ -109,12 +108,14 @@ async def test_a_client_is_spoken_to_in_the_dialect_of_its_header(simulator: Sim
     taken: list[str] = []
     given: list[tuple[float, str]] = []
 
+    codec = whatsapp_codec()
+
     def encode(node: Node) -> bytes:
         given.append((time.monotonic(), node.tag))
-        return b"\x02" + zlib.compress(encode_binary_node(node)[1:])
+        return b"\x02" + zlib.compress(codec.encode(node)[1:])
 
     def decode(data: bytes) -> Node:
-        node = decode_binary_node(data)
+        node = codec.decode(data)
         taken.append(node.tag)
         return node
 

@@ -174,6 +174,7 @@ async def test_an_account_that_is_added_hears_what_the_group_is(simulator: Simul
     await client.wait("message", text="welcome")
     await group.remove(ANA, OWN)
     await client.wait("group", leave=[f"9{OWN}"])
+    await settled(simulator, jid)
     await group.send(ANA, "without you")
     assert simulator.pending(jid) == []
 

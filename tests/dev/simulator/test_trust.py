@@ -29,7 +29,7 @@ def test_runs_a_module_as_main_without_loading_neonize() -> None:
     assert result.returncode == 0
     assert "usage: " in result.stdout
     probe = "from wa_worker.dev.simulator import trust as t; import sys; t.install(bytes(32)); "
-    result = run([sys.executable, "-c", probe + "print('neonize' in sys.modules, 'waton' in sys.modules)"])
+    result = run([sys.executable, "-c", probe + "print('neonize' in sys.modules, 'cryptography' in sys.modules)"])
     assert result.stdout.split() == ["False", "False"]
 
 

@@ -11,6 +11,7 @@ _STEPS: dict[str, str] = {
     NextStep.WAIT: "the worker goes on by itself",
     NextStep.UPGRADE: "upgrade wa-worker",
     NextStep.CHECK_PHONE: "look at the phone",
+    NextStep.CHECK_PROXY: "look at the proxy of this instance",
     NextStep.PASSKEY: "WhatsApp wants a passkey, see docs/troubleshooting.md",
 }
 

@@ -37,7 +37,8 @@ _RANKS = ", ".join(f"{status}_at INTEGER" for status in RECEIPTS)
 # an id that comes back as the other type is an unknown id.
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS instances (
-    id TEXT PRIMARY KEY, status TEXT NOT NULL, qr_code TEXT, updated_at REAL NOT NULL, {_DETAILS}, pair_phone TEXT
+    id TEXT PRIMARY KEY, status TEXT NOT NULL, qr_code TEXT, updated_at REAL NOT NULL, {_DETAILS}, pair_phone TEXT,
+    proxy TEXT, has_proxy INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parked (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS statuses (
@@ -78,7 +79,7 @@ CREATE TABLE IF NOT EXISTS files (
 """
 
 ADDED = {
-    "instances": {**DETAILS, "pair_phone": "TEXT"},
+    "instances": {**DETAILS, "pair_phone": "TEXT", "proxy": "TEXT", "has_proxy": "INTEGER NOT NULL DEFAULT 0"},
     "statuses": DETAILS,
     "messages": {"sent_to": "TEXT", "accepted_at": "INTEGER", "content": "TEXT", **_HELD},
     "inbound": {"content": "TEXT NOT NULL DEFAULT '{}'"},

@@ -9,9 +9,15 @@ It proves what the real library does, not what the real service does: session.py
 groups.py and contact.py say each what they play of the protocol and what they do not.
 
 trust.py        makes the neonize of a client process trust the simulator; imported there, and nothing else is
-protobufs.py    the protobuf messages that are used, from waton
+protobufs.py    the protobuf messages that are used, from neonize
+signal_messages.py  those of libsignal, which neonize has none of
 stanza.py       stanzas and JIDs
-keys.py         key pairs, prekey bundles and Signal sessions of one phone
+binary_xml.py   stanzas as bytes, and back
+tokens.json     WhatsApp's dictionary for that
+curve.py        key pairs, agreements and signatures
+chains.py       chains of keys, of which each serves for one message
+sessions.py     Signal sessions
+keys.py         prekey bundles and Signal sessions of one phone
 sender_keys.py  what one writes to groups with, and reads others' messages there
 noise.py        the Noise handshake and its ciphers
 dialect.py      the binary form of stanzas that a client writes

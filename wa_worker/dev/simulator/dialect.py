@@ -1,6 +1,6 @@
 """The binary form of a client's stanzas, which the header that the client sends first says. No I/O.
 
-whatsmeow writes version 3 of WhatsApp's dictionary, which is waton's as well. A test that brings a client of another
+whatsmeow writes version 3 of WhatsApp's dictionary, which is tokens.json. A test that brings a client of another
 library adds that one's to `Simulator.dialects`. Does not play the routing data that may come before a header: a client
 has some only if a server has given it some.
 """
@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import attrs
-from waton.defaults.config import WA_NOISE_HEADER
-from waton.protocol.binary_codec import decode_binary_node, encode_binary_node
 
+from wa_worker.dev.simulator.binary_xml import whatsapp_codec
 from wa_worker.dev.simulator.stanza import Node
 
-HEADER: bytes = WA_NOISE_HEADER
-"""whatsmeow's: "WA", magic value 6, dictionary version 3 (socket/constants.go; waton defaults/config.py)."""
+HEADER = b"WA\x06\x03"
+"""whatsmeow's: "WA", magic value 6, dictionary version 3 (socket/constants.go)."""
 
 
 @attrs.frozen
@@ -28,5 +27,6 @@ class Dialect:
     """Seconds from the end of the handshake to the first stanza, for a client that takes some to be ready."""
 
 
-DIALECTS: Mapping[bytes, Dialect] = MappingProxyType({HEADER: Dialect(encode_binary_node, decode_binary_node)})
+_codec = whatsapp_codec()
+DIALECTS: Mapping[bytes, Dialect] = MappingProxyType({HEADER: Dialect(_codec.encode, _codec.decode)})
 """By the header of four bytes."""

@@ -1,45 +1,29 @@
-"""Key pairs, prekey bundles and Signal sessions of one party. No I/O, no clock.
+"""Prekey bundles and Signal sessions of one party. No I/O, no clock.
 
 Owns the cryptographic state of a remote phone: its identity, its signed prekey, one-time prekeys (made when they
-are first asked for) and one Signal session per device it talks to. The mathematics is waton's. Every method is
-synchronous: a session is a ratchet, so whoever encrypts must put the result on the wire before the next encryption
-for the same address, and without an await in between nobody can come first.
+are first asked for) and one Signal session per device it talks to; the protocol of those is in sessions.py. Every
+method is synchronous: a session is a ratchet, so whoever encrypts must put the result on the wire before the next
+encryption for the same address, and without an await in between nobody can come first.
 """
 
 import secrets
 import struct
 
 import attrs
-from waton.protocol.protobuf.wire import iter_fields
-from waton.utils import crypto
 
+from wa_worker.dev.simulator.curve import CURVE, KeyPair, SigningKeyPair, is_signed
+from wa_worker.dev.simulator.sessions import CannotRead, Ours, Session, Theirs
+from wa_worker.dev.simulator.signal_messages import PreKeySignalMessage, read
 from wa_worker.dev.simulator.stanza import Node, child, content_bytes
 
-# Type byte in front of Curve25519 public keys: `ecc.DjbType` of libsignal, KEY_BUNDLE_TYPE of waton
-CURVE = b"\x05"
 _SIGNED_PREKEY_ID = 1
 _PREKEY_MESSAGE = "pkmsg"
-_PREKEY_ID_FIELD = 1  # of PreKeySignalMessage
 
 Address = tuple[str, int]  # user, device number
 
 
 class Undecryptable(Exception):
     """The ciphertext fits no session of this party. Nothing was changed."""
-
-
-@attrs.frozen
-class KeyPair:
-    private: bytes = attrs.field(repr=False)
-    public: bytes  # 32 bytes, without the type byte
-
-    @classmethod
-    def new(cls) -> "KeyPair":
-        pair = crypto.generate_keypair()
-        return cls(private=pair["private"], public=pair["public"][-32:])
-
-    def sign(self, data: bytes) -> bytes:
-        return bytes(crypto.sign(self.private, data))
 
 
 @attrs.frozen
@@ -103,12 +87,13 @@ class SignalParty:
     """Holds one phone's keys and sessions."""
 
     def __init__(self) -> None:
-        self.identity = KeyPair.new()
+        self.identity = SigningKeyPair.new()
         self.registration_id = secrets.randbelow(16380) + 1
+        self._ours = Ours(self.identity, self.registration_id)
         self._signed_prekey = KeyPair.new()
         self._signature = self.identity.sign(CURVE + self._signed_prekey.public)
         self._prekeys: dict[int, KeyPair] = {}
-        self._sessions: dict[Address, bytes] = {}
+        self._sessions: dict[Address, Session] = {}
 
     def new_bundle(self) -> Bundle:
         """Returns a bundle with a fresh one-time prekey."""
@@ -127,47 +112,40 @@ class SignalParty:
         return address in self._sessions
 
     def start_session(self, address: Address, bundle: Bundle) -> None:
-        """Start a new session; the one before, if any, is archived and still decrypts."""
-        number, public = bundle.prekey or (None, None)
-        self._sessions[address] = crypto.signal_process_prekey_bundle(
-            self._sessions.get(address),
-            self.identity.private,
-            self.registration_id,
-            *address,
-            bundle.registration_id,
-            CURVE + bundle.identity,
-            bundle.signed_prekey_id,
-            CURVE + bundle.signed_prekey,
-            bundle.signature,
-            number,
-            None if public is None else CURVE + public,
-        )
+        """Start a new session; the one before, if any, is archived and still decrypts.
+
+        Raises ValueError if the bundle's keys are none, or not signed by its identity.
+        """
+        if not is_signed(bundle.identity, CURVE + bundle.signed_prekey, bundle.signature):
+            raise ValueError("the signed prekey is not signed by this identity")
+        theirs = Theirs(bundle.identity, bundle.signed_prekey_id, bundle.signed_prekey, bundle.prekey)
+        session = self._sessions.get(address, Session())
+        session.start(self._ours, theirs)
+        self._sessions[address] = session
 
     def encrypt(self, address: Address, plaintext: bytes) -> tuple[str, bytes]:
         """(type, ciphertext), where type is "pkmsg" until the other side has answered, then "msg"."""
-        kind, ciphertext, self._sessions[address] = crypto.signal_session_encrypt(
-            self._sessions[address], self.identity.private, self.registration_id, *address, pad(plaintext)
-        )
-        return kind, ciphertext
+        return self._sessions[address].encrypt(self._ours, pad(plaintext))
 
     def decrypt(self, address: Address, kind: str, ciphertext: bytes) -> bytes:
         """Raises Undecryptable."""
-        session = self._sessions.get(address, b"")
-        ours = (self.identity.private, self.registration_id)
+        session = self._sessions.get(address, Session())
         try:
             if kind == _PREKEY_MESSAGE:
-                number = _prekey_id(ciphertext)
-                prekey = None if number is None else self._prekeys[number].private
-                signed = (_SIGNED_PREKEY_ID, self._signed_prekey.private)
-                result = crypto.signal_session_decrypt_prekey(
-                    session, *ours, *address, number, prekey, *signed, ciphertext
-                )
+                padded = self._decrypt_first(session, ciphertext)
             else:
-                result = crypto.signal_session_decrypt_whisper(session, *ours, *address, ciphertext)
-        except (ValueError, LookupError) as error:  # what waton raises, and an unknown prekey id
+                padded = session.decrypt(self._ours, ciphertext)
+        except (CannotRead, ValueError, LookupError) as error:  # no message of libsignal, and an unknown prekey id
             raise Undecryptable(str(error)) from None
-        self._sessions[address] = result["session"]
-        return unpad(result["ciphertext"])
+        self._sessions[address] = session
+        return unpad(padded)
+
+    def _decrypt_first(self, session: Session, ciphertext: bytes) -> bytes:
+        first = read(PreKeySignalMessage, ciphertext)
+        if first.signedPreKeyId != _SIGNED_PREKEY_ID:
+            raise LookupError("no such signed prekey")
+        prekey = self._prekeys[first.preKeyId] if first.HasField("preKeyId") else None
+        return session.decrypt_first(self._ours, self._signed_prekey, prekey, first)
 
 
 def pad(plaintext: bytes) -> bytes:
@@ -182,11 +160,3 @@ def unpad(padded: bytes) -> bytes:
 
 def _id_of(node: Node | None) -> int:
     return int.from_bytes(content_bytes(child(node, "id")), "big")
-
-
-def _prekey_id(message: bytes) -> int | None:
-    """Says which one-time prekey a PreKeySignalMessage (a version byte, then a protobuf) was made with."""
-    for number, _, value in iter_fields(message[1:]):
-        if number == _PREKEY_ID_FIELD:
-            return int(value)
-    return None

@@ -16,9 +16,8 @@ import trio
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from waton.utils import crypto
 
-from wa_worker.dev.simulator.keys import KeyPair
+from wa_worker.dev.simulator.curve import KeyPair, hkdf
 from wa_worker.dev.simulator.stanza import Node, child, children, content_bytes, phone_of
 
 _TAG = "link_code_companion_reg"
@@ -86,14 +85,14 @@ class LinkCode:
         if not self.finished.is_set():
             raise UnknownCode("the client does not answer")
         identity, sealed = self.bundle["companion_identity_public"], self.bundle["link_code_pairing_wrapped_key_bundle"]
-        shared = crypto.shared_key(mine.private, companion)
-        key = crypto.hkdf(shared, 32, sealed[:32], b"link_code_pairing_key_bundle_encryption_key")
+        shared = mine.agree(companion)
+        key = hkdf(shared, 32, sealed[:32], b"link_code_pairing_key_bundle_encryption_key")
         try:
             plain = AESGCM(key).decrypt(sealed[32:44], sealed[44:], None)
         except InvalidTag:
             raise WrongCode("the client shows another code") from None
-        secret = shared + crypto.shared_key(phone.private, identity) + plain[64:]
-        adv = crypto.hkdf(secret, 32, b"", b"adv_secret")
+        secret = shared + phone.agree(identity) + plain[64:]
+        adv = hkdf(secret, 32, b"", b"adv_secret")
         return [base64.b64encode(each).decode() for each in (self.server_key, identity, adv)]
 
 

@@ -11,13 +11,11 @@ import time
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from waton.defaults.config import NOISE_MODE
-from waton.utils import crypto
 
-from wa_worker.dev.simulator.keys import KeyPair
+from wa_worker.dev.simulator.curve import KeyPair, SigningKeyPair, hkdf
 from wa_worker.dev.simulator.protobufs import CertChain, HandshakeMessage
 
-_PATTERN: bytes = NOISE_MODE
+_PATTERN = b"Noise_XX_25519_AESGCM_SHA256\0\0\0\0"
 _CERTIFICATE_LIFE = 365 * 86400
 _CLOCK_SLACK = 3600
 
@@ -52,8 +50,8 @@ class NoiseRoot:
     """The keys a WhatsApp server owns: root and intermediate sign, static shakes hands."""
 
     def __init__(self) -> None:
-        self._root = KeyPair.new()
-        self._intermediate = KeyPair.new()
+        self._root = SigningKeyPair.new()
+        self._intermediate = SigningKeyPair.new()
         self.static = KeyPair.new()
 
     @property
@@ -114,7 +112,7 @@ class Handshake:
 
     def split(self) -> tuple[Cipher, Cipher]:
         """Returns the ciphers (receiving, sending) of the connection."""
-        keys = crypto.hkdf(b"", 64, self._salt, b"")
+        keys = hkdf(b"", 64, self._salt, b"")
         return Cipher(keys[:32]), Cipher(keys[32:])
 
     def _authenticate(self, data: bytes) -> None:
@@ -131,7 +129,7 @@ class Handshake:
         return plaintext
 
     def _mix(self, ours: KeyPair, theirs: bytes) -> None:
-        keys = crypto.hkdf(crypto.shared_key(ours.private, theirs), 64, self._salt, b"")
+        keys = hkdf(ours.agree(theirs), 64, self._salt, b"")
         self._salt = keys[:32]
         self._cipher = Cipher(keys[32:])
 

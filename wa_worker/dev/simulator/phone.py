@@ -3,22 +3,21 @@
 Plays `pair-device` (the codes), `pair-success` (the signed identity) and the client's confirmation,
 `pair-device-sign`; the counterpart is whatsmeow pair.go. Plays a request for a passkey, but takes
 no answer to it. Pairing by a code is in link_code.py. Does not play app state: a freshly linked device has no chats.
-It takes the device's own signature on trust.
 """
 
 import base64
 import binascii
+import hmac
 import json
 import secrets
 import time
 from typing import Any
 
 import trio
-from waton.utils import crypto
 
 from wa_worker.dev.simulator.connection import Connection
+from wa_worker.dev.simulator.curve import SigningKeyPair, is_signed
 from wa_worker.dev.simulator.device import Device
-from wa_worker.dev.simulator.keys import KeyPair
 from wa_worker.dev.simulator.link_code import LinkCode, UnknownCode, asked
 from wa_worker.dev.simulator.protobufs import (
     ADVDeviceIdentity,
@@ -29,6 +28,7 @@ from wa_worker.dev.simulator.protobufs import (
 from wa_worker.dev.simulator.stanza import Node, child, content_bytes, lid_of
 
 _ACCOUNT_SIGNATURE = b"\x06\x00"  # `AdvAccountSignaturePrefix` in whatsmeow pair.go
+_DEVICE_SIGNATURE = b"\x06\x01"  # `AdvDeviceSignaturePrefix` there
 _RESTART = Node("stream:error", {"code": "515"})
 
 
@@ -64,7 +64,7 @@ class WaitingClient:
     def shows(self, qr: str) -> bool:
         return _fields(qr)[0] in self._refs
 
-    async def link(self, qr: str, phone: KeyPair, jid: str) -> Device:
+    async def link(self, qr: str, phone: SigningKeyPair, jid: str) -> Device:
         """The phone with this identity scans the code: sign the device, wait for its confirmation.
 
         Raises PairingFailed, or UnknownQR if the code was scanned before or is not this client's.
@@ -93,9 +93,11 @@ class WaitingClient:
             )
         )
         await self._answer.wait()
-        # waton's verify() takes no account of the sign bit that libsignal keeps in a signature: half would fail.
-        if not ADVSignedDeviceIdentity.FromString(self._signed).deviceSignature:
+        signed = ADVSignedDeviceIdentity.FromString(self._signed)
+        if not signed.deviceSignature:
             raise PairingFailed(self._error)
+        if not has_signed(identity, signed, phone.public):
+            raise PairingFailed("the device's own signature is wrong")
         registration = self._registration
         return Device(
             jid=jid,
@@ -122,7 +124,7 @@ class WaitingClient:
         new, self.link_code = link is not self.link_code, link
         return link.answer() if new else None
 
-    async def link_by_code(self, code: str, phone: KeyPair, jid: str) -> Device:
+    async def link_by_code(self, code: str, phone: SigningKeyPair, jid: str) -> Device:
         """The phone with this identity types the code: as `link()`, without a scan. Raises WrongCode, UnknownCode."""
         if self.link_code is None:
             raise UnknownCode("the client has asked for none")
@@ -159,7 +161,7 @@ class WaitingClient:
             self._answer.set()
 
 
-def _sign(phone: KeyPair, identity: bytes, adv: bytes) -> bytes:
+def _sign(phone: SigningKeyPair, identity: bytes, adv: bytes) -> bytes:
     """Returns the signed identity of the device, as `handlePair` in whatsmeow pair.go verifies it."""
     details = ADVDeviceIdentity(rawID=1, timestamp=int(time.time()), keyIndex=1).SerializeToString()
     signed = ADVSignedDeviceIdentity(
@@ -167,8 +169,13 @@ def _sign(phone: KeyPair, identity: bytes, adv: bytes) -> bytes:
         accountSignatureKey=phone.public,
         accountSignature=phone.sign(_ACCOUNT_SIGNATURE + details + identity),
     ).SerializeToString()
-    container = ADVSignedDeviceIdentityHMAC(details=signed, HMAC=crypto.hmac_sha256(adv, signed))
+    container = ADVSignedDeviceIdentityHMAC(details=signed, HMAC=hmac.digest(adv, signed, "sha256"))
     return bytes(container.SerializeToString())
+
+
+def has_signed(device: bytes, identity: Any, account: bytes) -> bool:
+    """Says whether the device with this key has signed its identity for this account (`handlePair` in whatsmeow)."""
+    return is_signed(device, _DEVICE_SIGNATURE + identity.details + device + account, identity.deviceSignature)
 
 
 def _fields(qr: str) -> list[str]:

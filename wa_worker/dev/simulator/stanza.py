@@ -1,12 +1,12 @@
 """Stanzas (WhatsApp's binary XML nodes) and JIDs, as the server reads and writes them.
 
-Owns: helpers over waton's `BinaryNode`, and the simulator's one rule of naming: the LID of phone number N is 9N.
-Does not own the binary encoding (waton) or what a stanza means (session.py, iq.py, messages.py).
+Owns: the node, helpers over it, and the simulator's one rule of naming: the LID of phone number N is 9N.
+Does not own the binary encoding (binary_xml.py) or what a stanza means (session.py, iq.py, messages.py).
 """
 
 import secrets
 
-from waton.protocol.binary_node import BinaryNode as Node
+import attrs
 
 # Written as a JID without a user, so that whatsmeow's decoder yields a JID and not a string
 # (`handleIQ` in whatsmeow pair.go compares `from` with types.ServerJID).
@@ -34,6 +34,15 @@ __all__ = [
 ]
 
 
+@attrs.define
+class Node:
+    """One node. Bytes in the place of its content may be a token of the dictionary, and come as text then."""
+
+    tag: str
+    attrs: dict[str, str]
+    content: "list[Node] | bytes | str | None" = None
+
+
 def children(node: Node | None) -> list[Node]:
     return node.content if node is not None and isinstance(node.content, list) else []
 
@@ -46,7 +55,6 @@ def content_bytes(node: Node | None) -> bytes:
     """Returns the node's content as bytes; empty if it has none."""
     if node is None or isinstance(node.content, list) or node.content is None:
         return b""
-    # waton decodes content that happens to be a dictionary token as text
     return node.content.encode() if isinstance(node.content, str) else bytes(node.content)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT_VARIABLE = "WA_WORKER_SIMULATED_ROOT"
-# `WACertPubKey` in whatsmeow handshake.go; `WA_CERT_PUBLIC_KEY` in waton
+# `WACertPubKey` in whatsmeow handshake.go
 REAL_ROOT = bytes.fromhex("142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b")
 _BINDER = "neonize._binder"
 _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw\S+ \S+ \S+ \S+\s+(.*)")
