@@ -200,6 +200,16 @@ async def test_typing_is_shown_before_a_text_that_says_nothing_of_it(tmp_path: P
         assert len(session.typing) == 2, "the proxy has said that there is none"
 
 
+async def test_nothing_is_kept_in_memory_of_an_instance_that_has_ended(tmp_path: Path) -> None:
+    async with open_sending(tmp_path) as at:
+        before = at.sender.pacing.of(SHOP)
+        assert at.sender.pacing.of(SHOP) is before, "one for all its sessions"
+        at.sender.pacing.forget(SHOP)
+        assert not at.sender.pacing._instances
+        assert not at.sender.pacing._accounts
+        assert at.sender.pacing.of(SHOP) is not before
+
+
 async def test_what_the_inbox_forgets_stays_known(tmp_path: Path) -> None:
     async with open_sending(tmp_path) as at:
         at.journal.inbox.record(SHOP, inbound_message("1", ANA))

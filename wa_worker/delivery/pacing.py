@@ -75,6 +75,12 @@ class Pacing:
         if self._limits is not None:
             self._contacts.learn(instance, account)
 
+    def forget(self, instance: InstanceId) -> None:
+        """An instance has ended. What must outlast that is in the journal; should it come back, its rate begins anew,
+        with nothing."""
+        self._instances.pop(instance, None)
+        self._accounts.pop(instance, None)
+
     def learn(self) -> None:
         """Takes over whom the inbox and the ledger know, before that is forgotten. Blocking. Raises JournalError."""
         if self._limits is not None:

@@ -108,6 +108,7 @@ class InstanceFleet:
         finally:
             del self._members[instance]
             self._services.edge.forget(instance)
+            self._services.sender.pacing.forget(instance)
             for listener in self.on_end:
                 listener()
             self._services.whatsapp.breaker.forget({instance})
