@@ -79,7 +79,8 @@ class EgressProxy:
         name = await _exactly(stream, (await _exactly(stream, 1))[0])
         target = f"{name.decode()}:{int.from_bytes(await _exactly(stream, 2), 'big')}"
         self.asked.append(target)
-        await stream.send_all(b"\x05\x02" if self.refuses else b"\x05\x00")  # in two pieces, as some do
+        await stream.send_all(b"\x05\x02" if self.refuses else b"\x05\x00")
+        await trio.sleep(0.1)  # in two pieces, as some do
         await stream.send_all(b"\x00\x01\x00\x00\x00\x00\x00\x00")
         return None if self.refuses else target
 

@@ -22,7 +22,7 @@ PACKAGE = Path(wa_worker.__file__).parent
 
 ORDER = """
     __init__ models messages errors backoff wakeup circuit_breaker jid config advice logs states
-    ownership volume journal metrics edge whatsapp delivery instances monitoring
+    ownership volume journal metrics edge whatsapp delivery instances monitoring backup
     app process check cli __main__
 """
 LAYERS = ORDER.split()

@@ -254,7 +254,7 @@ class Settings:
         for field in attrs.fields(cls):
             name, convert = field.metadata["name"], field.metadata["convert"]
             try:
-                text = _lookup(environ, name)
+                text = lookup(environ, name)
                 if text is not None:
                     values[field.name] = convert(text)
                 elif field.default is attrs.NOTHING:
@@ -271,7 +271,7 @@ def auth_dir_from(environ: Mapping[str, str]) -> Path:
     field = attrs.fields(Settings).auth_dir
     name = field.metadata["name"]
     try:
-        text = _lookup(environ, name)
+        text = lookup(environ, name)
         path: Any = field.default if text is None else field.metadata["convert"](text)
     except ValueError as error:
         raise ConfigError([f"{name} {error}."]) from None
@@ -285,7 +285,8 @@ class _LogLevel(enum.Enum):
     ERROR = "error"
 
 
-def _lookup(environ: Mapping[str, str], name: str) -> str | None:
+def lookup(environ: Mapping[str, str], name: str) -> str | None:
+    """The text of NAME or of the file NAME_FILE, None if neither is set. Raises ValueError."""
     direct, path = environ.get(name) or None, environ.get(f"{name}_FILE") or None
     if path is None:
         return direct.strip() if direct else None

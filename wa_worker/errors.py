@@ -174,3 +174,7 @@ class JournalError(Exception):
 
 class SessionError(Exception):
     """The native session could not be opened or used. Do: close it, back off, open it anew."""
+
+
+class BackupError(Exception):
+    """A backup cannot be made or restored. Do: print it, leave everything as it was, exit 1."""

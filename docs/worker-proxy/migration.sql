@@ -95,6 +95,10 @@ comment on column public.wa_instances.pair_phone is
   'The number, in digits with the country code, that wants to be paired by a code, beside the QR code. Null: by that.';
 comment on column public.wa_instances.pairing_code is 'What to type on that phone, until pairing_expires_at; else null.';
 
+alter table public.wa_instances
+  add column if not exists name text constraint wa_instances_name check (char_length(name) between 1 and 80);
+comment on column public.wa_instances.name is 'What people call it. The worker does not know it.';
+
 alter table public.wa_messages
   add column if not exists sent_to text,
   add column if not exists accepted_at timestamptz,
@@ -974,34 +978,7 @@ grant execute on function
   public.wa_poll(text[], text[], text[], integer, integer, integer)
 to service_role;
 
--- If your users read and queue from the browser: here tenant_id is the user's own id (with teams, put your own
--- condition in its place). They see what is theirs, queue messages for it, and change nothing else.
---
--- example policies:
--- grant select on table
---   public.wa_instances, public.wa_messages, public.wa_inbound, public.wa_reactions, public.wa_receipts,
---   public.wa_chat_events
--- to authenticated;
--- grant insert (
---   instance_id, "to", body, type, media, context, reaction, edit, revoke, location, contacts, poll, mentions, typing_ms)
--- on table public.wa_messages to authenticated;
--- create policy "own instances" on public.wa_instances for select to authenticated
---   using (tenant_id = (select auth.uid()));
--- create policy "own messages" on public.wa_messages for select to authenticated
---   using (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
--- create policy "queue own messages" on public.wa_messages for insert to authenticated
---   with check (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
--- create policy "own inbound" on public.wa_inbound for select to authenticated
---   using (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
--- create policy "own reactions" on public.wa_reactions for select to authenticated
---   using (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
--- create policy "own receipts" on public.wa_receipts for select to authenticated
---   using (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
--- create policy "own events" on public.wa_chat_events for select to authenticated
---   using (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
--- create policy "own files" on storage.objects for select to authenticated
---   using (bucket_id = 'wa-media' and (storage.foldername(name))[1] = (select auth.uid()::text));
--- :end of the example
+-- If your users read, queue and connect from the browser: customers.sql.
 
 -- The REST side of Supabase learns of new functions by this.
 notify pgrst, 'reload schema';

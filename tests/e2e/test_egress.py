@@ -79,10 +79,11 @@ async def test_another_proxy_is_gone_over_to_and_remembered(world: World) -> Non
         assert len(world.proxy.store.statuses("other")) == sessions, "the other one notices nothing"
         await worker.stop(signal.SIGKILL)
         asked = len(two.asked)
-        await world.start_worker(HTTPS_PROXY=NOWHERE)
-        await world.simulator.wait_connected(jid)
-        await world.until(lambda store: len(two.asked) > asked)
+        again = await world.start_worker(HTTPS_PROXY=NOWHERE)
+        await world.until(lambda _store: len(two.asked) > asked)
+        await again.logged("connected", instance="shop")
         assert len(one.asked) == before
+        assert "an instance goes out through a proxy" not in {line.get("event") for line in again.lines}, "it knew"
     nothing_is_told(world)
 
 

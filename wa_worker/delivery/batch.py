@@ -20,7 +20,7 @@ from wa_worker.delivery.pacing import InstancePace, PaceLook, typed
 from wa_worker.edge.wire import Rows
 from wa_worker.errors import Failure, JournalError, RowError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
 from wa_worker.jid.numbering import DEFAULT_REGION
-from wa_worker.journal import JOURNAL_RETRY, SendLedger, SendState, Settled, Trace
+from wa_worker.journal import JOURNAL_RETRY, Restored, SendLedger, SendState, Settled, Trace
 from wa_worker.messages import Accepted, Content, OutgoingMessage, QueuedMessage
 from wa_worker.messages.pacing import PaceLimits
 from wa_worker.models import InstanceId, Jid, MessageId
@@ -68,6 +68,7 @@ DEFAULT_POLICY = SendPolicy()
 class SendRecord:
     """Says where the outcomes of sends go, and what becomes of an uncertain one. The same for all batches.
 
+    restored: knows whether the ledger has a gap, because it came from a backup.
     prepared: what is ready of the messages that take time before they are sent.
     settled(instance, outcome): called on the batch's thread with each outcome once it is on disk.
     progress(): called there when the proxy has something to hear.
@@ -78,6 +79,7 @@ class SendRecord:
     settled: Callable[[InstanceId, Settled], None]
     progress: Callable[[], None]
     policy: SendPolicy = DEFAULT_POLICY
+    restored: Restored | None = None
 
 
 @attrs.frozen
@@ -128,6 +130,9 @@ class SendBatch:
             except RowError as error:
                 chats[row.id] = None
                 settled.append(Settled(row.id, SendState.FAILED, error=error.failure.value))
+        if self.record.restored is not None:
+            to = {message_id: message.to for message_id, message in messages.items()}
+            self.record.restored.listed(self.instance, to, hold=not self.record.policy.resend_uncertain)
         admission = self.record.ledger.admit(self.instance, chats, listed_at=self.listed_at)
         due = set(admission.due)
         hopeless = [outcome for outcome in settled if outcome.message_id in due]
@@ -165,8 +170,7 @@ class SendBatch:
         return unfit
 
     def _send_all(self, due: list[tuple[_Addressed, int]]) -> BatchResult:
-        look = None if self.pace is None else self.pace.look({message.to for message, _ in due})
-        if look is not None:
+        if (look := None if self.pace is None else self.pace.look({message.to for message, _ in due})) is not None:
             due = sorted(due, key=lambda each: not look.wrote_recently(each[0].to))  # stable: a chat keeps its order
         outcomes: list[Settled] = []
         blocked: set[Jid] = set()

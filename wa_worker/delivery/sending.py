@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from typing import Protocol
 
@@ -71,7 +71,9 @@ class MessageSender:
         self._threads = threads
         self._metrics = metrics
         self._preparing = preparing
-        self._record = SendRecord(journal.ledger, preparing, self._settled, marks.wakeup.ring, policy)
+        self._restored = journal.restored
+        self.polled.on_nothing.append(self._nothing_polled)
+        self._record = SendRecord(journal.ledger, preparing, self._settled, marks.wakeup.ring, policy, journal.restored)
         self.pacing = Pacing(policy.pace, journal.contacts, edge, metrics)
         self.uncertain = UncertainSends(journal.doubts, metrics.sent, marks.wakeup.ring, resend=policy.resend_uncertain)
 
@@ -171,7 +173,22 @@ class MessageSender:
                 return await self._on_thread(SendBatch(instance, session, self._record, rows, listed_at, pace))
             except JournalError as error:
                 log.error("nothing is sent while the journal cannot commit", instance=instance, reason=str(error))
+        else:
+            await self._nothing_listed(instance)
         return BatchResult(0, 0)
+
+    def _nothing_polled(self, instances: Iterable[InstanceId]) -> None:
+        for instance in instances:
+            if self._restored.has_gap(instance):
+                self._threads.start_soon(self._nothing_listed, instance)
+
+    async def _nothing_listed(self, instance: InstanceId) -> None:
+        """Nothing waits at the proxy: nothing can go out twice. Only after a restore is that news."""
+        if self._restored.has_gap(instance):
+            try:
+                await trio.to_thread.run_sync(lambda: self._restored.listed(instance, {}, hold=False))
+            except JournalError as problem:
+                log.error("the end of a restore cannot be written", instance=instance, reason=str(problem))
 
     async def _on_thread(self, batch: SendBatch) -> BatchResult:
         """Runs the batch on a thread whose task lives in `threads`. On cancel it stops after the send under way, which

@@ -160,6 +160,7 @@ class Polling:
         self._edge.version.is_two()
         started = await self._listed(polled.instances, running)
         given = self._hand_out(polled, began_at)
+        self._polled.nothing_for(ready - polled.messages.keys())
         if given:
             with trio.move_on_after(MARKS_WAIT):
                 await self._polled.done(given)

@@ -12,6 +12,7 @@ inbox.py         received messages that `/inbound` has yet to accept (P3)
 ledger.py        what was to be sent, and what became of it (P1, P2)
 doubts.py        ids of sends that may or may not have left, until a receipt proves that they did (P2)
 calls.py         calls that ring
+restored.py      what a ledger that came from a backup does not know
 receipts.py      how far messages of ours have come, as their receivers' phones say
 timers.py        the timers of chats with disappearing messages
 groups.py        what groups are called
@@ -52,6 +53,7 @@ from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled, Trace
 from wa_worker.journal.media import FileStep, ReceivedFile, ReceivedMedia
 from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
 from wa_worker.journal.receipts import DueStatus, Receipts
+from wa_worker.journal.restored import Restored
 from wa_worker.journal.states import InboxState, SendState
 from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.models import InstanceId
@@ -83,6 +85,7 @@ __all__ = [
     "Receipts",
     "ReceivedFile",
     "ReceivedMedia",
+    "Restored",
     "RingingCalls",
     "SendLedger",
     "SendState",
@@ -111,6 +114,7 @@ class Journal:
     accounts: Accounts
     receipts: Receipts
     contacts: Contacts
+    restored: Restored
     database: Database
 
     def backlog(self) -> Backlog:
@@ -144,6 +148,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
             Accounts(database),
             Receipts(database),
             Contacts(database),
+            Restored(database),
             database,
         )
     finally:

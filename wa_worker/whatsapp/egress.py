@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,11 @@ class EgressTable:
     def of(self, instance: InstanceId) -> Egress:
         """Returns by which way an instance goes out."""
         return self._egress.get(instance)
+
+    @property
+    def instances(self) -> Collection[InstanceId]:
+        """Returns those that have a proxy of their own, or what should be one."""
+        return [instance for instance, egress in self._egress.items() if egress is not None]
 
     async def listed(self, rows: InstanceRows) -> None:
         """Takes what the back end lists. An instance of which it says nothing keeps what it has."""

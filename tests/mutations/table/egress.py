@@ -188,4 +188,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "/health names the version.",
         "monitoring/test_health.py::test_health_counts_the_instances_of_the_moment[/health]",
     ),
+    Mutation(
+        "check-egress-says-well",
+        "check/egress.py",
+        "    if not problems:\n",
+        "    if True:\n",
+        "check says which proxies let nothing through.",
+        "check/test_egress.py::test_each_is_asked_and_no_password_is_told",
+    ),
 )
