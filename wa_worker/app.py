@@ -137,7 +137,8 @@ class _Work:
                 media.decided, media.egress = inbound.file_decided, egress.of
                 preparing = self._preparing(folder)
                 await trio.to_thread.run_sync(preparing.clear)
-                policy = SendPolicy(settings.on_uncertain_send is OnUncertain.RESEND, settings.default_region)
+                resend = settings.on_uncertain_send is OnUncertain.RESEND
+                policy = SendPolicy(resend, settings.default_region, settings.pace)
                 sender = MessageSender(edge, journal, marks, metrics, self.services, preparing, policy)
                 await trio.to_thread.run_sync(whatsapp.load)
                 calls = CallTimeouts(journal.inbox.calls, inbound.wakeup.ring)
@@ -163,7 +164,7 @@ class _Work:
                     workers.start_soon(marks.run)
                     workers.start_soon(receipts.run)
                     workers.start_soon(media.run if settings.media_in is MediaIn.ON else media.turn_off)
-                    workers.start_soon(run_retention, journal, settings.dead_kept, media.tidy)
+                    workers.start_soon(run_retention, journal, settings.dead_kept, media.tidy, sender.pacing.learn)
                     for instance in paired:  # P6: whatever the proxy lists
                         fleet.start(instance)
                     self.readiness.working(journal, edge, volume)

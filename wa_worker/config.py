@@ -16,6 +16,7 @@ import attrs
 
 from wa_worker.errors import ConfigError
 from wa_worker.jid import numbering
+from wa_worker.messages.pacing import PaceLimits, pace_limits
 from wa_worker.messages.wanted import ALL, Wanted, wanted
 from wa_worker.models import Secret
 
@@ -146,10 +147,7 @@ class Settings:
         default=Path("/data/auth"),
     )
     instance_poll: float = _setting(
-        "INSTANCE_POLL_MS",
-        _seconds(100, 3_600_000),
-        "how often to ask which instances to connect",
-        default=10.0,
+        "INSTANCE_POLL_MS", _seconds(100, 3_600_000), "how often to ask which instances to connect", default=10.0
     )
     message_poll: float = _setting(
         "MSG_POLL_MS", _seconds(50, 3_600_000), "how often a connected instance asks for messages", default=2.0
@@ -192,6 +190,12 @@ class Settings:
         _choice(OnUncertain),
         "a message that may have left when the worker died: resend it, or hold it for a person",
         default=OnUncertain.RESEND,
+    )
+    pace: PaceLimits | None = _setting(
+        "PACE",
+        pace_limits,
+        "how fast an instance writes, and to how many new people: off, on, or per_minute=12,first_per_day=30 and so on",
+        default=None,
     )
     dead_kept: float = _setting(
         "DEAD_MESSAGE_DAYS",

@@ -129,6 +129,13 @@ alter table public.wa_messages
         else type in ('image', 'video', 'audio', 'document', 'sticker') and media ? 'link'
       end, false));
 alter table public.wa_messages alter column body drop not null;
+alter table public.wa_messages
+  add column if not exists held_reason text,
+  add column if not exists held_until timestamptz;
+comment on column public.wa_messages.held_reason is
+  'Why a worker with PACE has held it back: rate, unknown_rate, first_per_day, restricted and others.';
+comment on column public.wa_messages.held_until is 'Until when: /poll leaves it out, and those behind it in its chat.';
+
 comment on column public.wa_messages.sent_to is 'The JID that it went to, if the worker named one.';
 comment on column public.wa_messages.accepted_at is 'When WhatsApp took it, by its own clock.';
 comment on column public.wa_messages.type is
@@ -276,6 +283,8 @@ create index if not exists wa_instances_off
   on public.wa_instances (id) where not enabled;
 create index if not exists wa_messages_queued
   on public.wa_messages (instance_id, queued_at, id) where status = 'queued';
+create index if not exists wa_messages_held
+  on public.wa_messages (instance_id, "to", held_until) where status = 'queued' and held_until is not null;
 create index if not exists wa_messages_of_instance
   on public.wa_messages (instance_id, id);
 create index if not exists wa_files_by_age
@@ -588,6 +597,21 @@ begin
 end
 $$;
 
+-- A worker with PACE holds a message back until a moment, and why. "stored"; "unknown" if there is no such instance;
+-- "no message" if it has no such message.
+create or replace function public.wa_hold(p_event jsonb) returns text
+language plpgsql volatile set search_path = '' as $$
+begin
+  update public.wa_messages
+  set held_reason = p_event ->> 'reason', held_until = to_timestamp(least((p_event ->> 'until')::bigint, 253402300799))
+  where id = (p_event ->> 'message_id')::bigint and instance_id = p_event ->> 'instance_id';
+  return case
+    when found then 'stored'
+    when exists (select from public.wa_instances where id = p_event ->> 'instance_id') then 'no message'
+    else 'unknown' end;
+end
+$$;
+
 -- What happened in a chat besides messages: "stored", told again or not; "unknown" if there is no such instance.
 create or replace function public.wa_add_chat_event(p_event jsonb) returns text
 language plpgsql volatile set search_path = '' as $$
@@ -692,7 +716,8 @@ begin
           p_event ->> 'pairing_code', (p_event ->> 'pairing_expires_at')::bigint)
         then 'stored' else 'unknown' end;
     when 'message_status' then
-      return public.wa_add_receipt(p_event);
+      return case p_event ->> 'status'
+        when 'held' then public.wa_hold(p_event) else public.wa_add_receipt(p_event) end;
     when 'event' then
       return public.wa_add_chat_event(p_event);
     when 'refused' then
@@ -766,8 +791,13 @@ language sql stable set search_path = '' as $$
     join public.wa_instances as instance on instance.id = busy.id and instance.enabled
     cross join lateral (
       select id, queued_at, row_number() over (order by queued_at, id) as turn
-      from public.wa_messages
+      from public.wa_messages as m
       where instance_id = busy.id and status = 'queued'
+        -- what the worker holds back, and what is behind it to the same receiver, until then
+        and not exists (
+          select from public.wa_messages as held
+          where held.instance_id = m.instance_id and held.status = 'queued' and held.held_until > now()
+            and held."to" = m."to" and (held.queued_at, held.id) <= (m.queued_at, m.id))
       order by queued_at, id
       limit p_limit) as waiting
     order by turn, queued_at, id
@@ -810,7 +840,12 @@ begin
     or exists (
       select from public.wa_busy_instances() as busy (id)
       join public.wa_instances as instance on instance.id = busy.id and instance.enabled
-      where busy.id in (select unnest(p_connected)));
+      where busy.id in (select unnest(p_connected)) and exists (
+        select from public.wa_messages as m
+        where m.instance_id = busy.id and m.status = 'queued' and not exists (  -- as in wa_page
+          select from public.wa_messages as held
+          where held.instance_id = m.instance_id and held.status = 'queued' and held.held_until > now()
+            and held."to" = m."to" and (held.queued_at, held.id) <= (m.queued_at, m.id))));
 end
 $$;
 
@@ -900,6 +935,7 @@ revoke all on function
   public.wa_path_of(jsonb),
   public.wa_react(text, text, text, jsonb, timestamptz),
   public.wa_add_receipt(jsonb),
+  public.wa_hold(jsonb),
   public.wa_add_chat_event(jsonb),
   public.wa_media_upload(text, text, text, text, text, bigint, text, text, text),
   public.wa_expired_media(integer, integer),
@@ -927,6 +963,7 @@ grant execute on function
   public.wa_path_of(jsonb),
   public.wa_react(text, text, text, jsonb, timestamptz),
   public.wa_add_receipt(jsonb),
+  public.wa_hold(jsonb),
   public.wa_add_chat_event(jsonb),
   public.wa_media_upload(text, text, text, text, text, bigint, text, text, text),
   public.wa_expired_media(integer, integer),

@@ -6,6 +6,8 @@ model is returned beside the good ones with its reason, never raised into a loop
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -16,6 +18,7 @@ from wa_worker.edge.queued_row import queued_message
 from wa_worker.edge.row_values import message_id, shape
 from wa_worker.errors import Failure, RowError
 from wa_worker.messages import MessageStatus, QueuedMessage, Wanted, wanted
+from wa_worker.messages.pacing import HeldMessage
 from wa_worker.models import Egress, InstanceId, Jid, MessageId, PairingCode, Status, WaMessageId, instance_id
 
 T = TypeVar("T")
@@ -231,6 +234,19 @@ def message_status_body(status: MessageStatus) -> dict[str, Any]:
         "status": status.progress.word,
         "timestamp": status.timestamp,
         "recipient_id": status.recipient,
+    }
+
+
+def held_body(held: HeldMessage) -> dict[str, Any]:
+    """`message_status` of version 2: a message is held back, and until when it need not be listed."""
+    return {
+        "instanceId": held.instance,
+        "messageId": held.message_id,
+        "chat_id": held.chat,
+        "status": "held",
+        "reason": held.reason.value,
+        "until": math.ceil(held.until),
+        "timestamp": int(time.time()),
     }
 
 

@@ -150,6 +150,7 @@ class InstanceFleet:
             del self._members[instance]
             self._note_end(instance, member)
             self._services.edge.forget(instance)
+            self._services.sender.pacing.forget(instance)
             for listener in self.on_end:
                 listener()
             self._services.whatsapp.breaker.forget({instance})

@@ -68,6 +68,8 @@ async def _follow_reports(services: Services, state: InstanceState, session: Ses
             services.whatsapp.breaker.record_failure(state.instance)
         if report.event is Event.CONNECTED and state.current is State.RECONNECTING:
             await learn_name(services.whatsapp.store(state.instance), state)
+        if report.event is Event.CONNECTED and (account := session.me or state.account) is not None:
+            await services.sender.pacing.linked(state.instance, account.jid)  # before anything is sent
         move = state.apply(report.event, report.detail, lasts=report.seconds)
         if move.to is State.CONNECTED:
             services.whatsapp.breaker.record_success()

@@ -19,6 +19,7 @@ groups.py        what groups are called
 changes.py       the last changes of each instance, and which of them a person has let go of
 polls.py         the options of polls, for the votes in them
 accounts.py      under which JID WhatsApp knows a number that was written otherwise
+contacts.py      whom an account knows, and since when it is linked, for PACE
 holds.py         until when an instance keeps away from WhatsApp
 backlog.py       counts of what waits, for monitoring
 per_instance.py  the same for each instance
@@ -45,6 +46,7 @@ from wa_worker.journal.adding import EventKind, SentByAccount
 from wa_worker.journal.backlog import Backlog, read_backlog
 from wa_worker.journal.calls import RingingCalls
 from wa_worker.journal.changes import Change, Changes, LetGo
+from wa_worker.journal.contacts import Contact, Contacts
 from wa_worker.journal.database import Database
 from wa_worker.journal.doubts import CutOff, Doubts, MaybeSent
 from wa_worker.journal.groups import Groups
@@ -67,6 +69,8 @@ __all__ = [
     "Backlog",
     "Change",
     "Changes",
+    "Contact",
+    "Contacts",
     "CutOff",
     "Doubts",
     "DueStatus",
@@ -118,6 +122,7 @@ class Journal:
     holds: Holds
     accounts: Accounts
     receipts: Receipts
+    contacts: Contacts
     restored: Restored
     changes: Changes
     let_go: LetGo
@@ -153,6 +158,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
             Holds(database),
             Accounts(database),
             Receipts(database),
+            Contacts(database),
             Restored(database),
             Changes(database),
             LetGo(database),

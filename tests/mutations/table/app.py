@@ -16,8 +16,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "app-hold-is-ignored",
         "app.py",
-        "SendPolicy(settings.on_uncertain_send is OnUncertain.RESEND,",
-        "SendPolicy(True,",
+        "resend = settings.on_uncertain_send is OnUncertain.RESEND",
+        "resend = True",
         "P2: ON_UNCERTAIN_SEND=hold",
         "test_app.py::test_a_send_that_the_last_end_cut_off_is_in_doubt",
     ),

@@ -29,7 +29,8 @@ class Store(Received):
     events: events of POST /events per type, counted when they are carried out, refused ones included.
     page_size: how many messages GET /queued-messages lists at most; None lists all.
     has_mark_failed: False answers POST /mark-failed with 404, as a proxy without that endpoint does.
-    has_media_upload, has_message_status, has_event: the same of those calls, and of the events of that name.
+    has_media_upload, has_message_status, has_event: the same of those calls, and of the events of that name. has_held:
+    whether it knows the message status `held`.
     lists_pair_phones: False makes it a proxy that says no `pair_phone` and no `proxy` of an instance.
     """
 
@@ -44,13 +45,13 @@ class Store(Received):
         self.requests: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         self.has_mark_failed = True
-        self.has_media_upload = self.has_message_status = self.has_event = True
+        self.has_media_upload = self.has_message_status = self.has_event = self.has_held = True
         self.lists_pair_phones = True
         self._called_back: set[str] = set()
 
     def play_older(self) -> None:
         """Has none of the calls for files, receipts and events, and says no `pair_phone`: a proxy of before those."""
-        self.has_media_upload = self.has_message_status = self.has_event = False
+        self.has_media_upload = self.has_message_status = self.has_event = self.has_held = False
         self.lists_pair_phones = False
         self._changed()
 
