@@ -141,10 +141,7 @@ class Settings:
     port: int = _setting("PORT", _whole(0, 65535), "port of the health endpoint (0: any free one)", default=3000)
     bind_host: str = _setting("BIND_HOST", _text, "address the health endpoint listens on", default="0.0.0.0")  # noqa: S104
     auth_dir: Path = _setting(
-        "AUTH_DIR",
-        lambda v: Path(_text(v)),
-        "folder of the sessions and the journal",
-        default=Path("/data/auth"),
+        "AUTH_DIR", lambda v: Path(_text(v)), "folder of the sessions and the journal", default=Path("/data/auth")
     )
     instance_poll: float = _setting(
         "INSTANCE_POLL_MS", _seconds(100, 3_600_000), "how often to ask which instances to connect", default=10.0
