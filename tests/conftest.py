@@ -24,7 +24,11 @@ SIDE_BY_SIDE = 6
 """Test processes. Most tests wait, for a process or a clock, so that two cores carry six of them."""
 
 TOGETHER = {
-    f"tests/dev/console/{name}.py": "browser" for name in ("test_browser", "test_accessibility", "test_hostile_texts")
+    f"tests/{name}.py": "browser"
+    for name in (
+        *("dev/console/test_browser", "dev/console/test_accessibility", "dev/console/test_hostile_texts"),
+        "admin/test_browser",
+    )
 }
 """Files whose tests share something dear, here a browser: they run in one process, in their order."""
 

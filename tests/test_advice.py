@@ -75,3 +75,12 @@ def test_no_other_variable_is_taken_for_one() -> None:
 def test_all_settings_and_their_files_are_known() -> None:
     names = [field.metadata["name"] for field in attrs.fields(Settings)]
     assert advice(**{name + end: "x-value" for name in names for end in ("", "_FILE")}) == []
+
+
+def test_a_short_admin_token_is_unwise() -> None:
+    def found(token: str) -> list[str]:
+        given = advice_on({}, "https://proxy.example", Secret("a-secret-of-the-tests"), Secret(token))
+        return [one.found for one in given]
+
+    assert [each.partition(":")[0] for each in found("x" * 15)] == ["ADMIN_TOKEN has fewer than 16 characters"]
+    assert found("x" * 16) == []

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
+import platform
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from tests.environment import bare
 from tests.journal.rows import ANA, admit, inbound_message, send, states
 from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture, until
 from tests.whatsapp.test_store import pair
+from wa_worker import __version__
 from wa_worker.dev.proxy import Fault
 from wa_worker.journal import Journal, SendState, open_journal
 from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER
@@ -105,6 +108,9 @@ async def test_health_answers_first_and_it_says_stopped_last(tmp_path: Path) -> 
         await stop(running)
         assert running.process.returncode == 0
         assert running.events[0] == "health answers"
+        first = running.lines[0]
+        found = (first["version"], first["neonize"], first["python"])
+        assert found == (__version__, version("neonize"), platform.python_version())
         assert running.events[-1] == "stopped"
 
 

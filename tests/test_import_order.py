@@ -22,8 +22,8 @@ PACKAGE = Path(wa_worker.__file__).parent
 
 ORDER = """
     __init__ models messages errors backoff wakeup circuit_breaker jid config advice logs states
-    ownership volume journal metrics edge whatsapp delivery instances monitoring
-    app process check cli __main__
+    ownership volume journal metrics edge whatsapp delivery instances monitoring backup
+    admin app process check cli __main__
 """
 LAYERS = ORDER.split()
 RANK = {name: rank for rank, name in enumerate(LAYERS)}

@@ -224,6 +224,8 @@ def test_a_process_logs_json_lines_to_stderr_and_neonize_adds_no_handler() -> No
     assert (first["instance"], first["count"], first["text"]) == ("shop", 3, "ação")
     assert first["chats"] == "['***0005@s.whatsapp.net']"
     assert first["timestamp"].endswith("Z")
+    assert list(first)[:4] == ["timestamp", "event", "level", "instance"], "as one reads it"
+    assert {tuple(line)[:3] for line in lines} == {("timestamp", "event", "level")}
     assert (lines[1]["to"], lines[1]["archive"]) == (17, "/data/20251125T213451Z")
     assert all("ValueError: ***0005@s.whatsapp.net" in line["exception"] for line in lines[-2:])
     assert "98888" not in program.stderr

@@ -14,7 +14,7 @@ from wa_worker.metrics import Delivered, Metrics, Received, Snapshot
 from wa_worker.states import TABLE, Event, State
 
 NOTHING = Snapshot({}, None, journal_works=False, ready=False, poll_ages={}, threads=1)
-LABELS = {"step", "to", "because", "outcome", "endpoint", "result", "state", "queue", "kind", "le", "version"}
+LABELS = {"step", "to", "because", "reason", "outcome", "endpoint", "result", "state", "queue", "kind", "le", "version"}
 """None of them is the name of an instance, or anybody's."""
 
 

@@ -59,7 +59,7 @@ def test_a_row(state: State, event: Event) -> None:
             assert move.pause is None
         case Action.REOPEN:
             assert move.to is State.RETRYING
-            assert move.pause is (AT_ONCE if event is Event.LOOP_ENDED else QUICK)
+            assert move.pause is (AT_ONCE if event in (Event.LOOP_ENDED, Event.PROXY_CHANGED) else QUICK)
         case Action.REPAIR:
             assert (move.to, event) == (State.LOGGED_OUT, Event.LOGGED_OUT)
             assert move.pause is None
@@ -85,12 +85,14 @@ STAYS = {
 }
 """The rows in which the session, or the pairing, goes on, and what state that is."""
 
-PAIRED_ANEW = {(State.PAIRING, Event.PAIRING_ENDED), (State.PAIRING, Event.DEADLINE)}
+PAIRED_ANEW = {(State.PAIRING, event) for event in (Event.PAIRING_ENDED, Event.DEADLINE, Event.PROXY_CHANGED)}
 
 OPENED_ANEW = {
     *((state, Event.CRASHED) for state in State),
     *((state, Event.OPEN_FAILED) for state in State),
     *((state, event) for state in LIVE for event in (Event.VOLUME_FAILED, Event.LOOP_ENDED)),
+    *((state, Event.PROXY_CHANGED) for state in LIVE),
+    *((state, Event.PROXY_FAILED) for state in LIVE | {State.PAIRING, State.RETRYING}),
     (State.PAIRING, Event.VOLUME_FAILED),
     (State.OPENING, Event.DEADLINE),
     (State.CONNECTED, Event.DEAF),
@@ -188,7 +190,7 @@ def test_a_reason(state: State, event: Event) -> None:
         State.OPENING: {Reason.OPENING},
         State.CONNECTED: {Reason.CONNECTED, Reason.RESTRICTED},
         State.RECONNECTING: {Reason.RECONNECTING},
-        State.RETRYING: {Reason.RETRYING, Reason.VOLUME_FULL, Reason.CRASHED},
+        State.RETRYING: {Reason.RETRYING, Reason.VOLUME_FULL, Reason.CRASHED, Reason.PROXY_FAILED},
         State.LOGGED_OUT: {Reason.LOGGED_OUT},
         State.HELD: {Reason.REPLACED, Reason.BANNED, Reason.OUTDATED, Reason.REFUSED, Reason.PASSKEY},
     }
@@ -204,6 +206,7 @@ ASKED = {
     Reason.REPLACED: NextStep.CHECK_PHONE,
     Reason.REFUSED: NextStep.CHECK_PHONE,
     Reason.PASSKEY: NextStep.PASSKEY,
+    Reason.PROXY_FAILED: NextStep.CHECK_PROXY,
 }
 """The reasons about which somebody can do something; all others pass."""
 

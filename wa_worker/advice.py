@@ -33,8 +33,10 @@ class Advice:
     remedy: str
 
 
-def advice_on(environ: Mapping[str, str], url: str | None, secret: Secret | None) -> Iterator[Advice]:
-    """Looks at the environment, and at the two required settings if they are usable."""
+def advice_on(
+    environ: Mapping[str, str], url: str | None, secret: Secret | None, admin_token: Secret | None = None
+) -> Iterator[Advice]:
+    """Looks at the environment, and at the two required settings and ADMIN_TOKEN if they are usable."""
     yield from _misspelt(environ)
     parts = urlsplit(url or "")
     if parts.scheme == "http" and not _is_inner(parts.hostname or ""):
@@ -46,6 +48,9 @@ def advice_on(environ: Mapping[str, str], url: str | None, secret: Secret | None
     if text and len(text) < SHORT_SECRET:
         found = f"WORKER_SECRET has fewer than {SHORT_SECRET} characters"
         yield Advice(found, "make a long one (openssl rand -hex 32), here and at the proxy")
+    if admin_token and len(admin_token.reveal()) < SHORT_SECRET:
+        found = f"ADMIN_TOKEN has fewer than {SHORT_SECRET} characters: who guesses it sees and stops your instances"
+        yield Advice(found, "make a long one (openssl rand -hex 32)")
 
 
 def _misspelt(environ: Mapping[str, str]) -> Iterator[Advice]:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import gc
 import os
+import platform
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +22,8 @@ import structlog
 import trio
 
 from wa_worker import __version__, whatsapp
+from wa_worker.admin.page import add_pages
+from wa_worker.admin.parts import Parts
 from wa_worker.advice import advice_on
 from wa_worker.config import History, MediaIn, OnUncertain, Settings
 from wa_worker.delivery.batch import MAX_TRIES, SendPolicy
@@ -48,9 +53,10 @@ from wa_worker.monitoring.loop_lag import watch_lag
 from wa_worker.monitoring.readiness import Readiness
 from wa_worker.ownership.volume import hold_volume
 from wa_worker.volume import VolumeGuard
+from wa_worker.whatsapp.egress import EgressTable
 from wa_worker.whatsapp.host_environment import host_environment
 from wa_worker.whatsapp.pairing import PairingHosts
-from wa_worker.whatsapp.probe import ReachabilityProbe, target
+from wa_worker.whatsapp.routes import Routes
 from wa_worker.whatsapp.store import paired_instances
 
 if TYPE_CHECKING:
@@ -60,26 +66,35 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LAST_RESORT = 9.0
-"""Seconds from the signal to `os._exit`: container hosts kill after 10. A send under way, a session's close and the
-farewell come one after another and take 8.5 at the most."""
+"""Seconds from the signal to `os._exit`: container hosts kill after 10. A send under way, a session's close, the
+farewell and the last changes come one after another and take 8.8 at the most."""
 
 
 async def main(settings: Settings, environ: Mapping[str, str], pairing_command: Sequence[str]) -> None:
     """Runs the worker until SIGTERM or SIGINT. Raises StartupError, in a group, when it cannot start."""
     registry, metrics = Registry(), Metrics()
     readiness = Readiness(registry, settings.instance_poll)
+    admin = Parts(registry, readiness, show_qr=settings.admin_show_qr)
+    pages = partial(add_pages, admin, settings.admin_token)
     listener = listen(settings.bind_host, settings.port)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        log.info("health answers", port=listener.getsockname()[1], version=__version__)
-        for advice in advice_on(environ, settings.edge_base_url, settings.worker_secret):
+        log.info(
+            "health answers",
+            port=listener.getsockname()[1],
+            version=__version__,
+            neonize=_installed("neonize"),
+            python=platform.python_version(),
+        )
+        for advice in advice_on(environ, settings.edge_base_url, settings.worker_secret, settings.admin_token):
             log.warning("a setting is unwise", reason=advice.found, remedy=advice.remedy)
         async with trio.open_nursery() as services:
             # before other imports slow it down
-            await services.start(run_health, registry, readiness, metrics, listener, settings.admin_token)
+            await services.start(run_health, registry, readiness, metrics, listener, settings.admin_token, pages)
             services.start_soon(watch_lag, metrics)
             with trio.CancelScope() as work:
                 services.start_soon(_stop_on_signal, signals, work, readiness)
-                await _Work(settings, registry, readiness, metrics, services, work).run(environ, pairing_command)
+                program = _Work(settings, registry, readiness, metrics, services, work, admin)
+                await program.run(environ, pairing_command)
             services.cancel_scope.cancel()
     log.info("stopped")
 
@@ -95,6 +110,7 @@ class _Work:
     metrics: Metrics
     services: trio.Nursery
     scope: trio.CancelScope
+    admin: Parts
 
     async def run(self, environ: Mapping[str, str], pairing_command: Sequence[str]) -> None:
         """Takes the volume, opens what is shared, and runs the instances until cancelled. Raises StartupError."""
@@ -112,19 +128,23 @@ class _Work:
         ):
             self.readiness.loading()
             with _journal(folder / JOURNAL_FILE) as journal:
+                egress = EgressTable(settings.auth_dir)
+                await trio.to_thread.run_sync(egress.load)
                 reads, receipts = ReadMarks(wanted=settings.send_read_receipts), ReceiptReporter(journal.receipts, edge)
                 inbound = InboundDelivery(journal.inbox, edge, metrics, on_accepted=reads.accepted)
                 marks = MarkReporter(journal.ledger, edge, receipts.wakeup.ring)
                 media = MediaDelivery(journal.media, edge, metrics, folder / "received-files", settings, environ)
-                media.decided = inbound.file_decided
+                media.decided, media.egress = inbound.file_decided, egress.of
                 preparing = self._preparing(folder)
                 await trio.to_thread.run_sync(preparing.clear)
-                policy = SendPolicy(settings.on_uncertain_send is OnUncertain.RESEND, settings.default_region)
+                resend = settings.on_uncertain_send is OnUncertain.RESEND
+                policy = SendPolicy(resend, settings.default_region, settings.pace)
                 sender = MessageSender(edge, journal, marks, metrics, self.services, preparing, policy)
                 await trio.to_thread.run_sync(whatsapp.load)
                 calls = CallTimeouts(journal.inbox.calls, inbound.wakeup.ring)
                 receiver = self._receiver(journal, inbound, media, calls)
-                native = self._whatsapp(journal, receiver, receipts, sender.uncertain, environ, pairing_command)
+                routes, hosts = Routes.of(egress, environ), self._pairing(environ, pairing_command)
+                native = self._whatsapp(journal, receiver, receipts, sender.uncertain, routes, hosts)
                 gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
                 paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
                 await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)
@@ -133,18 +153,22 @@ class _Work:
                 shared = Services(
                     settings, edge, journal.holds, self.registry, metrics, sender, pace, volume, native, reads=reads
                 )
-                async with trio.open_nursery() as workers:
+                self.registry.on_changed.append(shared.history.changed)
+                async with shared.history.rest_kept(journal.changes), trio.open_nursery() as workers:
                     fleet = InstanceFleet(shared, workers, stopping=lambda: self.scope.cancel_called)
+                    fleet.still_let_go(await trio.to_thread.run_sync(journal.let_go.all))
+                    workers.start_soon(shared.history.run, journal.changes)
                     workers.start_soon(volume.run)
                     workers.start_soon(inbound.run)
                     workers.start_soon(calls.run)
                     workers.start_soon(marks.run)
                     workers.start_soon(receipts.run)
                     workers.start_soon(media.run if settings.media_in is MediaIn.ON else media.turn_off)
-                    workers.start_soon(run_retention, journal, settings.dead_kept, media.tidy)
+                    workers.start_soon(run_retention, journal, settings.dead_kept, media.tidy, sender.pacing.learn)
                     for instance in paired:  # P6: whatever the proxy lists
                         fleet.start(instance)
                     self.readiness.working(journal, edge, volume)
+                    self.admin.working(journal, fleet)
                     log.info("working", resumed=len(paired), proxy=settings.edge_base_url)
                     polling = Polling(edge, fleet, sender.polled, interval=settings.instance_poll, pace=pace)
                     workers.start_soon(polling.run)
@@ -162,20 +186,32 @@ class _Work:
         with_file = media.wakeup.ring if self.settings.media_in is MediaIn.ON else None
         return Receiver(journal.inbox, self.metrics, Told(inbound.wakeup.ring, with_file, calls.wakeup.ring))
 
+    @property
+    def _recent_history(self) -> bool:
+        return self.settings.history is History.RECENT
+
+    def _pairing(self, environ: Mapping[str, str], command: Sequence[str]) -> PairingHosts:
+        return PairingHosts(
+            self.services,
+            command,
+            at_once=self.settings.pairings_at_once,
+            environ=host_environment(environ),
+            recent_history=self._recent_history,
+        )
+
     def _whatsapp(
         self,
         journal: Journal,
         receiver: Receiver,
         receipts: ReceiptReporter,
         uncertain: UncertainSends,
-        environ: Mapping[str, str],
-        pairing_command: Sequence[str],
+        routes: Routes,
+        pairing: PairingHosts,
     ) -> WhatsApp:
         from wa_worker.whatsapp.bridge import WhatsApp  # what load() has imported
         from wa_worker.whatsapp.gate import StartGate
         from wa_worker.whatsapp.session_host import SessionHost
 
-        recent = self.settings.history is History.RECENT
         host = SessionHost(
             receiver,
             StartGate(),
@@ -184,17 +220,17 @@ class _Work:
             uncertain,
             accounts=journal.accounts,
             receipts=receipts,
-            recent_history=recent,
+            recent_history=self._recent_history,
         )
-        pairing = PairingHosts(
-            self.services,
-            pairing_command,
-            at_once=self.settings.pairings_at_once,
-            environ=host_environment(environ),
-            recent_history=recent,
-        )
-        probe = ReachabilityProbe(*target(environ))
-        return WhatsApp(self.settings.auth_dir, host, pairing, probe, self.registry.anyone_connected)
+        return WhatsApp(self.settings.auth_dir, host, pairing, routes, self.registry.anyone_connected)
+
+
+def _installed(package: str) -> str:
+    """Returns its version; loading it says what is wrong if there is none."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 @contextmanager

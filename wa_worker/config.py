@@ -16,6 +16,7 @@ import attrs
 
 from wa_worker.errors import ConfigError
 from wa_worker.jid import numbering
+from wa_worker.messages.pacing import PaceLimits, pace_limits
 from wa_worker.messages.wanted import ALL, Wanted, wanted
 from wa_worker.models import Secret
 
@@ -146,10 +147,7 @@ class Settings:
         default=Path("/data/auth"),
     )
     instance_poll: float = _setting(
-        "INSTANCE_POLL_MS",
-        _seconds(100, 3_600_000),
-        "how often to ask which instances to connect",
-        default=10.0,
+        "INSTANCE_POLL_MS", _seconds(100, 3_600_000), "how often to ask which instances to connect", default=10.0
     )
     message_poll: float = _setting(
         "MSG_POLL_MS", _seconds(50, 3_600_000), "how often a connected instance asks for messages", default=2.0
@@ -193,6 +191,12 @@ class Settings:
         "a message that may have left when the worker died: resend it, or hold it for a person",
         default=OnUncertain.RESEND,
     )
+    pace: PaceLimits | None = _setting(
+        "PACE",
+        pace_limits,
+        "how fast an instance writes, and to how many new people: off, on, or per_minute=12,first_per_day=30 and so on",
+        default=None,
+    )
     dead_kept: float = _setting(
         "DEAD_MESSAGE_DAYS",
         _days(1, 3650),
@@ -218,10 +222,7 @@ class Settings:
         default=512,
     )
     media_max: int = _setting(
-        "MEDIA_MAX_MB",
-        _whole(1, 64),
-        "the largest file that is received or sent, in MB",
-        default=16,
+        "MEDIA_MAX_MB", _whole(1, 64), "the largest file that is received or sent, in MB", default=16
     )
     media_allow_private: bool = _setting(
         "MEDIA_ALLOW_PRIVATE",
@@ -230,8 +231,9 @@ class Settings:
         default=False,
     )
     admin_token: Secret | None = _setting(
-        "ADMIN_TOKEN", _secret, "bearer token of GET /instances on the health port", default=None
+        "ADMIN_TOKEN", _secret, "opens /admin and GET /instances on the health port", default=None
     )
+    admin_show_qr: bool = _setting("ADMIN_SHOW_QR", _flag, "1: the admin page shows QR codes", default=False)
     log_level: str = _setting(
         "LOG_LEVEL",
         lambda v: str(_choice(_LogLevel)(v).value),
@@ -253,7 +255,7 @@ class Settings:
         for field in attrs.fields(cls):
             name, convert = field.metadata["name"], field.metadata["convert"]
             try:
-                text = _lookup(environ, name)
+                text = lookup(environ, name)
                 if text is not None:
                     values[field.name] = convert(text)
                 elif field.default is attrs.NOTHING:
@@ -270,7 +272,7 @@ def auth_dir_from(environ: Mapping[str, str]) -> Path:
     field = attrs.fields(Settings).auth_dir
     name = field.metadata["name"]
     try:
-        text = _lookup(environ, name)
+        text = lookup(environ, name)
         path: Any = field.default if text is None else field.metadata["convert"](text)
     except ValueError as error:
         raise ConfigError([f"{name} {error}."]) from None
@@ -284,7 +286,8 @@ class _LogLevel(enum.Enum):
     ERROR = "error"
 
 
-def _lookup(environ: Mapping[str, str], name: str) -> str | None:
+def lookup(environ: Mapping[str, str], name: str) -> str | None:
+    """The text of NAME or of the file NAME_FILE, None if neither is set. Raises ValueError."""
     direct, path = environ.get(name) or None, environ.get(f"{name}_FILE") or None
     if path is None:
         return direct.strip() if direct else None

@@ -84,6 +84,13 @@ class EdgeError(Exception):
     status: int | None = None
     retry_after: float | None = None
     """Seconds the proxy asked us to wait (`Retry-After`), already bounded."""
+    trace: str | None = None
+    """Of the call and its other tries, as its `traceparent` names it."""
+
+    @property
+    def traced(self) -> dict[str, str]:
+        """Returns the field of a log line that names the trace, if there is one."""
+        return {} if self.trace is None else {"trace": self.trace}
 
     def __str__(self) -> str:
         return f"{self.endpoint}: {self.detail}"
@@ -167,3 +174,7 @@ class JournalError(Exception):
 
 class SessionError(Exception):
     """The native session could not be opened or used. Do: close it, back off, open it anew."""
+
+
+class BackupError(Exception):
+    """A backup cannot be made or restored. Do: print it, leave everything as it was, exit 1."""

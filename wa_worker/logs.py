@@ -37,7 +37,7 @@ MOST_OF_A_KIND = 30
 """Lines that differ only in their reason, or that come from the same library, in a REPEAT_WINDOW: the first dozen tells
 what goes on, and a line every two seconds is some 20 MB a day."""
 
-_UNMASKED = frozenset({"instance", "timestamp", "level", "logger"})
+_UNMASKED = frozenset({"instance", "timestamp", "level", "logger", "trace"})
 _ADDRESSES = frozenset(
     {
         "account",
@@ -92,7 +92,7 @@ def set_up_logs(level: str, form: LogFormat, region: str = DEFAULT_REGION) -> No
     renderers: list[Processor] = (
         [escape_texts, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
         if console
-        else [structlog.processors.JSONRenderer(serializer=_json_line)]
+        else [in_order, structlog.processors.JSONRenderer(serializer=_json_line)]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -146,6 +146,15 @@ def mask(_logger: WrappedLogger, _method: str, event: EventDict, region: str = D
         elif not isinstance(value, int):
             event[key] = masked(value if isinstance(value, str) else str(value), region)
     return event
+
+
+_FIRST = ("timestamp", "event", "level", "instance")
+
+
+def in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Puts first what one looks for first in each line: a structlog processor for JSON."""
+    first = {key: event[key] for key in _FIRST if key in event}
+    return first | {key: value for key, value in event.items() if key not in first}
 
 
 def escape_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -27,6 +27,7 @@ from prometheus_client import (
 from wa_worker import __version__
 from wa_worker.journal import SendState, Settled
 from wa_worker.journal.backlog import Backlog
+from wa_worker.messages.pacing import HeldReason
 from wa_worker.states import TABLE, TROUBLE, Action, Event, Move, State
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -112,6 +113,9 @@ class Metrics:
         self._out = Counter(
             "wa_worker_messages_out", "Tries to send a message, by outcome", ["outcome"], registry=registry
         )
+        self._paced = Counter(
+            "wa_worker_messages_held_back", "Messages that PACE held back, by why", ["reason"], registry=registry
+        )
         self._received = Counter(
             "wa_worker_messages_received", "Messages that WhatsApp delivered", ["outcome"], registry=registry
         )
@@ -165,6 +169,8 @@ class Metrics:
             self._endings.labels(_label(event))
         for outcome in (*_SENT.values(), _UNCERTAIN):
             self._out.labels(outcome)
+        for reason in HeldReason:
+            self._paced.labels(reason.value)
         self._media_as = {result: self._media_files.labels(result.value) for result in MediaResult}
         self._downloaded = self._media_bytes.labels("downloaded")
         self._uploaded = self._media_bytes.labels("uploaded")
@@ -192,6 +198,10 @@ class Metrics:
         """The outcome of a try is on disk."""
         outcome = _UNCERTAIN if settled.doubt else _SENT.get(settled.state, _UNCERTAIN)
         self._out.labels(outcome).inc()
+
+    def held_back(self, reason: HeldReason) -> None:
+        """A message is held back, and was not until now, or for another reason."""
+        self._paced.labels(reason.value).inc()
 
     def received(self, what: Received) -> None:
         self._received_as[what].inc()

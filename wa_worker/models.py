@@ -85,10 +85,12 @@ class Reason(enum.StrEnum):
     """WhatsApp asks for a passkey to link this account, which the worker cannot give."""
     WORKER_STOPPING = "worker_stopping"
     """The worker stops, as it does at each deployment. The next one goes on."""
+    PROXY_FAILED = "proxy_failed"
+    """The proxy through which it is to reach WhatsApp lets nothing through, or is not written as one."""
     VOLUME_FULL = "volume_full"
     """The worker's volume is full or cannot be written."""
     RELEASED = "released"
-    """The worker let go of the instance, as the proxy wanted or seemed to want."""
+    """The worker let go of the instance, as the proxy wanted or seemed to want, or a person at the worker."""
     CRASHED = "crashed"
     """An error of the worker's own. It starts the instance again."""
 
@@ -106,6 +108,8 @@ class NextStep(enum.StrEnum):
     """Look at the phone, and at where else the session may be used."""
     PASSKEY = "passkey"
     """Read docs/troubleshooting.md on passkeys: scanning again does not help."""
+    CHECK_PROXY = "check_proxy"
+    """Look at the proxy of the instance: whether it is written right, and works."""
 
 
 @attrs.frozen
@@ -198,3 +202,35 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._value)
+
+
+@attrs.frozen
+class EgressProxy:
+    """Names the proxy through which an instance reaches WhatsApp. Made by edge/egress_url.py.
+
+    scheme: http, https or socks5; host: as in a URL. url: all of it, with the user and the password if it has any.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    url: Secret
+
+    @property
+    def place(self) -> str:
+        """Says where it is, without a word of its credentials."""
+        return f"{self.host}:{self.port}"
+
+
+@attrs.frozen
+class Unusable:
+    """Stands where a proxy should be and is none that can be used. It is no leave to go without: the instance waits.
+
+    why: for people, without a word of what was written.
+    """
+
+    why: str
+
+
+Egress = EgressProxy | Unusable | None
+"""By which way an instance goes out to WhatsApp; None: by the worker's own, which all such instances share."""

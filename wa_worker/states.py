@@ -56,6 +56,8 @@ class Event(enum.Enum):
     LOOP_ENDED = "the library stopped handing over what comes"
     DEADLINE = "nothing happened in time"
     DEAF = "connected, but nothing is heard"
+    PROXY_FAILED = "its proxy lets nothing through, or is none"
+    PROXY_CHANGED = "it has another proxy now"
     VOLUME_FAILED = "the volume cannot be written or is full"
     STILL_HELD = "held since before the start"
     PASSKEY = "WhatsApp asks for a passkey to link this account"
@@ -149,6 +151,8 @@ _ENDINGS = {
     Event.REFUSED: Move(State.HELD, Action.HOLD, REFUSAL),
     Event.OPEN_FAILED: _REOPEN,
     Event.LOOP_ENDED: Move(State.RETRYING, Action.REOPEN, AT_ONCE),
+    Event.PROXY_FAILED: _REOPEN,
+    Event.PROXY_CHANGED: Move(State.RETRYING, Action.REOPEN, AT_ONCE),
     Event.VOLUME_FAILED: _REOPEN,
 }
 
@@ -162,6 +166,9 @@ TABLE: dict[tuple[State, Event], Move] = {
     (State.PAIRING, Event.OUTDATED): Move(State.HELD, Action.HOLD, SLOW),
     (State.PAIRING, Event.PASSKEY): Move(State.HELD, Action.HOLD, REFUSAL),
     (State.PAIRING, Event.VOLUME_FAILED): _REOPEN,
+    (State.PAIRING, Event.PROXY_FAILED): _REOPEN,
+    (State.PAIRING, Event.PROXY_CHANGED): _PAIR,
+    (State.RETRYING, Event.PROXY_FAILED): _REOPEN,
     (State.RETRYING, Event.STILL_HELD): Move(State.HELD, Action.HOLD, REFUSAL),
     **{(state, Event.CRASHED): _REOPEN for state in State},
     **{(state, Event.OPEN_FAILED): _REOPEN for state in _CLOSED},
@@ -193,7 +200,7 @@ REASONS: dict[tuple[State, Event], Why] = {
     (State.PAIRING, Event.QR): _SCAN,
     **{
         (State.PAIRING, event): _CODE_COMES
-        for event in (Event.UNPAIRED, Event.QUEUED, Event.PAIRING_ENDED, Event.DEADLINE)
+        for event in (Event.UNPAIRED, Event.QUEUED, Event.PAIRING_ENDED, Event.DEADLINE, Event.PROXY_CHANGED)
     },
     **{(State.OPENING, event): _LOGS_IN for event in (Event.PAIRED, Event.DEAF, *_RESTRICTION)},
     (State.CONNECTED, Event.CONNECTED): Why(Reason.CONNECTED, None),
@@ -202,8 +209,9 @@ REASONS: dict[tuple[State, Event], Why] = {
     **{(State.RECONNECTING, event): _BROKEN for event in (Event.DISCONNECTED, Event.DEAF, *_RESTRICTION)},
     **{
         (State.RETRYING, event): _TRIED_AGAIN
-        for event in (Event.OPEN_FAILED, Event.LOOP_ENDED, Event.DEADLINE, Event.DEAF)
+        for event in (Event.OPEN_FAILED, Event.LOOP_ENDED, Event.DEADLINE, Event.DEAF, Event.PROXY_CHANGED)
     },
+    (State.RETRYING, Event.PROXY_FAILED): Why(Reason.PROXY_FAILED, NextStep.CHECK_PROXY),
     (State.RETRYING, Event.VOLUME_FAILED): Why(Reason.VOLUME_FULL, NextStep.WAIT),
     (State.RETRYING, Event.CRASHED): Why(Reason.CRASHED, NextStep.WAIT),
     (State.LOGGED_OUT, Event.LOGGED_OUT): Why(Reason.LOGGED_OUT, NextStep.SCAN),

@@ -478,7 +478,8 @@ function inboundEvent(body: Fields): WorkerEvent {
 }
 
 function messageStatusEvent(body: Fields): WorkerEvent {
-  const { instanceId, ...told } = MESSAGE_STATUS("", body) as Fields;
+  const check = body["status"] === "held" ? HELD_MESSAGE : MESSAGE_STATUS;
+  const { instanceId, ...told } = check("", body) as Fields;
   // An id that cannot be one of ours is one that was never given out.
   const named = body["messageId"] == null ? null : messageId(body) ?? 0;
   return { type: "message_status", ...told, timestamp: calendar(told), instance_id: instanceId, message_id: named };
@@ -720,6 +721,16 @@ const MESSAGE_STATUS = shape({
   timestamp: count,
   recipient_id: id,
 }, { error: someText });
+
+/** Of a message that has not been sent: a worker with PACE holds it back. */
+const HELD_MESSAGE = shape({
+  instanceId: someText,
+  chat_id: id,
+  status: matching(/^held$/, "held"),
+  reason: someText,
+  until: count,
+  timestamp: count,
+});
 
 const CHAT_EVENT = shape({ instanceId: someText, event_type: someText, chat_id: id, timestamp: count }, {
   group: GROUP,

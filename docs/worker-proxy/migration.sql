@@ -81,7 +81,7 @@ comment on column public.wa_instances.reason is
   'Why it has this status, one word: scan, connected, reconnecting, logged_out, banned, worker_stopping and others.';
 comment on column public.wa_instances.until is 'When the worker tries next, if it knows.';
 comment on column public.wa_instances.action is
-  'What somebody has to do: scan, wait, upgrade, check_phone or passkey. Null: nothing.';
+  'What somebody has to do: scan, wait, upgrade, check_phone, passkey or check_proxy. Null: nothing.';
 comment on column public.wa_instances.jid is 'The account''s own JID, once it is known.';
 comment on column public.wa_instances.push_name is 'The account''s own name.';
 comment on column public.wa_instances.since is 'Since when the reason holds.';
@@ -94,6 +94,10 @@ alter table public.wa_instances
 comment on column public.wa_instances.pair_phone is
   'The number, in digits with the country code, that wants to be paired by a code, beside the QR code. Null: by that.';
 comment on column public.wa_instances.pairing_code is 'What to type on that phone, until pairing_expires_at; else null.';
+
+alter table public.wa_instances
+  add column if not exists name text constraint wa_instances_name check (char_length(name) between 1 and 80);
+comment on column public.wa_instances.name is 'What people call it. The worker does not know it.';
 
 alter table public.wa_messages
   add column if not exists sent_to text,
@@ -125,6 +129,13 @@ alter table public.wa_messages
         else type in ('image', 'video', 'audio', 'document', 'sticker') and media ? 'link'
       end, false));
 alter table public.wa_messages alter column body drop not null;
+alter table public.wa_messages
+  add column if not exists held_reason text,
+  add column if not exists held_until timestamptz;
+comment on column public.wa_messages.held_reason is
+  'Why a worker with PACE has held it back: rate, unknown_rate, first_per_day, restricted and others.';
+comment on column public.wa_messages.held_until is 'Until when: /poll leaves it out, and those behind it in its chat.';
+
 comment on column public.wa_messages.sent_to is 'The JID that it went to, if the worker named one.';
 comment on column public.wa_messages.accepted_at is 'When WhatsApp took it, by its own clock.';
 comment on column public.wa_messages.type is
@@ -253,6 +264,17 @@ begin
 end
 $$;
 
+-- The proxies through which instances reach WhatsApp: a table by itself, since they hold passwords and whoever may read
+-- wa_instances may read all of its columns. No policy for users, ever.
+create table if not exists public.wa_instance_proxies (
+  instance_id text primary key references public.wa_instances (id) on delete cascade,
+  url text,
+  changed_at timestamptz not null default now()
+);
+comment on table public.wa_instance_proxies is 'Through which proxy an instance reaches WhatsApp. For service_role alone.';
+comment on column public.wa_instance_proxies.url is
+  'http://, https:// or socks5://, with the user and the password. Null: no proxy any more. Without a row it keeps its own.';
+
 -- Indexes: one for each poll, and one that deleting an instance needs.
 
 create index if not exists wa_instances_to_do
@@ -261,6 +283,8 @@ create index if not exists wa_instances_off
   on public.wa_instances (id) where not enabled;
 create index if not exists wa_messages_queued
   on public.wa_messages (instance_id, queued_at, id) where status = 'queued';
+create index if not exists wa_messages_held
+  on public.wa_messages (instance_id, "to", held_until) where status = 'queued' and held_until is not null;
 create index if not exists wa_messages_of_instance
   on public.wa_messages (instance_id, id);
 create index if not exists wa_files_by_age
@@ -290,6 +314,13 @@ begin
     new.action := null;
     new.since := null;
   end if;
+  -- What a worker has said before it has heard of another proxy would take the instance off its list: it says it again.
+  if tg_op = 'UPDATE' and new.status = 'CONNECTED' and old.status = 'DISCONNECTED' and exists (
+    select from public.wa_instance_proxies as proxy
+    where proxy.instance_id = new.id and proxy.changed_at > now() - interval '30 seconds'
+  ) then
+    new.status := old.status;
+  end if;
   -- A code that nobody can scan any more must not stay on a page.
   if new.status <> 'CONNECTING' then
     new.qr_code := null;
@@ -302,18 +333,46 @@ $$;
 
 create or replace trigger wa_instances_touch before insert or update on public.wa_instances
   for each row execute function public.wa_touch_instance();
+-- Another proxy: the instance is listed, so that its worker hears of it and goes over.
+create or replace function public.wa_proxy_changed() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  if tg_op = 'UPDATE' and new.url is not distinct from old.url then
+    return new;
+  end if;
+  if tg_when = 'BEFORE' then
+    new.changed_at := now();
+  else
+    update public.wa_instances set status = 'DISCONNECTED' where id = new.instance_id and status = 'CONNECTED' and enabled;
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger wa_instance_proxies_touch before insert or update on public.wa_instance_proxies
+  for each row execute function public.wa_proxy_changed();
+create or replace trigger wa_instance_proxies_listed after insert or update on public.wa_instance_proxies
+  for each row execute function public.wa_proxy_changed();
 create or replace trigger wa_messages_touch before update on public.wa_messages
   for each row execute function public.wa_touch();
 
 -- The calls
 
--- GET /disconnected-instances: [{"id", "pair_phone" if it has one}].
+-- What a list says of an instance's proxy: nothing, if it never had one; null, if it has none any more.
+create or replace function public.wa_proxy_of(p_instance_id text) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(
+    (select jsonb_build_object('proxy', url) from public.wa_instance_proxies where instance_id = p_instance_id), '{}')
+$$;
+
+-- GET /disconnected-instances: [{"id", "pair_phone" if it has one, "proxy" if it ever had one}].
 -- One that was switched off while connected is listed too: the worker then announces CONNECTED, is told that the
 -- instance is gone, and stops at once rather than when the worker next posts its status, up to ten minutes later.
 create or replace function public.wa_disconnected_instances() returns jsonb
 language sql stable set search_path = '' as $$
   select coalesce(
-    jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', id, 'pair_phone', pair_phone)) order by id), '[]')
+    jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', id, 'pair_phone', pair_phone)) || public.wa_proxy_of(id)
+      order by id), '[]')
   from public.wa_instances
   where (enabled and status <> 'CONNECTED') or (not enabled and status = 'CONNECTED')
 $$;
@@ -538,6 +597,21 @@ begin
 end
 $$;
 
+-- A worker with PACE holds a message back until a moment, and why. "stored"; "unknown" if there is no such instance;
+-- "no message" if it has no such message.
+create or replace function public.wa_hold(p_event jsonb) returns text
+language plpgsql volatile set search_path = '' as $$
+begin
+  update public.wa_messages
+  set held_reason = p_event ->> 'reason', held_until = to_timestamp(least((p_event ->> 'until')::bigint, 253402300799))
+  where id = (p_event ->> 'message_id')::bigint and instance_id = p_event ->> 'instance_id';
+  return case
+    when found then 'stored'
+    when exists (select from public.wa_instances where id = p_event ->> 'instance_id') then 'no message'
+    else 'unknown' end;
+end
+$$;
+
 -- What happened in a chat besides messages: "stored", told again or not; "unknown" if there is no such instance.
 create or replace function public.wa_add_chat_event(p_event jsonb) returns text
 language plpgsql volatile set search_path = '' as $$
@@ -642,7 +716,8 @@ begin
           p_event ->> 'pairing_code', (p_event ->> 'pairing_expires_at')::bigint)
         then 'stored' else 'unknown' end;
     when 'message_status' then
-      return public.wa_add_receipt(p_event);
+      return case p_event ->> 'status'
+        when 'held' then public.wa_hold(p_event) else public.wa_add_receipt(p_event) end;
     when 'event' then
       return public.wa_add_chat_event(p_event);
     when 'refused' then
@@ -716,8 +791,13 @@ language sql stable set search_path = '' as $$
     join public.wa_instances as instance on instance.id = busy.id and instance.enabled
     cross join lateral (
       select id, queued_at, row_number() over (order by queued_at, id) as turn
-      from public.wa_messages
+      from public.wa_messages as m
       where instance_id = busy.id and status = 'queued'
+        -- what the worker holds back, and what is behind it to the same receiver, until then
+        and not exists (
+          select from public.wa_messages as held
+          where held.instance_id = m.instance_id and held.status = 'queued' and held.held_until > now()
+            and held."to" = m."to" and (held.queued_at, held.id) <= (m.queued_at, m.id))
       order by queued_at, id
       limit p_limit) as waiting
     order by turn, queued_at, id
@@ -760,16 +840,23 @@ begin
     or exists (
       select from public.wa_busy_instances() as busy (id)
       join public.wa_instances as instance on instance.id = busy.id and instance.enabled
-      where busy.id in (select unnest(p_connected)));
+      where busy.id in (select unnest(p_connected)) and exists (
+        select from public.wa_messages as m
+        where m.instance_id = busy.id and m.status = 'queued' and not exists (  -- as in wa_page
+          select from public.wa_messages as held
+          where held.instance_id = m.instance_id and held.status = 'queued' and held.held_until > now()
+            and held."to" = m."to" and (held.queued_at, held.id) <= (m.queued_at, m.id))));
 end
 $$;
 
--- The numbers to be paired by a code: a held poll ends when they change, which a worker's beliefs say nothing of.
+-- The numbers to be paired by a code, and when proxies have changed: a held poll ends when they change, which a worker's beliefs say nothing of.
 create or replace function public.wa_pair_phones() returns text
 language sql stable set search_path = '' as $$
-  select coalesce(string_agg(id || ' ' || pair_phone, ',' order by id), '')
-  from public.wa_instances
-  where enabled and status <> 'CONNECTED' and pair_phone is not null
+  select (
+    select coalesce(string_agg(id || ' ' || pair_phone, ',' order by id), '')
+    from public.wa_instances
+    where enabled and status <> 'CONNECTED' and pair_phone is not null
+  ) || ' ' || (select coalesce(max(changed_at)::text, '') from public.wa_instance_proxies)
 $$;
 
 -- POST /poll, one look: {"instances", "messages", "due"}, of p_bytes at most. With nothing due it waits here for up to
@@ -797,7 +884,8 @@ begin
   listed := (
     select coalesce(
       jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', id, 'pair_phone', (
-        select pair_phone from public.wa_instances as instance where instance.id = listed.id))) order by id), '[]')
+        select pair_phone from public.wa_instances as instance where instance.id = listed.id)))
+        || public.wa_proxy_of(id) order by id), '[]')
     from public.wa_listed(p_connected) as listed (id));
   return jsonb_build_object(
     'instances', listed,
@@ -815,16 +903,17 @@ alter table public.wa_reactions enable row level security;
 alter table public.wa_receipts enable row level security;
 alter table public.wa_chat_events enable row level security;
 alter table public.wa_files enable row level security;
+alter table public.wa_instance_proxies enable row level security;
 
 revoke all on table
   public.wa_instances, public.wa_messages, public.wa_inbound, public.wa_reactions, public.wa_receipts,
-  public.wa_chat_events, public.wa_files
+  public.wa_chat_events, public.wa_files, public.wa_instance_proxies
 from anon, authenticated;
 revoke all on sequence public.wa_messages_id_seq, public.wa_inbound_id_seq, public.wa_chat_events_id_seq
 from anon, authenticated;
 grant select, insert, update, delete on table
   public.wa_instances, public.wa_messages, public.wa_inbound, public.wa_reactions, public.wa_receipts,
-  public.wa_chat_events, public.wa_files
+  public.wa_chat_events, public.wa_files, public.wa_instance_proxies
 to service_role;
 grant usage, select on sequence public.wa_messages_id_seq, public.wa_inbound_id_seq, public.wa_chat_events_id_seq
 to service_role;
@@ -832,6 +921,8 @@ to service_role;
 revoke all on function
   public.wa_touch(),
   public.wa_touch_instance(),
+  public.wa_proxy_changed(),
+  public.wa_proxy_of(text),
   public.wa_disconnected_instances(),
   public.wa_update_status(text, text, text, text, bigint, text, text, text, bigint, text, bigint),
   public.wa_listed_message(public.wa_messages),
@@ -844,6 +935,7 @@ revoke all on function
   public.wa_path_of(jsonb),
   public.wa_react(text, text, text, jsonb, timestamptz),
   public.wa_add_receipt(jsonb),
+  public.wa_hold(jsonb),
   public.wa_add_chat_event(jsonb),
   public.wa_media_upload(text, text, text, text, text, bigint, text, text, text),
   public.wa_expired_media(integer, integer),
@@ -858,6 +950,7 @@ revoke all on function
   public.wa_poll(text[], text[], text[], integer, integer, integer)
 from public, anon, authenticated;
 grant execute on function
+  public.wa_proxy_of(text),
   public.wa_disconnected_instances(),
   public.wa_update_status(text, text, text, text, bigint, text, text, text, bigint, text, bigint),
   public.wa_listed_message(public.wa_messages),
@@ -870,6 +963,7 @@ grant execute on function
   public.wa_path_of(jsonb),
   public.wa_react(text, text, text, jsonb, timestamptz),
   public.wa_add_receipt(jsonb),
+  public.wa_hold(jsonb),
   public.wa_add_chat_event(jsonb),
   public.wa_media_upload(text, text, text, text, text, bigint, text, text, text),
   public.wa_expired_media(integer, integer),
@@ -884,34 +978,7 @@ grant execute on function
   public.wa_poll(text[], text[], text[], integer, integer, integer)
 to service_role;
 
--- If your users read and queue from the browser: here tenant_id is the user's own id (with teams, put your own
--- condition in its place). They see what is theirs, queue messages for it, and change nothing else.
---
--- example policies:
--- grant select on table
---   public.wa_instances, public.wa_messages, public.wa_inbound, public.wa_reactions, public.wa_receipts,
---   public.wa_chat_events
--- to authenticated;
--- grant insert (
---   instance_id, "to", body, type, media, context, reaction, edit, revoke, location, contacts, poll, mentions, typing_ms)
--- on table public.wa_messages to authenticated;
--- create policy "own instances" on public.wa_instances for select to authenticated
---   using (tenant_id = (select auth.uid()));
--- create policy "own messages" on public.wa_messages for select to authenticated
---   using (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
--- create policy "queue own messages" on public.wa_messages for insert to authenticated
---   with check (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
--- create policy "own inbound" on public.wa_inbound for select to authenticated
---   using (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
--- create policy "own reactions" on public.wa_reactions for select to authenticated
---   using (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
--- create policy "own receipts" on public.wa_receipts for select to authenticated
---   using (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
--- create policy "own events" on public.wa_chat_events for select to authenticated
---   using (instance_id in (select id from public.wa_instances where tenant_id = (select auth.uid())));
--- create policy "own files" on storage.objects for select to authenticated
---   using (bucket_id = 'wa-media' and (storage.foldername(name))[1] = (select auth.uid()::text));
--- :end of the example
+-- If your users read, queue and connect from the browser: customers.sql.
 
 -- The REST side of Supabase learns of new functions by this.
 notify pgrst, 'reload schema';

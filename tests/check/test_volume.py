@@ -13,6 +13,7 @@ from tests.check.results import by_name
 from tests.nobody import as_nobody, folder_of_nobody
 from wa_worker.check.result import Grade, Result
 from wa_worker.check.volume import _cannot, instances_on, look_at_volume
+from wa_worker.ownership.closed import MOVED, close_volume
 from wa_worker.ownership.volume import hold_volume
 
 
@@ -55,6 +56,14 @@ async def test_a_running_worker_is_noticed_and_no_fault(tmp_path: Path) -> None:
             "lock", Grade.WARN, "a worker is running here", "nothing, if there should be one; a second one would wait"
         )
     assert by_name(look_at_volume(tmp_path))["lock"].grade is Grade.OK
+
+
+def test_a_volume_that_was_moved_is_a_fault_and_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "@worker").mkdir()
+    close_volume(tmp_path, MOVED)
+    lock = by_name(look_at_volume(tmp_path))["lock"]
+    assert lock.grade is Grade.FAIL
+    assert "run the copy" in lock.found
 
 
 def test_sessions_that_others_can_read_are_warned_of(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from tests.journal.rows import (
     send,
     states,
 )
-from wa_worker.delivery.retention import CHUNK, INTERVAL, REMEMBERED, run_retention
-from wa_worker.journal import InboxResult, Journal, SendState
+from wa_worker.delivery.retention import CHUNK, INTERVAL, POLLS_KEPT, REMEMBERED, run_retention
+from wa_worker.journal import InboxResult, Journal, PollNote, SendState
 from wa_worker.journal.items import ItemId
 from wa_worker.journal.review import open_review
 from wa_worker.messages import Media, MediaKind, MediaReference, Progress, Receipt
@@ -280,4 +280,17 @@ async def test_answers_about_numbers_are_forgotten_after_a_week(
         sql.execute("UPDATE accounts SET learned_at = learned_at - ?", (OLD,))
     await trio.sleep(INTERVAL + 600)
     assert journal.accounts.get(ANA) is None
+    nursery.cancel_scope.cancel()
+
+
+async def test_polls_are_forgotten_after_ninety_days(journal: Journal, nursery: trio.Nursery, hours: Clock) -> None:
+    journal.inbox.record(SHOP, inbound_message("A"), poll=PollNote(b"s" * 32, ("x", "y")))
+    journal.inbox.record(SHOP, inbound_message("B"), poll=PollNote(b"t" * 32, ("x", "y")))
+    with journal.database.transaction() as sql:
+        sql.execute("UPDATE polls SET asked_at = asked_at - ?", (POLLS_KEPT - 60,))
+        sql.execute("UPDATE polls SET asked_at = asked_at - 120 WHERE secret = ?", (b"s" * 32,))
+    nursery.start_soon(run_retention, journal, MONTH)
+    await trio.sleep(INTERVAL * 1.9)
+    assert journal.inbox.polls.options(SHOP, b"s" * 32) is None
+    assert journal.inbox.polls.options(SHOP, b"t" * 32) == ("x", "y")
     nursery.cancel_scope.cancel()

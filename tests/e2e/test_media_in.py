@@ -117,7 +117,8 @@ async def test_a_worker_that_is_killed_in_the_middle_of_downloads_goes_on(world:
     assert len(world.proxy.store.inbound("shop")) == 5
 
 
-async def test_a_worker_that_is_killed_in_the_middle_of_uploads_goes_on(world: World) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=str)
+async def test_a_worker_that_is_stopped_in_the_middle_of_uploads_goes_on(world: World, number: signal.Signals) -> None:
     worker = await world.start_worker()
     jid = await world.pair("shop", PHONE)
     contact = world.simulator.contact(ANA)
@@ -127,7 +128,8 @@ async def test_a_worker_that_is_killed_in_the_middle_of_uploads_goes_on(world: W
         await world.until(lambda s: s.requests["storage"] >= 4)
         assert left(world) == ["1", "2", "3", "4"]
         world.proxy.store.requests.clear()
-        await worker.stop(signal.SIGKILL)
+        await worker.stop(number)
+        assert worker.process.returncode == (0 if number is signal.SIGTERM else -number)
         worker = await world.start_worker()
     before = world.simulator.media.requested()
     world.proxy.faults.clear()

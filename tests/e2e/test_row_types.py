@@ -13,6 +13,7 @@ from tests import media_files
 from tests.e2e.world import World
 from tests.link_host import Answer, LinkHost, open_link_host
 from wa_worker.dev.proxy import Fault, MessageRow
+from wa_worker.dev.simulator.poll_votes import vote
 from wa_worker.errors import Failure
 
 PHONE, CONTACT, OTHER = "5511999990001", "5511988880002", "5511988880003"
@@ -116,6 +117,19 @@ async def test_places_cards_and_polls(world: World) -> None:
     many = await send(world, contact, type="poll", poll={**asked, "selectable_count": 0})
     assert many.message.pollCreationMessage.selectableOptionsCount == 0
     assert many.message.pollCreationMessage.contextInfo.expiration == 86_400
+
+
+async def test_votes_in_a_poll_of_ours_say_what_was_chosen(world: World) -> None:
+    contact = await started(world)
+    poll = {"name": "Quando?", "options": ["sexta", "s\u00e1bado"], "selectable_count": 1}
+    got = await send(world, contact, type="poll", poll=poll)
+    secret, account = got.message.messageContextInfo.messageSecret, f"{PHONE}@s.whatsapp.net"
+    about = {"author": account, "voter": contact.jid, "chat": contact.jid}
+    await world.workers[-1].stop(signal.SIGKILL)
+    await world.start_worker(FORWARD_KINDS="reaction", **PRIVATE)
+    await contact.send(world.jids["shop"], vote(secret, got.wa_id, chosen=["s\u00e1bado"], **about))
+    (row,) = await world.until(lambda s: s.inbound("shop"))
+    assert row.payload["poll_vote"] == {"message_id": got.wa_id, "selected": ["s\u00e1bado"]}
 
 
 async def test_files_of_every_kind(world: World, host: LinkHost) -> None:

@@ -127,6 +127,7 @@ def test_what_goes_with_any_type() -> None:
     assert (made.typing, made.takes_time) == (1.5, True)
     plain = queued_message(row(body="Oi", context=None, mentions=None, typing_ms=0))
     assert (plain.quote, plain.mentions, plain.typing, plain.takes_time) == (None, (), 0.0, False)
+    assert queued_message(row(body="Oi")).typing is None, "which is not the same as no typing"
 
 
 @attrs.frozen

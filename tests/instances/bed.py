@@ -28,10 +28,13 @@ from wa_worker.journal import Journal, open_journal
 from wa_worker.models import RESERVED_FOLDER, InstanceId
 from wa_worker.volume import VolumeGuard
 from wa_worker.whatsapp.bridge import WhatsApp
+from wa_worker.whatsapp.egress import EgressTable
+from wa_worker.whatsapp.egress_probe import EgressProbe
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import AT_ONCE, PairingHosts
 from wa_worker.whatsapp.probe import ReachabilityProbe
 from wa_worker.whatsapp.receiving import Receiver, Told
+from wa_worker.whatsapp.routes import Routes
 from wa_worker.whatsapp.session_host import SessionHost
 
 
@@ -69,11 +72,13 @@ async def open_bed(
             sessions = SessionHost(receiver, StartGate(), nursery, settings.device_name, sender.uncertain)
             probe = ReachabilityProbe("127.0.0.1", await _listen(nursery) if reachable else 1)
             pairing = PairingHosts(nursery, host, at_once=pairings_at_once)
-            whatsapp = WhatsApp(folder, sessions, pairing, probe, registry.anyone_connected)
+            routes = Routes(EgressTable(folder), EgressProbe({}), probe)
+            whatsapp = WhatsApp(folder, sessions, pairing, routes, registry.anyone_connected)
             pace = PollTimer(settings.message_poll, settings.message_poll_max)
             services = Services(
                 settings, fixture.edge, journal.holds, registry, fixture.metrics, sender, pace, volume, whatsapp
             )
+            nursery.start_soon(services.history.run, journal.changes)
             yield Bed(fixture, journal, services, nursery)
             nursery.cancel_scope.cancel()
 

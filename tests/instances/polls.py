@@ -42,6 +42,7 @@ class Instances:
     back: list[float] = attrs.Factory(list)
     on_end: list[Callable[[], None]] = attrs.Factory(list)
     on_connected: list[Callable[[InstanceId], None]] = attrs.Factory(list)
+    kept_off: frozenset[InstanceId] = frozenset()
 
     def running(self) -> Mapping[InstanceId, Running]:
         return dict(self.now)
@@ -56,6 +57,7 @@ class Instances:
         self.again.append(instance)
 
     def pair_by_code(self, rows: InstanceRows) -> None: ...
+    async def go_out_by(self, rows: InstanceRows) -> None: ...
 
     def proxy_is_back(self, last_seen: float) -> None:
         self.back.append(last_seen)

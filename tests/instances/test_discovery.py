@@ -203,3 +203,13 @@ async def test_an_instance_that_the_proxy_takes_for_connected_is_not_released() 
         await until(lambda: fixture.proxy.store.requests["disconnected-instances"] >= lists + 4)
         assert not fleet.released
         nursery.cancel_scope.cancel()
+
+
+def test_what_a_person_let_go_of_is_not_started_and_is_asked_for() -> None:
+    """In version 2 the proxy answers at once while something is listed that it was not asked for."""
+    let_go, other = names("let-go other")
+    fleet = Instances(kept_off=frozenset({let_go, InstanceId("unlisted")}))
+    discovery = Discovery(fleet)
+    assert discovery.listed(Rows((let_go, other), ()), {})
+    assert (fleet.started, set(discovery.refused)) == ([other], {let_go})
+    assert not discovery.listed(Rows((let_go,), ()), {})

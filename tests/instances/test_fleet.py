@@ -175,3 +175,56 @@ async def test_with_discovery_the_proxys_list_decides(tmp_path: Path) -> None:
         bed.fixture.proxy.store.remove_instance(OTHER)
         await until(lambda: set(fleet.running()) == {SHOP})
         nursery.cancel_scope.cancel()
+
+
+async def changes_to(bed: Bed, reason: str, by: str) -> None:
+    """Waits until that is the last change of SHOP in the journal."""
+    await until(lambda: [(each.reason, each.by) for each in bed.journal.changes.of(SHOP)][:1] == [(reason, by)])
+
+
+async def test_one_that_a_person_lets_go_of_stays_away_whatever_the_proxy_lists(tmp_path: Path) -> None:
+    async with open_fleet(tmp_path) as (fleet, bed), trio.open_nursery() as nursery:
+        nursery.start_soon(run_polling, bed.fixture.edge, fleet, 0.05)
+        await until(lambda: {SHOP, OTHER} == set(fleet.running()))
+        fleet.let_go(SHOP)
+        await until(lambda: SHOP not in fleet.running())
+        await until(lambda: [each.reason for each in bed.fixture.proxy.store.statuses(SHOP)][-1:] == ["released"])
+        polls = bed.fixture.proxy.store.requests["disconnected-instances"]
+        await until(lambda: bed.fixture.proxy.store.requests["disconnected-instances"] >= polls + 4)
+        assert list(fleet.running()) == [OTHER]
+        await changes_to(bed, "let_go", "person")
+        fleet.take_up(SHOP)
+        await until(lambda: "taken_up" in [each.reason for each in bed.journal.changes.of(SHOP)])
+        await until(lambda: fleet.qr_code(SHOP) is not None)
+        assert fleet.kept_off == frozenset()
+        nursery.cancel_scope.cancel()
+
+
+async def test_one_that_was_let_go_of_before_the_start_does_not_start_and_the_proxy_hears_it(tmp_path: Path) -> None:
+    async with open_fleet(tmp_path) as (fleet, bed):
+        fleet.still_let_go([SHOP])
+        fleet.start(SHOP)
+        assert list(fleet.running()) == []
+        await until(lambda: bed.fixture.proxy.store.statuses(SHOP))
+        assert bed.fixture.proxy.store.statuses(SHOP)[-1].reason == "released"
+
+
+async def test_one_that_is_taken_up_before_it_has_ended_starts_again(tmp_path: Path) -> None:
+    async with open_fleet(tmp_path) as (fleet, bed):
+        fleet.start(SHOP)
+        await until(lambda: SHOP in bed.services.registry.all())
+        member = fleet._members[SHOP]
+        fleet.let_go(SHOP)
+        fleet.take_up(SHOP)
+        await until(lambda: SHOP in fleet.running() and fleet._members[SHOP] is not member)
+
+
+async def test_a_release_is_the_proxys_and_a_stop_the_workers(tmp_path: Path) -> None:
+    for stopping, expected in ((False, ("released", "proxy")), (True, ("worker_stopping", "worker"))):
+        (tmp_path / str(stopping)).mkdir()
+        async with open_fleet(tmp_path / str(stopping), stopping=stopping) as (fleet, bed):
+            fleet.start(SHOP)
+            await until(lambda bed=bed: SHOP in bed.services.registry.all())  # type: ignore[misc]
+            fleet.release(SHOP)
+            await until(lambda fleet=fleet: SHOP not in fleet.running())  # type: ignore[misc]
+            await changes_to(bed, *expected)

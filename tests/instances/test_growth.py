@@ -67,5 +67,7 @@ async def test_nothing_is_kept_for_each_instance_that_was_released(tmp_path: Pat
         for instance in instances:
             fleet.release(instance)
         await until(lambda: not fleet.running())
+        await until(lambda: all(bed.journal.changes.of(each)[:1] for each in instances))  # what was noted is written
+        await until(lambda: not places(bed.services.history, instances[-1]))
         left = {instance: found for instance in instances if (found := places((fleet, bed.services), instance))}
         assert len(left) <= LATEST, left

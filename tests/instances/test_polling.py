@@ -25,6 +25,7 @@ class Instances:
     """How often it was looked at: at first for version 2, which this proxy does not speak, then twice for each list."""
     on_end: list[Callable[[], None]] = attrs.Factory(list)
     on_connected: list[Callable[[InstanceId], None]] = attrs.Factory(list)
+    kept_off: frozenset[InstanceId] = frozenset()
 
     def running(self) -> Mapping[InstanceId, Running]:
         self.looks += 1
@@ -39,6 +40,7 @@ class Instances:
     def announce_again(self, instance: InstanceId) -> None: ...
 
     def pair_by_code(self, rows: InstanceRows) -> None: ...
+    async def go_out_by(self, rows: InstanceRows) -> None: ...
 
     def proxy_is_back(self, last_seen: float) -> None:
         self.back.append(last_seen)

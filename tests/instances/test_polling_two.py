@@ -77,6 +77,22 @@ async def test_what_each_instance_is_asked_as() -> None:
         assert asked.states == {ready: "CONNECTED", busy: "SENDING", pairing: "CONNECTING", PUB: "DISCONNECTED"}
 
 
+async def test_who_asks_and_gets_nothing_is_told_so() -> None:
+    async with open_polling() as bed:
+        other = InstanceId("other")
+        bed.instances.now = {SHOP: CONNECTED, other: CONNECTED, PUB: CONNECTED}
+        bed.takes(SHOP, [])
+        bed.takes(other, [])
+        bed.proxy.store.add_instance(SHOP)
+        bed.proxy.store.queue(SHOP, CONTACT, "hello")
+        nothing: list[frozenset[InstanceId]] = []
+        bed.polled.on_nothing.append(nothing.append)
+        await trio.testing.wait_all_tasks_blocked()
+        bed.run()
+        await bed.held(2)
+        assert nothing[0] == {other}
+
+
 async def test_an_id_that_is_refused_is_asked_for_too() -> None:
     async with open_polling() as bed:
         bed.proxy.store.add_instance("ção")

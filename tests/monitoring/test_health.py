@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from tests.proxy_fixture import PATIENCE, SHOP, open_proxy_fixture
+from wa_worker import __version__
 from wa_worker.errors import StartupError
 from wa_worker.instances.registry import Registry
 from wa_worker.journal import open_journal
@@ -50,6 +51,7 @@ async def test_health_counts_the_instances_of_the_moment(path: str) -> None:
     async with open_health() as at:
         first = await at.get(path)
         assert (first.status_code, first.headers["content-type"]) == (200, "application/json")
+        assert first.headers["wa-worker-version"] == __version__
         assert first.json() == {"status": "ok", "instances": {"connected": 0, "connecting": 0, "reconnecting": 0}}
         for number, state in enumerate((State.CONNECTED, State.CONNECTED, State.PAIRING, State.HELD)):
             at.registry.set(InstanceId(str(number)), state, because=Event.CRASHED)

@@ -46,6 +46,8 @@ def test_an_instance_says_what_it_does_and_why() -> None:
         "number": "***0001",
         "last_in": 1_700_000_000,
         "last_out": None,
+        "held_back": 0,
+        "paced_until": None,
         "backlog": {"to_deliver": 1, "to_send": 2, "to_report": 3},
     }
 

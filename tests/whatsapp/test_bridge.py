@@ -18,10 +18,13 @@ from tests.whatsapp.receipts import Receipts
 from wa_worker.journal import Journal, open_journal
 from wa_worker.metrics import Metrics
 from wa_worker.whatsapp.bridge import WhatsApp
+from wa_worker.whatsapp.egress import EgressTable
+from wa_worker.whatsapp.egress_probe import EgressProbe
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.probe import ReachabilityProbe
 from wa_worker.whatsapp.receiving import Receiver, Told
+from wa_worker.whatsapp.routes import Routes
 from wa_worker.whatsapp.session_host import SessionHost
 
 ME = pb.Device(JID=jid("5511999990001@s.whatsapp.net")).SerializePartialToString()
@@ -37,7 +40,8 @@ def whatsapp(journal: Journal, folder: Path, nursery: trio.Nursery) -> WhatsApp:
     receiver = Receiver(journal.inbox, Metrics(), Told(lambda: None))
     host = SessionHost(receiver, StartGate(), nursery, "wa-worker", Receipts())
     probe = ReachabilityProbe("127.0.0.1", 1)
-    return WhatsApp(folder, host, PairingHosts(nursery, ()), probe, lambda: False)
+    routes = Routes(EgressTable(folder), EgressProbe({}), probe)
+    return WhatsApp(folder, host, PairingHosts(nursery, ()), routes, lambda: False)
 
 
 def early(body: str, sender: str = "5511988880005@s.whatsapp.net") -> bytes:

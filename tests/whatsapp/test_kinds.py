@@ -15,6 +15,7 @@ from tests.proxy_fixture import SHOP, until
 from tests.whatsapp.test_session import CONTACT, PHONE, Session, World, world
 from wa_worker.dev.simulator.calls import IncomingCall
 from wa_worker.dev.simulator.placeholders import HandingOver
+from wa_worker.dev.simulator.poll_votes import vote
 from wa_worker.dev.simulator.protobufs import Message
 from wa_worker.dev.simulator.stanza_types import sent_on_phone
 from wa_worker.edge.inbound_body import inbound_body
@@ -415,6 +416,34 @@ async def test_every_kind_that_a_contact_sends(world: World) -> None:
     log = (world.auth_dir / "log").read_text()
     for private in ("Temos esta", "Quero", "nota.pdf", "Rua Exemplo", "Bia", "Festa", "Tenho interesse", "SKU1"):
         assert private not in log
+
+
+async def test_votes_in_a_poll_of_the_contacts_say_what_was_chosen(world: World) -> None:
+    contact, phone = world.simulator.contact(CONTACT), world.simulator.contact(PHONE)
+    secret, options = b"s" * 32, ("Sexta", "S\u00e1bado", "Domingo")
+    poll = Message(
+        pollCreationMessage={"name": "Quando?", "options": [{"optionName": each} for each in options]},
+        messageContextInfo={"messageSecret": secret},
+    )
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        asked = await contact.send(world.jid, poll)
+        await counted(session, 1)
+        for voter in (PERSON, PERSON_LID):
+            for author in (PERSON, PERSON_LID):
+                await contact.send(world.jid, vote(secret, asked, author, voter, options[1:], chat=ACCOUNT))
+        await contact.send(world.jid, vote(secret, asked, PERSON, PERSON, (), chat=ACCOUNT))
+        own = vote(secret, asked, PERSON, ACCOUNT, options[:1], chat=PERSON)
+        await phone.send(world.jid, sent_on_phone(PERSON, own), recipient=PERSON)
+        for wrong in ((b"t" * 32, options[:1]), (secret, ("Segunda",))):
+            await contact.send(world.jid, vote(wrong[0], asked, PERSON, PERSON, wrong[1], chat=ACCOUNT))
+        await counted(session, 9)
+    _, *votes = told(world)
+    assert [each["poll_vote"].get("selected") for each in votes] == [
+        *[["S\u00e1bado", "Domingo"]] * 4,
+        *([], ["Sexta"], None, None),
+    ]
+    assert {each["poll_vote"]["message_id"] for each in votes} == {asked}
 
 
 async def test_what_the_account_sends_on_its_phone(world: World) -> None:

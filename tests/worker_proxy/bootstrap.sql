@@ -1,11 +1,12 @@
 -- What a Supabase project has before its first migration, as far as migration.sql can notice: the roles of the REST
--- side, a `postgres` that is no superuser, generous default privileges, auth.uid().
+-- side, a `postgres` that is no superuser, generous default privileges, auth.uid(), Realtime's publication.
 create role anon nologin noinherit;
 create role authenticated nologin noinherit;
 create role service_role nologin noinherit bypassrls;
 create role authenticator login noinherit password '{password}';
 grant anon, authenticated, service_role to authenticator;
 create role postgres login createdb createrole bypassrls password '{password}';
+grant create on database postgres to postgres;
 grant anon, authenticated, service_role to postgres;
 
 alter schema public owner to postgres;
@@ -20,7 +21,12 @@ alter default privileges for role postgres in schema public
 create schema auth;
 grant usage on schema auth to anon, authenticated, service_role, postgres;
 create function auth.uid() returns uuid language sql stable
-  return nullif(current_setting('request.jwt.claim.sub', true), '')::uuid;
+  return coalesce(
+    nullif(current_setting('request.jwt.claim.sub', true), ''),
+    nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid;
+
+create publication supabase_realtime;
+alter publication supabase_realtime owner to postgres;
 
 -- Supabase Storage's own: what is in its buckets is known here, the files are elsewhere.
 create role supabase_storage_admin nologin noinherit;

@@ -13,11 +13,13 @@ import httpx
 import psycopg
 import pytest
 
+from tests.dev.console.conftest import chromium as chromium
 from tests.e2e.world import SECRET
 from tests.worker_proxy import tools
 from tests.worker_proxy.backend import Backend, EdgeProxy
 from tests.worker_proxy.postgres import Postgres, open_postgres
 from tests.worker_proxy.processes import Server, open_function, open_rest
+from tests.worker_proxy.tenants import Customers
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +35,26 @@ def postgres(installed: None) -> Iterator[Postgres]:
         for _ in range(2):
             postgres.psql(tools.SOURCE / "migration.sql")
         yield postgres
+
+
+@pytest.fixture(scope="session")
+def customers_postgres(installed: None) -> Iterator[Postgres]:
+    """With all that customers need, too, run twice."""
+    with open_postgres() as postgres:
+        for _ in range(2):
+            for name in ("migration.sql", *tools.CUSTOMERS):
+                postgres.psql(tools.SOURCE / name)
+        yield postgres
+
+
+@pytest.fixture
+def customers(customers_postgres: Postgres) -> Iterator[Customers]:
+    """Empty tables."""
+    with psycopg.connect(customers_postgres.dsn("supabase_admin"), autocommit=True) as db:
+        backend = Backend(db)
+        backend.clear()
+        db.execute("truncate public.wa_tenants, public.wa_notices")
+        yield Customers(customers_postgres, backend)
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,9 @@
 PostgREST itself is in no package registry for Debian, Python or Node. This does the one kind of call that the Edge
 Function makes, `POST /rest/v1/rpc/<function>`, the way PostgREST does: it logs in as `authenticator`, takes the role of
 the key in a transaction, finds the function by its arguments' names, has PostgreSQL turn the JSON into the declared
-types, and maps an error's SQLSTATE to a status. Nothing else of PostgREST is here. It checks that a key is one of two
-fixed ones instead of verifying a JWT. The stand-in for Storage (storage.py) is on the same port, as in a project.
+types, and maps an error's SQLSTATE to a status. And the one that pages make, `GET /rest/v1/<table>` with `select` and
+`order`, of columns alone. Nothing else of PostgREST is here. A key is one of two fixed ones, or a user's token of
+tokens.py. The stand-in for Storage (storage.py) is on the same port, as in a project.
 
 Environment: REST_DSN, REST_SERVICE_KEY, REST_ANON_KEY, REST_PORT (default: any), REST_OLD_STORAGE (see storage.py),
 REST_PREFIX (default: the path that Supabase's gateway has for it; PostgREST itself has /rpc/). Prints its URL once it
@@ -15,14 +16,17 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from tests.worker_proxy import storage
+from tests.worker_proxy import storage, tokens
 
 PREFIX = os.environ.get("REST_PREFIX", "/rest/v1/rpc/")
 
@@ -53,23 +57,57 @@ class Rest(BaseHTTPRequestHandler):
         if self.path.startswith(storage.PREFIX):
             self._store(body)
             return
-        bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        role = self.roles.get(bearer)
-        if role is None or self.headers.get("apikey") != bearer:
-            self._answer(401, _error("PGRST301", "no such key"))
-        elif not self.path.startswith(PREFIX):
+        if not self.path.startswith(PREFIX):
             self._answer(404, _error("PGRST125", "the stand-in has rpc alone"))
         else:
-            try:
-                self._answer(200, self._call(role, self.path.removeprefix(PREFIX), body))
-            except LookupError as problem:
-                self._answer(404, _error("PGRST202", str(problem)))
-            except psycopg.Error as problem:
-                code = problem.sqlstate or "08000"
-                self._answer(STATUSES.get(code) or STATUSES_OF_CLASS.get(code[:2], 400), _error(code, str(problem)))
+            self._as_role(lambda role, claims: self._call(role, claims, self.path.removeprefix(PREFIX), body))
 
     def do_GET(self) -> None:
-        self._store(b"")
+        if self.path.startswith(storage.PREFIX):
+            self._store(b"")
+        else:
+            self._as_role(self._read)
+
+    def _as_role(self, answer: Callable[[str, str], str]) -> None:
+        bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        role, claims = self.roles.get(bearer), tokens.read(bearer)
+        if role is not None and self.headers.get("apikey") != bearer:
+            role = None
+        elif claims is not None and self.headers.get("apikey") in self.roles:
+            role = claims["role"]
+        if role is None:
+            self._answer(401, _error("PGRST301", "no such key"))
+            return
+        try:
+            self._answer(200, answer(role, json.dumps(claims or {"role": role})))
+        except LookupError as problem:
+            self._answer(404, _error("PGRST202", str(problem)))
+        except psycopg.Error as problem:
+            code, diag = problem.sqlstate or "08000", problem.diag
+            status = int(code[2:]) if code[:2] == "PT" else STATUSES.get(code) or STATUSES_OF_CLASS.get(code[:2], 400)
+            self._answer(status, _error(code, diag.message_primary or str(problem), diag.message_hint))
+
+    def _read(self, role: str, claims: str) -> str:
+        """Rows as JSON text. Raises psycopg.Error."""
+        asked = urlsplit(self.path)
+        query = dict(parse_qsl(asked.query))
+        columns = sql.SQL(", ").join(sql.Identifier(name) for name in query["select"].split(","))
+        order = sql.Identifier(query["order"].removesuffix(".asc"))
+        table = sql.Identifier("public", asked.path.rpartition("/")[2])
+        rows = sql.SQL("select coalesce(json_agg(r), '[]')::text from (select {} from {} order by {}) as r")
+        with self._transaction(role, claims) as db:
+            row = db.execute(rows.format(columns, table, order)).fetchone()
+        assert row is not None
+        return str(row[0])
+
+    @contextmanager
+    def _transaction(self, role: str, claims: str) -> Iterator[psycopg.Connection[TupleRow]]:
+        if self._db is None or self._db.closed:
+            self._db = psycopg.connect(self.dsn)
+        with self._db.transaction():
+            self._db.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+            self._db.execute("select set_config('request.jwt.claims', %s, true)", (claims,))
+            yield self._db
 
     def do_PUT(self) -> None:
         self._store(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
@@ -87,14 +125,11 @@ class Rest(BaseHTTPRequestHandler):
             answer = self.storage.handle(self.command, self.path, headers, body, lambda: db if allowed else None)
         self._answer(answer.status, answer.body, answer.content_type)
 
-    def _call(self, role: str, name: str, body: bytes) -> str:
+    def _call(self, role: str, claims: str, name: str, body: bytes) -> str:
         """The function's value as JSON text. Raises LookupError, or psycopg.Error."""
         given: dict[str, Any] = json.loads(body or b"{}")
-        if self._db is None or self._db.closed:
-            self._db = psycopg.connect(self.dsn)
-        with self._db.transaction():
-            self._db.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
-            found = self._db.execute(
+        with self._transaction(role, claims) as db:
+            found = db.execute(
                 "select coalesce(p.proargnames, '{}'), array(select format_type(t, null) from unnest(p.proargtypes) t),"
                 " pronargs - pronargdefaults"
                 " from pg_proc p where p.pronamespace = 'public'::regnamespace and p.proname = %s",
@@ -103,7 +138,7 @@ class Rest(BaseHTTPRequestHandler):
             types = next((types for row in found if (types := _types(given, *row)) is not None), None)
             if types is None:
                 raise LookupError(f"no function public.{name}({', '.join(given)})")
-            row = self._db.execute(_call_of(name, types), (body.decode(),) if types else None).fetchone()
+            row = db.execute(_call_of(name, types), (body.decode(),) if types else None).fetchone()
         assert row is not None
         value: str = row[0]
         return value
@@ -139,8 +174,8 @@ def _call_of(name: str, types: dict[str, str]) -> sql.Composed:
     )
 
 
-def _error(code: str, message: str) -> str:
-    return json.dumps({"code": code, "message": message, "details": None, "hint": None})
+def _error(code: str, message: str, hint: str | None = None) -> str:
+    return json.dumps({"code": code, "message": message, "details": None, "hint": hint})
 
 
 def main() -> None:

@@ -196,3 +196,54 @@ async def test_what_it_wants_to_hear_of(
         async with open_client(function.url) as client:
             answer = await client.post("/poll", json={"worker": "w", "instances": [], "wait": 0})
     assert answer.json() == {"instances": [{"id": "shop"}], "messages": [], "want": want}
+
+
+async def test_the_proxy_of_an_instance(proxy: EdgeProxy, client: httpx.AsyncClient) -> None:
+    def set_to(url: str | None) -> None:
+        proxy.store.db.execute(
+            "insert into wa_instance_proxies (instance_id, url) values ('shop', %s) "
+            "on conflict (instance_id) do update set url = excluded.url",
+            (url,),
+        )
+
+    async def listed() -> list[Any]:
+        one, two = (await client.get("/disconnected-instances")).json(), (await poll(client, {}))["instances"]
+        assert one == two
+        found: list[Any] = one
+        return found
+
+    async def says(*statuses: str) -> None:
+        for status in statuses:
+            said = {"instanceId": "shop", "status": status, "qr_code": None}
+            assert (await client.post("/update-status", json=said)).status_code == 200
+
+    assert await listed() == [{"id": "shop"}]
+    await says("CONNECTING", "CONNECTED")
+    assert await listed() == []
+    set_to("http://u:p@proxy:1")
+    changed = [{"id": "shop", "proxy": "http://u:p@proxy:1"}]
+    assert await listed() == changed, "though it is connected: its worker is to hear of it"
+    await says("CONNECTED")
+    assert await listed() == changed, "said before the worker has heard of it"
+    await says("CONNECTING", "CONNECTED")
+    assert await listed() == [], "it has gone over"
+    set_to("http://u:p@proxy:1")
+    assert await listed() == [], "it is the same"
+    set_to(None)
+    assert await listed() == [{"id": "shop", "proxy": None}]
+
+
+async def test_a_held_poll_ends_when_a_proxy_changes(
+    proxy: EdgeProxy, client: httpx.AsyncClient, nursery: trio.Nursery
+) -> None:
+    answers: list[dict[str, Any]] = []
+
+    async def ask() -> None:
+        answers.append(await poll(client, {"shop": "DISCONNECTED"}, 20))
+
+    nursery.start_soon(ask)
+    with trio.fail_after(20):
+        await waiting(proxy)
+    proxy.store.db.execute("insert into wa_instance_proxies (instance_id, url) values ('shop', 'nonsense')")
+    await until(lambda: answers)
+    assert answers[0]["instances"] == [{"id": "shop", "proxy": "nonsense"}]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.worker_proxy.backend import EdgeProxy
-from tests.worker_proxy.calls import Row, poll
+from tests.worker_proxy.calls import Row, event, poll
 from tests.worker_proxy.conftest import open_client
 from tests.worker_proxy.postgres import Postgres
 
@@ -55,6 +56,40 @@ async def test_a_switched_off_instance_is_listed_until_its_worker_has_let_go_of_
         assert (await client.post("/update-status", json=status)).status_code == 404
     del connected["shop"]
     assert (await poll(client, connected, wait=1))["instances"] == []
+
+
+async def test_what_a_worker_holds_back_is_left_out_until_then_and_what_is_behind_it_too(
+    proxy: EdgeProxy, client: httpx.AsyncClient, connected: dict[str, str]
+) -> None:
+    first, behind, other = proxy.store.queue_many("shop", [("55119", "a"), ("55119", "b"), ("55118", "c")])
+    until = int(time.time()) + 3600
+    held = {
+        "instanceId": "shop",
+        "messageId": first,
+        "chat_id": "55119@s.whatsapp.net",
+        "status": "held",
+        "reason": "first_per_day",
+        "until": until,
+        "timestamp": until - 3600,
+    }
+    unknown = [{**held, "messageId": 4711}, {**held, "instanceId": "two"}]
+    wrong = [{**held, "until": "later"}, {**held, "reason": ""}]
+    told = [event("message_status", body) for body in (held, {**held, "until": 2**53 - 1}, held, *unknown, *wrong)]
+    answer = await client.post("/events", json={"events": told})
+    assert [result["status"] for result in answer.json()["results"]] == [200, 200, 200, 404, 404, 400, 400]
+    assert [row["id"] for row in (await poll(client, connected))["messages"]] == [other]
+    db = proxy.store.db
+    row = db.execute(
+        "select held_reason, extract(epoch from held_until)::bigint from wa_messages where id = %s", (first,)
+    )
+    assert row.fetchone() == ("first_per_day", until)
+    look = "select wa_poll_is_due('{shop,two,three}', '{}', '{}')"
+    assert db.execute(look).fetchone() == (True,)
+    db.execute("update wa_messages set status = 'sent' where id = %s", (other,))
+    assert db.execute(look).fetchone() == (False,), "nothing to answer a poll with, so it is held"
+    db.execute("update wa_messages set held_until = now() - interval '1 second' where held_until is not null")
+    assert db.execute(look).fetchone() == (True,)
+    assert [row["id"] for row in (await poll(client, connected))["messages"]] == [first, behind]
 
 
 async def test_a_page_is_fair_between_instances_and_oldest_first_in_each(

@@ -23,6 +23,14 @@ BEFORE_CONVERSATIONS = HERE / "before_conversations"
 """The same before there was more than texts: files, receipts, events, codes."""
 
 
+BEFORE_CUSTOMERS = HERE / "before_customers"
+"""The example policies that migration.sql had as comments before customers.sql."""
+
+
+CUSTOMERS = ("customers.sql", "retention.sql", "notices.sql")
+"""What may be run after migration.sql, in any order."""
+
+
 def npm_tools() -> Path:
     """Where the npm packages are: the script's default, or WORKER_PROXY_TOOLS."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

@@ -34,8 +34,8 @@ class Configuration:
 
 def read_configuration(environ: Mapping[str, str]) -> Configuration:
     """Never raises for what is in the environment: each fault is a result."""
-    names = ("EDGE_BASE_URL", "WORKER_SECRET", "AUTH_DIR", "BIND_HOST", "PORT")
-    url, secret, auth_dir, bind_host, port = (_alone(environ, name) for name in names)
+    names = ("EDGE_BASE_URL", "WORKER_SECRET", "AUTH_DIR", "BIND_HOST", "PORT", "ADMIN_TOKEN")
+    url, secret, auth_dir, bind_host, port, admin = (_alone(environ, name) for name in names)
     base_url = url.edge_base_url if url else None
     worker_secret = secret.worker_secret if secret else None
     try:
@@ -46,7 +46,8 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
     else:
         results = [ok(NAME, _given(environ))]
         usable = True
-    results += [warn(NAME, advice.found, advice.remedy) for advice in advice_on(environ, base_url, worker_secret)]
+    advices = advice_on(environ, base_url, worker_secret, admin.admin_token if admin else None)
+    results += [warn(NAME, advice.found, advice.remedy) for advice in advices]
     return Configuration(
         tuple(results),
         usable,

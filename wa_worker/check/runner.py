@@ -15,7 +15,7 @@ import attrs
 import click
 import trio
 
-from wa_worker.check import journal, libraries, port, proxy, route, volume, writing
+from wa_worker.check import egress, journal, libraries, port, proxy, route, volume, writing
 from wa_worker.check.clock import Clock
 from wa_worker.check.configuration import Configuration, read_configuration
 from wa_worker.check.result import Grade, Result, as_dict, fail, lines, not_checked
@@ -89,6 +89,9 @@ def _checks(
     async def check_route() -> list[Result]:
         return [await route.check_route(environ, clock)]
 
+    async def check_egress() -> list[Result]:
+        return [] if settings.auth_dir is None else await egress.check_egress(settings.auth_dir, environ)
+
     async def check_proxy() -> list[Result]:
         if settings.base_url is None:
             return [not_checked(name, "EDGE_BASE_URL is not usable") for name in proxy.NAMES]
@@ -112,6 +115,7 @@ def _checks(
         _Check((port.NAME,), 30.0, check_port),
         _Check(libraries.NAMES, 60.0, libraries.check_libraries),
         _Check((route.NAME,), 60.0, check_route),
+        _Check((egress.NAME,), 30.0, check_egress),
         _Check(proxy.NAMES, 90.0, check_proxy),
     ]
     if instance is not None:

@@ -17,6 +17,7 @@ import attrs
 
 from wa_worker.check.result import Result, fail, not_checked, ok, warn
 from wa_worker.models import RESERVED_FOLDER
+from wa_worker.ownership.closed import why_closed
 from wa_worker.volume import ENOUGH
 
 NAMES = ("volume", "free space", "permissions", "file system", "lock")
@@ -197,6 +198,8 @@ def _kind(path: Path) -> str | None:
 
 
 def _lock(auth_dir: Path) -> Result:
+    if (why := why_closed(auth_dir)) is not None:
+        return fail("lock", why, "see docs/operations.md on moving house; `run` refuses until then")
     match worker_is_running(auth_dir):
         case True:
             remedy = "nothing, if there should be one; a second one would wait"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
@@ -13,12 +14,13 @@ from pathlib import Path
 import click
 
 from wa_worker import __version__
+from wa_worker.cli.backup import backup, restore
 
 
 class _Commands(click.Group):
     """In the order in which one meets them."""
 
-    _ORDER = ("run", "check", "journal", "dev", "bench")
+    _ORDER = ("run", "check", "instances", "journal", "backup", "restore", "dev", "bench")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self.commands, key=self._ORDER.index)
@@ -26,11 +28,17 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="wa-worker")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Keeps many WhatsApp sessions alive for a SaaS back end and moves its messages.
 
     Try it without a phone or a back end:  wa-worker dev --simulate
     """
+    ctx.obj = os.environ
+
+
+cli.add_command(backup)
+cli.add_command(restore)
 
 
 @cli.command()
@@ -162,26 +170,49 @@ def check(instance: str | None, as_json: bool) -> None:
         chosen = None if instance is None else instance_id(instance)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    for number in (signal.SIGTERM, signal.SIGINT):  # the entry point's way to end, 0, would say that all is well
-        signal.signal(number, lambda number, _frame: os._exit(128 + number))
+    _say_so_when_killed()
     sys.exit(trio.run(partial(main, os.environ, chosen, as_json=as_json)))
 
 
-class _JournalCommands(click.Group):
-    """Holds the commands of `wa-worker journal`: imported when one of them, or their list, is asked for."""
+def _say_so_when_killed() -> None:
+    """Has a signal end the process with 128 and its number: the entry point's 0 would say that all is well."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # a program that calls the command line on another thread keeps its own way to end
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _frame: os._exit(128 + number))
+
+
+class _Imported(click.Group):
+    """A group whose commands are in `wa_worker/cli/NAME.py`: imported when one of them, or their list, is asked for."""
+
+    def _commands(self) -> dict[str, click.Command]:
+        commands: dict[str, click.Command] = import_module(f"wa_worker.cli.{self.name}").COMMANDS
+        return commands
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from wa_worker.cli.journal import COMMANDS
-
-        return list(COMMANDS)
+        return list(self._commands())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        from wa_worker.cli.journal import COMMANDS
-
-        return COMMANDS.get(cmd_name)
+        return self._commands().get(cmd_name)
 
 
-@cli.group(cls=_JournalCommands)
+@cli.group(cls=_Imported)
+@click.pass_context
+def instances(ctx: click.Context) -> None:
+    """See what each instance of a running worker is doing, and why.
+
+    Asks the worker at GET /instances, so ADMIN_TOKEN has to be set, to the same value, for the worker and here. The
+    worker is looked for on this machine at PORT; --url names another place. Numbers are masked.
+
+    \b
+    Exit codes: 0 done, 1 no such instance, or trouble and --fail, 2 the command or the settings are wrong, 3 the worker
+    cannot be asked.
+    """
+    _say_so_when_killed()
+    ctx.obj = os.environ
+
+
+@cli.group(cls=_Imported)
 @click.pass_context
 def journal(ctx: click.Context) -> None:
     """See and decide what became of messages; the worker may run.

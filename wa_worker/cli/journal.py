@@ -19,8 +19,9 @@ from typing import NoReturn
 import click
 
 from wa_worker.cli import journal_text as text
+from wa_worker.cli.settings import faults_told
 from wa_worker.config import auth_dir_from
-from wa_worker.errors import ConfigError, JournalError
+from wa_worker.errors import JournalError
 from wa_worker.journal.items import DISCARDED_AS, LISTED, RETRIED_AS, ItemId, Outcome
 from wa_worker.journal.review import Review, open_review
 from wa_worker.journal.states import InboxState, SendState, State, state_of
@@ -281,13 +282,10 @@ def _chosen(
 @contextmanager
 def _journal(environ: Mapping[str, str], auth_dir: Path | None, *, write: bool = False) -> Iterator[Review]:
     try:
-        folder = auth_dir or auth_dir_from(environ)
+        with faults_told():
+            folder = auth_dir or auth_dir_from(environ)
         with open_review(folder / RESERVED_FOLDER / JOURNAL_FILE, write=write) as review:
             yield review
-    except ConfigError as error:
-        for fault in error.faults:
-            click.echo(f"error: {fault}", err=True)
-        sys.exit(2)
     except JournalError as error:
         _fail(str(error))
 

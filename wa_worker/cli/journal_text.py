@@ -7,16 +7,13 @@ unprintable of them is passed on to a terminal.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from wa_worker import jid
+from wa_worker.cli.table import WIDTH, age, clean, columns, cut, when
 from wa_worker.journal.items import BY_A_PERSON, InboundItem, Item, OutboundItem, Stats
 from wa_worker.journal.states import InboxState, SendState, State
-
-WIDTH = 100
-"""Columns of a table. What does not fit is cut; `show` has all of it."""
 
 COLUMNS: tuple[State, ...] = (InboxState.PENDING, InboxState.DEAD, InboxState.POSTED, *SendState)
 """Of the statistics: the way of a received message, then that of one to send."""
@@ -29,31 +26,27 @@ def table(items: Sequence[Item], now: float, *, numbers: bool) -> Iterator[str]:
         chat = _number(item.chat, numbers=numbers).removesuffix("@" + jid.USER)
         about = _about(item, numbers=numbers)
         rows.append((str(item.id), item.state.value, age(now - item.since), item.instance, chat, about))
-    widths = [min(max(len(_clean(row[n])) for row in rows), most) for n, most in enumerate((21, 9, 6, 20, 25))]
-    for row in rows:
-        cells = [_cut(cell, width).ljust(width) for cell, width in zip(row, widths, strict=False)]
-        line = "  ".join(cells)
-        yield f"{line}  {_cut(row[-1], WIDTH - len(line) - 2)}".rstrip()
+    return columns(rows, (21, 9, 6, 20, 25))
 
 
 def details(item: Item, now: float, *, numbers: bool, body: bool) -> Iterator[str]:
     """Returns a line a fact, then the body if it is there and wanted."""
     yield f"{item.id}  {item.state.value}"
     facts = _inbound_facts(item, numbers) if isinstance(item, InboundItem) else _outbound_facts(item, now, numbers)
-    facts["since"] = f"{_when(item.since)} ({age(now - item.since)} ago)"
+    facts["since"] = f"{when(item.since)} ({age(now - item.since)} ago)"
     if item.changed_at is not None and item.changed_at != item.since:
-        facts["last change"] = f"{_when(item.changed_at)} ({age(now - item.changed_at)} ago)"
+        facts["last change"] = f"{when(item.changed_at)} ({age(now - item.changed_at)} ago)"
     if item.error is not None:
         facts["last error"] = _free(item.error, numbers=numbers)
     facts["body"] = _body(item)
     wanted = body and isinstance(item, InboundItem) and item.message is not None
     for name, fact in facts.items():
         if fact is not None and not (wanted and name == "body"):
-            yield f"  {name:<13} {_clean(fact)}"
+            yield f"  {name:<13} {clean(fact)}"
     if wanted and isinstance(item, InboundItem) and item.message is not None:
         yield "  body"
         for line in item.message.body.splitlines():
-            yield f"    {_clean(line)}"
+            yield f"    {clean(line)}"
 
 
 def as_dict(item: Item, now: float, *, numbers: bool, body: bool) -> dict[str, Any]:
@@ -102,7 +95,7 @@ def stats_table(stats: Stats, now: float) -> Iterator[str]:
     widths[0] = min(widths[0], max(8, WIDTH - sum(widths[1:]) - 2 * len(COLUMNS)))
     for row in rows:
         figures = "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
-        yield f"{_cut(row[0], widths[0]):<{widths[0]}}{figures}"
+        yield f"{cut(row[0], widths[0]):<{widths[0]}}{figures}"
     yield ""
     yield f"oldest pending message           {_age_or_none(stats.oldest_pending, now)}"
     yield f"oldest outcome the proxy awaits  {_age_or_none(stats.oldest_unreported, now)}"
@@ -123,15 +116,6 @@ def stats_as_dict(stats: Stats, now: float) -> dict[str, Any]:
         "oldest_untold_seconds": seconds(stats.oldest_unreported),
         "size_bytes": stats.size,
     }
-
-
-def age(seconds: float) -> str:
-    """`12 s`, `3 m`, `5 h`, `2 d`."""
-    seconds = max(seconds, 0.0)
-    for unit, length in (("d", 86_400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{int(seconds // length)} {unit}"
-    return f"{int(seconds)} s"
 
 
 def _inbound_facts(item: InboundItem, numbers: bool) -> dict[str, str | None]:
@@ -192,16 +176,3 @@ def _free(words: str, *, numbers: bool) -> str:
 
 def _age_or_none(since: float | None, now: float) -> str:
     return "none" if since is None else age(now - since)
-
-
-def _when(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
-
-
-def _clean(words: str) -> str:
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
-
-
-def _cut(words: str, width: int) -> str:
-    words = _clean(words)
-    return words if len(words) <= width else words[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"

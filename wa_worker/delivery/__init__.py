@@ -21,6 +21,9 @@ read_marks.py    what the proxy has taken is marked as read at WhatsApp, where t
 polled.py        what `/poll` listed for each instance, until the instance takes it
 poll_timer.py    when an instance asks for messages next
 batch.py         one batch of queued messages through the ledger, on a thread
+pace.py          whether a message may go now, by PACE: the decisions, pure
+pacing.py        PACE at work: the facts, and what the proxy is told
+held_back.py     what PACE holds back of an instance
 preparing.py     what takes time before a send: files to fetch and upload, typing
 file_facts.py    what a file tells of itself: format, size, thumbnail
 ogg.py           how long a voice note is, and its waveform

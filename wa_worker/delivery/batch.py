@@ -16,11 +16,13 @@ import structlog
 
 from wa_worker import jid
 from wa_worker.backoff import Backoff
+from wa_worker.delivery.pacing import InstancePace, PaceLook, typed
 from wa_worker.edge.wire import Rows
 from wa_worker.errors import Failure, JournalError, RowError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
 from wa_worker.jid.numbering import DEFAULT_REGION
-from wa_worker.journal import JOURNAL_RETRY, SendLedger, SendState, Settled, Trace
-from wa_worker.messages import Accepted, Content, OutgoingMessage, QueuedMessage
+from wa_worker.journal import JOURNAL_RETRY, Restored, SendLedger, SendState, Settled, Trace
+from wa_worker.messages import Accepted, Content, OutgoingMessage, Poll, QueuedMessage
+from wa_worker.messages.pacing import PaceLimits
 from wa_worker.models import InstanceId, Jid, MessageId
 
 log = structlog.get_logger(__name__)
@@ -52,10 +54,11 @@ class Prepared(Protocol):
 
 @attrs.frozen
 class SendPolicy:
-    """Says what becomes of an uncertain send, and where a number without country code is dialled."""
+    """Says what becomes of an uncertain send, where a number without country code is dialled, and how fast it goes."""
 
     resend_uncertain: bool = True
     region: str = DEFAULT_REGION
+    pace: PaceLimits | None = None
 
 
 DEFAULT_POLICY = SendPolicy()
@@ -65,6 +68,7 @@ DEFAULT_POLICY = SendPolicy()
 class SendRecord:
     """Says where the outcomes of sends go, and what becomes of an uncertain one. The same for all batches.
 
+    restored: knows whether the ledger has a gap, because it came from a backup.
     prepared: what is ready of the messages that take time before they are sent.
     settled(instance, outcome): called on the batch's thread with each outcome once it is on disk.
     progress(): called there when the proxy has something to hear.
@@ -75,16 +79,18 @@ class SendRecord:
     settled: Callable[[InstanceId, Settled], None]
     progress: Callable[[], None]
     policy: SendPolicy = DEFAULT_POLICY
+    restored: Restored | None = None
 
 
 @attrs.frozen
 class BatchResult:
     """Says how many messages a batch began to send, how many of them WhatsApp accepted, and which wait to be prepared,
-    each with its chat."""
+    each with its chat. `held`: seconds until the first of those that PACE holds back is to be looked at again."""
 
     tried: int
     sent: int
     unprepared: tuple[tuple[QueuedMessage, Jid], ...] = ()
+    held: float | None = None
 
 
 @attrs.frozen
@@ -101,7 +107,7 @@ class _Addressed:
 class SendBatch:
     """Sends one batch. `run()` is for a thread; `stop` may be set from outside at any time.
 
-    listed_at: when the poll began that listed it, in unix seconds.
+    listed_at: when the poll began that listed it, in unix seconds. pace: what holds messages back, if anything does.
     """
 
     instance: InstanceId
@@ -109,6 +115,7 @@ class SendBatch:
     record: SendRecord
     rows: Rows[QueuedMessage]
     listed_at: float
+    pace: InstancePace | None = None
     stop: bool = False
 
     def run(self) -> BatchResult:
@@ -123,6 +130,9 @@ class SendBatch:
             except RowError as error:
                 chats[row.id] = None
                 settled.append(Settled(row.id, SendState.FAILED, error=error.failure.value))
+        if self.record.restored is not None:
+            to = {message_id: message.to for message_id, message in messages.items()}
+            self.record.restored.listed(self.instance, to, hold=not self.record.policy.resend_uncertain)
         admission = self.record.ledger.admit(self.instance, chats, listed_at=self.listed_at)
         due = set(admission.due)
         hopeless = [outcome for outcome in settled if outcome.message_id in due]
@@ -160,12 +170,14 @@ class SendBatch:
         return unfit
 
     def _send_all(self, due: list[tuple[_Addressed, int]]) -> BatchResult:
+        if (look := None if self.pace is None else self.pace.look({message.to for message, _ in due})) is not None:
+            due = sorted(due, key=lambda each: not look.wrote_recently(each[0].to))  # stable: a chat keeps its order
         outcomes: list[Settled] = []
         blocked: set[Jid] = set()
         unprepared: list[tuple[QueuedMessage, Jid]] = []
         tried = sent = 0
         for message, tries in due:
-            row, chat = message.row, message.to
+            row, chat = message.row if look is None else typed(message.row), message.to
             if self.stop:
                 break
             if chat in blocked:
@@ -173,6 +185,12 @@ class SendBatch:
                     unprepared.append((row, chat))
                 continue
             content = self.record.prepared.take(self.instance, row) if row.takes_time else row.content
+            try:
+                if look is not None and look.holds(row, chat, content):
+                    continue
+            except JournalError:
+                self._commit(outcomes, None)
+                raise
             if content is None:
                 unprepared.append((row, chat))
                 blocked.add(chat)
@@ -185,18 +203,21 @@ class SendBatch:
             else:
                 try:
                     outgoing = self._outgoing(message, content)
-                    trace = Trace(outgoing.secret, self.session.store_mark)
+                    options = content.options if isinstance(content, Poll) else None
+                    trace = Trace(outgoing.secret, self.session.store_mark, options)
                 except Exception:
                     if outcomes:  # what was sent before is recorded, whatever keeps this one from being sent
                         self._commit(outcomes, None)
                     raise
                 self._commit(outcomes, row.id, trace)
                 try:
-                    outcome = self._send_one(row, outgoing, tries)
+                    outcome = self._send_one(row, outgoing, tries, look)
                 except SessionNotOpen:
                     self._commit([], row.id, undo=True)
                     return BatchResult(tried, sent, tuple(unprepared))
                 outcomes = [outcome]
+            if look is not None:
+                look.over(row.id, chat, accepted=outcome.state is SendState.SENT)
             sent += outcome.state is SendState.SENT
             if outcome.state is SendState.WAITING:
                 blocked.add(chat)
@@ -204,7 +225,7 @@ class SendBatch:
                 self.record.prepared.drop(self.instance, row)
         if outcomes:
             self._commit(outcomes, None)
-        return BatchResult(tried, sent, tuple(unprepared))
+        return BatchResult(tried, sent, tuple(unprepared), None if look is None else look.end())
 
     def _outgoing(self, message: _Addressed, content: Content) -> OutgoingMessage:
         """Raises JournalError."""
@@ -244,7 +265,7 @@ class SendBatch:
         if outcomes:
             self.record.progress()
 
-    def _send_one(self, row: QueuedMessage, message: OutgoingMessage, tries: int) -> Settled:
+    def _send_one(self, row: QueuedMessage, message: OutgoingMessage, tries: int, look: PaceLook | None) -> Settled:
         """Sends a message for the (`tries` + 1)th time. Raises SessionNotOpen; any other error is an outcome."""
         try:
             accepted = self.session.send(message)
@@ -254,6 +275,8 @@ class SendBatch:
             log.warning("WhatsApp refuses a message", instance=self.instance, reason=str(error))
             return Settled(row.id, SendState.FAILED, error=error.failure.value)
         except SendDelayed as error:
+            if look is not None and error.failure is Failure.LIMITED:
+                look.refused()
             return self._delayed(row.id, error, tries)
         except Exception as error:
             if not isinstance(error, SendUncertain):

@@ -233,4 +233,6 @@ class InboundDelivery:
             return
         await self._results.add(InboxResult(row.seq, str(error), dead=True))
         self._metrics.delivered(Delivered.SET_ASIDE)
-        log.error("a message is set aside: the proxy refuses it", instance=row.instance, reason=str(error))
+        log.error(
+            "a message is set aside: the proxy refuses it", instance=row.instance, reason=str(error), **error.traced
+        )

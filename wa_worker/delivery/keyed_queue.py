@@ -266,7 +266,7 @@ class KeyedQueue:
     def _failed(self, key: int, error: EdgeError) -> None:
         if error is not self._said:  # one call may have failed for many keys
             self._said = error
-            log.warning(self.failure, what=self._name, endpoint=error.endpoint, reason=error.detail)
+            log.warning(self.failure, what=self._name, endpoint=error.endpoint, reason=error.detail, **error.traced)
         now = trio.current_time()
         rest = self._resting.get(key)
         if rest is None and self.breaker.is_open:

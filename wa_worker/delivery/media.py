@@ -32,6 +32,8 @@ from wa_worker.errors import EdgeRejected, EdgeUnavailable, JournalError, NoUplo
 from wa_worker.journal import FileStep, ReceivedFile, ReceivedMedia
 from wa_worker.messages import MediaError
 from wa_worker.metrics import MediaResult, Metrics
+from wa_worker.models import Egress, InstanceId
+from wa_worker.whatsapp import media_host
 from wa_worker.whatsapp.media_host import MediaHost, MediaRefused
 
 log = structlog.get_logger(__name__)
@@ -56,6 +58,9 @@ NOT_WANTED_PAUSE = 5.0
 """Seconds between looks at a file whose message the proxy does not want, or of which that is not known: it is settled
 soon."""
 
+OWN_PROXY_PAUSE = 15.0
+"""Seconds before another try through a proxy that one instance alone has: it says nothing of the files of others."""
+
 DISK_PAUSE = 5.0
 """Seconds before another try to begin on a volume that cannot be used."""
 
@@ -78,7 +83,7 @@ class MediaDelivery:
     """Passes files on. One per process. Ring `wakeup` after a commit of a message with one.
 
     folder: for its files alone. environ: names the proxy to WhatsApp. decided(chat): is told when it is known what
-    becomes of a file of this chat.
+    becomes of a file of this chat. egress(instance): by which way an instance goes out to WhatsApp.
     """
 
     def __init__(
@@ -99,6 +104,7 @@ class MediaDelivery:
         self._uploader = Uploader(settings.edge_base_url, threads, allow_private=settings.media_allow_private)
         self._folder = MediaFolder(folder, settings.media_disk * 2**20, threads)
         self.decided: Callable[[int], None] = lambda chat: None
+        self.egress: Callable[[InstanceId], Egress] = lambda instance: None
         self._endpoint = UploadEndpoint(edge.evidence)
         self._refusals: dict[int, _Refusals] = {}
         self._downloads = _Files("download", self._finder(FileStep.WANTED), self._download, width=lambda: AT_ONCE)
@@ -164,12 +170,22 @@ class MediaDelivery:
         if failure := await self._hopeless(file):
             await self._settle(file, failure=failure)
             raise NothingAsked(None)  # of the media host
+        egress = self.egress(file.instance)
         try:
             async with self._folder.writing(seq, self._most) as part:
                 size = await self._host.fetch(
-                    file.reference, part.write, most=self._most, received=self._metrics.media_downloaded
+                    file.reference,
+                    part.write,
+                    most=self._most,
+                    received=self._metrics.media_downloaded,
+                    egress=egress,
                 )
                 await self._folder.kept(seq, part, size)
+        except EdgeUnavailable as error:
+            if egress is None or error.endpoint != media_host.NAME:
+                raise
+            log.warning("a received file does not come through its instance's proxy, will retry", reason=error.detail)
+            raise NotBefore(trio.current_time() + OWN_PROXY_PAUSE) from None
         except MediaRefused as refusal:
             if self._count(seq) < REFUSALS:
                 raise NotBefore(trio.current_time() + REFUSAL_PAUSE) from None

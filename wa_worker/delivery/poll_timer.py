@@ -8,6 +8,7 @@ import attrs
 import trio
 
 from wa_worker.backoff import jittered
+from wa_worker.delivery.held_back import HeldBack
 from wa_worker.wakeup import Wakeup
 
 PATIENCE = 0.1
@@ -31,6 +32,8 @@ class Activity:
 
     last_in: float | None = None
     last_out: float | None = None
+    held: HeldBack | None = attrs.field(default=None, kw_only=True)
+    """What PACE holds back of it; None: nothing is paced, or nothing was asked yet."""
 
     def idle(self) -> float:
         """Returns seconds since the last message, 0 if there was none."""
@@ -70,6 +73,10 @@ class PollTimer:
         """A message went out."""
         self._activity.last_out = time.time()
         self.wake()
+
+    def paced(self, held: HeldBack) -> None:
+        """Says where to look at what is held back."""
+        self._activity.held = held
 
     def wake(self) -> None:
         """Something was tried or came in: the next poll comes soon, and those after it."""

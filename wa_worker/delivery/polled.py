@@ -35,6 +35,8 @@ class PolledMessages:
         self._progress = trio.lowlevel.ParkingLot()
         self.on_ready: list[Callable[[InstanceId], None]] = []
         """Called when an instance begins to wait for messages."""
+        self.on_nothing: list[Callable[[frozenset[InstanceId]], None]] = []
+        """Called with the instances for which the proxy has nothing."""
 
     @property
     def ready(self) -> frozenset[InstanceId]:
@@ -63,6 +65,11 @@ class PolledMessages:
             place.listed = Listed(messages[instance], at)
             place.ready.set()
         return given
+
+    def nothing_for(self, instances: frozenset[InstanceId]) -> None:
+        """A poll that asked for these instances listed nothing for them."""
+        for listener in self.on_nothing:
+            listener(instances)
 
     def leave(self, instance: InstanceId) -> None:
         """An instance is done with what it was given, or has ended."""

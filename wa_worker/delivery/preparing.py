@@ -148,7 +148,7 @@ class Preparing:
             async with own, self._slots:
                 content = await self._upload(session, content)
         if row.typing:
-            await _type(session, row, to)
+            await _type(session, row, row.typing, to)
         return content
 
     async def _upload(self, session: Preparer, media: OutgoingMedia) -> UploadedMedia:
@@ -191,11 +191,11 @@ def _has_file(row: QueuedMessage) -> bool:
     return isinstance(row.content, OutgoingMedia)
 
 
-async def _type(session: Preparer, row: QueuedMessage, to: Jid) -> None:
-    """Shows that somebody writes, for as long as the row says. Cancelled: phones soon take it for over."""
+async def _type(session: Preparer, row: QueuedMessage, seconds: float, to: Jid) -> None:
+    """Shows that somebody writes, for so long. Cancelled: phones soon take it for over."""
     recording = isinstance(row.content, OutgoingMedia) and row.content.voice
     await _show(session, to, recording=recording, over=False)
-    await trio.sleep(row.typing)
+    await trio.sleep(seconds)
     await _show(session, to, recording=recording, over=True)
 
 

@@ -27,6 +27,9 @@ redelivers one (whatsmeow's own retry memory is shorter)."""
 FILES_WANTED = 6 * 86_400.0
 """Seconds after which a file that could not be passed on is given up: before its message is forgotten."""
 
+POLLS_KEPT = 90 * 86_400.0
+"""Seconds for which votes in a poll are understood: people vote for as long as they see it, few after a week."""
+
 CHUNK = 5000
 """Rows a transaction, so that a callback's commit never waits long."""
 
@@ -40,10 +43,14 @@ async def _nothing() -> None:
 
 
 async def run_retention(
-    journal: Journal, dead_kept: float, tidy_files: Callable[[], Awaitable[None]] = _nothing
+    journal: Journal,
+    dead_kept: float,
+    tidy_files: Callable[[], Awaitable[None]] = _nothing,
+    learn: Callable[[], None] = lambda: None,
 ) -> None:
     """Runs until cancelled. `dead_kept`: seconds for which a person can retry what the proxy refuses. `tidy_files`:
-    deletes the files of what was given up."""
+    deletes the files of what was given up. `learn`: takes over what is to be known for longer, before it is forgotten;
+    blocking."""
     while True:
         wall, steady = time.time(), trio.current_time()
         # not at once: after a long standstill the proxy may first list what it never heard the outcome of
@@ -53,6 +60,7 @@ async def run_retention(
             log.warning("the clock was set ahead: nothing is forgotten this time", seconds=round(ahead))
             continue
         try:
+            await trio.to_thread.run_sync(learn)
             await _tidy(journal, dead_kept)
             await tidy_files()
         except JournalError as error:
@@ -68,9 +76,13 @@ async def _tidy(journal: Journal, dead_kept: float) -> None:
             messages=discarded,
             days=round(dead_kept / 86_400),
         )
-    dated = (journal.inbox, journal.ledger, journal.holds, journal.inbox.timers, journal.accounts, journal.receipts)
+    dated = (
+        *(journal.inbox, journal.ledger, journal.holds, journal.inbox.timers),
+        *(journal.accounts, journal.receipts, journal.contacts, journal.changes),
+    )
     for table in dated:
         await _all_of(table.purge, REMEMBERED)
+    await _all_of(journal.inbox.polls.purge, POLLS_KEPT)
     last: int | None = 0
     while last is not None:
         last = await trio.to_thread.run_sync(journal.inbox.purge_chats, last, CHUNK)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -16,6 +17,7 @@ import trio
 from wa_worker.backoff import PROXY_OUTAGE
 from wa_worker.delivery.batch import DEFAULT_POLICY, BatchResult, SendBatch, Sender, SendPolicy, SendRecord
 from wa_worker.delivery.marks import MarkReporter
+from wa_worker.delivery.pacing import Pacing
 from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.delivery.polled import Listed, PolledMessages
 from wa_worker.delivery.preparing import Preparer, Preparing
@@ -69,7 +71,10 @@ class MessageSender:
         self._threads = threads
         self._metrics = metrics
         self._preparing = preparing
-        self._record = SendRecord(journal.ledger, preparing, self._settled, marks.wakeup.ring, policy)
+        self._restored = journal.restored
+        self.polled.on_nothing.append(self._nothing_polled)
+        self._record = SendRecord(journal.ledger, preparing, self._settled, marks.wakeup.ring, policy, journal.restored)
+        self.pacing = Pacing(policy.pace, journal.contacts, edge, metrics)
         self.uncertain = UncertainSends(journal.doubts, metrics.sent, marks.wakeup.ring, resend=policy.resend_uncertain)
 
     async def run(
@@ -81,6 +86,9 @@ class MessageSender:
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.uncertain.run, instance, session, timer.wake)
+            if (paced := self.pacing.of(instance)) is not None:
+                timer.paced(paced.held)
+                nursery.start_soon(self.pacing.tell, paced)
             await self._poll(instance, session, timer, connected, nursery)
 
     async def _poll(
@@ -109,8 +117,10 @@ class MessageSender:
                     with trio.move_on_after(MARKS_GRACE):
                         # not older ones, which the proxy may refuse for ever
                         await self._marks.settled(instance, listed.at)
-                elif result.unprepared:
-                    await _first_of(ready.wait, timer.wait)
+                elif result.unprepared or result.held is not None:
+                    ready_again = [ready.wait] if result.unprepared else []
+                    held = [] if result.held is None else [partial(trio.sleep, result.held)]
+                    await _first_of(*ready_again, *held, timer.wait)
                 else:
                     await timer.wait()
         finally:
@@ -133,7 +143,11 @@ class MessageSender:
                 return Listed(await self._edge.queued_messages(instance), began)
             except EdgeError as error:
                 log.warning(
-                    "queued messages not listed", instance=instance, endpoint=error.endpoint, reason=error.detail
+                    "queued messages not listed",
+                    instance=instance,
+                    endpoint=error.endpoint,
+                    reason=error.detail,
+                    **error.traced,
                 )
                 pauses = pauses or PROXY_OUTAGE.delays(trio.current_time)
                 await self._rest(next(pauses), error.retry_after or 0.0)
@@ -153,12 +167,28 @@ class MessageSender:
     async def _send(
         self, instance: InstanceId, session: Sender, rows: Rows[QueuedMessage], listed_at: float
     ) -> BatchResult:
+        pace = self.pacing.of(instance)
         if rows.good or rows.bad:
             try:
-                return await self._on_thread(SendBatch(instance, session, self._record, rows, listed_at))
+                return await self._on_thread(SendBatch(instance, session, self._record, rows, listed_at, pace))
             except JournalError as error:
                 log.error("nothing is sent while the journal cannot commit", instance=instance, reason=str(error))
+        else:
+            await self._nothing_listed(instance)
         return BatchResult(0, 0)
+
+    def _nothing_polled(self, instances: Iterable[InstanceId]) -> None:
+        for instance in instances:
+            if self._restored.has_gap(instance):
+                self._threads.start_soon(self._nothing_listed, instance)
+
+    async def _nothing_listed(self, instance: InstanceId) -> None:
+        """Nothing waits at the proxy: nothing can go out twice. Only after a restore is that news."""
+        if self._restored.has_gap(instance):
+            try:
+                await trio.to_thread.run_sync(lambda: self._restored.listed(instance, {}, hold=False))
+            except JournalError as problem:
+                log.error("the end of a restore cannot be written", instance=instance, reason=str(problem))
 
     async def _on_thread(self, batch: SendBatch) -> BatchResult:
         """Runs the batch on a thread whose task lives in `threads`. On cancel it stops after the send under way, which

@@ -9,6 +9,8 @@ public_address.py  which addresses such a link may lead to
 inbound_body.py  a received message as its JSON
 transport.py     the connections to it, kept on a stack
 call.py          one call over HTTP: its deadline, and what of its answer is read
+trace.py         which try of which call a request is
+egress_url.py    the proxy through which an instance goes out
 qr.py            a QR code as the PNG that it shows
 answers.py       what an answer means: status codes, and what of it may be quoted
 evidence.py      what the proxy has accepted: the witness against a refusal

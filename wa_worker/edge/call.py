@@ -15,7 +15,8 @@ import trio
 
 from wa_worker.edge import wire
 from wa_worker.edge.answers import error_of, foreign, quotable
-from wa_worker.errors import EdgeForeign, EdgeUnavailable
+from wa_worker.edge.trace import Traces, traceparent
+from wa_worker.errors import EdgeError, EdgeForeign, EdgeUnavailable
 from wa_worker.metrics import Metrics
 from wa_worker.models import Secret
 
@@ -55,6 +56,7 @@ class Caller:
         self._urls: dict[str, httpx.URL] = {}
         """Of the calls that are posted: reading one takes as long as all else of a request."""
         self._gets: dict[str, httpx.Request] = {}
+        self._traces = Traces()
 
     async def get(self, endpoint: str, query: str = "") -> bytes:
         """Returns the body of a success. Its request is kept for the next time: polls are made over and over."""
@@ -63,7 +65,7 @@ class Caller:
             url = f"{self._base_url}/{endpoint}{query}"
             request = httpx.Request("GET", url, headers=self._headers, extensions=_TIMEOUTS)
             self._gets[endpoint + query] = request
-        return await self._call(endpoint, request)
+        return await self._traced(endpoint, request, query.encode(), (), CALL_DEADLINE)
 
     def forget(self, endpoint: str, query: str) -> None:
         """Drops what was kept for a poll that will not be made again."""
@@ -82,10 +84,25 @@ class Caller:
         headers = [*self._post_headers, (b"Content-Length", b"%d" % len(content))]
         timeouts = _timeouts(held) if held else _TIMEOUTS
         request = httpx.Request("POST", url, headers=headers, stream=_Pieces(content), extensions=timeouts)
-        return await self._call(endpoint, request, private, CALL_DEADLINE + held)
+        return await self._traced(endpoint, request, content, private, CALL_DEADLINE + held)
+
+    async def _traced(
+        self, endpoint: str, request: httpx.Request, content: bytes, private: Iterable[str | None], deadline: float
+    ) -> bytes:
+        """Makes a call as a try of its trace, which its error names."""
+        trace = self._traces.trace(endpoint, content)
+        request.headers["traceparent"] = traceparent(trace)
+        try:
+            body = await self._call(endpoint, request, private, deadline)
+        except EdgeError as error:
+            self._traces.failed(endpoint, content, trace)
+            error.trace = trace
+            raise
+        self._traces.succeeded(endpoint, content)
+        return body
 
     async def _call(
-        self, endpoint: str, request: httpx.Request, private: Iterable[str | None] = (), deadline: float = CALL_DEADLINE
+        self, endpoint: str, request: httpx.Request, private: Iterable[str | None], deadline: float
     ) -> bytes:
         started, result = trio.current_time(), "error"
         private = (*private, self._secret.reveal())

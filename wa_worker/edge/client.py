@@ -65,7 +65,7 @@ class EdgeClient:
             body = await self._caller.post(POLL, content, held=wait)
         except EdgeForeign as error:
             self.evidence.failed(LIST)
-            raise EdgeUnavailable(POLL, error.detail, error.status) from error
+            raise EdgeUnavailable(POLL, error.detail, error.status, trace=error.trace) from error
         except EdgeError as error:
             if error.status in NO_SUCH_POLL:
                 raise NoSuchVersion(POLL, error.detail, error.status) from error

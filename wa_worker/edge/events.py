@@ -14,6 +14,7 @@ from wa_worker.edge.call import encoded
 from wa_worker.edge.inbound_body import group_event_body, inbound_body, private_texts
 from wa_worker.errors import EdgeError, Failure
 from wa_worker.messages import GroupChange, InboundMessage, MessageStatus
+from wa_worker.messages.pacing import HeldMessage
 from wa_worker.models import InstanceId, Jid, MessageId, Status, WaMessageId
 
 STATUS = "update-status"
@@ -95,6 +96,12 @@ def message_status_event(status: MessageStatus) -> Event:
     """A message has come further. In version 1 the call is optional: NO_SUCH_CALL may be the answer."""
     key = (status.instance, status.wa_id, status.recipient, status.progress.word)
     return Event(MESSAGE_STATUS, status.instance, key, wire.message_status_body(status), _stable(MESSAGE_STATUS, *key))
+
+
+def held_event(held: HeldMessage) -> Event:
+    """A message is held back. For version 2 only."""
+    key = (held.instance, held.message_id, held.reason.value, held.until)
+    return Event(MESSAGE_STATUS, held.instance, key, wire.held_body(held), _stable("held", *key))
 
 
 def inbound_event(instance: InstanceId, message: InboundMessage) -> Event:

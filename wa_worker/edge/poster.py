@@ -177,7 +177,7 @@ class EventPoster:
             return await self._one_by_one(batch)
         except EdgeError as error:
             if len(events) > 1 and not isinstance(error, EdgeUnavailable):  # said of the call, and of none of them
-                error = EdgeUnavailable(error.endpoint, error.detail, error.status, error.retry_after)
+                error = EdgeUnavailable(error.endpoint, error.detail, error.status, error.retry_after, error.trace)
             return deque([Outcome(error)] * len(events))
 
     async def _one_by_one(self, batch: list[_Entry]) -> deque[Outcome]:

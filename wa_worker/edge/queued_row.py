@@ -56,9 +56,9 @@ def _mentions(mentions: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(line(each, "mentions", Failure.BAD_MENTIONS) or "" for each in people))
 
 
-def _typing(typing: object) -> float:
+def _typing(typing: object) -> float | None:
     if typing is None:
-        return 0.0
+        return None
     if isinstance(typing, bool) or not isinstance(typing, int) or not 0 <= typing <= LONGEST_TYPING:
         raise RowError(Failure.BAD_TYPING)
     return typing / 1000

@@ -6,16 +6,20 @@ model is returned beside the good ones with its reason, never raised into a loop
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 import attrs
 
+from wa_worker.edge.egress_url import egress_from
 from wa_worker.edge.queued_row import queued_message
 from wa_worker.edge.row_values import message_id, shape
 from wa_worker.errors import Failure, RowError
 from wa_worker.messages import MessageStatus, QueuedMessage, Wanted, wanted
-from wa_worker.models import InstanceId, Jid, MessageId, PairingCode, Status, WaMessageId, instance_id
+from wa_worker.messages.pacing import HeldMessage
+from wa_worker.models import Egress, InstanceId, Jid, MessageId, PairingCode, Status, WaMessageId, instance_id
 
 T = TypeVar("T")
 
@@ -47,9 +51,11 @@ class BadRow:
 @attrs.frozen
 class InstanceRows(Rows[InstanceId]):
     """Holds the instances to connect. `phones`: the numbers of those that are to be paired by a code, as written; ""
-    for what is no text."""
+    for what is no text. egress: the proxies of those that are listed with one, or with null; what is not named says
+    nothing of it."""
 
     phones: Mapping[InstanceId, str] = attrs.field(factory=dict, repr=False)
+    egress: Mapping[InstanceId, Egress] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -78,8 +84,9 @@ class NotTheContract(ValueError):
 
 
 def instances_from(answer: object) -> InstanceRows:
-    """`GET /disconnected-instances`: `[{"id": ..., "pair_phone"?}]` or `{"instances": [...]}`."""
+    """`GET /disconnected-instances`: `[{"id": ..., "pair_phone"?, "proxy"?}]` or `{"instances": [...]}`."""
     phones: dict[InstanceId, str] = {}
+    egress: dict[InstanceId, Egress] = {}
 
     def row(item: object) -> InstanceId:
         if not isinstance(item, dict):
@@ -87,10 +94,12 @@ def instances_from(answer: object) -> InstanceRows:
         instance = instance_id(item["id"])
         if item.get("pair_phone") is not None:
             phones[instance] = _phone(item["pair_phone"])
+        if "proxy" in item:
+            egress[instance] = egress_from(item["proxy"])
         return instance
 
     rows = _rows(_listing(answer, "instances"), row, _id_if_any)
-    return InstanceRows(rows.good, rows.bad, phones)
+    return InstanceRows(rows.good, rows.bad, phones, egress)
 
 
 def _phone(value: object) -> str:
@@ -225,6 +234,19 @@ def message_status_body(status: MessageStatus) -> dict[str, Any]:
         "status": status.progress.word,
         "timestamp": status.timestamp,
         "recipient_id": status.recipient,
+    }
+
+
+def held_body(held: HeldMessage) -> dict[str, Any]:
+    """`message_status` of version 2: a message is held back, and until when it need not be listed."""
+    return {
+        "instanceId": held.instance,
+        "messageId": held.message_id,
+        "chat_id": held.chat,
+        "status": "held",
+        "reason": held.reason.value,
+        "until": math.ceil(held.until),
+        "timestamp": int(time.time()),
     }
 
 

@@ -83,7 +83,7 @@ def plan(
 
 
 class Fleet(Protocol):
-    """Stands for the instances, as discovery sees them. All sync: they start, cancel or ring."""
+    """Stands for the instances, as discovery sees them. All sync but one: they start, cancel or ring."""
 
     on_end: list[Callable[[], None]]
     on_connected: list[Callable[[InstanceId], None]]
@@ -94,6 +94,9 @@ class Fleet(Protocol):
     def announce_again(self, instance: InstanceId) -> None: ...
     def proxy_is_back(self, last_seen: float) -> None: ...
     def pair_by_code(self, rows: InstanceRows) -> None: ...
+    @property
+    def kept_off(self) -> frozenset[InstanceId]: ...
+    async def go_out_by(self, rows: InstanceRows) -> None: ...
 
 
 class Discovery:
@@ -103,16 +106,19 @@ class Discovery:
         self._fleet = fleet
         self._unlisted: Mapping[InstanceId, int] = {}
         self.refused: frozenset[str] = frozenset()
-        """What the proxy lists last as ids of instances, and cannot be ones."""
+        """What the proxy lists last as ids of instances, and cannot be ones, or a person has let go of."""
 
     def listed(self, rows: Rows[InstanceId], running: Mapping[InstanceId, Running]) -> bool:
         """Takes a list of instances. `running`: what ran when it was asked for. True if any was started."""
-        self.refused = frozenset(bad.id for bad in rows.bad if isinstance(bad.id, str))
+        kept_off = self._fleet.kept_off
+        self.refused = frozenset(bad.id for bad in rows.bad if isinstance(bad.id, str)) | kept_off.intersection(
+            rows.good
+        )
         for bad in rows.bad:
             log.warning("a listed instance is refused", reason=bad.reason)
         now = self._fleet.running()
         throughout = {instance: state.throughout(now.get(instance)) for instance, state in running.items()}
-        decided = plan(rows.good, throughout, self._unlisted)
+        decided = plan(frozenset(rows.good) - kept_off, throughout, self._unlisted)
         self._unlisted = decided.unlisted
         for instance in sorted(decided.release):
             log.info("instance released: the proxy no longer lists it", instance=instance)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 import structlog
@@ -12,8 +13,9 @@ from wa_worker.backoff import Backoff
 from wa_worker.edge.wire import InstanceRows
 from wa_worker.errors import EdgeError
 from wa_worker.instances.discovery import Running
+from wa_worker.instances.history import LET_GO, TAKEN_UP, By
 from wa_worker.instances.services import Services
-from wa_worker.instances.status import StatusPublisher
+from wa_worker.instances.status import PARTINGS, StatusPublisher
 from wa_worker.instances.supervisor import run_instance
 from wa_worker.models import InstanceId, ProxyStatus, Reason, Status
 from wa_worker.states import State
@@ -24,10 +26,13 @@ LET_GO_RETRY = Backoff(first=10.0, ceiling=3600.0)
 """Between tries to tell the proxy that an instance which was let go of is not connected."""
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class _Member:
     publisher: StatusPublisher
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    released_by: By = By.PROXY
+    starts_again: bool = False
+    """A person took it up again before it had ended."""
 
 
 class InstanceFleet:
@@ -41,6 +46,7 @@ class InstanceFleet:
         self._members: dict[InstanceId, _Member] = {}
         self._let_go: dict[InstanceId, trio.CancelScope] = {}
         """Instances that were let go of, of which the proxy may still think that they are connected."""
+        self._kept_off: set[InstanceId] = set()
         self.on_end: list[Callable[[], None]] = []
         """Called when an instance has ended."""
         self.on_connected = services.registry.on_connected
@@ -59,14 +65,49 @@ class InstanceFleet:
         }
 
     def start(self, instance: InstanceId) -> None:
-        """Starts an instance, unless it runs."""
-        if instance in self._members:
+        """Starts an instance, unless it runs or a person has let go of it."""
+        if instance in self._members or instance in self._kept_off:
             return
         if scope := self._let_go.pop(instance, None):
             scope.cancel()
         member = _Member(StatusPublisher(instance, self._services.edge, ask_others=self._ask_others))
         self._members[instance] = member
         self._nursery.start_soon(self._run, instance, member)
+
+    @property
+    def kept_off(self) -> frozenset[InstanceId]:
+        """Names the instances that a person has let go of: they do not run, whatever the proxy lists."""
+        return frozenset(self._kept_off)
+
+    def still_let_go(self, instances: Iterable[InstanceId]) -> None:
+        """Takes the instances that a person let go of before the start. The proxy is told, for the last run may not
+        have come to it."""
+        parting = Status(ProxyStatus.DISCONNECTED, why=PARTINGS[Reason.RELEASED], since=int(time.time()))
+        for instance in instances:
+            self._kept_off.add(instance)
+            self._nursery.start_soon(self._tell_let_go, instance, parting)
+
+    def let_go(self, instance: InstanceId) -> None:
+        """Ends an instance because a person wants it; its data stays. It does not start until it is taken up."""
+        self._kept_off.add(instance)
+        if member := self._members.get(instance):
+            member.released_by = By.PERSON
+            member.scope.cancel()
+        else:
+            self._services.history.ended(instance, LET_GO, By.PERSON)
+
+    def take_up(self, instance: InstanceId) -> None:
+        """Starts an instance that a person had let go of. If the proxy does not list it, it is released later."""
+        self._kept_off.discard(instance)
+        self._services.history.ended(instance, TAKEN_UP, By.PERSON)
+        if member := self._members.get(instance):
+            member.starts_again = member.scope.cancel_called
+        self.start(instance)
+
+    def qr_code(self, instance: InstanceId) -> str | None:
+        """Returns the QR code that an instance shows now, as a PNG data URL."""
+        member = self._members.get(instance)
+        return member.publisher.qr_code if member is not None else None
 
     def release(self, instance: InstanceId) -> None:
         """Ends an instance that the proxy does not list any more; its data stays."""
@@ -81,6 +122,10 @@ class InstanceFleet:
     def pair_by_code(self, rows: InstanceRows) -> None:
         """Takes the numbers by which instances are to be paired with a code, as the proxy lists them."""
         self._services.pair_phones.listed(rows)
+
+    async def go_out_by(self, rows: InstanceRows) -> None:
+        """Takes the proxies through which instances go out, as they are listed. To be done before they are started."""
+        await self._services.whatsapp.routes.table.listed(rows)
 
     def proxy_is_back(self, last_seen: float) -> None:
         """Lets all post again what the proxy has not taken, or what was taken since `last_seen`: maybe not by it."""
@@ -103,12 +148,25 @@ class InstanceFleet:
                 await run_instance(instance, self._services, publisher, stopping=self._stopping)
         finally:
             del self._members[instance]
+            self._note_end(instance, member)
             self._services.edge.forget(instance)
+            self._services.sender.pacing.forget(instance)
             for listener in self.on_end:
                 listener()
             self._services.whatsapp.breaker.forget({instance})
-            if ProxyStatus.CONNECTED in publisher.may_have_heard and not self._stopping():
+            told = ProxyStatus.CONNECTED in publisher.may_have_heard or member.released_by is By.PERSON
+            if told and not self._stopping():
                 self._nursery.start_soon(self._tell_let_go, instance, publisher.parting(Reason.RELEASED))
+            if member.starts_again:
+                self.start(instance)
+
+    def _note_end(self, instance: InstanceId, member: _Member) -> None:
+        if instance in self._kept_off:
+            self._services.history.ended(instance, LET_GO, By.PERSON)
+        elif self._stopping():
+            self._services.history.ended(instance, Reason.WORKER_STOPPING, By.WORKER)
+        else:
+            self._services.history.ended(instance, Reason.RELEASED, member.released_by)
 
     async def _tell_let_go(self, instance: InstanceId, parting: Status) -> None:
         """Tells the proxy that an instance is not connected until it has heard, or the instance is started again.

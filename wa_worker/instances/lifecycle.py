@@ -59,7 +59,7 @@ class Lifecycle:
                 with trio.move_on_after(DISCONNECTED_FIRST):
                     await self._state.publisher.wait_settled()
             case Move(action=Action.REOPEN):
-                await trio.sleep_until(self._state.away_until)
+                await self._until_proxy_works()
                 # not one pause after the other, each longer: a return to the network is seen within seconds
                 if await self._services.whatsapp.obstacle(self._state.instance) is not None:
                     self._state.end_unknown()
@@ -68,6 +68,18 @@ class Lifecycle:
                 await self._hold(move)
             case _:  # pair again, or open what was paired: at once
                 pass
+
+    async def _until_proxy_works(self) -> None:
+        """Sits the pause out, and others while its proxy lets nothing through. Another proxy is tried at once."""
+        state, whatsapp = self._state, self._services.whatsapp
+        while True:
+            egress = whatsapp.routes.table.of(state.instance)
+            with trio.move_on_at(state.away_until):
+                await whatsapp.routes.table.until_other(state.instance, egress)
+            problem = await whatsapp.routes.proxy_problem(whatsapp.routes.table.of(state.instance))
+            if problem is None:
+                return
+            state.apply(Event.PROXY_FAILED, problem)
 
     async def _hold(self, move: Move) -> None:
         """Keeps away until the move's pause is over, and writes that down: it is so over a restart too."""

@@ -13,7 +13,7 @@ from wa_worker.errors import SessionError
 from wa_worker.instances.pair_phones import RoundOfCodes
 from wa_worker.instances.services import Services
 from wa_worker.instances.state import InstanceState
-from wa_worker.models import InstanceId
+from wa_worker.models import Egress, InstanceId, Unusable
 from wa_worker.states import CONDITIONS, Event, Move, State
 from wa_worker.whatsapp.pairing import (
     EarlyMessage,
@@ -64,21 +64,40 @@ async def run_pairing(services: Services, state: InstanceState, store: SessionSt
 async def _round(services: Services, state: InstanceState, store: SessionStore) -> Move | None:
     if problem := await services.volume.problem():
         return state.apply(Event.VOLUME_FAILED, problem)
-    if problem := await services.whatsapp.probe.problem():
+    egress = services.whatsapp.routes.table.of(state.instance)
+    problem = await services.whatsapp.routes.proxy_problem(egress)
+    if problem is not None or isinstance(egress, Unusable):
+        return state.apply(Event.PROXY_FAILED, problem or "")
+    if problem := await services.whatsapp.routes.unreachable(state.instance):
         return state.apply(Event.OPEN_FAILED, problem)
     early = _EarlyMessages(services.whatsapp, state.instance)
     try:
-        async with services.whatsapp.pairing.pair(state.instance, store, services.settings.device_name) as line:
+        device = services.settings.device_name
+        async with services.whatsapp.pairing.pair(state.instance, store, device, egress) as line:
             codes = RoundOfCodes(services.pair_phones, state, services.settings.default_region)
             try:
                 with services.pair_phones.watch(state.instance, line.phone_changed):
-                    return await _follow(line, early, codes, state, store)
+                    followed = False
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(_until_other_proxy, services, state, egress, nursery.cancel_scope)
+                        move = await _follow(line, early, codes, state, store)
+                        followed = True
+                        nursery.cancel_scope.cancel()
+                return move if followed else state.apply(Event.PROXY_CHANGED)
             finally:
                 codes.over()
                 with trio.move_on_after(PARTING, shield=True):
                     await early.take_rest(line)
     except SessionError as error:
         return state.apply(Event.OPEN_FAILED, str(error))
+
+
+async def _until_other_proxy(
+    services: Services, state: InstanceState, egress: Egress, round_of_codes: trio.CancelScope
+) -> None:
+    """Ends the round of an instance that has another proxy now: its socket is the old one's."""
+    await services.whatsapp.routes.table.until_other(state.instance, egress)
+    round_of_codes.cancel()
 
 
 async def _follow(

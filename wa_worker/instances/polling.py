@@ -128,12 +128,13 @@ class Polling:
         back = self._answered()
         if two_unanswered:
             self._edge.version.says_nothing()
-        self._listed(rows, running)
+        await self._listed(rows, running)
         if not back or two_unanswered:  # else version 2 is tried at once
             await trio.sleep(jittered(self._interval, 0.1))
 
-    def _listed(self, rows: InstanceRows, running: Mapping[InstanceId, Running]) -> bool:
+    async def _listed(self, rows: InstanceRows, running: Mapping[InstanceId, Running]) -> bool:
         """Acts on a list. True if an instance was started."""
+        await self._fleet.go_out_by(rows)
         started = self._discovery.listed(rows, running)
         self._fleet.pair_by_code(rows)
         return started
@@ -157,8 +158,9 @@ class Polling:
         self._cuts = 0
         self._answered()
         self._edge.version.is_two()
-        started = self._listed(polled.instances, running)
+        started = await self._listed(polled.instances, running)
         given = self._hand_out(polled, began_at)
+        self._polled.nothing_for(ready - polled.messages.keys())
         if given:
             with trio.move_on_after(MARKS_WAIT):
                 await self._polled.done(given)
@@ -199,7 +201,7 @@ class Polling:
         return given
 
     async def _failed(self, error: EdgeError) -> None:
-        log.warning("instances not listed", endpoint=error.endpoint, reason=error.detail)
+        log.warning("instances not listed", endpoint=error.endpoint, reason=error.detail, **error.traced)
         if self._outage_since is None:
             self._outage_since = trio.current_time()
         await trio.sleep(max(error.retry_after or 0.0, min(PROXY_OUTAGE.pause(self._outage()), self._interval)))

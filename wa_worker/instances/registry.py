@@ -45,6 +45,9 @@ class Registry:
         self._activities: dict[InstanceId, Activity] = {}
         self.on_connected: list[Callable[[InstanceId], None]] = []
         """Called when an instance has become CONNECTED."""
+        self.on_changed: list[Callable[[InstanceId, InstanceSnapshot], None]] = []
+        """Called when the state of an instance or its reason has become another one."""
+        self._told: dict[InstanceId, tuple[State, Reason | None]] = {}
 
     def set(self, instance: InstanceId, state: State, *, because: Event, detail: str = "") -> None:
         """Notes an event, and the state it left the instance in. `since` is kept while the state stays."""
@@ -69,7 +72,11 @@ class Registry:
     def set_reason(self, instance: InstanceId, reason: Reason, until: int | None) -> None:
         """Notes why the current state is so, and when it ends by itself (whole unix seconds) if that is known."""
         if known := self._instances.get(instance):
-            self._instances[instance] = attrs.evolve(known, reason=reason, until=until)
+            now = self._instances[instance] = attrs.evolve(known, reason=reason, until=until)
+            if self._told.get(instance) != (now.state, reason):
+                self._told[instance] = (now.state, reason)
+                for listener in self.on_changed:
+                    listener(instance, now)
 
     def set_account(self, instance: InstanceId, account: Jid) -> None:
         """Notes whose session it is."""
@@ -84,6 +91,7 @@ class Registry:
         """Forgets what an instance that has ended was doing."""
         self._instances.pop(instance, None)
         self._activities.pop(instance, None)
+        self._told.pop(instance, None)
 
     def all(self) -> Mapping[InstanceId, InstanceSnapshot]:
         """Shows every instance; the view changes with them."""

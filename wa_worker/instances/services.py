@@ -11,6 +11,7 @@ from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.delivery.read_marks import ReadMarks
 from wa_worker.delivery.sending import MessageSender
 from wa_worker.edge.client import EdgeClient
+from wa_worker.instances.history import ChangeHistory
 from wa_worker.instances.pair_phones import PairPhones
 from wa_worker.instances.registry import Registry
 from wa_worker.journal import Holds
@@ -36,4 +37,5 @@ class Services:
     volume: VolumeGuard
     whatsapp: WhatsApp
     pair_phones: PairPhones = attrs.field(factory=PairPhones)
+    history: ChangeHistory = attrs.field(factory=ChangeHistory)
     reads: ReadMarks = attrs.field(factory=lambda: ReadMarks(wanted=False))

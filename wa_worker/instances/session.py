@@ -13,6 +13,7 @@ from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.errors import SessionError
 from wa_worker.instances.services import Services
 from wa_worker.instances.state import InstanceState
+from wa_worker.models import Egress, Unusable
 from wa_worker.states import CONDITIONS, Action, Event, Move, Report, State
 from wa_worker.volume import VolumeGuard
 
@@ -34,16 +35,24 @@ async def run_session(services: Services, state: InstanceState) -> Move:
     timer = PollTimer(services.settings.message_poll, services.settings.message_poll_max, activity, also=services.pace)
     if problem := await services.volume.problem():
         return state.apply(Event.VOLUME_FAILED, problem)
+    egress = whatsapp.routes.table.of(state.instance)
+    problem = await whatsapp.routes.proxy_problem(egress)
+    if problem is not None or isinstance(egress, Unusable):
+        return state.apply(Event.PROXY_FAILED, problem or "")
     try:
         if problem := await whatsapp.obstacle(state.instance):
             raise SessionError(problem)  # noqa: TRY301 - like what the start gate may say
-        async with whatsapp.open_session(state.instance, timer.received) as session, trio.open_nursery() as nursery:
+        async with (
+            whatsapp.open_session(state.instance, timer.received, egress) as session,
+            trio.open_nursery() as nursery,
+        ):
             services.metrics.session_opened()
             state.started()
             nursery.start_soon(services.sender.run, state.instance, session, timer, state.wait_connected)
             if services.reads.wanted:
                 nursery.start_soon(services.reads.run, state.instance, session, state.wait_connected)
             nursery.start_soon(_watch_volume, services.volume, session)
+            nursery.start_soon(_watch_proxy, services, state, egress, session)
             move = await _follow_reports(services, state, session)
             nursery.cancel_scope.cancel()
     except SessionError as error:
@@ -59,6 +68,8 @@ async def _follow_reports(services: Services, state: InstanceState, session: Ses
             services.whatsapp.breaker.record_failure(state.instance)
         if report.event is Event.CONNECTED and state.current is State.RECONNECTING:
             await learn_name(services.whatsapp.store(state.instance), state)
+        if report.event is Event.CONNECTED and (account := session.me or state.account) is not None:
+            await services.sender.pacing.linked(state.instance, account.jid)  # before anything is sent
         move = state.apply(report.event, report.detail, lasts=report.seconds)
         if move.to is State.CONNECTED:
             services.whatsapp.breaker.record_success()
@@ -99,3 +110,8 @@ async def next_report(state: InstanceState, session: Session) -> Report:
 async def _watch_volume(volume: VolumeGuard, session: Session) -> None:
     await volume.wait_full()
     session.give_up(Report(Event.VOLUME_FAILED, "the volume is full"))
+
+
+async def _watch_proxy(services: Services, state: InstanceState, egress: Egress, session: Session) -> None:
+    await services.whatsapp.routes.table.until_other(state.instance, egress)
+    session.give_up(Report(Event.PROXY_CHANGED))

@@ -30,6 +30,7 @@ _WARNINGS = {
     Event.OUTDATED: "WhatsApp refuses this client version: upgrade wa-worker (neonize)",
     Event.REFUSED: "WhatsApp refuses the login",
     Event.PASSKEY: "WhatsApp asks for a passkey, which neonize cannot give: see docs/troubleshooting.md",
+    Event.PROXY_FAILED: "the proxy of this instance cannot be used: it is tried again, and nothing else instead",
     Event.LOOP_ENDED: "the library stopped in the middle: the messages that it had taken may be lost",
 }
 """What the log says of an event that a person should know of."""

@@ -84,6 +84,11 @@ class StatusPublisher:
         return self._wanted.status if self._wanted is not None else ProxyStatus.DISCONNECTED
 
     @property
+    def qr_code(self) -> str | None:
+        """The QR code that is to be shown now, as a PNG data URL."""
+        return self._wanted.qr_code if self._wanted is not None else None
+
+    @property
     def unknown(self) -> bool:
         """Says whether the proxy has last answered that it does not know the instance."""
         return bool(self._unknown)
@@ -159,7 +164,7 @@ class StatusPublisher:
             except EdgeError as error:
                 if error.status == UNKNOWN and not isinstance(error, EdgeForeign) and self._is_gone():
                     raise InstanceGone(str(error)) from error
-                log.warning("status not announced", instance=self._instance, reason=str(error))
+                log.warning("status not announced", instance=self._instance, reason=str(error), **error.traced)
                 self._failed = True
                 pauses = pauses or PROXY_OUTAGE.delays(trio.current_time)
                 await trio.sleep(error.retry_after or 0)

@@ -66,4 +66,4 @@ async def _say_farewell(instance: InstanceId, edge: EdgeClient, farewell: Status
     try:
         await edge.update_status(instance, farewell)
     except EdgeError as error:
-        log.warning("the proxy was not told that we stop", instance=instance, reason=str(error))
+        log.warning("the proxy was not told that we stop", instance=instance, reason=str(error), **error.traced)

@@ -12,10 +12,14 @@ inbox.py         received messages that `/inbound` has yet to accept (P3)
 ledger.py        what was to be sent, and what became of it (P1, P2)
 doubts.py        ids of sends that may or may not have left, until a receipt proves that they did (P2)
 calls.py         calls that ring
+restored.py      what a ledger that came from a backup does not know
 receipts.py      how far messages of ours have come, as their receivers' phones say
 timers.py        the timers of chats with disappearing messages
 groups.py        what groups are called
+changes.py       the last changes of each instance, and which of them a person has let go of
+polls.py         the options of polls, for the votes in them
 accounts.py      under which JID WhatsApp knows a number that was written otherwise
+contacts.py      whom an account knows, and since when it is linked, for PACE
 holds.py         until when an instance keeps away from WhatsApp
 backlog.py       counts of what waits, for monitoring
 per_instance.py  the same for each instance
@@ -41,6 +45,8 @@ from wa_worker.journal.accounts import Accounts
 from wa_worker.journal.adding import EventKind, SentByAccount
 from wa_worker.journal.backlog import Backlog, read_backlog
 from wa_worker.journal.calls import RingingCalls
+from wa_worker.journal.changes import Change, Changes, LetGo
+from wa_worker.journal.contacts import Contact, Contacts
 from wa_worker.journal.database import Database
 from wa_worker.journal.doubts import CutOff, Doubts, MaybeSent
 from wa_worker.journal.groups import Groups
@@ -49,7 +55,9 @@ from wa_worker.journal.inbox import FileState, Inbox, InboxResult, PendingInboun
 from wa_worker.journal.ledger import Admission, Mark, SendLedger, Settled, Trace
 from wa_worker.journal.media import FileStep, ReceivedFile, ReceivedMedia
 from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
+from wa_worker.journal.polls import PollNote, Polls
 from wa_worker.journal.receipts import DueStatus, Receipts
+from wa_worker.journal.restored import Restored
 from wa_worker.journal.states import InboxState, SendState
 from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.models import InstanceId
@@ -59,6 +67,10 @@ __all__ = [
     "Accounts",
     "Admission",
     "Backlog",
+    "Change",
+    "Changes",
+    "Contact",
+    "Contacts",
     "CutOff",
     "Doubts",
     "DueStatus",
@@ -73,12 +85,16 @@ __all__ = [
     "InboxState",
     "InstanceBacklog",
     "Journal",
+    "LetGo",
     "Mark",
     "MaybeSent",
     "PendingInbound",
+    "PollNote",
+    "Polls",
     "Receipts",
     "ReceivedFile",
     "ReceivedMedia",
+    "Restored",
     "RingingCalls",
     "SendLedger",
     "SendState",
@@ -106,6 +122,10 @@ class Journal:
     holds: Holds
     accounts: Accounts
     receipts: Receipts
+    contacts: Contacts
+    restored: Restored
+    changes: Changes
+    let_go: LetGo
     database: Database
 
     def backlog(self) -> Backlog:
@@ -138,6 +158,10 @@ def open_journal(path: Path) -> Iterator[Journal]:
             Holds(database),
             Accounts(database),
             Receipts(database),
+            Contacts(database),
+            Restored(database),
+            Changes(database),
+            LetGo(database),
             database,
         )
     finally:

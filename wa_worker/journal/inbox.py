@@ -14,12 +14,13 @@ from collections.abc import Iterable
 import attrs
 import structlog
 
-from wa_worker.journal import media
+from wa_worker.journal import media, polls
 from wa_worker.journal.adding import EventKind, SentByAccount, add, is_of_a_worker
 from wa_worker.journal.calls import RingingCalls
 from wa_worker.journal.content import content_of, message_of
 from wa_worker.journal.database import Database
 from wa_worker.journal.groups import Groups
+from wa_worker.journal.polls import PollNote, Polls
 from wa_worker.journal.states import DECIDED, PENDING, InboxState
 from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.journal.timers import write as write_timer
@@ -73,6 +74,8 @@ class Inbox:
         """What received messages told of their chats' timers."""
         self.groups = Groups(database)
         """What groups are called."""
+        self.polls = Polls(database)
+        """What could be chosen in polls."""
         self.calls = RingingCalls(database)
         """Calls that ring."""
 
@@ -85,8 +88,11 @@ class Inbox:
         note: TimerNote | None = None,
         own: SentByAccount | None = None,
         file: MediaReference | None = None,
+        poll: PollNote | None = None,
     ) -> bool:
-        """Commits a message, what it says of its chat's timer, and where its file is. `kind` None: its type says it.
+        """Commits a message, what it says of its chat's timer, where its file is, and the poll that it is.
+
+        `kind` None: its type says it.
 
         False if it is already known in its kind, for WhatsApp redelivers what it is not sure of; or if the account sent
         it, and the ledger shows that a worker did.
@@ -99,6 +105,8 @@ class Inbox:
             seq = add(sql, instance, message, kind, own)
             if seq is not None and file is not None:
                 media.add(sql, seq, file)
+            if seq is not None and poll is not None:
+                polls.write(sql, instance, poll)
             return seq is not None
 
     def keys(self, after: int, limit: int) -> list[int]:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from wa_worker.journal import polls
 from wa_worker.journal.database import Database
 from wa_worker.journal.receipts import DUE_NOW
 from wa_worker.journal.states import FORGETTABLE, UNREPORTED, SendState
@@ -76,6 +77,8 @@ class Trace:
 
     secret: bytes = attrs.field(repr=False)
     store: str | None
+    options: tuple[str, ...] | None = attrs.field(default=None, repr=False)
+    """Those of the poll that is sent, by which votes in it are understood."""
 
 
 @attrs.frozen
@@ -166,6 +169,8 @@ class SendLedger:
         now = time.time()
         secret, store = (None, None) if trace is None else (trace.secret, trace.store)
         with self._database.transaction() as sql:
+            if trace is not None and trace.options is not None:
+                polls.write(sql, instance, polls.PollNote(trace.secret, trace.options))
             for one in done:
                 sql.execute(
                     _SETTLE,

@@ -1,10 +1,11 @@
-"""How much waits in the journal for each instance: for `GET /instances`.
+"""How much waits in the journal for each instance: for `GET /instances` and the admin page.
 
 Read on a connection of its own, as backlog.py does, from the same partial indexes: settled rows cost nothing.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,7 @@ import attrs
 
 from wa_worker.journal.backlog import PATIENCE
 from wa_worker.journal.connection import connect, errors, snapshot
-from wa_worker.journal.states import ATTENTION, PENDING, UNREPORTED, SendState
+from wa_worker.journal.states import ATTENTION, DEAD, PENDING, UNREPORTED, SendState
 from wa_worker.models import InstanceId
 
 
@@ -46,4 +47,21 @@ def read_instance_backlogs(path: Path) -> Mapping[InstanceId, InstanceBacklog]:
         for field, query in QUERIES.items():
             for instance, count in sql.execute(query):
                 found[instance] = attrs.evolve(found.get(instance, InstanceBacklog()), **{field: count})
+    return found
+
+
+_SET_ASIDE = (
+    "SELECT instance, sum(n) FROM (SELECT chat, count(*) AS n FROM inbox INDEXED BY inbox_dead"
+    f" WHERE {DEAD} GROUP BY chat) JOIN chats ON chats.id = chat GROUP BY instance"
+    " UNION ALL SELECT instance, count(*) FROM ledger INDEXED BY ledger_attention"
+    f" WHERE {ATTENTION} AND state = '{SendState.UNCERTAIN}' GROUP BY instance"
+)
+
+
+def read_set_aside(path: Path) -> Mapping[InstanceId, int]:
+    """Counts the messages of each instance that wait for a person's decision. Blocking. Raises JournalError."""
+    found: Counter[InstanceId] = Counter()
+    with errors(path), closing(connect(path, "mode=ro", PATIENCE)) as sql:
+        for instance, count in sql.execute(_SET_ASIDE):
+            found[instance] += count
     return found

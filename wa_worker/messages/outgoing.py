@@ -145,14 +145,15 @@ class ChatTimer:
 @attrs.frozen
 class QueuedMessage:
     """A message the proxy wants sent. `to` is as the proxy wrote it; `jid.destination()` makes it an address. So are
-    `mentions`, the people it speaks to. `typing`: seconds for which the receiver sees that somebody writes."""
+    `mentions`, the people it speaks to. `typing`: seconds for which the receiver sees that somebody writes; None: the
+    proxy says nothing of it."""
 
     id: MessageId
     to: str = attrs.field(repr=False)
     content: Content
     quote: Quote | None = None
     mentions: tuple[str, ...] = attrs.field(default=(), repr=False)
-    typing: float = 0.0
+    typing: float | None = None
 
     @property
     def target(self) -> Target | None:

@@ -1,5 +1,5 @@
 """What the outside may ask the worker: `/health`, `/ready`, `/metrics` and `/instances`, a quart-trio app in the same
-Trio run.
+Trio run. Others may add pages of theirs to it, as the admin page does.
 
 Its port is taken before anything else starts, so that a busy one is the first thing one hears of.
 """
@@ -7,10 +7,12 @@ Its port is taken before anything else starts, so that a busy one is the first t
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 
+from wa_worker import __version__
 from wa_worker.errors import StartupError
 from wa_worker.instances.registry import Registry
 from wa_worker.metrics import CONTENT_TYPE, Metrics
@@ -22,6 +24,12 @@ from wa_worker.monitoring.readiness import Readiness
 
 if TYPE_CHECKING:
     from wa_worker.monitoring.http_server import HttpServer
+
+Extend: TypeAlias = Callable[[Any], Mapping[str, int]]
+"""Adds pages to the app, on a thread, and returns the paths that take a body, with its largest number of bytes."""
+
+VERSION_HEADER = "wa-worker-version"
+"""Of the answers of /health, whose body is the contract's."""
 
 KEEP_ALIVE = 75.0
 """Seconds an idle prober's connection is kept: longer than the intervals they use."""
@@ -59,19 +67,22 @@ async def run_health(
     metrics: Metrics,
     listener: socket.socket,
     admin_token: Secret | None = None,
+    extend: Extend | None = None,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves on `listener` until cancelled; open requests are cut then. Has started when it answers.
 
-    `admin_token`: who carries it may ask for `/instances`. None: there is no such page.
+    `admin_token`: who carries it may ask for `/instances`. None: there is no such page. `extend`: adds pages.
     """
-    server = await trio.to_thread.run_sync(_server, registry, readiness, metrics, admin_token)
+    server = await trio.to_thread.run_sync(_server, registry, readiness, metrics, admin_token, extend)
     accepting = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
     await serve_connections(accepting, server.serve, TIMES, MOST_CONNECTIONS, task_status=task_status)
 
 
-def _server(registry: Registry, readiness: Readiness, metrics: Metrics, admin_token: Secret | None) -> HttpServer:
+def _server(
+    registry: Registry, readiness: Readiness, metrics: Metrics, admin_token: Secret | None, extend: Extend | None
+) -> HttpServer:
     """Imports the web stack: half of our import time, so on a thread and not before the program has begun."""
     from quart import Response, abort, request
     from quart_trio import QuartTrio
@@ -81,8 +92,8 @@ def _server(registry: Registry, readiness: Readiness, metrics: Metrics, admin_to
     app = QuartTrio("wa_worker.monitoring.health")
     app.json.sort_keys = False
 
-    async def health() -> dict[str, object]:
-        return {"status": "ok", "instances": registry.counts()}
+    async def health() -> tuple[dict[str, object], dict[str, str]]:
+        return {"status": "ok", "instances": registry.counts()}, {VERSION_HEADER: __version__}
 
     async def ready() -> tuple[dict[str, object], int]:
         reasons = await readiness.reasons_not_ready()
@@ -106,4 +117,5 @@ def _server(registry: Registry, readiness: Readiness, metrics: Metrics, admin_to
     app.add_url_rule("/health", view_func=health)
     app.add_url_rule("/ready", view_func=ready)
     app.add_url_rule("/metrics", view_func=scrape)
-    return HttpServer(app, keep_alive=KEEP_ALIVE, max_body=0)  # nothing here reads one
+    larger = extend(app) if extend is not None else {}
+    return HttpServer(app, keep_alive=KEEP_ALIVE, max_body=0, larger=larger)  # nothing else here reads one

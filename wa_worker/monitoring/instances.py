@@ -4,23 +4,26 @@
 
     {"instances": [{"id": "shop", "state": "connected", "because": "connected", "detail": "",
       "reason": "connected", "logged_out": false, "since": 1764100000, "until": null, "number": "***0001",
-      "last_in": 1764100100, "last_out": null,
+      "last_in": 1764100100, "last_out": null, "held_back": 3, "paced_until": 1764103600,
       "backlog": {"to_deliver": 0, "to_send": 2, "to_report": 0}}]}
 
 `GET /ready` names those that stay away until a person has helped or a time has come, with no more than why:
 
     [{"id": "shop", "reason": "banned", "until": 1764100000}]
 
-Times are whole unix seconds. No body, no QR code, no whole number.
+`held_back` and `paced_until`: how many messages PACE holds back, and until when the first of them. Times are whole unix
+seconds. No body, no QR code, no whole number.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
+from wa_worker.delivery.held_back import HeldView
 from wa_worker.instances.registry import InstanceSnapshot, Registry
 from wa_worker.jid import masked, masked_address
 from wa_worker.journal import InstanceBacklog
@@ -53,6 +56,7 @@ def _instance(
     registry: Registry, instance: InstanceId, now: InstanceSnapshot, backlog: InstanceBacklog
 ) -> dict[str, Any]:
     activity = registry.activity(instance)
+    held = HeldView() if activity.held is None else activity.held.view(time.time())
     return {
         "id": instance,
         "state": now.state.name.lower(),
@@ -65,6 +69,8 @@ def _instance(
         "number": masked_address(now.account.partition("@")[0]) if now.account else None,
         "last_in": _whole(activity.last_in),
         "last_out": _whole(activity.last_out),
+        "held_back": held.messages,
+        "paced_until": _whole(held.until),
         "backlog": attrs.asdict(backlog),
     }
 

@@ -108,6 +108,11 @@ class Readiness:
     def stopping(self) -> None:
         self._phase = Phase.STOPPING
 
+    @property
+    def at_work(self) -> bool:
+        """Says whether the start is over and the stop has not begun."""
+        return self._phase is Phase.WORKING
+
     async def reasons_not_ready(self) -> list[str]:
         """Says why the worker is not ready; empty if it is."""
         return reasons_not_ready(self._facts(*await trio.to_thread.run_sync(self._read_journal)))

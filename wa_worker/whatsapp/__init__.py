@@ -7,6 +7,10 @@ kept_out.py       what neonize imports and the worker does not use: not imported
 native_output.py  what the native library prints, as lines of the log
 gate.py           the start gate: starts and stops of sessions are exclusive
 probe.py          whether WhatsApp can be reached at all: a TCP connection before each costly native connect
+egress.py         through which proxy each instance goes out
+egress_probe.py   whether such a proxy lets it through
+socks.py          connections through a socks5 proxy
+routes.py         the ways out of all instances
 client.py         neonize's client on one quiet thread; pinned to the version it was read from
 parsing.py        the library's protobufs from their bytes, with every text in them a text
 events.py         the library's events: code, name, handler
@@ -31,7 +35,8 @@ restriction.py    whether WhatsApp lets the account write first to people, as it
 send_errors.py    what the library's error texts mean for a send
 sqlite.py         reads whatsmeow's files with its own SQLite
 store.py          an instance's folder: paths, is it paired, archive
-message_secrets.py the id of a send whose outcome nobody knows, from whatsmeow's store
+message_secrets.py the id of a send whose outcome nobody knows, and who wrote a message, from whatsmeow's store
+poll_votes.py     what was chosen in a vote
 send_tracking.py  what a session finds out of a send that failed
 receiving.py      a received message, from its bytes to the journal
 native_session.py a session's native thread: how it starts and is taken down

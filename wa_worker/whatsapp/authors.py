@@ -7,21 +7,16 @@ secrets of messages, its own and others', by chat and sender. In a direct chat, 
 
 from __future__ import annotations
 
-import sqlite3
-
 from neonize.proto.waCommon.WACommon_pb2 import MessageKey
 
-from wa_worker.errors import Failure, SendDelayed, SendRefused
+from wa_worker.errors import Failure, SendDelayed, SendRefused, SessionError
 from wa_worker.jid import is_group, is_lid
 from wa_worker.messages import Deletion, NewText, OutgoingMessage, ReactionTo
 from wa_worker.models import Jid
 from wa_worker.whatsapp.identity import Identity
+from wa_worker.whatsapp.message_secrets import senders
 from wa_worker.whatsapp.send_errors import TROUBLE_PAUSE
-from wa_worker.whatsapp.sqlite import open_read_only
 from wa_worker.whatsapp.store import SessionStore
-
-LONGEST = 1.0
-"""Seconds for a look into the store, by its primary key: it takes less than a millisecond."""
 
 
 def target_key(message: OutgoingMessage, to: Jid, me: Identity, store: SessionStore) -> MessageKey | None:
@@ -66,18 +61,8 @@ def _is_own(author: Jid | None, me: Identity) -> bool:
 def _author(store: SessionStore, chat: Jid, wa_id: str) -> Jid | None:
     """Looks into the table of secrets. None: it does not know. Raises SendDelayed: it cannot be read, which says
     nothing of whose the message is."""
-    known = {chat} if is_group(chat) else {chat, store.lid_of(chat), store.phone_of(chat)}
     try:
-        with open_read_only(store.file, patience=LONGEST, longest=LONGEST) as database:
-            for address in sorted(each for each in known if each):
-                for (sender,) in database.rows(_FIND, address, wa_id):
-                    user, _, server = str(sender).partition("@")
-                    return Jid(f"{user.partition(':')[0].partition('.')[0]}@{server}")
-    except (OSError, sqlite3.Error) as error:
+        written = senders(store, chat, wa_id)
+    except SessionError as error:
         raise SendDelayed("whose the message is cannot be read now", pause=TROUBLE_PAUSE) from error
-    return None
-
-
-_FIND = """
-SELECT sender_jid FROM whatsmeow_message_secrets
-WHERE our_jid IN (SELECT jid FROM whatsmeow_device) AND chat_jid = ? AND message_id = ? LIMIT 1"""
+    return written[0][0] if written else None

@@ -14,12 +14,13 @@ from wa_worker.backoff import ProportionalBackoff, jittered
 from wa_worker.circuit_breaker import CircuitBreaker
 from wa_worker.errors import JournalError
 from wa_worker.journal import JOURNAL_RETRY
-from wa_worker.models import InstanceId, WaMessageId
+from wa_worker.models import EgressProxy, InstanceId, WaMessageId
 from wa_worker.whatsapp.identity import identity
 from wa_worker.whatsapp.message_secrets import sent_id
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.parsing import parsed
-from wa_worker.whatsapp.probe import FRESH, ReachabilityProbe
+from wa_worker.whatsapp.probe import FRESH
+from wa_worker.whatsapp.routes import Routes
 from wa_worker.whatsapp.session import Session, open_session
 from wa_worker.whatsapp.session_host import SessionHost
 from wa_worker.whatsapp.store import SessionStore
@@ -43,11 +44,11 @@ class WhatsApp:
         auth_dir: Path,
         host: SessionHost,
         pairing: PairingHosts,
-        probe: ReachabilityProbe,
+        routes: Routes,
         anyone_connected: Callable[[], bool],
     ) -> None:
         self.pairing = pairing
-        self.probe = probe
+        self.routes = routes
         self.breaker: CircuitBreaker[InstanceId] = CircuitBreaker(CROWD, PAUSES, works=anyone_connected)
         self._auth_dir = auth_dir
         self._host = host
@@ -61,8 +62,8 @@ class WhatsApp:
         return sent_id(self.store(instance), secret, mark)
 
     async def obstacle(self, instance: InstanceId) -> str | None:
-        """Returns None if it makes sense to open this session now, else why not."""
-        return await self.probe.problem() or self._barred(instance)
+        """Returns None if it makes sense to open this session now, else why not, but for its proxy."""
+        return await self.routes.unreachable(instance) or self._barred(instance)
 
     async def until_clear(self, instance: InstanceId) -> None:
         """Returns once there is no obstacle, within about two FRESH of the moment since which there is none."""
@@ -70,15 +71,22 @@ class WhatsApp:
             await trio.sleep(jittered(FRESH / 2, 0.5))
 
     def open_session(
-        self, instance: InstanceId, on_message: Callable[[], None]
+        self, instance: InstanceId, on_message: Callable[[], None], egress: EgressProxy | None
     ) -> AbstractAsyncContextManager[Session]:
-        """See session.open_session()."""
+        """See session.open_session(). `egress`: by which way; raises SessionError if it is another by its turn."""
+
+        def obstacle() -> str | None:
+            if self.routes.table.of(instance) != egress:
+                return "its proxy has changed meanwhile"
+            return self._barred(instance)
+
         return open_session(
             instance,
             self.store(instance),
             self._host,
             on_message=on_message,
-            obstacle=lambda: self._barred(instance),
+            obstacle=obstacle,
+            proxy=egress,
         )
 
     async def record(self, instance: InstanceId, data: bytes, me: bytes) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from neonize._binder import func_callback_bytes, func_callback_bytes2, func_string, gocode
+from neonize._binder import ProxySettings, func_callback_bytes, func_callback_bytes2, func_string, gocode
 from neonize.client import NewClient
 from neonize.exc import PairPhoneError
 from neonize.proto import Neonize_pb2 as pb
@@ -29,6 +29,7 @@ from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DevicePr
 from neonize.utils.enum import ChatPresence, ChatPresenceMedia, MediaType
 
 from wa_worker.messages import MediaKind
+from wa_worker.models import Secret
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.parsing import parsed, readable
 
@@ -97,9 +98,22 @@ class GatedLibrary:
 
 
 class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
-    """Runs a session of the library. `run()` and `stop()` are for who holds the gate, the rest waits at it."""
+    """Runs a session of the library. `run()` and `stop()` are for who holds the gate, the rest waits at it.
 
-    def __init__(self, dsn: str, uuid: str, device_name: str, gate: StartGate, *, recent_history: bool = False) -> None:
+    proxy: the URL of the proxy through which all of it goes out, media too, as the library reads it; None: by
+    HTTPS_PROXY, or straight.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        uuid: str,
+        device_name: str,
+        gate: StartGate,
+        *,
+        recent_history: bool = False,
+        proxy: Secret | None = None,
+    ) -> None:
         props = DeviceProps(
             os=device_name,
             platformType=DeviceProps.DESKTOP,
@@ -111,6 +125,7 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
         self._stop_finalizer.detach()
         self._gate = gate
         self._stopped = False
+        self._proxy = proxy
         library = GatedLibrary(gate)
         self._NewClient__client = library
         for part in (self.contact, self.chat_settings):
@@ -133,6 +148,7 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
             lambda _uuid, data, size, code: callbacks.on_event(code, ctypes.string_at(data, size))
         )
         on_log = func_callback_bytes2(lambda data, size: _log_line(callbacks, data, size))
+        proxy = None if self._proxy is None else ProxySettings(self._proxy.reveal())._to_c_struct()
         error = gocode.Neonize(
             self.name.encode(),
             self.uuid,
@@ -150,7 +166,7 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
             len(props),
             b"",
             0,
-            None,
+            None if proxy is None else ctypes.byref(proxy),
         )
         if not self._stopped:
             self._cut()

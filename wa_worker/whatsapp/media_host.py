@@ -1,14 +1,15 @@
 """WhatsApp's media host: gets an encrypted file by its path, decrypts it and hands it on piece by piece.
 
 The host is fixed: a message names a path at it, and its word goes no further (media_reference.py). HTTPS_PROXY counts
-here as for all traffic with WhatsApp. Redirects are not followed. Nothing is final on one word of the host: what it
-refuses, and what is not what the message says, is `MediaRefused`, and the caller asks again; all else is
-EdgeUnavailable.
+here as for all traffic with WhatsApp, and before it the proxy that an instance has for itself. Redirects are not
+followed. Nothing is final on one word of the host: what it refuses, and what is not what the message says, is
+`MediaRefused`, and the caller asks again; all else is EdgeUnavailable, as is whatever a proxy answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from ssl import SSLContext
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
 
@@ -20,7 +21,9 @@ from wa_worker.edge.pieces import Pieces
 from wa_worker.edge.transport import StackTransport, directly
 from wa_worker.errors import EdgeUnavailable
 from wa_worker.messages import MediaError, MediaReference
+from wa_worker.models import Egress, EgressProxy, Unusable
 from wa_worker.whatsapp.media_crypto import OVERHEAD, DamagedMedia, Decryptor
+from wa_worker.whatsapp.socks import SocksBackend
 
 HOST = "mmg.whatsapp.net"
 """Where whatsmeow downloads from when a message names a path (download.go)."""
@@ -39,6 +42,8 @@ PATIENCE = 30.0
 
 KEEP = 30.0
 """Seconds for which a connection is kept: photos come in bursts."""
+
+SOCKS_PORT = 1080
 
 _GONE = frozenset({403, 404, 410})
 """How the host says that it has a file no more (whatsmeow errors.go, ErrMediaDownloadFailedWith...)."""
@@ -73,6 +78,7 @@ class MediaHost:
         self._proxy = proxy_for(environ)
         self._threads = threads
         self._pieces = Pieces()
+        self._context: SSLContext | None = None
         self._opened: StackTransport | None = None
 
     async def aclose(self) -> None:
@@ -81,25 +87,35 @@ class MediaHost:
             await self._opened.aclose()
 
     async def fetch(
-        self, reference: MediaReference, write: Write, *, most: int, received: Callable[[int], None]
+        self,
+        reference: MediaReference,
+        write: Write,
+        *,
+        most: int,
+        received: Callable[[int], None],
+        egress: Egress = None,
     ) -> int:
         """Writes the file, and returns its size in bytes. Nothing of it may be used if this raises.
 
         write: blocking; it is called on a thread. most: bytes of a file. received(bytes): is told of what came.
+        egress: by which way the instance goes out.
         Raises MediaRefused, EdgeUnavailable, and what `write` raises. Cancelling closes the connection.
         """
+        if isinstance(egress, Unusable):
+            raise EdgeUnavailable(NAME, f"the proxy of the instance cannot be used: {egress.why}")
         decryptor = Decryptor(reference)
         url = httpx.URL(f"https://{HOST}{reference.direct_path}")
         request = httpx.Request("GET", url, headers=_HEADERS, extensions=_TIMEOUT)
         try:
             with trio.fail_after(PATIENCE + most / SLOWEST):
-                response = await (await self._transport()).handle_async_request(request)
-                try:
-                    _check(response)
-                    with self._pieces.file():
-                        await self._take(response, decryptor, write, most=most, received=received)
-                finally:
-                    await response.aclose()
+                async with self._transport(egress) as transport:
+                    response = await transport.handle_async_request(request)
+                    try:
+                        _check(response)
+                        with self._pieces.file():
+                            await self._take(response, decryptor, write, most=most, received=received)
+                    finally:
+                        await response.aclose()
         except trio.TooSlowError:
             raise EdgeUnavailable(NAME, "the file does not come in time") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -138,11 +154,20 @@ class MediaHost:
             raise MediaRefused(MediaError.TOO_LARGE, f"more than {most} bytes")
         await self._blocking(_finished, decryptor, bytes(piece), write)
 
-    async def _transport(self) -> StackTransport:
-        if self._opened is None:  # many that start have no file to get, and reading the CA bundle takes a moment
-            context = await trio.to_thread.run_sync(httpx.create_ssl_context)
-            self._opened = self._opened or StackTransport(_connect(self._proxy, context))
-        return self._opened
+    @asynccontextmanager
+    async def _transport(self, egress: EgressProxy | None) -> AsyncIterator[StackTransport]:
+        """Yields the connections that are kept, or one through the instance's own proxy, for this file alone."""
+        if self._context is None:  # many that start have no file to get, and reading the CA bundle takes a moment
+            self._context = await trio.to_thread.run_sync(httpx.create_ssl_context)
+        if egress is None:
+            self._opened = self._opened or StackTransport(_connect(self._proxy, self._context))
+            yield self._opened
+            return
+        own = StackTransport(_connect(httpx.Proxy(egress.url.reveal()), self._context))
+        try:
+            yield own
+        finally:
+            await own.aclose()
 
     async def _blocking(self, call: Callable[..., None], *args: object) -> None:
         await trio.to_thread.run_sync(call, *args, limiter=self._threads)
@@ -184,22 +209,15 @@ def _connect(
 ) -> Callable[[httpcore.Origin], httpcore.AsyncConnectionInterface]:
     if proxy is None:
         return directly(context, KEEP)
-    backend = httpcore.TrioBackend()
     if proxy.url.scheme == "socks5":
-        return httpcore.AsyncSOCKSProxy(
-            _url(proxy.url),
-            proxy_auth=proxy.raw_auth,
-            ssl_context=context,
-            keepalive_expiry=KEEP,
-            network_backend=backend,
-        ).create_connection
+        return directly(context, KEEP, SocksBackend(proxy.url.host, proxy.url.port or SOCKS_PORT, proxy.raw_auth))
     return httpcore.AsyncHTTPProxy(
         _url(proxy.url),
         proxy_auth=proxy.raw_auth,
         ssl_context=context,
         proxy_ssl_context=context if proxy.url.scheme == "https" else None,
         keepalive_expiry=KEEP,
-        network_backend=backend,
+        network_backend=httpcore.TrioBackend(),
     ).create_connection
 
 

@@ -1,4 +1,5 @@
-"""What whatsmeow's session store knows of a send: the id under which it left, if it did.
+"""What whatsmeow's session store knows of messages by their secrets: the id under which a send left, if it did, and who
+wrote a message.
 
 `send_message` of the library takes no id and, when it fails, tells none. But before a message with a `messageSecret`
 leaves, whatsmeow writes its id beside that secret (`PutMessageSecret`, called in its send.go). So no row means that it
@@ -18,12 +19,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wa_worker.errors import SessionError
-from wa_worker.models import WaMessageId
+from wa_worker.jid import is_group
+from wa_worker.models import Jid, WaMessageId
 from wa_worker.whatsapp.sqlite import Reader, open_read_only
 from wa_worker.whatsapp.store import SessionStore
 
 LONGEST = 2.0
 """Seconds for a look into the table, which has no index on the secret: 100,000 rows take some 50 ms."""
+
+SHORT_LOOK = 1.0
+"""Seconds for a look by its primary key: it takes less than a millisecond."""
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -63,6 +68,29 @@ def sent_id(store: SessionStore, secret: bytes, mark: str | None) -> WaMessageId
         raise SessionError(f"session store {store.file}: it is not known to be the one that the message went through")
     return None
 
+
+def senders(store: SessionStore, chat: Jid, message: str) -> list[tuple[Jid, bytes]]:
+    """Returns who has sent a message with this id into the chat, and its secret; in practice one person or none.
+
+    Raises SessionError when it cannot be read now, which says nothing of whose the message is. Blocking.
+    """
+    chats = {chat} if is_group(chat) else {chat, store.lid_of(chat), store.phone_of(chat)}
+    try:
+        with open_read_only(store.file, patience=SHORT_LOOK, longest=SHORT_LOOK) as database:
+            rows = [row for each in sorted(filter(None, chats)) for row in database.rows(_SENDERS, each, message)]
+    except (OSError, sqlite3.Error) as error:
+        raise SessionError(f"session store {store.file}: {error}") from error
+    return [(_without_device(str(sender)), secret) for sender, secret in rows if isinstance(secret, bytes)]
+
+
+def _without_device(address: str) -> Jid:
+    user, _, server = address.partition("@")
+    return Jid(f"{user.partition(':')[0].partition('.')[0]}@{server}")
+
+
+_SENDERS = """
+SELECT sender_jid, key FROM whatsmeow_message_secrets
+WHERE our_jid IN (SELECT jid FROM whatsmeow_device) AND chat_jid = ? AND message_id = ?"""
 
 _FIND = "SELECT message_id FROM whatsmeow_message_secrets WHERE key = ? ORDER BY rowid DESC LIMIT 1"
 

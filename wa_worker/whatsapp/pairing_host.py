@@ -4,7 +4,8 @@ While a code waits, neonize's connect() cannot be made to return, nor after the 
 lost. So unpaired sessions live here, in a process that can be killed. It speaks JSON lines over the socket `FD`
 (the Go core prints to stdout and stderr at will) and exits when that closes, so a killed parent leaves no orphan.
 
-    parent: {"do": "pair", "pairing": token, "dsn": ..., "device_name": ..., "history"?: "recent"}
+    parent: {"do": "pair", "pairing": token, "dsn": ..., "device_name": ..., "history"?: "recent",
+             "proxy"?: URL}
             {"do": "end", "pairing": token} | {"do": "code", "pairing": token, "phone": digits}
     child:  {"pairing": token, "is": "qr", "code": ...} | {..., "is": "paired"} | {..., "is": "ended", "reason": ...}
             {..., "is": "code", "code": ..., "expires_at": unix seconds} | {..., "is": "no code", "reason": ...}
@@ -26,6 +27,7 @@ import threading
 import time
 from typing import Any
 
+from wa_worker.models import Secret
 from wa_worker.whatsapp.kept_out import kept_out
 
 with kept_out():
@@ -78,14 +80,19 @@ class Parent:
 class Pairing:
     """Runs one unpaired session. `starts` makes starts and stops exclusive (see gate.py)."""
 
-    def __init__(
-        self, parent: Parent, starts: threading.Lock, token: str, dsn: str, device_name: str, *, recent_history: bool
-    ) -> None:
+    def __init__(self, parent: Parent, starts: threading.Lock, command: dict[str, str]) -> None:
         self._parent = parent
         self._starts = starts
-        self._token = token
-        # `starts` is the gate here
-        self._client = QuietClient(dsn, token, device_name, StartGate(), recent_history=recent_history)
+        self._token = command["pairing"]
+        proxy = command.get("proxy")
+        self._client = QuietClient(
+            command["dsn"],
+            self._token,
+            command["device_name"],
+            StartGate(),  # `starts` is the gate here
+            recent_history=command.get("history") == "recent",
+            proxy=None if proxy is None else Secret(proxy),
+        )
         self._me = b""
         self._over = False
         self._running = False
@@ -232,14 +239,7 @@ def main() -> None:
     for command in parent.commands():
         token = command["pairing"]
         if command["do"] == "pair":
-            pairings[token] = Pairing(
-                parent,
-                starts,
-                token,
-                command["dsn"],
-                command["device_name"],
-                recent_history=command.get("history") == "recent",
-            )
+            pairings[token] = Pairing(parent, starts, command)
         elif command["do"] == "code":
             if waiting := pairings.get(token):
                 threading.Thread(target=waiting.ask_for_code, args=(command["phone"],), daemon=True).start()

@@ -7,7 +7,7 @@ breaker in bridge.py does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 import trio
@@ -40,23 +40,40 @@ def target(environ: Mapping[str, str]) -> tuple[str, int]:
     return parts.hostname, port or {"https": 443, "socks5": 1080}.get(parts.scheme, 80)
 
 
+class SharedAnswer:
+    """Keeps an answer for FRESH seconds; whoever wants it meanwhile waits for the same question."""
+
+    def __init__(self, ask: Callable[[], Awaitable[str | None]]) -> None:
+        self._ask = ask
+        self._turn = trio.Lock()
+        self._answer: str | None = None
+        self._valid_until = -1.0
+
+    @property
+    def wanted(self) -> bool:
+        """Says whether it is being asked for, or holds."""
+        return self._turn.locked() or trio.current_time() < self._valid_until
+
+    async def get(self) -> str | None:
+        """Returns the answer, None for no problem."""
+        async with self._turn:
+            if trio.current_time() >= self._valid_until:
+                self._answer = await self._ask()
+                self._valid_until = trio.current_time() + FRESH
+            return self._answer
+
+
 class ReachabilityProbe:
     """Probes whether WhatsApp can be reached. One per process."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host = host
         self._port = port
-        self._turn = trio.Lock()
-        self._answer: str | None = None
-        self._valid_until = -1.0
+        self._shared = SharedAnswer(self._ask)
 
     async def problem(self) -> str | None:
         """Returns None if the server can be reached, else why not."""
-        async with self._turn:
-            if trio.current_time() >= self._valid_until:
-                self._answer = await self._ask()
-                self._valid_until = trio.current_time() + FRESH
-            return self._answer
+        return await self._shared.get()
 
     async def _ask(self) -> str | None:
         try:

@@ -12,8 +12,8 @@ from neonize.proto import Neonize_pb2 as pb
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
 from wa_worker.errors import JournalError
-from wa_worker.journal import Inbox, SentByAccount, TimerNote
-from wa_worker.messages import ChatTimer, ChatType, Group, InboundMessage, MediaReference
+from wa_worker.journal import Inbox, PollNote, SentByAccount, TimerNote
+from wa_worker.messages import ChatTimer, ChatType, Group, InboundMessage, MediaReference, PollVote
 from wa_worker.metrics import Metrics, Received
 from wa_worker.models import InstanceId, Jid
 from wa_worker.whatsapp.events import CallNews
@@ -24,6 +24,7 @@ from wa_worker.whatsapp.incoming import call, inbound, view_once
 from wa_worker.whatsapp.kinds.calls import heard
 from wa_worker.whatsapp.media_reference import with_file
 from wa_worker.whatsapp.parsing import parsed
+from wa_worker.whatsapp.poll_votes import decrypted
 from wa_worker.whatsapp.store import SessionStore
 from wa_worker.whatsapp.timers import timer_note
 
@@ -69,7 +70,8 @@ class Receiver:
                     self._inbox.timers.note(instance, note)
                 return False
             own = _sent_by_account(message, event.Message, store)
-            new = self._noted(self._inbox.record(instance, message, note=note, own=own, file=file), own)
+            poll = _poll(message, event.Message)
+            new = self._noted(self._inbox.record(instance, message, note=note, own=own, file=file, poll=poll), own)
             if new and file is not None and self._told.file is not None:
                 self._told.file()
             return new
@@ -151,7 +153,27 @@ class Receiver:
         address = bare(event.Info.MessageSource.Sender)
         if address != message.sender:
             message = attrs.evolve(message, sender_address=address)
+        if message.poll_vote is not None:
+            message = self._with_choice(instance, message, message.poll_vote, event, store, me)
         return with_file(message, event.Message, wanted=self._told.file is not None)
+
+    def _with_choice(
+        self,
+        instance: InstanceId,
+        message: InboundMessage,
+        vote: PollVote,
+        event: pb.Message,
+        store: SessionStore,
+        me: Identity,
+    ) -> InboundMessage:
+        """Adds to a vote what was chosen, where it can be decrypted and the poll's options are known."""
+        source = event.Info.MessageSource
+        voters = dict.fromkeys(filter(None, (bare(source.Sender), message.sender, message.sender_lid)))
+        found = decrypted(event.Message.pollUpdateMessage.vote, vote.message_id, message.chat, voters, me, store)
+        options = None if found is None else self._inbox.polls.options(instance, found.secret)
+        if found is None or options is None:
+            return message
+        return attrs.evolve(message, poll_vote=attrs.evolve(vote, selected=found.of(options)))
 
     def timer(self, instance: InstanceId, me: Identity, chat: Jid) -> ChatTimer | None:
         """Returns the timer of a chat, as far as received messages told of one. Blocking. Raises JournalError."""
@@ -169,6 +191,11 @@ class Receiver:
     def undecryptable(self) -> None:
         """Counts a message that the library could not decrypt: WhatsApp is asked for it again."""
         self._metrics.received(Received.UNDECRYPTABLE)
+
+
+def _poll(message: InboundMessage, content: Message) -> PollNote | None:
+    secret = content.messageContextInfo.messageSecret
+    return PollNote(secret, message.poll.options) if message.poll is not None and secret else None
 
 
 def _sent_by_account(message: InboundMessage, content: Message | None, store: SessionStore) -> SentByAccount | None:

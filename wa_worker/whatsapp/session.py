@@ -21,7 +21,7 @@ from neonize.proto import Neonize_pb2 as pb
 from wa_worker.errors import JournalError
 from wa_worker.journal import JOURNAL_RETRY
 from wa_worker.messages import Accepted, MediaKind, OutgoingMessage, UploadedFile
-from wa_worker.models import InstanceId, Jid, WaMessageId
+from wa_worker.models import EgressProxy, InstanceId, Jid, WaMessageId
 from wa_worker.states import Event, Report
 from wa_worker.wakeup import Wakeup
 from wa_worker.whatsapp import events, receipts
@@ -56,7 +56,12 @@ class Session:
     """Bridges an open session to Trio. Made by `open_session()`."""
 
     def __init__(
-        self, instance: InstanceId, store: SessionStore, host: SessionHost, on_new_message: Callable[[], None]
+        self,
+        instance: InstanceId,
+        store: SessionStore,
+        host: SessionHost,
+        on_new_message: Callable[[], None],
+        proxy: EgressProxy | None = None,
     ) -> None:
         self.instance = instance
         self.me: Identity | None = None
@@ -69,6 +74,7 @@ class Session:
             host.device_name,
             host.gate,
             recent_history=host.recent_history,
+            proxy=None if proxy is None else proxy.url,
         )
         self._native = NativeSession(instance, client, host.gate, host.threads, host.codes(instance))
         self._host = host
@@ -264,14 +270,15 @@ async def open_session(
     *,
     on_message: Callable[[], None],
     obstacle: Callable[[], str | None],
+    proxy: EgressProxy | None = None,
 ) -> AsyncIterator[Session]:
     """Opens the session of a paired store and closes it at the end, whatever happens. Raises SessionError with what
-    `obstacle` says when its turn has come, None for nothing.
+    `obstacle` says when its turn has come, None for nothing. `proxy`: of its own.
 
     `on_message` is called on a native thread after each new message's commit. Cancelling while it opens or closes is
     bounded by native_session.HASTE.
     """
-    session = Session(instance, store, host, on_message)
+    session = Session(instance, store, host, on_message, proxy)
     try:
         await session._start(obstacle)
         yield session

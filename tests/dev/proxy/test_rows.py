@@ -144,6 +144,24 @@ async def test_what_it_wants_to_hear_of(proxy: ReferenceProxy, client: httpx.Asy
     assert "want" not in (await client.post("/poll", json=asked())).json()
 
 
+async def test_the_proxy_of_an_instance(proxy: ReferenceProxy, client: httpx.AsyncClient) -> None:
+    async def listed() -> Any:
+        one = (await client.get("/disconnected-instances")).json()
+        assert (await client.post("/poll", json=asked())).json()["instances"] == one
+        return one
+
+    assert await listed() == [{"id": "shop"}]
+    for url in ("http://u:p@proxy:1", "nonsense", None):
+        proxy.store.set_status("shop", "CONNECTED")
+        put = await client.put("/admin/instances/shop", json={"proxy": url})
+        assert put.status_code == 200
+        assert "proxy:1" not in put.text, "who reads instances reads no password"
+        assert await listed() == [{"id": "shop", "proxy": url}], "though it was connected"
+    assert (await client.put("/admin/instances/shop", json={"proxy": 7})).status_code == 400
+    proxy.store.play_older()
+    assert await listed() == [{"id": "shop"}]
+
+
 @pytest.mark.parametrize("change", ["want", "pair_phone"])
 async def test_a_held_answer_ends_when_it_would_say_something_else(
     proxy: ReferenceProxy, client: httpx.AsyncClient, nursery: trio.Nursery, change: str

@@ -16,8 +16,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "app-hold-is-ignored",
         "app.py",
-        "SendPolicy(settings.on_uncertain_send is OnUncertain.RESEND,",
-        "SendPolicy(True,",
+        "resend = settings.on_uncertain_send is OnUncertain.RESEND",
+        "resend = True",
         "P2: ON_UNCERTAIN_SEND=hold",
         "test_app.py::test_a_send_that_the_last_end_cut_off_is_in_doubt",
     ),
@@ -256,8 +256,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "ownership-no-lock",
         "ownership/volume.py",
-        "            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)",
-        "            pass",
+        "        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "        pass",
         "one worker has a volume at a time",
         "ownership/test_volume.py::test_the_second_waits_until_the_first_has_gone",
     ),
@@ -280,8 +280,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "ownership-child-inherits",
         "ownership/volume.py",
-        " | os.O_CLOEXEC, 0o600)",
-        ", 0o600)\n        os.set_inheritable(lock, True)",
+        "    with _closing(lock):\n        await",
+        "    os.set_inheritable(lock, True)\n    with _closing(lock):\n        await",
         "a pairing host does not keep the volume",
         "ownership/test_volume.py::test_a_child_does_not_inherit_it",
     ),

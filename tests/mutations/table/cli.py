@@ -31,7 +31,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "cli-control-characters",
-        "cli/journal_text.py",
+        "cli/table.py",
         'c if c.isprintable() else "\\N{REPLACEMENT CHARACTER}"',
         "c",
         "a body cannot steer the terminal",
@@ -39,7 +39,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "cli-long-words",
-        "cli/journal_text.py",
+        "cli/table.py",
         'words if len(words) <= width else words[: width - 1] + "\\N{HORIZONTAL ELLIPSIS}"',
         "words",
         "a table fits the terminal",

@@ -128,7 +128,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "two-client-page-is-version-1",
         "edge/client.py",
-        "            raise EdgeUnavailable(POLL, error.detail, error.status) from error\n",
+        "            raise EdgeUnavailable(POLL, error.detail, error.status, trace=error.trace) from error\n",
         "            raise NoSuchVersion(POLL, error.detail, error.status) from error\n",
         "a page of HTML says nothing of the version",
         "edge/test_client_poll.py::test_an_answer_that_says_nothing_of_the_version",

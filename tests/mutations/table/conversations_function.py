@@ -7,6 +7,7 @@ from tests.mutations.mutation import Mutation
 SQL, FUNCTION = "../docs/worker-proxy/migration.sql", "../docs/worker-proxy/index.ts"
 TALK, MEDIA = "worker_proxy/test_conversations.py::test_", "worker_proxy/test_media.py::test_"
 MIGRATION = "worker_proxy/test_migration.py::test_"
+CUSTOMERS = "worker_proxy/test_customers.py::test_"
 
 MUTATIONS = (
     Mutation(
@@ -167,7 +168,7 @@ MUTATIONS = (
         "concat_ws('/', tenant_id::text, id, encode",
         "concat_ws('/', id, encode",
         "each tenant has a folder, which a policy can name",
-        f"{MIGRATION}the_example_policies_show_a_user_what_is_theirs",
+        f"{CUSTOMERS}a_tenant_reads_and_queues_what_is_theirs_and_changes_nothing_else",
     ),
     Mutation(
         "function-rows-of-nothing",
@@ -183,6 +184,6 @@ MUTATIONS = (
         "alter table public.wa_receipts enable row level security;\n",
         "",
         "a user sees what is theirs",
-        f"{MIGRATION}the_example_policies_show_a_user_what_is_theirs",
+        f"{CUSTOMERS}a_tenant_reads_and_queues_what_is_theirs_and_changes_nothing_else",
     ),
 )

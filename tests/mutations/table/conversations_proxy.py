@@ -96,8 +96,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "proxy-older-knows-receipts",
         "dev/proxy/store.py",
-        "self.has_media_upload = self.has_message_status = self.has_event = False",
-        "self.has_media_upload = self.has_event = False",
+        "self.has_media_upload = self.has_message_status = self.has_event = self.has_held = False",
+        "self.has_media_upload = self.has_event = self.has_held = False",
         "An older proxy has no such call, by either version.",
         RECEIPTS_TEST + "an_older_proxy_knows_neither",
     ),

@@ -121,8 +121,8 @@ MUTATIONS = (
     Mutation(
         "function-wakes-for-others",
         SQL,
-        "      where busy.id in (select unnest(p_connected)));",
-        "      );",
+        "      where busy.id in (select unnest(p_connected)) and exists (",
+        "      where exists (",
         HOLD,
         f"{HELD}test_what_is_no_news_does_not_end_it",
     ),

@@ -32,7 +32,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "lifecycle-reopens-at-once",
         "instances/lifecycle.py",
-        "                await trio.sleep_until(self._state.away_until)\n                # not one",
+        "                await self._until_proxy_works()\n                # not one",
         "                # not one",
         "states.md: retrying pauses, each pause longer",
         "instances/test_lifecycle.py::test_a_failure_is_followed_by_growing_pauses",
@@ -256,7 +256,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "pairing-without-a-probe",
         "instances/pairing.py",
-        "if problem := await services.whatsapp.probe.problem():",
+        "if problem := await services.whatsapp.routes.unreachable(state.instance):",
         "if problem := None:",
         "no host is asked while WhatsApp cannot be reached",
         "instances/test_pairing.py::test_no_host_is_asked_while_whatsapp_cannot_be_reached",

@@ -144,7 +144,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "run-says-nothing-of-settings",
         "app.py",
-        "for advice in advice_on(environ, settings.edge_base_url, settings.worker_secret):",
+        "for advice in advice_on(environ, settings.edge_base_url, settings.worker_secret, settings.admin_token):",
         "for advice in ():",
         "run warns as check does.",
         "e2e/test_check.py::test_run_warns_of_the_same_settings_as_check",

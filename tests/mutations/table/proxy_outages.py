@@ -152,7 +152,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "fleet-runs-twice",
         "instances/fleet.py",
-        "        if instance in self._members:\n            return",
+        "        if instance in self._members or instance in self._kept_off:\n            return",
         "        pass",
         "an instance runs once",
         "instances/test_fleet.py::test_started_twice_it_runs_once",
@@ -160,8 +160,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "fleet-release-is-ignored",
         "instances/fleet.py",
-        "            member.scope.cancel()\n",
-        "            pass\n",
+        "        if member := self._members.get(instance):\n            member.scope.cancel()\n",
+        "        pass\n",
         "what the proxy lists no more ends",
         "instances/test_fleet.py::test_released_it_ends_and_its_neighbour_does_not",
     ),

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
+from wa_worker.admin.words import STEPS, word
 from wa_worker.dev.console.display_text import clock
 from wa_worker.dev.proxy import InstanceRow
-from wa_worker.models import NextStep
-
-_STEPS: dict[str, str] = {
-    NextStep.SCAN: "scan the code",
-    NextStep.WAIT: "the worker goes on by itself",
-    NextStep.UPGRADE: "upgrade wa-worker",
-    NextStep.CHECK_PHONE: "look at the phone",
-    NextStep.PASSKEY: "WhatsApp wants a passkey, see docs/troubleshooting.md",
-}
 
 
 def in_words(row: InstanceRow) -> str:
@@ -22,4 +14,4 @@ def in_words(row: InstanceRow) -> str:
     said = row.reason.replace("_", " ")
     if row.until is not None:
         said = f"{said} until {clock(row.until)}"
-    return said if row.action is None else f"{said}: {_STEPS.get(row.action, row.action)}"
+    return said if row.action is None else f"{said}: {word(STEPS, row.action)}"

@@ -71,15 +71,18 @@ def create_admin(
     # `path`, since a hostile id with a slash is one of the things to try on a worker.
     @admin.put("/instances/<path:instance_id>")
     async def set_status(instance_id: str) -> Response:
-        """Sets the status, the `pair_phone` (null: none), or both."""
+        """Sets the status, the `pair_phone` (null: none) and the `proxy` (null: none), or some of them."""
         body = await json_object()
-        status = None if "pair_phone" in body and "status" not in body else member(body, "status", STATUSES)
+        others = "pair_phone" in body or "proxy" in body
+        status = None if others and "status" not in body else member(body, "status", STATUSES)
         phone = _pair_phone(body)
         try:
             if status is not None:
                 store.set_status(instance_id, status)
             if "pair_phone" in body:
                 store.set_pair_phone(instance_id, phone)
+            if "proxy" in body:
+                store.set_proxy(instance_id, None if body["proxy"] is None else text(body, "proxy", empty=True))
         except LookupError:
             return error(404, "unknown instance")
         return answer(_instance(store, instance_id))

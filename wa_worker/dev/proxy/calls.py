@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from .content import EVENT, MESSAGE_STATUS, check_content
+from .content import EVENT, HELD, MESSAGE_STATUS, check_content
 from .fields import check_additive, member, message_id, qr_code, status_details, text
 from .rows import STATUSES
 from .shapes import count
@@ -80,9 +80,13 @@ def inbound(store: Store, body: dict[str, Any], payload: str) -> Outcome:
 def message_status(store: Store, body: dict[str, Any]) -> Outcome:
     if not store.has_message_status:
         return NO_SUCH_CALL
+    if body.get("status") == "held" and store.has_held:
+        HELD.check_fields(body)
+        known = store.hold(text(body, "instanceId"), message_id(body), body["reason"], body["until"])
+        return OK if known else UNKNOWN_MESSAGE
     MESSAGE_STATUS.check_fields(body)
-    known = store.add_receipt(body, message_id(body) if body.get("messageId") is not None else None)
-    return {"unknown": UNKNOWN_INSTANCE, "unknown message": UNKNOWN_MESSAGE}.get(known, OK)
+    stored = store.add_receipt(body, message_id(body) if body.get("messageId") is not None else None)
+    return {"unknown": UNKNOWN_INSTANCE, "unknown message": UNKNOWN_MESSAGE}.get(stored, OK)
 
 
 def event(store: Store, body: dict[str, Any]) -> Outcome:

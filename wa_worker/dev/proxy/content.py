@@ -140,6 +140,9 @@ MESSAGE_STATUS = Shape(
     {"error": some_text},
 )
 
+HELD = Shape({"instanceId": some_text, "chat_id": some_text, "reason": some_text, "until": count, "timestamp": count})
+"""A message status `held`, which is of a message that has not been sent."""
+
 EVENT = Shape(
     {"instanceId": some_text, "event_type": some_text, "chat_id": some_text, "timestamp": count},
     {

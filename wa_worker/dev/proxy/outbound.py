@@ -26,6 +26,9 @@ class Outbound(Database):
         self._text_ids = text_ids
         (last,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()
         self._last_message = cast(int, last)
+        held = self._db.execute("SELECT DISTINCT instance_id FROM messages WHERE held_until IS NOT NULL")
+        self._holding = {instance_id for (instance_id,) in held}
+        """Instances of which something was held back: only for these it is looked at which messages are."""
 
     def queue(self, instance_id: str, to: str, body: str) -> MessageId:
         """Queue one message and return its id. Raises LookupError for an unknown instance."""
@@ -72,11 +75,11 @@ class Outbound(Database):
         """In the order in which they were queued; only the last so many if wished."""
         rows = self._db.execute(
             'SELECT id, instance_id, "to", body, status, wa_message_id, error, marks, queued_at, sent_at, sent_to, '
-            "accepted_at, content "
+            "accepted_at, content, held_reason, held_until "
             "FROM messages WHERE :instance IS NULL OR instance_id = :instance ORDER BY seq DESC LIMIT :last",
             {"instance": instance_id, "last": -1 if last is None else last},
         )
-        return [MessageRow(*(*row[:-1], row[-1] and json.loads(row[-1]))) for row in rows][::-1]
+        return [MessageRow(*(*row[:12], row[12] and json.loads(row[12]), *row[13:])) for row in rows][::-1]
 
     def queued(self, instance_id: str) -> list[dict[str, Any]]:
         """GET /queued-messages: oldest first, at most `page_size`; none for an unknown instance."""
@@ -96,14 +99,35 @@ class Outbound(Database):
         while turns:
             instance_id, after = turns.popleft()
             row = self._db.execute(
-                'SELECT seq, id, "to", body, content FROM messages '
-                "WHERE instance_id = ? AND status = 'queued' AND seq > ? ORDER BY seq LIMIT 1",
+                'SELECT seq, id, "to", body, content FROM messages AS m '
+                f"WHERE instance_id = ? AND status = 'queued' AND seq > ?{self._not_held(instance_id)} "
+                "ORDER BY seq LIMIT 1",
                 (instance_id, after),
             ).fetchone()
             if row is not None:
                 seq, *said = row
                 yield {"instanceId": instance_id, **_listed(*said)}
                 turns.append((instance_id, seq))
+
+    def hold(self, instance_id: str, message_id: MessageId | float, reason: str, until: int) -> bool:
+        """Notes that a worker holds a message back. False for an unknown message."""
+        known = self._update_message(
+            "UPDATE messages SET held_reason = ?, held_until = ? WHERE id = ? AND instance_id = ?",
+            (reason, until, message_id, instance_id),
+        )
+        self._holding.add(instance_id)
+        return known
+
+    def _not_held(self, instance_id: str) -> str:
+        """Returns the condition that leaves out, for POST /poll, what is held back until later, and what is behind it
+        to the same receiver."""
+        if instance_id not in self._holding:
+            return ""
+        return (
+            " AND NOT EXISTS (SELECT 1 FROM messages AS held WHERE held.instance_id = m.instance_id "
+            'AND held.status = \'queued\' AND held."to" = m."to" AND held.seq <= m.seq '
+            f"AND held.held_until > {time.time()})"
+        )
 
     def _instances_with_messages(self) -> list[str]:
         """Those with something queued, the one that waits longest first. Costs nothing where nothing is queued: it

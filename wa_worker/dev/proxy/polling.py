@@ -126,7 +126,7 @@ class Polling:
 
     def _said(self) -> object:
         """What is in an answer besides messages: a worker that asks may not know of a change of it."""
-        return self._want, [row for row in self._store.listed() if "pair_phone" in row]
+        return self._want, [row for row in self._store.listed() if len(row) > 1]
 
 
 def there_is_something(store: Store, asked: Asked) -> bool:

@@ -29,6 +29,7 @@ DETAILS = {
 }
 """The columns for what a status says besides the status: of an instance, and of each change."""
 
+_HELD = {"held_reason": "TEXT", "held_until": "INTEGER"}
 _DETAILS = ", ".join(f"{name} {kind}" for name, kind in DETAILS.items())
 _RANKS = ", ".join(f"{status}_at INTEGER" for status in RECEIPTS)
 
@@ -36,7 +37,8 @@ _RANKS = ", ".join(f"{status}_at INTEGER" for status in RECEIPTS)
 # an id that comes back as the other type is an unknown id.
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS instances (
-    id TEXT PRIMARY KEY, status TEXT NOT NULL, qr_code TEXT, updated_at REAL NOT NULL, {_DETAILS}, pair_phone TEXT
+    id TEXT PRIMARY KEY, status TEXT NOT NULL, qr_code TEXT, updated_at REAL NOT NULL, {_DETAILS}, pair_phone TEXT,
+    proxy TEXT, has_proxy INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parked (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS statuses (
@@ -48,7 +50,8 @@ CREATE TABLE IF NOT EXISTS messages (
     seq INTEGER PRIMARY KEY, id NOT NULL UNIQUE, instance_id TEXT NOT NULL,
     "to" TEXT NOT NULL, body TEXT NOT NULL,
     status TEXT NOT NULL DEFAULT 'queued', wa_message_id TEXT, error TEXT, marks INTEGER NOT NULL DEFAULT 0,
-    queued_at REAL NOT NULL, sent_at REAL, sent_to TEXT, accepted_at INTEGER, content TEXT
+    queued_at REAL NOT NULL, sent_at REAL, sent_to TEXT, accepted_at INTEGER, content TEXT,
+    held_reason TEXT, held_until INTEGER
 );
 CREATE INDEX IF NOT EXISTS messages_of ON messages (instance_id, seq);
 CREATE INDEX IF NOT EXISTS messages_queued ON messages (instance_id, seq) WHERE status = 'queued';
@@ -76,9 +79,9 @@ CREATE TABLE IF NOT EXISTS files (
 """
 
 ADDED = {
-    "instances": {**DETAILS, "pair_phone": "TEXT"},
+    "instances": {**DETAILS, "pair_phone": "TEXT", "proxy": "TEXT", "has_proxy": "INTEGER NOT NULL DEFAULT 0"},
     "statuses": DETAILS,
-    "messages": {"sent_to": "TEXT", "accepted_at": "INTEGER", "content": "TEXT"},
+    "messages": {"sent_to": "TEXT", "accepted_at": "INTEGER", "content": "TEXT", **_HELD},
     "inbound": {"content": "TEXT NOT NULL DEFAULT '{}'"},
 }
 """Columns that a file of an older version gets."""
@@ -162,6 +165,9 @@ class MessageRow:
     accepted_at: int | None = None
     """Unix seconds, by WhatsApp's clock, if the worker said."""
     content: dict[str, Any] | None = None
+    held_reason: str | None = None
+    """Why the worker holds it back, as it said last, and until when (unix seconds)."""
+    held_until: int | None = None
 
 
 @attrs.frozen

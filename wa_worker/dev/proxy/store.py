@@ -29,8 +29,9 @@ class Store(Received):
     events: events of POST /events per type, counted when they are carried out, refused ones included.
     page_size: how many messages GET /queued-messages lists at most; None lists all.
     has_mark_failed: False answers POST /mark-failed with 404, as a proxy without that endpoint does.
-    has_media_upload, has_message_status, has_event: the same of those calls, and of the events of that name.
-    lists_pair_phones: False makes it a proxy that says no `pair_phone` of an instance.
+    has_media_upload, has_message_status, has_event: the same of those calls, and of the events of that name. has_held:
+    whether it knows the message status `held`.
+    lists_pair_phones: False makes it a proxy that says no `pair_phone` and no `proxy` of an instance.
     """
 
     def __init__(
@@ -44,13 +45,13 @@ class Store(Received):
         self.requests: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         self.has_mark_failed = True
-        self.has_media_upload = self.has_message_status = self.has_event = True
+        self.has_media_upload = self.has_message_status = self.has_event = self.has_held = True
         self.lists_pair_phones = True
         self._called_back: set[str] = set()
 
     def play_older(self) -> None:
         """Has none of the calls for files, receipts and events, and says no `pair_phone`: a proxy of before those."""
-        self.has_media_upload = self.has_message_status = self.has_event = False
+        self.has_media_upload = self.has_message_status = self.has_event = self.has_held = False
         self.lists_pair_phones = False
         self._changed()
 
@@ -121,6 +122,17 @@ class Store(Received):
             raise LookupError(f"no instance {instance_id!r}")
         self._changed()
 
+    def set_proxy(self, instance_id: str, proxy: str | None) -> None:
+        """Has it go out to WhatsApp through this proxy, a URL, or (None) through none, and lists it, so that its worker
+        hears of it. What is no proxy is listed as it is: that is one of the things to try on a worker.
+
+        Raises LookupError for an unknown instance.
+        """
+        query = "UPDATE instances SET proxy = ?, has_proxy = 1, status = 'DISCONNECTED', qr_code = NULL WHERE id = ?"
+        if not self._db.execute(query, (proxy, instance_id)).rowcount:
+            raise LookupError(f"no instance {instance_id!r}")
+        self._changed()
+
     def instance(self, instance_id: str) -> InstanceRow | None:
         row = self._db.execute(f"SELECT {_INSTANCE} FROM instances WHERE id = ?", (instance_id,)).fetchone()
         return InstanceRow(*row) if row else None
@@ -135,11 +147,14 @@ class Store(Received):
         return [*(id_ for (id_,) in rows), *sorted(self._called_back)]
 
     def listed(self) -> list[dict[str, Any]]:
-        """The same as a worker gets them, each with its `pair_phone` if it has one."""
-        phones: dict[str, str] = {}
+        """The same as a worker gets them, each with its `pair_phone` if it has one, and its `proxy` if it ever had."""
+        more: dict[str, dict[str, str | None]] = {}
         if self.lists_pair_phones:
-            phones = dict(self._db.execute("SELECT id, pair_phone FROM instances WHERE pair_phone IS NOT NULL"))
-        return [{"id": id_, **({"pair_phone": phones[id_]} if id_ in phones else {})} for id_ in self.unconnected()]
+            for id_, phone in self._db.execute("SELECT id, pair_phone FROM instances WHERE pair_phone IS NOT NULL"):
+                more[id_] = {"pair_phone": phone}
+            for id_, proxy in self._db.execute("SELECT id, proxy FROM instances WHERE has_proxy"):
+                more.setdefault(id_, {})["proxy"] = proxy
+        return [{"id": id_, **more.get(id_, {})} for id_ in self.unconnected()]
 
     def statuses(self, instance_id: str) -> list[StatusChange]:
         """Everything the worker posted about this instance, oldest first."""

@@ -30,6 +30,7 @@ placeholders.py messages that the own phone hands over
 contact.py      somebody else's phone
 groups.py       a group: its members, its changes, what its phones write
 group_messages.py a client's messages to a group
+poll_votes.py   a vote in a poll, as a phone encrypts it
 link_code.py    linking a device by a code that is typed on the phone
 history.py      what a phone sends of its history
 phone.py        the account's own phone: it scans a QR code

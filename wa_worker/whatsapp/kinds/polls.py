@@ -1,7 +1,7 @@
 """Polls, and votes in them. Pure.
 
-A vote is encrypted once more, with a key that came with the poll, and names the options by their hashes. So without the
-poll itself it says only that somebody has voted in it.
+A vote is encrypted once more, with a key that came with the poll, and names the options by their hashes: poll_votes.py
+looks for the poll. Here it says only that somebody has voted in it.
 """
 
 from __future__ import annotations

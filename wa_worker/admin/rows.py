@@ -1,0 +1,152 @@
+"""What the admin page shows of each instance: frozen values in their order, trouble first. Pure.
+
+Times are unix seconds. Numbers are masked here; what else comes from outside is escaped by the templates.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from wa_worker.admin.words import REASONS, STATES, STEPS, Language, word
+from wa_worker.delivery.poll_timer import Activity
+from wa_worker.instances.history import ENDED, LET_GO
+from wa_worker.instances.registry import InstanceSnapshot
+from wa_worker.jid import masked, masked_address
+from wa_worker.journal import InstanceBacklog
+from wa_worker.models import InstanceId, Reason
+from wa_worker.states import RESTRICTED, State, why
+
+MOST_ROWS = 250
+"""Rows of a page: the first of them are what one looks for, and the search finds the others. 250 are 100 kB."""
+
+
+class Group(enum.StrEnum):
+    """Sorts the instances, what a person has to look at first. A key of texts.TEXTS, too."""
+
+    TROUBLE = "trouble"
+    WAY = "way"
+    CONNECTED = "connected"
+    LET_GO = "let_go"
+
+
+_ORDER = {group: place for place, group in enumerate(Group)}
+_TROUBLE = {Reason.RESTRICTED, Reason.PROXY_FAILED, Reason.VOLUME_FULL, Reason.CRASHED}
+_TONES = {Group.TROUBLE: "bad", Group.WAY: "wait", Group.CONNECTED: "good", Group.LET_GO: "off"}
+
+
+@attrs.frozen
+class Seen:
+    """Holds what is known of an instance at a moment. `now` None: it does not run."""
+
+    id: InstanceId
+    now: InstanceSnapshot | None = None
+    activity: Activity = attrs.field(factory=Activity)
+    backlog: InstanceBacklog = attrs.field(factory=InstanceBacklog)
+    set_aside: int = 0
+    """Messages that wait for a person's decision."""
+    let_go: float | None = None
+    """Since when it is let go."""
+
+
+@attrs.frozen
+class Row:
+    """Describes an instance in words of one language. `state` and `reason` are keys, for programs and filters."""
+
+    id: InstanceId
+    group: Group
+    tone: str
+    state: str
+    state_words: str
+    reason: str
+    reason_words: str
+    step: str
+    since: float
+    until: int | None
+    number: str
+    last_in: float | None
+    last_out: float | None
+    backlog: InstanceBacklog
+    set_aside: int
+
+    @property
+    def waits(self) -> int:
+        """Messages that wait for anything."""
+        return self.backlog.to_deliver + self.backlog.to_send + self.backlog.to_report
+
+
+def row(seen: Seen, language: Language) -> Row:
+    """Returns what is shown of an instance."""
+    now, group = seen.now, _group(seen)
+    reason, step, state = (LET_GO, "", LET_GO) if seen.let_go is not None else ("", "", ENDED)
+    if now is not None and group is not Group.LET_GO:
+        state = now.state.name.lower()
+        reason = Reason.LOGGED_OUT if now.logged_out else now.reason or ""
+        step = _step(now)
+    since = now.since if now is not None else 0.0
+    return Row(
+        seen.id,
+        group,
+        "wait" if reason == Reason.RESTRICTED else _TONES[group],
+        state,
+        word(STATES, state, language),
+        reason,
+        word(REASONS, reason, language),
+        word(STEPS, step, language),
+        seen.let_go if seen.let_go is not None else since,
+        now.until if now is not None and group is not Group.LET_GO else None,
+        masked_address(now.account.partition("@")[0]) if now is not None and now.account else "",
+        seen.activity.last_in,
+        seen.activity.last_out,
+        seen.backlog,
+        seen.set_aside,
+    )
+
+
+def rows(seen: Iterable[Seen], language: Language) -> list[Row]:
+    """Returns all instances, trouble first, and in each group those with something to decide, then by name."""
+    found = [row(each, language) for each in seen]
+    return sorted(found, key=lambda each: (_ORDER[each.group], each.tone, not each.set_aside, each.id))
+
+
+def chosen(found: Iterable[Row], text: str, group: str) -> list[Row]:
+    """Returns the rows of a group, "" for all, in which each word of the text is."""
+    words = text.casefold().split()
+    return [each for each in found if group in ("", each.group) and all(word in _haystack(each) for word in words)]
+
+
+def counts(found: Iterable[Row]) -> Mapping[Group, int]:
+    """Counts the rows of each group."""
+    counted = Counter(each.group for each in found)
+    return {group: counted[group] for group in Group}
+
+
+def detail(seen: Seen) -> str:
+    """Returns what the log says of the last event, masked."""
+    return masked(seen.now.detail) if seen.now is not None else ""
+
+
+def _group(seen: Seen) -> Group:
+    now = seen.now
+    if seen.let_go is not None or now is None:
+        return Group.LET_GO
+    if now.state is State.HELD or now.logged_out or now.trouble is not None or now.reason in _TROUBLE:
+        return Group.TROUBLE
+    return Group.CONNECTED if now.state is State.CONNECTED else Group.WAY
+
+
+def _step(now: InstanceSnapshot) -> str:
+    if now.reason is RESTRICTED.reason:
+        return RESTRICTED.action or ""
+    try:
+        return why(now.state, now.because, now.detail).action or ""
+    except KeyError:  # an event that leaves the reason as it was
+        return ""
+
+
+def _haystack(each: Row) -> str:
+    words = (each.id, each.number, each.state_words, each.reason_words, each.reason, each.state)
+    return " ".join(words).casefold()
