@@ -76,6 +76,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         _TEST("sessions", "a_bundle_that_its_identity_has_not_signed"),
     ),
     Mutation(
+        "few-prekeys",
+        "dev/simulator/iq.py",
+        "_FEWEST_PREKEYS = 1",
+        "_FEWEST_PREKEYS = 0",
+        "pairing with the simulator costs little",
+        _TEST("messages", "garbage_and_exhausted_prekeys"),
+    ),
+    Mutation(
         "device-signature",
         "dev/simulator/phone.py",
         "return is_signed(device, _DEVICE_SIGNATURE + identity.details + device + account, identity.deviceSignature)",
