@@ -232,16 +232,10 @@ class Settings:
     )
     admin_show_qr: bool = _setting("ADMIN_SHOW_QR", _flag, "1: the admin page shows QR codes", default=False)
     log_level: str = _setting(
-        "LOG_LEVEL",
-        lambda v: str(_choice(_LogLevel)(v).value),
-        "debug, info, warning or error",
-        default="info",
+        "LOG_LEVEL", lambda v: str(_choice(_LogLevel)(v).value), "debug, info, warning or error", default="info"
     )
     log_format: LogFormat = _setting(
-        "LOG_FORMAT",
-        _choice(LogFormat),
-        "json, console, or auto (console on a terminal)",
-        default=LogFormat.AUTO,
+        "LOG_FORMAT", _choice(LogFormat), "json, console, or auto (console on a terminal)", default=LogFormat.AUTO
     )
 
     @classmethod

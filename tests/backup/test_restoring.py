@@ -55,6 +55,15 @@ def restored(raw: bytes, target: Path, *, stopped: bool = True, source: Any = io
     restore(source(raw), KEY, target, source_is_stopped=stopped, progress=nothing)
 
 
+def test_an_instance_comes_back_with_its_proxy(volume: Path, target: Path) -> None:
+    said = '{"proxy": "socks5://10.0.0.1:1080"}'
+    (volume / "shop" / "proxy.json").write_text(said)
+    raw, _ = backed_up(volume, move=True)
+    restored(raw, target, stopped=False)
+    assert (target / "shop" / "proxy.json").read_text() == said
+    assert not (target / "cafe" / "proxy.json").exists()
+
+
 def archive_of(entries: dict[str, bytes], about: About | None = None) -> bytes:
     """A backup that somebody with the key has made by hand."""
     out = io.BytesIO()
@@ -177,7 +186,8 @@ def test_a_journal_of_a_newer_version_is_refused(volume: Path, target: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["../x", "/etc/x", "sessions/../x.db", "sessions/..db", "received-files/x", "@worker/lock"]
+    "name",
+    ["../x", "/etc/x", "sessions/../x.db", "sessions/..db", "received-files/x", "@worker/lock", "proxies/../x.json"],
 )
 def test_a_name_that_is_none_of_a_backups_is_refused(target: Path, name: str) -> None:
     with pytest.raises(BackupError, match="no part of a backup"):

@@ -3,6 +3,7 @@
 backup.json               first: version, when, by which wa-worker, and whether it was a move
 journal.db                 the journal, or what of it belongs to the chosen instances
 received-files/SEQ         files of received messages that the proxy does not have yet
+proxies/INSTANCE.json      through which proxy it goes out, if it has one of its own: it never goes out without
 sessions/INSTANCE.db       the session store of each paired instance
 """
 
@@ -18,12 +19,13 @@ import attrs
 
 from wa_worker.errors import BackupError
 from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER, InstanceId, instance_id
+from wa_worker.whatsapp.egress import FILE as PROXY_FILE
 
 VERSION = 1
 
 ABOUT, JOURNAL = "backup.json", "journal.db"
 
-FILES, SESSIONS = "received-files", "sessions"
+FILES, PROXIES, SESSIONS = "received-files", "proxies", "sessions"
 
 _MOST_ABOUT = 2**20
 """Bytes of the first entry at the most."""
@@ -68,13 +70,21 @@ def session_name(instance: InstanceId) -> str:
     return f"{SESSIONS}/{instance}.db"
 
 
+def proxy_name(instance: InstanceId) -> str:
+    return f"{PROXIES}/{instance}.json"
+
+
 def instance_of(name: str) -> InstanceId | None:
     """Returns the instance whose session an entry is, None for another entry."""
+    return _named(name, SESSIONS, ".db")
+
+
+def _named(name: str, folder: str, suffix: str) -> InstanceId | None:
     path = PurePosixPath(name)
-    if str(path.parent) != SESSIONS or path.suffix != ".db":
+    if str(path.parent) != folder or path.suffix != suffix:
         return None
     try:
-        return instance_id(path.name.removesuffix(".db"))
+        return instance_id(path.name.removesuffix(suffix))
     except ValueError:
         return None
 
@@ -87,4 +97,6 @@ def place_of(name: str) -> Path:
         return Path(RESERVED_FOLDER, name)
     if (instance := instance_of(name)) is not None:
         return Path(instance, "session.db")
+    if (instance := _named(name, PROXIES, ".json")) is not None:
+        return Path(instance, PROXY_FILE)
     raise BackupError("it holds something that is no part of a backup: take the version that made it")

@@ -20,7 +20,7 @@ import attrs
 
 from wa_worker import __version__
 from wa_worker.backup import databases
-from wa_worker.backup.contents import ABOUT, FILES, JOURNAL, About, session_name
+from wa_worker.backup.contents import ABOUT, FILES, JOURNAL, About, proxy_name, session_name
 from wa_worker.backup.sealing import SealedWriter
 from wa_worker.errors import BackupError, JournalError
 from wa_worker.journal.restored import FILE as GAPS_FILE
@@ -28,6 +28,7 @@ from wa_worker.journal.restored import read_gaps
 from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER, InstanceId, Secret, instance_id
 from wa_worker.ownership.closed import MOVED, close_volume, reopen_volume, why_closed
 from wa_worker.ownership.volume import try_volume
+from wa_worker.whatsapp.egress import FILE as PROXY_FILE
 
 STOPS_WITHIN = 15.0
 """Seconds for which a move waits for the worker to end: it takes less than 10 when told."""
@@ -130,12 +131,13 @@ def _write(
             progress(f"session {number} of {len(instances)}, {sealed.written / 1e6:.1f} MB so far")
             databases.copy_database(auth_dir / instance / "session.db", copy, in_use=in_use)
             if databases.is_paired(copy):
+                _add_file(archive, auth_dir / instance / PROXY_FILE, proxy_name(instance))
                 archive.add(copy, session_name(instance), recursive=False, filter=_private)
                 taken.append(instance)
             copy.unlink()
         for seq in stored:
             progress(f"received files, {sealed.written / 1e6:.1f} MB so far")
-            _add_file(archive, own / FILES / str(seq))
+            _add_file(archive, own / FILES / str(seq), f"{FILES}/{seq}")
     if missing := sorted(set(chosen) - set(taken)):
         raise BackupError(f"{missing[0]} is not paired: it has no session to keep")
     sealed.close()
@@ -161,13 +163,14 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     archive.addfile(entry, io.BytesIO(data))
 
 
-def _add_file(archive: tarfile.TarFile, path: Path) -> None:
-    """Adds a received file, which is whole as long as it is there. The worker downloads again what is missing."""
+def _add_file(archive: tarfile.TarFile, path: Path, name: str) -> None:
+    """Adds a small file, which is whole as long as it is there: an instance's proxy, if it has one of its own, or a
+    received file, which the worker downloads again if it is missing."""
     try:
         data = path.read_bytes()
-    except FileNotFoundError:  # the proxy has it by now
+    except FileNotFoundError:  # the back end has the received file by now
         return
-    _add(archive, f"{FILES}/{path.name}", data)
+    _add(archive, name, data)
 
 
 def _private(entry: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -21,7 +21,7 @@ from wa_worker.edge.wire import Rows
 from wa_worker.errors import Failure, JournalError, RowError, SendDelayed, SendRefused, SendUncertain, SessionNotOpen
 from wa_worker.jid.numbering import DEFAULT_REGION
 from wa_worker.journal import JOURNAL_RETRY, Restored, SendLedger, SendState, Settled, Trace
-from wa_worker.messages import Accepted, Content, OutgoingMessage, Poll, QueuedMessage
+from wa_worker.messages import Accepted, Content, OutgoingMessage, QueuedMessage
 from wa_worker.messages.pacing import PaceLimits
 from wa_worker.models import InstanceId, Jid, MessageId
 
@@ -203,8 +203,7 @@ class SendBatch:
             else:
                 try:
                     outgoing = self._outgoing(message, content)
-                    options = content.options if isinstance(content, Poll) else None
-                    trace = Trace(outgoing.secret, self.session.store_mark, options)
+                    trace = Trace(outgoing.secret, self.session.store_mark, outgoing.poll_options)
                 except Exception:
                     if outcomes:  # what was sent before is recorded, whatever keeps this one from being sent
                         self._commit(outcomes, None)

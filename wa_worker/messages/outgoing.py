@@ -187,6 +187,11 @@ class OutgoingMessage:
         """The message that this one is about or answers."""
         return target_of(self.content, self.quote)
 
+    @property
+    def poll_options(self) -> tuple[str, ...] | None:
+        """What can be chosen in the poll that this is."""
+        return self.content.options if isinstance(self.content, Poll) else None
+
 
 def target_of(content: Content, quote: Quote | None) -> Target | None:
     """Returns the message that such a message is about or answers, None if there is none."""

@@ -229,4 +229,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "What was sent after a backup is uncertain when it is restored.",
         "e2e/test_backup.py::test_what_was_sent_after_a_backup_is_held_if_the_proxy_was_not_told",
     ),
+    Mutation(
+        "backup-without-proxy",
+        "backup/making.py",
+        "                _add_file(archive, auth_dir / instance / PROXY_FILE, proxy_name(instance))\n",
+        "",
+        "An instance comes back with its proxy: it never goes out without.",
+        "backup/test_restoring.py::test_an_instance_comes_back_with_its_proxy",
+    ),
 )

@@ -61,9 +61,9 @@ MUTATIONS = [
     ),
     Mutation(
         "poll-of-ours-not-kept",
-        "delivery/batch.py",
-        "options = content.options if isinstance(content, Poll) else None",
-        "options = None",
+        "messages/outgoing.py",
+        "return self.content.options if isinstance(self.content, Poll) else None",
+        "return None",
         "The options of a poll of ours are kept with its intent",
         "e2e/test_row_types.py::test_votes_in_a_poll_of_ours_say_what_was_chosen",
     ),

@@ -271,7 +271,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "key-of-another-device",
-        "whatsapp/authors.py",
+        "whatsapp/message_secrets.py",
         "our_jid IN (SELECT jid FROM whatsmeow_device) AND ",
         "",
         "who wrote a message is this account's own knowledge",

@@ -19,7 +19,7 @@ MUTATIONS = (
     Mutation(
         "secret-not-kept",
         "delivery/batch.py",
-        "Trace(outgoing.secret, self.session.store_mark)",
+        "Trace(outgoing.secret, self.session.store_mark, outgoing.poll_options)",
         "None",
         NO_COPY,
         "e2e/test_uncertain.py::test_a_kill_9_after_it_left_makes_no_second_copy",
