@@ -65,7 +65,7 @@ def _targets(page: Path) -> set[str]:
     links = {target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", _prose(page)) if "://" not in target}
     blocks = re.findall(r"```.*?```", page.read_text(), flags=re.DOTALL)
     # A page in Portuguese stands for the English one: test_portuguese.py.
-    return {str((page.parent / link).resolve()).replace("/docs/pt/", "/docs/") for link in links} | set(blocks)
+    return {str((page.parent / link).resolve()).replace("/docs/pt/", "/docs/") for link in links - {""}} | set(blocks)
 
 
 def test_the_portuguese_page_keeps_up_with_the_readme() -> None:
