@@ -9,7 +9,7 @@ import pytest
 
 import wa_worker
 from wa_worker.models import Secret
-from wa_worker.monitoring.bearer import is_allowed
+from wa_worker.monitoring.bearer import is_allowed, is_token
 
 TOKEN = Secret("a-token")
 
@@ -52,5 +52,13 @@ def test_no_other_module_compares_tokens() -> None:
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(node, ast.Attribute) and node.attr == "compare_digest"
     }
-    # the other two compare a signature and a MAC
-    assert found == {"monitoring/bearer.py", "dev/proxy/storage.py", "whatsapp/media_crypto.py"}
+    assert found == {
+        "monitoring/bearer.py",
+        "admin/sessions.py",  # the random text of a form
+        *("dev/proxy/storage.py", "dev/simulator/sessions.py", "whatsapp/media_crypto.py"),  # a signature and two MACs
+    }
+
+
+def test_what_is_typed_is_the_token_to_the_letter() -> None:
+    assert is_token("ação", Secret("ação"))
+    assert not any(is_token(typed, Secret("token")) for typed in ("", "Token", "token ", "toke", "tokens", "\ud800"))

@@ -26,6 +26,7 @@ from wa_worker.jid import is_lid
 from wa_worker.models import Jid
 from wa_worker.whatsapp.identity import Identity
 from wa_worker.whatsapp.message_secrets import senders
+from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.store import SessionStore
 
 MOST_CHOICES = 100
@@ -80,7 +81,7 @@ def _opened(encrypted: PollEncValue, poll: str, author: str, voter: str, secret:
     cipher = AESGCM(vote_key(secret, poll, author, voter))
     try:
         plain = cipher.decrypt(encrypted.encIV, encrypted.encPayload, beside(poll, voter))
-        return tuple(PollVoteMessage.FromString(plain).selectedOptions[:MOST_CHOICES])
+        return tuple(parsed(PollVoteMessage, plain).selectedOptions[:MOST_CHOICES])
     except (InvalidTag, ValueError, DecodeError):  # ValueError: of what is no initial vector
         return None
 

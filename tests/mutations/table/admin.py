@@ -14,8 +14,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "admin-any-token",
         "admin/sessions.py",
-        "self._token.reveal().encode()):",
-        "self._token.reveal().encode()) and len(given) > 30:",
+        "if not is_token(given, self._token):",
+        "if not is_token(given, self._token) and len(given) > 30:",
         _IN,
         "admin/test_sessions.py::test_the_token_opens_and_nothing_else_does",
     ),
@@ -251,5 +251,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if admin_token and not admin_token.reveal():",
         "operations.md: check warns of a short token",
         "test_advice.py::test_a_short_admin_token_is_unwise",
+    ),
+    Mutation(
+        "typed-token-begins-so",
+        "monitoring/bearer.py",
+        'return hmac.compare_digest(given.encode("utf-8", "replace"), token.reveal().encode())',
+        'return token.reveal().encode().startswith(given.encode("utf-8", "replace"))',
+        "Who logs in has the whole token",
+        "monitoring/test_bearer.py::test_what_is_typed_is_the_token_to_the_letter",
     ),
 )
