@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Protocol, TypeVar
 
 import attrs
 
@@ -33,9 +34,9 @@ class Group(enum.StrEnum):
     LET_GO = "let_go"
 
 
-_ORDER = {group: place for place, group in enumerate(Group)}
-_TROUBLE = {Reason.RESTRICTED, Reason.PROXY_FAILED, Reason.VOLUME_FULL, Reason.CRASHED}
-_TONES = {Group.TROUBLE: "bad", Group.WAY: "wait", Group.CONNECTED: "good", Group.LET_GO: "off"}
+ORDER = {group: place for place, group in enumerate(Group)}
+TROUBLE = {Reason.RESTRICTED, Reason.PROXY_FAILED, Reason.VOLUME_FULL, Reason.CRASHED}
+TONES = {Group.TROUBLE: "bad", Group.WAY: "wait", Group.CONNECTED: "good", Group.LET_GO: "off"}
 
 
 @attrs.frozen
@@ -73,9 +74,27 @@ class Row:
     set_aside: int
 
     @property
+    def haystack(self) -> str:
+        """What the search looks through."""
+        return " ".join((self.id, self.number, self.state_words, self.reason_words, self.reason, self.state)).casefold()
+
+    @property
     def waits(self) -> int:
         """Messages that wait for anything."""
         return self.backlog.to_deliver + self.backlog.to_send + self.backlog.to_report
+
+
+class Listed(Protocol):
+    """What can be searched and counted: a row here, a card of the dev console."""
+
+    @property
+    def group(self) -> Group: ...
+
+    @property
+    def haystack(self) -> str: ...
+
+
+AnyListed = TypeVar("AnyListed", bound=Listed)
 
 
 def row(seen: Seen, language: Language) -> Row:
@@ -90,7 +109,7 @@ def row(seen: Seen, language: Language) -> Row:
     return Row(
         seen.id,
         group,
-        "wait" if reason == Reason.RESTRICTED else _TONES[group],
+        "wait" if reason == Reason.RESTRICTED else TONES[group],
         state,
         word(STATES, state, language),
         reason,
@@ -109,16 +128,16 @@ def row(seen: Seen, language: Language) -> Row:
 def rows(seen: Iterable[Seen], language: Language) -> list[Row]:
     """Returns all instances, trouble first, and in each group those with something to decide, then by name."""
     found = [row(each, language) for each in seen]
-    return sorted(found, key=lambda each: (_ORDER[each.group], each.tone, not each.set_aside, each.id))
+    return sorted(found, key=lambda each: (ORDER[each.group], each.tone, not each.set_aside, each.id))
 
 
-def chosen(found: Iterable[Row], text: str, group: str) -> list[Row]:
+def chosen(found: Iterable[AnyListed], text: str, group: str) -> list[AnyListed]:
     """Returns the rows of a group, "" for all, in which each word of the text is."""
     words = text.casefold().split()
-    return [each for each in found if group in ("", each.group) and all(word in _haystack(each) for word in words)]
+    return [each for each in found if group in ("", each.group) and all(word in each.haystack for word in words)]
 
 
-def counts(found: Iterable[Row]) -> Mapping[Group, int]:
+def counts(found: Iterable[Listed]) -> Mapping[Group, int]:
     """Counts the rows of each group."""
     counted = Counter(each.group for each in found)
     return {group: counted[group] for group in Group}
@@ -133,7 +152,7 @@ def _group(seen: Seen) -> Group:
     now = seen.now
     if seen.let_go is not None or now is None:
         return Group.LET_GO
-    if now.state is State.HELD or now.logged_out or now.trouble is not None or now.reason in _TROUBLE:
+    if now.state is State.HELD or now.logged_out or now.trouble is not None or now.reason in TROUBLE:
         return Group.TROUBLE
     return Group.CONNECTED if now.state is State.CONNECTED else Group.WAY
 
@@ -145,8 +164,3 @@ def _step(now: InstanceSnapshot) -> str:
         return why(now.state, now.because, now.detail).action or ""
     except KeyError:  # an event that leaves the reason as it was
         return ""
-
-
-def _haystack(each: Row) -> str:
-    words = (each.id, each.number, each.state_words, each.reason_words, each.reason, each.state)
-    return " ".join(words).casefold()

@@ -114,7 +114,7 @@ def test_only_its_author_deletes_a_message_or_in_a_group_an_admin(talk: Talk) ->
     assert [each.deleted for each in talk.messages()] == [False, False]
     talk.inbound(message_type="revoke", revoke=about)
     first, _ = talk.messages()
-    assert (first.deleted, words(first), first.last, first.answer) == (True, "Oi", "[deleted]", "")
+    assert (first.deleted, words(first), first.last, first.answer) == (True, "Oi", "[deleted]", False)
 
     talk.chat = GROUP
     about = {"message_id": talk.inbound("Oi")}

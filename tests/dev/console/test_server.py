@@ -37,7 +37,7 @@ async def open_desk() -> AsyncIterator[Desk]:
         async with open_proxy(secret="s") as proxy:
             proxy.store.add_instance("shop")
             async with open_console(bound, proxy, None) as console:
-                headers = {"Origin": console.url, "Accept": "application/json"}
+                headers = {"Origin": console.url, "HX-Request": "true"}
                 async with httpx.AsyncClient(base_url=console.url, headers=headers, trust_env=False) as http:
                     yield Desk(proxy, http, console.port)
 
@@ -115,14 +115,16 @@ async def test_the_policy_goes_with_everything(desk: Desk) -> None:
     assert "http://" not in page  # no asset from elsewhere
     assert "https://" not in page
     assert " style=" not in page
-    assert page.count("<script") == 1
+    assert page.count("<script") == 3
+    for setting in ("includeIndicatorStyles", "allowEval", "allowScriptTags"):  # what the policy would stop
+        assert f"&#34;{setting}&#34;: false" in page
     assert (await desk.http.get("/")).headers["Cache-Control"] == "no-store"
     assert (await desk.http.put("/do/remove")).status_code == 405
     assert (await desk.http.options("/do/remove")).status_code == 405
 
 
 async def test_forms_work_without_the_script(desk: Desk) -> None:
-    desk.http.headers["Accept"] = "text/html"
+    del desk.http.headers["HX-Request"]
     answer = await desk.press("send", instance="shop", to="+55 11 98888-0002", chat="new", body="a\r\nb")
     assert answer.status_code == 303
     page = await desk.http.get(answer.headers["Location"])
@@ -163,6 +165,7 @@ class Press:
 async def test_what_a_button_says(desk: Desk, press: Press) -> None:
     answer = await desk.press(press.button, **press.fields)
     assert answer.status_code == press.status
+    assert ('class="bad"' in answer.text) is (press.status != 200)
     assert press.text in answer.text.encode().decode("unicode_escape" if "\\u" in answer.text else "utf-8")
 
 
@@ -293,3 +296,10 @@ def test_the_usual_port_is_taken_by_somebody_else() -> None:
         assert {bound.getsockname()[0] for bound in (first, second)} == {"127.0.0.1"}
         with pytest.raises(OSError, match="in use"):
             bind(first.getsockname()[1])
+
+
+@pytest.mark.parametrize("name", ["htmx.min.js", "idiomorph-ext.min.js"])
+async def test_scripts_of_others_are_ours_to_serve_with_their_licence(desk: Desk, name: str) -> None:
+    answer = await desk.http.get(f"/static/{name}")
+    assert answer.headers["Content-Type"].startswith("text/javascript")
+    assert "Zero-Clause BSD: Permission to use" in answer.text[:200]

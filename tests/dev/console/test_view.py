@@ -214,3 +214,34 @@ def test_no_visible_character_is_lost(text: str) -> None:
     meant = [chr(int(part.text.replace("U+", "0x"), 0)) if part.code else part.text for part in parts(text)]
     assert "".join(meant) == text
     assert not any(part.code and char.isprintable() for part, char in zip(parts(text), meant, strict=True))
+
+
+def test_many_instances_come_trouble_first_and_can_be_narrowed(store: Store) -> None:
+    for number in range(5):
+        assert View(store, WorkerState(), None).page(At()).counts is None
+        store.add_instance(f"till-{number}")
+    store.update_status("till-3", "DISCONNECTED", None, StatusDetails(reason="banned"))
+    store.park_instance("till-1")
+    view = View(store, WorkerState(), None)
+    names = ["till-3", "shop", "till-0", "till-2", "till-4", "till-1"]
+    page = view.page(At())
+    assert [card.id for card in page.cards] == names
+    assert page.counts == {"trouble": 1, "way": 4, "connected": 0, "let_go": 1}
+    assert [card.id for card in view.page(At(q="Banned TILL")).cards] == ["till-3"]
+    assert [card.id for card in view.page(At(show="way", q="till")).cards] == ["till-0", "till-2", "till-4"]
+    store.queue("shop", "5511988880002", "x")
+    assert [chat.url for chat in view.page(At("shop", show="way")).chats] == [
+        "/?instance=shop&chat=5511988880002%40s.whatsapp.net&show=way#conversation"
+    ]
+    narrowed = view.page(At("shop", q="x y", show="way"))
+    assert (narrowed.cards, narrowed.counts) == ((), page.counts)
+    assert narrowed.new_url == "/?instance=shop&chat=new&q=x+y&show=way#conversation"
+
+
+def test_who_is_broken_is_so_while_the_worker_is_away(store: Store) -> None:
+    store.update_status("shop", "DISCONNECTED", None, StatusDetails(reason="worker_stopping"))
+    (card,) = View(store, WorkerState(), None).page(At()).cards
+    assert card.badge.tone == "wait"
+    store.update_status("shop", "DISCONNECTED", None, StatusDetails(reason="replaced"))
+    (card,) = View(store, WorkerState(), None).page(At()).cards
+    assert (card.badge.text, card.badge.tone) == ("Disconnected", "bad")

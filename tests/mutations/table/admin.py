@@ -110,8 +110,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "admin-trouble-last",
         "admin/rows.py",
-        "key=lambda each: (_ORDER[each.group], ",
-        "key=lambda each: (-_ORDER[each.group], ",
+        "key=lambda each: (ORDER[each.group], ",
+        "key=lambda each: (-ORDER[each.group], ",
         _FIRST,
         "admin/test_rows.py::test_trouble_comes_first_then_what_is_on_its_way_then_the_rest",
     ),

@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING
 
-import attrs
 import jinja2
 from quart import Quart, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
+from wa_worker.admin.answers import static_files
+from wa_worker.admin.rendering import HTMX as ADMIN_HTMX
+from wa_worker.admin.texts import text
+from wa_worker.admin.words import Language
 from wa_worker.dev.console.actions import Actions, Done
 from wa_worker.dev.console.contents import FILE_PATH, SAMPLES_PATH
 from wa_worker.dev.console.display_text import clock, plain
@@ -49,6 +53,16 @@ _HEADERS = {
 }
 
 
+HTMX = json.dumps(
+    {
+        **json.loads(ADMIN_HTMX),
+        "defaultSettleDelay": 0,
+        "responseHandling": [{"code": "200|409", "swap": True}, {"code": "...", "swap": False, "error": True}],
+    }
+)
+"""htmx's settings: the admin page's, and that what could not be done is said, too."""
+
+
 class Renderer:
     """Holds the templates. Undefined names are errors."""
 
@@ -61,11 +75,16 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._templates.globals["emojis"] = EMOJIS
+        self._templates.globals["htmx_config"] = HTMX
+        self._templates.globals["group_word"] = partial(text, language=Language.ENGLISH)
         self._templates.filters |= {"clock": clock, "plain": plain}
 
     def page(self, page: Page, notice: str = "") -> str:
         template = self._templates.get_template("page.html")
-        return template.render(page=page, parts=PARTS, notice=notice, events=page.at.url("/events"))
+        return template.render(page=page, notice=notice, bad=True, events=page.at.url("/events"))
+
+    def notice(self, text: str, *, bad: bool) -> str:
+        return self._templates.get_template("notice.html").render(notice=text, bad=bad)
 
     def part(self, page: Page, name: str) -> str:
         return self._templates.get_template(f"{name}.html").render(page=page)
@@ -77,6 +96,7 @@ def create_app(view: View, actions: Actions, changes: ChangeCounter, files: File
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_FORM
     renderer = Renderer()
+    script = static_files()["htmx.min.js"].data  # the admin page's: one copy for both
     streams = _Streams(view, renderer, changes)
     hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
 
@@ -104,6 +124,10 @@ def create_app(view: View, actions: Actions, changes: ChangeCounter, files: File
     async def sample_file(name: str) -> Response:
         return await sent(sample(name))
 
+    @app.get("/static/htmx.min.js")
+    async def htmx() -> Response:
+        return Response(script, content_type="text/javascript; charset=utf-8")
+
     @app.get("/events")
     async def events() -> Response:
         if streams.count >= STREAMS:
@@ -121,8 +145,11 @@ def create_app(view: View, actions: Actions, changes: ChangeCounter, files: File
         except CannotDoError as error:
             status, done = 409, Done(str(error))
         at = At(fields.get("instance", ""), fields.get("chat", ""), fields.get("reply", "") if status != 200 else "")
-        if "application/json" in request.headers.get("Accept", ""):
-            return Response(json.dumps(attrs.asdict(done)), status, content_type="application/json")
+        if "HX-Request" in request.headers:
+            answer = html(renderer.notice(done.text, bad=status != 200), status)
+            if done.go:
+                answer.headers["HX-Redirect"] = done.go
+            return answer
         if status == 200:
             return Response("", 303, {"Location": done.go or at.url()})
         return html(renderer.page(view.page(at), done.text), status)
@@ -160,7 +187,7 @@ def html(text: str, status: int = 200) -> Response:
 
 
 def _at() -> At:
-    return At(*(request.args.get(name, "") for name in ("instance", "chat", "reply")))
+    return At(*(request.args.get(name, "") for name in ("instance", "chat", "reply", "q", "show")))
 
 
 class _Streams:

@@ -162,7 +162,7 @@ def _whole(entry: _Entry, kind: str, instance: str) -> _Entry:
         boxes=boxes_of(kind, content),
         mentions=people(content, "mentions"),
         marks=("forwarded many times",) if often else ("forwarded",) if once else (),
-        answer=At(instance, entry.chat, wa_id).url() if wa_id and entry.settled else "",
+        answer=bool(wa_id and entry.settled),
     )
     return attrs.evolve(entry, message=attrs.evolve(message, last=summary(message)))
 
@@ -204,7 +204,7 @@ def _changes_another(entry: _Entry, there: list[_Shown]) -> bool:
         other.message = attrs.evolve(other.message, last=summary(other.message))
     elif change == "revoke" and (own or entry.group):  # an admin of a group deletes what others wrote
         marks = tuple(dict.fromkeys((*other.message.marks, "deleted")))
-        other.message = attrs.evolve(other.message, marks=marks, last="[deleted]", answer="")
+        other.message = attrs.evolve(other.message, marks=marks, last="[deleted]", answer=False)
     else:
         return False
     return True

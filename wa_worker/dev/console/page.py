@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import attrs
 
+from wa_worker.admin.rows import TONES, Group
 from wa_worker.dev.console.display_text import Part
 
 NEW = "new"
@@ -16,15 +17,21 @@ NEW = "new"
 @attrs.frozen
 class At:
     """Which instance and which of its chats a page shows; "" leaves the choice to us. `reply`: the WhatsApp id of the
-    message that is about to be answered."""
+    message that is about to be answered. `q` and `show`: the words and the group that the instances are narrowed to."""
 
     instance: str = ""
     chat: str = ""
     reply: str = ""
+    q: str = ""
+    show: str = ""
 
     def url(self, path: str = "/") -> str:
         query = urlencode({key: value for key, value in attrs.asdict(self).items() if value})
         return f"{path}?{query}" if query else path
+
+    def to(self, instance: str, chat: str = "") -> At:
+        """Returns another place in the same list of instances."""
+        return At(instance, chat, q=self.q, show=self.show)
 
 
 @attrs.frozen
@@ -60,6 +67,20 @@ class Card:
     phone: Phone | None
     url: str
     current: bool
+
+    @property
+    def group(self) -> Group:
+        """The group of the admin page's list that it belongs to."""
+        return _GROUPS[self.badge.tone]
+
+    @property
+    def haystack(self) -> str:
+        """What the filter looks through."""
+        number = self.phone.number if self.phone else ""
+        return " ".join((self.id, self.badge.text, self.badge.detail, self.status, self.why, number)).casefold()
+
+
+_GROUPS = {tone: group for group, tone in TONES.items()}
 
 
 @attrs.frozen
@@ -130,7 +151,7 @@ class Message:
     happened in the chat. `words`: what became of it. `ticks`: as phones show them, with `ticks_words`.
 
     marks: what is to be said above it: forwarded, edited, deleted. before: its words before they were edited.
-    answer: the page on which one writes an answer to it; "" if it cannot be answered.
+    answer: whether it can be answered.
     """
 
     key: str
@@ -152,7 +173,7 @@ class Message:
     before: str = ""
     ticks: str = ""
     ticks_words: str = ""
-    answer: str = ""
+    answer: bool = False
 
     @property
     def deleted(self) -> bool:
@@ -179,11 +200,12 @@ class Composer:
 
 @attrs.frozen
 class Page:
-    """Holds all of it."""
+    """Holds all of it. `counts`: of all instances by group; None while there are few, which need no filter."""
 
     at: At
     health: Mapping[str, int] | None
     cards: tuple[Card, ...]
+    counts: Mapping[Group, int] | None
     chats: tuple[Chat, ...]
     head: Chat | None
     messages: tuple[Message, ...]
@@ -191,9 +213,13 @@ class Page:
 
     @property
     def new_url(self) -> str:
-        return f"{At(self.at.instance, NEW).url()}#conversation"
+        return f"{self.at.to(self.at.instance, NEW).url()}#conversation"
+
+    def answer_url(self, message: Message) -> str:
+        """The page on which one answers a message."""
+        return f"{attrs.evolve(self.at, reply=message.wa_id).url()}#composer"
 
     @property
     def chat_url(self) -> str:
         """The page without what is being answered."""
-        return f"{At(self.at.instance, self.at.chat).url()}#conversation"
+        return f"{self.at.to(self.at.instance, self.at.chat).url()}#conversation"

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import attrs
 
+from wa_worker.admin.rows import ORDER, TROUBLE, chosen, counts
 from wa_worker.dev.addresses import phone_or_jid
 from wa_worker.dev.console.conversation import Conversations, chat_shown
 from wa_worker.dev.console.page import NEW, At, Badge, Card, Composer, Message, Page, Phone, Quote
@@ -18,13 +19,17 @@ from wa_worker.dev.console.reasons import in_words
 from wa_worker.dev.proxy import InstanceRow, Store
 from wa_worker.dev.samples import SAMPLES
 from wa_worker.jid import USER, is_number
-from wa_worker.states import State
+from wa_worker.states import REASONS, State
 
 if TYPE_CHECKING:
     from wa_worker.dev.console.worker_state import WorkerState
     from wa_worker.dev.world.people import SimulatedUsers
 
 _FILES = (("", "no file"), *((sample.name, sample.title) for sample in SAMPLES.values()))
+
+
+FEW = 5
+"""Instances that are shown as cards, with their codes. More are rows, trouble first, and each opens to its card."""
 
 
 class View:
@@ -51,9 +56,10 @@ class View:
         messages, chats = self._conversations.of(instance)
         chat = at.chat or next((chat.id for chat in chats), "")
         reply = _answered(messages.get(chat, ()), at.reply)
-        at = At(instance, chat, at.reply if reply else "")
+        at = attrs.evolve(at, instance=instance, chat=chat, reply=at.reply if reply else "")
         cards = [self._card(row, at) for row in rows] + [self._parked_card(each, at) for each in parked]
-        chats = [attrs.evolve(each, current=each.id == chat) for each in chats]
+        few = len(cards) <= FEW
+        chats = [attrs.evolve(each, current=each.id == chat, url=_url(at, each.id)) for each in chats]
         head = next((each for each in chats if each.current), None)
         if head is None and chat not in ("", NEW):
             head = chat_shown(instance, chat, "", "", 0.0)
@@ -61,7 +67,8 @@ class View:
         return Page(
             at=at,
             health=self._worker.counts,
-            cards=tuple(sorted(cards, key=lambda card: card.id)),
+            cards=tuple(_by_name(cards) if few else _trouble_first(chosen(cards, at.q, at.show))),
+            counts=None if few else counts(cards),
             chats=tuple(chats),
             head=head,
             messages=tuple(messages.get(chat, ())),
@@ -95,7 +102,7 @@ class View:
             qr_code=row.qr_code,
             pairing_code=row.pairing_code,
             phone=phone,
-            url=At(row.id).url(),
+            url=at.to(row.id).url(),
             current=row.id == at.instance,
         )
 
@@ -105,6 +112,8 @@ class View:
         if row.qr_code is not None:
             how = _SCAN_BY_HAND if self._users is None else _SCAN_BY_BUTTON
             return Badge("Waiting for a scan", "wait", f"{_LOGGED_OUT} {how}" if told.logged_out else how)
+        if row.status == "DISCONNECTED" and told.state is None and row.reason in _TROUBLE:
+            return Badge("Disconnected", "bad")
         badge = _STATES.get((row.status, told.state))
         if badge is not None and told.logged_out:
             return attrs.evolve(badge, detail=_LOGGED_OUT)
@@ -128,9 +137,22 @@ class View:
             qr_code=None,
             pairing_code=None,
             phone=None,
-            url=At(instance).url(),
+            url=at.to(instance).url(),
             current=instance == at.instance,
         )
+
+
+def _url(at: At, chat: str) -> str:
+    return f"{at.to(at.instance, chat).url()}#conversation"
+
+
+def _by_name(cards: Sequence[Card]) -> list[Card]:
+    return sorted(cards, key=lambda card: card.id)
+
+
+def _trouble_first(cards: Sequence[Card]) -> list[Card]:
+    """Returns them in the order of the admin page."""
+    return sorted(cards, key=lambda card: (ORDER[card.group], card.id))
 
 
 def _answered(messages: Sequence[Message], wa_id: str) -> Quote | None:
@@ -161,6 +183,9 @@ _STATES = {
     ("DISCONNECTED", State.HELD): Badge("On hold", "bad"),
     ("DISCONNECTED", None): Badge("Waiting for the worker", "wait"),
 }
+_TROUBLE = TROUBLE | {row.reason for (state, _), row in REASONS.items() if state in (State.HELD, State.LOGGED_OUT)}
+"""Reasons that somebody has to look at, also when the worker is not there to say more."""
+
 _TELLS_WHY = {State.RECONNECTING, State.RETRYING, State.HELD}
 
 _LOGGED_OUT = "The phone logged this device out."

@@ -1,12 +1,20 @@
-// Keeps the page up to date and sends its forms, without ever reloading it. The server makes all HTML, escaped; here it
-// only takes the place of what it replaces, so that focus, a half-typed message and unfolded text stay.
+// What htmx cannot do: hear of changes while somebody looks, keep what the reader has done, and say what a form came to.
+// The server makes all HTML, escaped; htmx and idiomorph put it in its place.
 "use strict";
 
 const byId = (id) => document.getElementById(id);
-const source = new WeakMap(); // what the server said of an element, whatever has been done to it since
-const boxes = ["health", "cards", "chats", "head", "messages", "composer"].map(byId);
+const touched = (field) => field.value !== field.defaultValue || field === document.activeElement;
 
-for (const box of boxes) for (const child of box.children) source.set(child, child.outerHTML);
+Object.assign(Idiomorph.defaults.callbacks, {
+  beforeAttributeUpdated: (name, element) => !(
+    (name === "open" && element.matches("details") && element.firstChild) || // a new one is as the server says
+    (name === "value" && element.matches("textarea, input:not([type=hidden])") && touched(element)) ||
+    name === "selected"
+  ),
+  beforeNodeMorphed: (old, fresh) => { // for screen readers
+    if (old.dataset?.say && fresh.dataset.say !== old.dataset.say) byId("say").textContent = fresh.dataset.say;
+  },
+});
 
 // The messages stay at their end, unless one has scrolled up to read.
 const messages = byId("messages");
@@ -18,52 +26,26 @@ messages.addEventListener("scroll", () => {
 new ResizeObserver(toEnd).observe(messages);
 for (const event of ["load", "loadedmetadata"]) messages.addEventListener(event, toEnd, true); // files make room late
 
-// What has the file already, and plays it perhaps, stays; so does what was unfolded.
-function keep(old, fresh) {
-  for (const file of fresh.querySelectorAll("img, audio, video")) {
-    const same = (each) => each.getAttribute("src") === file.getAttribute("src");
-    const there = [...old.querySelectorAll(file.localName)].find(same);
-    if (there) file.replaceWith(there);
-  }
-  for (const part of fresh.querySelectorAll("details")) part.open = Boolean(old.querySelector(`.${part.className}[open]`));
+function take(id, html) {
+  const focused = document.activeElement;
+  const home = focused.closest("article")?.id;
+  const box = byId(id);
+  htmx.swap(box, html, { swapStyle: "morph:innerHTML", swapDelay: 0, settleDelay: 0 }, { contextElement: box });
+  if (document.activeElement !== focused) (byId(focused.id) ?? byId(`${home}-name`))?.focus({ preventScroll: true });
 }
 
-function take(box, html) {
-  const template = document.createElement("template");
-  template.innerHTML = html;
-  const focused = box.contains(document.activeElement) ? document.activeElement : null;
-  const home = focused?.closest("article")?.id;
-  const typed = [...box.querySelectorAll("textarea, select, input:not([type=hidden])")].map((field) => [field.id, field.value]);
-  const before = new Map([...box.children].map((child) => [child.id, child]));
-  const whole = document.importNode(template.content, true); // what moves from one document to another stops playing
-  const now = [...whole.children].map((fresh) => {
-    const old = before.get(fresh.id);
-    if (old && source.get(old) === fresh.outerHTML) return old;
-    source.set(fresh, fresh.outerHTML);
-    if (old) keep(old, fresh);
-    if (fresh.dataset.say !== old?.dataset.say) byId("say").textContent = fresh.dataset.say; // for screen readers
-    return fresh;
-  });
-  const staying = new Set(now);
-  for (const child of before.values()) if (!staying.has(child)) child.remove();
-  now.forEach((child, at) => {
-    if (box.children[at] !== child) box.insertBefore(child, box.children[at] ?? null);
-  });
-  for (const [id, value] of typed) if (id && byId(id)) byId(id).value = value;
-  if (focused && document.activeElement !== focused) {
-    (byId(focused.id) ?? byId(`${home}-name`))?.focus({ preventScroll: true });
-  }
-  toEnd();
-}
-
+// Not htmx's extension for this: a page that nobody looks at gives its connection back, of which a browser has few.
 let stream = null;
 
 function listen() {
-  stream = new EventSource(document.body.dataset.events);
+  stream?.close();
+  if (document.hidden) return;
+  stream = new EventSource(byId("cards").dataset.events);
   stream.onmessage = (message) => {
     const { events, html } = JSON.parse(message.data);
-    document.body.dataset.events = events;
-    for (const [id, text] of Object.entries(html)) take(byId(id), text);
+    byId("cards").dataset.events = events;
+    for (const [id, text] of Object.entries(html)) take(id, text);
+    toEnd();
     tell("live", "Live", true);
     document.body.classList.remove("stale");
     if (byId("notice").textContent === LOST) notify("", true);
@@ -76,10 +58,9 @@ function listen() {
   };
 }
 
-// A browser has few connections to one host: a page that nobody looks at gives its own back.
-document.addEventListener("visibilitychange", () => {
-  stream?.close();
-  if (!document.hidden) listen();
+document.addEventListener("visibilitychange", listen);
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target?.id === "cards") listen(); // narrowed to others
 });
 
 function tell(id, text, good) {
@@ -107,34 +88,21 @@ function clear() {
   notify("", true);
 }
 
-document.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const form = event.target;
-  if (form.dataset.busy) return;
-  form.dataset.busy = "yes";
-  const body = new URLSearchParams(new FormData(form, event.submitter));
-  const action = event.submitter?.getAttribute("formaction") ?? form.getAttribute("action");
-  const sent = [...form.querySelectorAll("textarea, #new-instance")].map((field) => [field.id, field.value]);
-  try {
-    const answer = await fetch(action, { method: "POST", body, headers: { Accept: "application/json" } });
-    const { text, go } = await answer.json();
-    notify(text, answer.ok);
-    if (answer.ok && go) location.assign(go);
-    if (answer.ok) fold(byId(`${form.closest("article")?.id}-name`));
-    // By id: an update may have put another field in the place of the one that was sent.
-    for (const [id, value] of sent) if (answer.ok && byId(id)?.value === value) byId(id).value = "";
-    if (answer.ok) for (const choice of form.querySelectorAll("select")) choice.selectedIndex = 0;
-  } catch {
-    notify(LOST, false);
-  }
-  delete form.dataset.busy;
-});
+for (const event of ["htmx:sendError", "htmx:responseError"]) document.addEventListener(event, () => notify(LOST, false));
 
-function fold(summary) {
-  const part = summary?.closest("details");
-  if (part?.contains(document.activeElement)) summary.focus({ preventScroll: true });
+document.addEventListener("htmx:beforeRequest", ({ detail: { elt, xhr } }) => {
+  xhr.sent = [...elt.querySelectorAll("textarea, #new-instance")].map((field) => [field.id, field.value]);
+});
+document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr, requestConfig } }) => {
+  if (xhr.status !== 200 || requestConfig.verb !== "post") return;
+  notify(byId("notice").textContent, true);
+  // By id: an update may have put another field in the place of the one that was sent.
+  for (const [id, value] of xhr.sent) if (byId(id)?.value === value) byId(id).value = "";
+  for (const choice of elt.querySelectorAll("select")) choice.selectedIndex = 0;
+  const part = elt.closest(".answers");
+  if (part?.contains(document.activeElement)) part.querySelector("summary").focus({ preventScroll: true });
   part?.removeAttribute("open");
-}
+});
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") clear();
