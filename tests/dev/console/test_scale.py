@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -17,6 +19,7 @@ from wa_worker.dev.proxy import StatusDetails, Store, open_proxy
 
 NAMES = [f"shop-{number:02}" for number in range(40)]
 BROKEN = "shop-33"
+ANA = "5511988880002@s.whatsapp.net"
 
 
 @attrs.frozen
@@ -31,8 +34,11 @@ class Many:
             self.store.update_status, instance, "DISCONNECTED", None, StatusDetails(reason=reason)
         )
 
-    def write(self, body: str) -> None:
-        trio.from_thread.run_sync(self.store.queue, NAMES[0], "5511988880002", body)
+    def receive(self, body: str) -> None:
+        """Ana writes, and her name is known from now on: all of the chat changes, what one writes in, too."""
+        said = {"chat": ANA, "from_": ANA, "to": "x", "body": body, "wa_message_id": "A1"}
+        payload = json.dumps({"push_name": "Ana"})
+        trio.from_thread.run_sync(partial(self.store.add_inbound, instance_id=NAMES[0], payload=payload, **said))
 
 
 @asynccontextmanager
@@ -129,9 +135,10 @@ def _survives(many: Many, page: Page) -> None:
     page.run("document.querySelector('#card-shop-20-rest').open = true")
     page.type("#body", "half-typed")
     page.run("document.querySelector('#body').setSelectionRange(2, 4)")
-    many.write("the second")
+    many.receive("the second")
     many.break_off("shop-20", "banned")  # it moves to the others in trouble
     page.wait(lambda: page.bodies() == ["the first", "the second"])
+    page.wait(lambda: page.text("#send label") == "Message to Ana")
     page.wait(lambda: page.texts(".rows .name")[:2] == ["shop-20", BROKEN])
     assert page.run("return document.querySelector('#card-shop-20-rest').open")
     assert page.run("return document.querySelector('#body').value") == "half-typed"
