@@ -26,7 +26,7 @@ SIDE_BY_SIDE = 6
 TOGETHER = {
     f"tests/{name}.py": "browser"
     for name in (
-        *("dev/console/test_browser", "dev/console/test_accessibility", "dev/console/test_hostile_texts"),
+        *(f"dev/console/test_{part}" for part in ("browser", "accessibility", "hostile_texts", "scale")),
         "admin/test_browser",
     )
 }
@@ -74,8 +74,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(suite)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keeps together what shares a process, where xdist is there to part it: the mutations run without plugins."""
+    for item in items if config.pluginmanager.hasplugin("xdist") else ():
         if group := TOGETHER.get(item.nodeid.partition("::")[0]):
             item.add_marker(pytest.mark.xdist_group(group))
 
