@@ -11,12 +11,15 @@ import pytest
 
 import tests
 
+AS_INSTALLED = "import sys; sys.argv = ['wa-worker']; from wa_worker.__main__ import main; main()"
+"""What the script that pip makes does: a copy of the tree has none."""
+
 DOCS = Path(tests.__file__).parents[1] / "docs"
 
 
 def _completed(**variables: str) -> str:
     environment = {"PATH": os.environ["PATH"], **variables}
-    command = [str(Path(sys.executable).with_name("wa-worker"))]
+    command = [sys.executable, "-c", AS_INSTALLED]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=True).stdout
 
 

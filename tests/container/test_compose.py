@@ -98,7 +98,7 @@ def test_the_try_is_a_command_line_that_the_program_takes() -> None:
 def test_what_is_mounted_is_there() -> None:
     found = [volume.split(":") for service in SERVICES.values() for volume in service.get("volumes", [])]
     files = [ROOT / source for source, *_ in found if source.startswith(".")]
-    assert len(files) == 3
+    assert len(files) == 6
     assert [str(file) for file in files if not file.exists()] == []
     assert {source for source, *_ in found if not source.startswith(".")} == COMPOSE["volumes"].keys()
 

@@ -201,6 +201,7 @@ async def abort_in_mid_traffic(folder: Path, tables: Tables, contract: Contract)
         store = world.proxy.store
         await holds_within(60, lambda: not store.count_messages("queued"), "all sent")
         await holds_within(60, lambda: not any(map(world.simulator.pending, jids.values())), "all received")
+        await holds_within(60, lambda: sum(map(store.count_inbound, names)) >= sent_in, "all handed in")
         await trio.sleep(2)  # anything twice would come now
         await worker.stop()
         account = take_account(world, [f"551177777000{n}" for n in range(4)])
