@@ -21,12 +21,13 @@ from wa_worker.backup import databases
 from wa_worker.backup.contents import ABOUT, JOURNAL, About, instance_of, place_of
 from wa_worker.backup.making import Progress
 from wa_worker.backup.sealing import SealedReader
+from wa_worker.durable import flush
 from wa_worker.errors import BackupError
 from wa_worker.journal.restored import FILE as GAPS_FILE
 from wa_worker.journal.restored import write_gaps
 from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER, InstanceId, Secret
 from wa_worker.ownership.closed import FILE as CLOSED_FILE
-from wa_worker.ownership.closed import RESTORING, close_volume, flush_folder, reopen_volume, why_closed
+from wa_worker.ownership.closed import RESTORING, close_volume, reopen_volume, why_closed
 from wa_worker.ownership.volume import try_volume
 
 ASIDE = "@restoring"
@@ -193,9 +194,8 @@ def _finish(contents: Contents, aside: Path) -> None:
     write_gaps(journal.with_name(GAPS_FILE), at, gaps)
     for folder, _, files in os.walk(aside):
         for name in files:
-            with Path(folder, name).open("rb") as written:
-                os.fsync(written.fileno())
-        flush_folder(Path(folder))
+            flush(Path(folder, name))
+        flush(Path(folder))
 
 
 def _into_place(auth_dir: Path) -> None:
@@ -207,5 +207,5 @@ def _into_place(auth_dir: Path) -> None:
         path.rename(own / path.name)
     (aside / RESERVED_FOLDER).rmdir()
     aside.rmdir()
-    flush_folder(own)
-    flush_folder(auth_dir)
+    flush(own)
+    flush(auth_dir)

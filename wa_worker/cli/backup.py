@@ -201,7 +201,7 @@ def _key(environ: Mapping[str, str]) -> Secret:
 def _sink(file: str) -> Iterator[Sink]:
     """Yields where the backup goes: a file that has its name only when it is whole, or standard output."""
     from wa_worker.backup.making import Sink
-    from wa_worker.ownership.closed import flush_folder
+    from wa_worker.durable import flush
 
     if file == "-":
         if sys.stdout.isatty():
@@ -218,7 +218,7 @@ def _sink(file: str) -> Iterator[Sink]:
             out.flush()
             os.fsync(out.fileno())
             part.rename(path)
-            flush_folder(path.absolute().parent)
+            flush(path.absolute().parent)
 
         try:
             yield Sink(out, keep)

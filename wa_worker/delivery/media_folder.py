@@ -14,6 +14,7 @@ from pathlib import Path
 
 import trio
 
+from wa_worker.durable import flush
 from wa_worker.errors import EdgeUnavailable
 from wa_worker.volume import PLENTY
 
@@ -43,11 +44,7 @@ class FileBeingWritten:
         os.fsync(self._file.fileno())
         self._file.close()
         self._part.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        flush(self._path.parent)
 
     def discard(self) -> None:
         """Deletes it, if it has got no name."""

@@ -20,6 +20,7 @@ from wa_worker.delivery.pace import RECENTLY, RESTRICTED_FOR, Facts, Held, Pace,
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.events import held_event
 from wa_worker.errors import EdgeError, JournalError
+from wa_worker.jid import is_group
 from wa_worker.journal import Contacts
 from wa_worker.journal.contacts import Account
 from wa_worker.messages import Content, OutgoingMedia, QueuedMessage, Text
@@ -130,7 +131,7 @@ class InstancePace:
     def _facts(self, chats: Iterable[Jid]) -> dict[Jid, Facts]:
         people, found = [], {}
         for chat in chats:
-            if chat.endswith("@g.us"):
+            if is_group(chat):
                 found[chat] = Facts(open=True)
             else:
                 people.append(chat)

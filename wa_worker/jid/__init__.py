@@ -12,6 +12,17 @@ event, is in the session store, or is not known.
 
 from wa_worker.jid.destination import destination
 from wa_worker.jid.masking import masked, masked_address
-from wa_worker.jid.servers import GROUP, LID, USER, is_group, is_lid, is_number
+from wa_worker.jid.servers import GROUP, LID, USER, is_group, is_lid, is_number, without_device
 
-__all__ = ["GROUP", "LID", "USER", "destination", "is_group", "is_lid", "is_number", "masked", "masked_address"]
+__all__ = [
+    "GROUP",
+    "LID",
+    "USER",
+    "destination",
+    "is_group",
+    "is_lid",
+    "is_number",
+    "masked",
+    "masked_address",
+    "without_device",
+]

@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
+from wa_worker.durable import flush
 from wa_worker.errors import JournalError
 from wa_worker.journal.connection import connect_read_only
 
@@ -30,7 +31,7 @@ def back_up(path: Path, found: int) -> Path:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
             raise
-        _flush(path.parent)
+        flush(path.parent)
     except (sqlite3.Error, OSError) as error:
         raise JournalError(
             f"journal {path}: cannot be copied before its upgrade ({error}). Nothing of it was changed: make room "
@@ -47,12 +48,4 @@ def _copy(path: Path, draft: Path) -> None:
     with closing(connect_read_only(path)) as source, closing(sqlite3.connect(draft)) as copy:
         copy.execute("PRAGMA journal_mode=OFF")  # it is thrown away if it does not come to its end
         source.backup(copy)
-    _flush(draft)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(draft)

@@ -12,7 +12,6 @@ The file restored.json beside the journal names the instances of which that is n
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Collection, Mapping
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import structlog
 
+from wa_worker.durable import write_json
 from wa_worker.errors import JournalError
 from wa_worker.journal.database import Database
 from wa_worker.journal.ledger import key_of
@@ -112,12 +112,7 @@ def write_gaps(path: Path, at: float, instances: Collection[str]) -> None:
     if not instances:
         path.unlink(missing_ok=True)
         return
-    draft = path.with_name(f"{path.name}.tmp")
-    with os.fdopen(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-        json.dump({"at": at, "instances": sorted(instances)}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    write_json(path, {"at": at, "instances": sorted(instances)})
 
 
 _ADD = """

@@ -7,10 +7,10 @@ command that wrote it when that failed or is done, or by a person.
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 
+from wa_worker.durable import flush, write_json
 from wa_worker.models import RESERVED_FOLDER
 
 FILE = "closed.json"
@@ -27,15 +27,7 @@ _WHY = {
 
 def close_volume(auth_dir: Path, why: str) -> None:
     """Has every worker refuse this volume from now on, over a crash too. `why`: MOVED or RESTORING. Raises OSError."""
-    own = auth_dir / RESERVED_FOLDER
-    draft = own / f"{FILE}.tmp"
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-        json.dump({"why": why, "at": int(time.time())}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(own / FILE)
-    flush_folder(own)
+    write_json(auth_dir / RESERVED_FOLDER / FILE, {"why": why, "at": int(time.time())})
 
 
 def reopen_volume(auth_dir: Path) -> bool:
@@ -44,7 +36,7 @@ def reopen_volume(auth_dir: Path) -> bool:
         (auth_dir / RESERVED_FOLDER / FILE).unlink()
     except FileNotFoundError:
         return False
-    flush_folder(auth_dir / RESERVED_FOLDER)
+    flush(auth_dir / RESERVED_FOLDER)
     return True
 
 
@@ -76,12 +68,3 @@ def closed_for(auth_dir: Path) -> str | None:
         return str(json.loads((auth_dir / RESERVED_FOLDER / FILE).read_text("utf-8"))["why"])
     except (ValueError, TypeError, KeyError):
         return ""
-
-
-def flush_folder(folder: Path) -> None:
-    """Takes the names in a folder to the disk. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import structlog
 import trio
 
+from wa_worker.durable import write_json
 from wa_worker.edge.egress_url import egress_from
 from wa_worker.edge.wire import InstanceRows
 from wa_worker.models import Egress, EgressProxy, InstanceId, Unusable, instance_id
@@ -101,9 +101,4 @@ def _write(file: Path, egress: Egress) -> None:
         return
     said = {"unusable": egress.why} if isinstance(egress, Unusable) else {"proxy": egress.url.reveal()}
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = file.with_suffix(".new")
-    with open(new, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as opened:
-        json.dump(said, opened)
-        opened.flush()
-        os.fsync(opened.fileno())
-    new.replace(file)
+    write_json(file, said)

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wa_worker.errors import SessionError
-from wa_worker.jid import is_group
+from wa_worker.jid import is_group, without_device
 from wa_worker.models import Jid, WaMessageId
 from wa_worker.whatsapp.sqlite import Reader, open_read_only
 from wa_worker.whatsapp.store import SessionStore
@@ -80,12 +80,7 @@ def senders(store: SessionStore, chat: Jid, message: str) -> list[tuple[Jid, byt
             rows = [row for each in sorted(filter(None, chats)) for row in database.rows(_SENDERS, each, message)]
     except (OSError, sqlite3.Error) as error:
         raise SessionError(f"session store {store.file}: {error}") from error
-    return [(_without_device(str(sender)), secret) for sender, secret in rows if isinstance(secret, bytes)]
-
-
-def _without_device(address: str) -> Jid:
-    user, _, server = address.partition("@")
-    return Jid(f"{user.partition(':')[0].partition('.')[0]}@{server}")
+    return [(Jid(without_device(str(sender))), secret) for sender, secret in rows if isinstance(secret, bytes)]
 
 
 _SENDERS = """

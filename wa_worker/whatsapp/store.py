@@ -15,7 +15,7 @@ import attrs
 import structlog
 
 from wa_worker.errors import SessionError
-from wa_worker.jid import LID, USER
+from wa_worker.jid import LID, USER, without_device
 from wa_worker.models import Account, InstanceId, Jid, instance_id
 from wa_worker.whatsapp.sqlite import Value, open_read_only, uri_path
 
@@ -65,9 +65,7 @@ class SessionStore:
         if jid is None:
             return None
         name = self._mapped("SELECT push_name FROM whatsmeow_device WHERE jid = ?", str(jid))
-        user, _, server = str(jid).partition("@")  # with a device part: `5511...:7@s.whatsapp.net`
-        number = user.partition(":")[0].partition(".")[0]
-        return Account(Jid(f"{number}@{server}"), str(name) if name else None)
+        return Account(Jid(without_device(str(jid))), str(name) if name else None)
 
     def phone_of(self, lid: Jid) -> Jid | None:
         """Returns the phone number JID that the store knows for a LID. None too if it cannot be read now."""

@@ -237,4 +237,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         "An instance comes back with its proxy: it never goes out without.",
         "backup/test_restoring.py::test_an_instance_comes_back_with_its_proxy",
     ),
+    Mutation(
+        "durable-written-in-place",
+        "durable.py",
+        'draft = path.with_name(f"{path.name}.tmp")',
+        "draft = path",
+        "A small file is whole, or as it was.",
+        "test_durable.py::test_what_cannot_be_written_stays_as_it_was",
+    ),
+    Mutation(
+        "durable-draft-in-the-way",
+        "durable.py",
+        "    draft.unlink(missing_ok=True)  # of a process that was killed in the middle\n",
+        "",
+        "What a killed process has left is in nobody's way.",
+        "test_durable.py::test_a_file_is_whole_private_and_alone",
+    ),
 )

@@ -94,9 +94,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "egress-for-all-to-read",
-        "whatsapp/egress.py",
-        "os.open(path, flags, 0o600)",
-        "os.open(path, flags, 0o644)",
+        "durable.py",
+        "os.O_WRONLY, 0o600",
+        "os.O_WRONLY, 0o644",
         "A password is for this user alone.",
         _TABLE + "test_what_was_said_last_outlives_the_process",
     ),

@@ -304,8 +304,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "reason-device-part",
         "whatsapp/store.py",
-        'user.partition(":")[0].partition(".")[0]',
-        "user",
+        "Jid(without_device(str(jid)))",
+        "Jid(str(jid))",
         "contract: jid has no device part",
         "whatsapp/test_store.py::test_whose_device_it_is",
     ),
