@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-LONG = ("faults", "soak", "worker_proxy", "container", "baileys")
+LONG = ("faults", "soak", "worker_proxy", "container", "baileys", "cluster")
 """Suites that run only when they are asked for, `pytest -m faults` or `pytest tests/faults`, each in its own folder."""
 
 PROCESSES = "processes"
