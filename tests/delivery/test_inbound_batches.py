@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import defaultdict
 from pathlib import Path
 
@@ -65,6 +66,7 @@ async def test_a_burst_takes_few_calls_and_few_transactions(tmp_path: Path) -> N
                 at.receive(chat, f"{chat}:{number}")
         statements: list[str] = []
         with at.journal.database.reading() as sql:
+            assert isinstance(sql, sqlite3.Connection)
             sql.set_trace_callback(statements.append)
         at.nursery.start_soon(at.delivery.run)
         await at.all_delivered()

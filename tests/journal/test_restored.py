@@ -15,9 +15,8 @@ from wa_worker.journal.restored import FILE, Restored, read_gaps, write_gaps
 
 
 @pytest.fixture
-def restored(tmp_path: Path) -> Iterator[Journal]:
+def restored(path: Path) -> Iterator[Journal]:
     """One whose ledger has rows of each kind from before the restore."""
-    path = tmp_path / "@worker" / "journal.db"
     with open_journal(path) as journal:
         admit(journal, "waited", "sent")
         send(journal, "sent", SendState.SENT)
@@ -47,15 +46,15 @@ def test_with_resend_it_is_sent_and_a_doubt_is_counted(restored: Journal) -> Non
         assert sql.execute("SELECT max(doubts) FROM ledger").fetchone() == (1,)
 
 
-def test_it_is_over_for_an_instance_when_a_list_has_nothing_new_and_nothing_held(restored: Journal) -> None:
-    at_once = Restored(restored.database, quiet=0.0)
+def test_it_is_over_for_an_instance_when_a_list_has_nothing_new_and_nothing_held(restored: Journal, path: Path) -> None:
+    at_once = Restored(restored.database, path.with_name(FILE), quiet=0.0)
     for _ in range(2):
         at_once.listed(SHOP, {"new": ANA}, hold=True)
         assert at_once.has_gap(SHOP)
     at_once.listed(SHOP, {}, hold=True)
     assert not at_once.has_gap(SHOP)
     assert at_once.has_gap(OTHER)
-    assert read_gaps(restored.database.path.with_name(FILE))[1] == {OTHER}
+    assert read_gaps(path.with_name(FILE))[1] == {OTHER}
     at_once.listed(SHOP, {"newer": ANA}, hold=True)
     assert admit(restored, "newer").due == ("newer",)
 
@@ -68,8 +67,8 @@ def test_one_empty_list_is_not_believed(restored: Journal) -> None:
     assert admit(restored, "new").held == 1
 
 
-def test_quiet_time_counts_from_the_last_doubt(restored: Journal) -> None:
-    some = Restored(restored.database, quiet=0.2)
+def test_quiet_time_counts_from_the_last_doubt(restored: Journal, path: Path) -> None:
+    some = Restored(restored.database, path.with_name(FILE), quiet=0.2)
     some.listed(SHOP, {}, hold=False)
     time.sleep(0.25)
     some.listed(SHOP, {"new": ANA}, hold=False)
@@ -80,16 +79,16 @@ def test_quiet_time_counts_from_the_last_doubt(restored: Journal) -> None:
     assert not some.has_gap(SHOP)
 
 
-def test_it_is_not_over_because_of_a_restart(restored: Journal) -> None:
-    with open_journal(restored.database.path) as journal:
+def test_it_is_not_over_because_of_a_restart(restored: Journal, path: Path) -> None:
+    with open_journal(path) as journal:
         assert journal.restored.has_gap(SHOP)
 
 
-def test_the_file_goes_with_the_last_instance(restored: Journal) -> None:
-    at_once = Restored(restored.database, quiet=0.0)
+def test_the_file_goes_with_the_last_instance(restored: Journal, path: Path) -> None:
+    at_once = Restored(restored.database, path.with_name(FILE), quiet=0.0)
     for instance in (SHOP, OTHER):
         at_once.listed(instance, {}, hold=False)
-    assert not restored.database.path.with_name(FILE).exists()
+    assert not path.with_name(FILE).exists()
 
 
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:

@@ -39,15 +39,18 @@ QUIET = 10.0
 
 
 class Restored:
-    """Knows the instances whose ledger has a gap. Any thread may call; what writes raises JournalError."""
+    """Knows the instances whose ledger has a gap. Any thread may call; what writes raises JournalError.
 
-    def __init__(self, database: Database, quiet: float = QUIET) -> None:
+    file: restored.json; None: the journal is on no volume, so no backup of one was restored.
+    """
+
+    def __init__(self, database: Database, file: Path | None, quiet: float = QUIET) -> None:
         self._database = database
         self._quiet = quiet
         self._quiet_since: dict[InstanceId, float] = {}
-        self._path = database.path.with_name(FILE)
+        self._file = file
         self._lock = threading.Lock()
-        self._at, self._gaps = read_gaps(self._path)
+        self._at, self._gaps = (0.0, frozenset[str]()) if file is None else read_gaps(file)
 
     def has_gap(self, instance: InstanceId) -> bool:
         """Says whether what is listed for this instance may have been sent already."""
@@ -82,12 +85,14 @@ class Restored:
             self._over(instance)
 
     def _over(self, instance: InstanceId) -> None:
+        if self._file is None:
+            return
         with self._lock:
             left = self._gaps - {instance}
             try:
-                write_gaps(self._path, self._at, left)
+                write_gaps(self._file, self._at, left)
             except OSError as error:
-                raise JournalError(f"{self._path} cannot be written: {error}") from error
+                raise JournalError(f"{self._file} cannot be written: {error}") from error
             self._gaps = left
         log.info("the ledger knows all that is listed: the restore is over for it", instance=instance)
 
@@ -116,8 +121,8 @@ def write_gaps(path: Path, at: float, instances: Collection[str]) -> None:
 
 
 _ADD = """
-INSERT OR IGNORE INTO ledger (instance, message_id, chat, state, doubts, error, created_at, changed_at)
-VALUES (?, ?, ?, ?, 1, ?, ?, ?)"""
+INSERT INTO ledger (instance, message_id, chat, state, doubts, error, created_at, changed_at)
+VALUES (?, ?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO NOTHING"""
 
 _AMONG = "instance = ? AND message_id IN (SELECT value FROM json_each(?))"
 
