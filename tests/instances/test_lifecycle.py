@@ -13,7 +13,7 @@ from tests.instances.bed import Bed, open_bed
 from tests.journal.rows import read_only
 from tests.proxy_fixture import SHOP, until
 from tests.whatsapp.scripted_host import script
-from tests.whatsapp.test_store import pair
+from tests.whatsapp.test_folder_store import pair
 from wa_worker.instances.lifecycle import Lifecycle
 from wa_worker.instances.registry import InstanceSnapshot
 from wa_worker.states import SLOW, Event, State
@@ -36,7 +36,7 @@ async def test_what_is_not_paired_shows_codes(tmp_path: Path) -> None:
 async def test_what_is_paired_opens_a_session(tmp_path: Path) -> None:
     """As far as that goes here: nobody can be reached."""
     async with open_bed(tmp_path, reachable=False) as bed:
-        pair(bed.services.whatsapp.store(SHOP))
+        pair(bed.store(SHOP))
         with capture_logs() as lines:
             run(bed)
             await until(lambda: (now := doing(bed)) and now.state is State.RETRYING)
@@ -63,7 +63,7 @@ async def test_a_failure_is_followed_by_growing_pauses(tmp_path: Path) -> None:
 
 async def test_a_store_that_cannot_be_read_now_is_no_reason_for_a_code(tmp_path: Path) -> None:
     async with open_bed(tmp_path, ["no such command"]) as bed:
-        store = bed.services.whatsapp.store(SHOP)
+        store = bed.store(SHOP)
         store.prepare()
         store.file.symlink_to("x" * 300)  # a name too long to be looked up
         run(bed)
@@ -173,7 +173,7 @@ async def test_a_hold_written_while_the_clock_was_ahead_is_not_sat_out_for_years
 async def test_whose_session_it_is_is_told_from_its_opening_on(tmp_path: Path) -> None:
     """And what keeps it from being tried again has no end that is known, once its pause is over."""
     async with open_bed(tmp_path, reachable=False) as bed:
-        pair(bed.services.whatsapp.store(SHOP))
+        pair(bed.store(SHOP))
         state = bed.state()
         bed.nursery.start_soon(Lifecycle(bed.services, state).run)
         bed.nursery.start_soon(state.publisher.run)

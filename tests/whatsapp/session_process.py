@@ -36,11 +36,11 @@ from wa_worker.messages import MediaKind, OutgoingMessage, Receipt, Text  # noqa
 from wa_worker.metrics import Metrics  # noqa: E402
 from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid, WaMessageId  # noqa: E402
 from wa_worker.states import Event, Report  # noqa: E402
+from wa_worker.whatsapp.folder_store import FolderStore  # noqa: E402
 from wa_worker.whatsapp.gate import StartGate  # noqa: E402
 from wa_worker.whatsapp.receiving import Receiver, Told  # noqa: E402
 from wa_worker.whatsapp.session import Session, open_session  # noqa: E402
 from wa_worker.whatsapp.session_host import SessionHost  # noqa: E402
-from wa_worker.whatsapp.store import SessionStore  # noqa: E402
 from wa_worker.whatsapp.uploads import Uploads  # noqa: E402
 
 SHOP = InstanceId("shop")
@@ -138,7 +138,7 @@ async def main(auth_dir: Path, obstacle: str | None) -> None:
             receipts = Receipts(lambda what, ids: say(what, ids=ids))
             host = SessionHost(receiver, StartGate(), threads, "wa-worker", receipts, journal.accounts)
             host = attrs.evolve(host, receipts=Ticks(), uploads=Uploads(patience=PATIENCE))
-            store, leave, left = SessionStore.of(auth_dir, SHOP), trio.CancelScope(), 0.0
+            store, leave, left = FolderStore.of(auth_dir, SHOP), trio.CancelScope(), 0.0
             with trio.CancelScope() as doing:
                 line = Line(leave, doing, threads)
                 threads.start_soon(line.follow)

@@ -38,13 +38,13 @@ from wa_worker.models import RESERVED_FOLDER, Jid, WaMessageId
 from wa_worker.states import Event, Report
 from wa_worker.whatsapp.client import Callbacks
 from wa_worker.whatsapp.events import Code
+from wa_worker.whatsapp.folder_store import FolderStore
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.native_session import HASTE
 from wa_worker.whatsapp.pairing import Paired, PairingHosts, QrCode
 from wa_worker.whatsapp.receiving import Receiver, Told
 from wa_worker.whatsapp.session import Session as OpenSession
 from wa_worker.whatsapp.session_host import SessionHost
-from wa_worker.whatsapp.store import SessionStore
 
 PHONE, CONTACT = "5511999990001", "5511988880005"
 
@@ -92,7 +92,7 @@ class World:
 
     def client(self, *codes: int) -> AbstractAsyncContextManager[Session]:
         """The library's client alone."""
-        dsn = SessionStore.of(self.auth_dir, SHOP).dsn
+        dsn = FolderStore.of(self.auth_dir, SHOP).dsn.reveal()
         return self.process("tests.whatsapp.client_process", dsn, *map(str, codes))
 
     @asynccontextmanager
@@ -132,7 +132,7 @@ async def world(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.Monkey
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
             hosts = PairingHosts(nursery, command("wa_worker.whatsapp.pairing_host"))
-            async with hosts.pair(SHOP, SessionStore.of(tmp_path, SHOP), "wa-worker") as events:
+            async with hosts.pair(SHOP, FolderStore.of(tmp_path, SHOP), "wa-worker") as events:
                 shown = await events.receive()
                 assert isinstance(shown, QrCode)
                 jid = await simulator.scan(shown.code, PHONE)
@@ -427,7 +427,7 @@ async def unopened(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Unope
         host = SessionHost(
             Receiver(journal.inbox, Metrics(), Told(lambda: None)), gate, nursery, "the device", Receipts()
         )
-        yield Unopened(OpenSession(SHOP, SessionStore.of(tmp_path, SHOP), host, lambda: None), journal, gate)
+        yield Unopened(OpenSession(SHOP, FolderStore.of(tmp_path, SHOP), host, lambda: None), journal, gate)
 
 
 async def test_a_message_waits_for_the_disk_and_the_session_is_to_close(unopened: Unopened) -> None:

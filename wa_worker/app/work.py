@@ -42,10 +42,10 @@ from wa_worker.ownership.volume import hold_volume
 from wa_worker.volume import VolumeGuard
 from wa_worker.whatsapp.egress import EgressTable
 from wa_worker.whatsapp.egress_memory import EgressFiles
+from wa_worker.whatsapp.folder_store import FolderStores
 from wa_worker.whatsapp.host_environment import host_environment
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.routes import Routes
-from wa_worker.whatsapp.store import paired_instances
 
 if TYPE_CHECKING:
     from wa_worker.whatsapp.bridge import WhatsApp
@@ -101,7 +101,7 @@ class Work:
                 routes, hosts = Routes.of(egress, environ), self._pairing(environ, pairing_command)
                 native = self._whatsapp(journal, receiver, receipts, sender.uncertain, routes, hosts)
                 gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
-                paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
+                paired = await trio.to_thread.run_sync(lambda: list(native.stores.paired()))
                 await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)
                 volume = VolumeGuard(settings.auth_dir)
                 pace = PollTimer(settings.message_poll, min(settings.message_poll_max, settings.instance_poll))
@@ -177,7 +177,7 @@ class Work:
             receipts=receipts,
             recent_history=self._recent_history,
         )
-        return WhatsApp(self.settings.auth_dir, host, pairing, routes, self.registry.anyone_connected)
+        return WhatsApp(FolderStores(self.settings.auth_dir), host, pairing, routes, self.registry.anyone_connected)
 
 
 @contextmanager

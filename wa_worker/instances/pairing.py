@@ -185,4 +185,4 @@ async def _ended(ended: PairingEnded, shown: float, state: InstanceState, store:
 async def archive(store: SessionStore, state: InstanceState) -> None:
     """Sets the session store aside, so that the instance pairs anew."""
     archived = await trio.to_thread.run_sync(store.archive)
-    log.info("session store archived", instance=state.instance, to=archived.name if archived else None)
+    log.info("session store archived", instance=state.instance, to=archived)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 
 import structlog
 import trio
@@ -23,7 +22,7 @@ from wa_worker.whatsapp.probe import FRESH
 from wa_worker.whatsapp.routes import Routes
 from wa_worker.whatsapp.session import Session, open_session
 from wa_worker.whatsapp.session_host import SessionHost
-from wa_worker.whatsapp.store import SessionStore
+from wa_worker.whatsapp.store import SessionStore, Stores
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +40,7 @@ class WhatsApp:
 
     def __init__(
         self,
-        auth_dir: Path,
+        stores: Stores,
         host: SessionHost,
         pairing: PairingHosts,
         routes: Routes,
@@ -50,12 +49,12 @@ class WhatsApp:
         self.pairing = pairing
         self.routes = routes
         self.breaker: CircuitBreaker[InstanceId] = CircuitBreaker(CROWD, PAUSES, works=anyone_connected)
-        self._auth_dir = auth_dir
+        self.stores = stores
         self._host = host
 
     def store(self, instance: InstanceId) -> SessionStore:
-        """Returns the session store of an instance."""
-        return SessionStore.of(self._auth_dir, instance)
+        """Returns the session store of an instance. Raises SessionError if that is not this worker's."""
+        return self.stores.of(instance)
 
     def sent_id(self, instance: InstanceId, secret: bytes, mark: str | None) -> WaMessageId | None:
         """See message_secrets.sent_id()."""
@@ -63,7 +62,8 @@ class WhatsApp:
 
     async def obstacle(self, instance: InstanceId) -> str | None:
         """Returns None if it makes sense to open this session now, else why not, but for its proxy."""
-        return await self.routes.unreachable(instance) or self._barred(instance)
+        problem = await self.routes.unreachable(instance) or await trio.to_thread.run_sync(self.stores.problem)
+        return problem or self._barred(instance)
 
     async def until_clear(self, instance: InstanceId) -> None:
         """Returns once there is no obstacle, within about two FRESH of the moment since which there is none."""

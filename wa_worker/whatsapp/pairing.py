@@ -137,7 +137,7 @@ class PairingHosts:
     ) -> AsyncIterator[PairingLine]:
         """Yields a pairing under way. Its events come until Paired or PairingEnded; leaving or cancelling ends it, and
         drops what was not received. `proxy`: of its own. Raises SessionError if no host can be started."""
-        store.prepare()
+        await trio.to_thread.run_sync(store.prepare)
         host = await self._host_with_room()
         token = f"{instance}/{next(self._tokens)}"
         # codes come every 20 s and only the newest counts; the room is for messages of a first login
@@ -146,7 +146,7 @@ class PairingHosts:
         more = self._more if proxy is None else {**self._more, "proxy": proxy.url.reveal()}
         host.live[token] = Listener(instance, send)
         try:
-            await host.tell(do="pair", pairing=token, dsn=store.dsn, device_name=device_name, **more)
+            await host.tell(do="pair", pairing=token, dsn=store.dsn.reveal(), device_name=device_name, **more)
             if host.dead:
                 host.live[token].offer(HOST_ENDED)
             with receive:

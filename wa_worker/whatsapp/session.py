@@ -38,13 +38,11 @@ from wa_worker.whatsapp.send_tracking import SendTracking
 from wa_worker.whatsapp.session_host import NO_GROUPS, NO_RECEIPTS, SessionHost
 from wa_worker.whatsapp.session_sender import SessionSender
 from wa_worker.whatsapp.store import SessionStore
+from wa_worker.whatsapp.store_watch import StoreWatch
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-DISK_TROUBLE = ("disk I/O error", "database or disk is full", "attempt to write a readonly database")
-"""What SQLite says, in whatsmeow's log, when its store cannot be written: messages are then dropped, not kept."""
 
 UNSYNCED = 30.0
 """Seconds after which what waited at WhatsApp counts as sent, though WhatsApp has not said so."""
@@ -88,6 +86,7 @@ class Session:
         self._restriction = Restriction(self.on_report)
         self._look_up = SubjectLookUp(self._native, host.receiver.subjects)
         self._placeholders = Placeholders()
+        self._store_watch = StoreWatch(store, client.cut, self.on_report)
         self._on_new_message = on_new_message
         self._log = log.bind(instance=instance)
         self._reports: deque[Report] = deque(maxlen=64)  # they come one at a time; 64 at once is a storm
@@ -178,8 +177,7 @@ class Session:
         self._refusal = refusal(message) or self._refusal
         self._tracking.on_log(message)
         self._placeholders.on_log(message)
-        if any(sign in message for sign in DISK_TROUBLE):
-            self.on_report(Report(Event.VOLUME_FAILED, "the session store cannot be written"))
+        self._store_watch.on_log(message)
 
     def _on_event(self, code: int, data: bytes) -> None:
         with self._native.callback():
