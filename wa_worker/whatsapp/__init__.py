@@ -1,6 +1,6 @@
 """WhatsApp, as the worker sees it: sessions and pairings. The only package that imports neonize.
 
-neonize takes half a second to import, so app.py calls `load()`, on a thread, before it imports what needs neonize.
+neonize takes half a second to import, so app/work.py calls `load()`, on a thread, before it imports what needs neonize.
 
 libmagic.py       finds libmagic before neonize asks for it
 kept_out.py       what neonize imports and the worker does not use: not imported

@@ -21,7 +21,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "egress-not-in-downloads",
-        "app.py",
+        "app/work.py",
         "media.decided, media.egress = inbound.file_decided, egress.of",
         "media.decided = inbound.file_decided",
         _ALONE,
@@ -37,7 +37,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "egress-not-loaded",
-        "app.py",
+        "app/work.py",
         "                await trio.to_thread.run_sync(egress.load)\n",
         "",
         "A worker that starts again goes out as before.",
