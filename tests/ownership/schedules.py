@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import attrs
 
-from tests.ownership.world import Network, Process, Trap, Violated, World
+from tests.ownership.world import Network, Trap, Violated, World
 from wa_worker.models import InstanceId
 from wa_worker.ownership.lease import HAND_OVER, MOST_CLAIMS, PATIENCE, SLACK, TTL, UNLIMITED
 from wa_worker.ownership.owner import Claim, GiveAway, ListMine, Owner, Renew
@@ -44,6 +44,7 @@ def build(
         slow=rng.choice((0.0, 0.0, 0.02, 0.2)),
         slowest=rng.choice((4.0, 30.0)),
         lost=rng.choice((0.0, 0.0, 0.05, 0.2)),
+        late_writes=rng.choice((0.0, 0.05)),
     )
     world = kind(rng, network=network, make_owner=make_owner, extremes=rng.random() < 0.5)
     for n in range(size.instances):
@@ -163,6 +164,3 @@ def first_violation(seeds: range, make_owner: MakeOwner = Owner, kind: type[Worl
         except Violated:
             return seed
     return None
-
-
-__all__ = ["FULL", "Process", "Size", "build", "calm", "first_violation", "is_fair", "play", "settle", "spread"]

@@ -78,6 +78,8 @@ class Network:
     """The share of messages that take up to `slowest`."""
     slowest: float = 25.0
     lost: float = 0.0
+    late_writes: float = 0.0
+    """The share of the journal's transactions that take 5 to 40 seconds."""
 
 
 class World:
@@ -364,7 +366,8 @@ class World:
         if process.owner.owned and not self._lost():
             instance = self.rng.choice(list(process.owner.owned))
             process.writing[instance] = process.writing.get(instance, 0) + 1
-            self.later(self._delay(), self._written, process, instance)
+            late = self.rng.random() < self.network.late_writes
+            self.later(self.rng.uniform(5, 40) if late else self._delay(), self._written, process, instance)
 
     def _written(self, process: Process, instance: InstanceId) -> None:
         process.writing[instance] -= 1
