@@ -186,7 +186,3 @@ class SessionError(Exception):
 
 class BackupError(Exception):
     """A backup cannot be made or restored. Do: print it, leave everything as it was, exit 1."""
-
-
-class LeaseLost(Exception):
-    """Other workers may have taken what this one owned. Do: start nothing, end the process; it starts anew, as another."""

@@ -88,7 +88,7 @@ PLANTED: dict[str, tuple[type[Owner], type[World], int]] = {
     "too long": (TooLong, World, 0),
     "trusting": (Trusting, World, 50),
     "keeps the dead": (Owner, a_world(KeepsTheDead), 50),
-    "forgets tokens": (Owner, a_world(ForgetsTokens), 1320),
+    "forgets tokens": (Owner, a_world(ForgetsTokens), 3000),
     "same token": (Owner, a_world(SameToken), 0),
 }
 """By name: who decides, what it lives in, and the first seed. That is near one that finds it, which spares seconds; it

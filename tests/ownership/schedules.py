@@ -104,18 +104,13 @@ def calm(world: World) -> None:
     for process in list(world.processes):
         process.cut_to = process.cut_from = 0.0
         process.connects = True
+        process.traps.clear()
     paused = max((each.paused_until - world.now for each in world.processes), default=0.0)
     world.run(max(0.0, paused))
-    if not world.processes:
+    if all(process.stopping for process in world.processes):
         world.start()
     left = set(world.database.instances)
-    for wait in (
-        CALM / 3,
-        CALM / 3,
-        CALM / 3,
-        5.0,
-        5.0,
-    ):  # some are between two owners at any moment: not the same ones
+    for wait in (CALM / 3, CALM / 3, CALM / 3, 5.0, 5.0):  # some are between two owners, but not the same ones for long
         world.run(wait)
         left.intersection_update(
             each for each in world.homeless() if world.database.instances[each].claims <= MOST_CLAIMS
