@@ -100,10 +100,21 @@ class View:
 
 @attrs.frozen
 class Claimed:
-    """An instance and the token under which it is ours."""
+    """An instance, the token under which it is ours, and its number."""
 
     instance: InstanceId
     token: int
+    n: int = attrs.field(default=0, eq=False)
+
+    @property
+    def schema(self) -> str:
+        """Where the keys of its session are. The token is in the name: a former owner finds no table."""
+        return f"wa_{self.n}_{self.token}"
+
+    @property
+    def application_name(self) -> str:
+        """What the server's list of connections says of its session's."""
+        return f"wa/{self.n}/{self.token}"
 
 
 @attrs.define
