@@ -65,6 +65,17 @@ class Because(enum.Enum):
     """The database says that it is not ours. Nobody but a person who changed the rows brings this about."""
 
 
+class Came(enum.Enum):
+    """Says what an instance was before a worker took it."""
+
+    NEW = "new"
+    """Nobody had ever run it."""
+    FREE = "free"
+    """Its worker had given it away."""
+    DEAD = "dead"
+    """The lease of its worker had run out."""
+
+
 @attrs.frozen
 class Peer:
     """Describes another worker whose lease has not run out."""
@@ -105,6 +116,7 @@ class Claimed:
     instance: InstanceId
     token: int
     n: int = attrs.field(default=0, eq=False)
+    came: Came = attrs.field(default=Came.FREE, eq=False)
 
     @property
     def schema(self) -> str:

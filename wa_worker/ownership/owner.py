@@ -141,6 +141,7 @@ class Owner:
     def _check(self, now: float) -> None:
         if self._dead or not self.lease.holds(now):
             self._dead = True
+            self.lease.deadline = min(self.lease.deadline, now)
             raise LeaseLost("the lease of this worker is over: peers may have taken its instances")
 
     # --- what came of it
