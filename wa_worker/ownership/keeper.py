@@ -205,8 +205,9 @@ class Keeper:
 
     async def _wait(self, wait: Wait, now: float) -> None:
         if self._notices.due(now):
-            if not await self._try(self._notices.take(now)):
-                self._notices.take_back()
+            notice = self._notices.take(now)
+            if not await self._try(notice.tell):
+                self._notices.take_back(notice)
                 await trio.sleep(RETRY)
             return
         if self._owner.draining and not self._owner.owned and not self._owner.leaving:

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import attrs
 
 from wa_worker.models import InstanceId
 from wa_worker.ownership.claims import Claims
 
 TOLD_AGAIN = 30.0
 """Seconds after which the database is told again what the proxy lists: another worker may have said otherwise."""
+
+
+@attrs.frozen
+class Notice:
+    """Says what one telling holds."""
+
+    wanted: tuple[InstanceId, ...] = ()
+    unwanted: tuple[InstanceId, ...] = ()
+    proven: tuple[InstanceId, ...] = ()
+
+    def tell(self, claims: Claims) -> None:
+        """Blocking. Raises StateError: then some of it may have been told, and all of it may be told again."""
+        if self.wanted:
+            claims.want(self.wanted)
+        if self.unwanted:
+            claims.unwant(self.unwanted)
+        if self.proven:
+            claims.proven(self.proven)
 
 
 class Notices:
@@ -19,7 +37,6 @@ class Notices:
         self._unwanted: dict[InstanceId, None] = {}
         self._proven: dict[InstanceId, None] = {}
         self._known: set[InstanceId] = set()
-        self._taken: tuple[list[InstanceId], list[InstanceId], list[InstanceId]] = ([], [], [])
         self._told_at = float("-inf")
 
     def want(self, instance: InstanceId) -> bool:
@@ -42,33 +59,22 @@ class Notices:
         late = now - self._told_at >= TOLD_AGAIN
         return bool(self._unwanted or self._proven or (self._wanted and (late or self._wanted.keys() - self._known)))
 
-    def take(self, now: float) -> Callable[[Claims], None]:
-        """Returns the call that tells all of them, for a thread. When it fails, they are to be taken back."""
-        wanted, unwanted, proven = list(self._wanted), list(self._unwanted), list(self._proven)
-        self._taken = wanted, unwanted, proven
+    def take(self, now: float) -> Notice:
+        """Returns all of it, to be told; if that fails, it is to be taken back."""
+        taken = Notice(tuple(sorted(self._wanted)), tuple(sorted(self._unwanted)), tuple(sorted(self._proven)))
         for waiting in (self._wanted, self._unwanted, self._proven):
             waiting.clear()
-        self._known.update(wanted)
+        self._known.update(taken.wanted)
         self._told_at = now
+        return taken
 
-        def tell(claims: Claims) -> None:
-            if wanted:
-                claims.want(sorted(wanted))
-            if unwanted:
-                claims.unwant(sorted(unwanted))
-            if proven:
-                claims.proven(sorted(proven))
-
-        return tell
-
-    def take_back(self) -> None:
-        """Puts what was taken last among what waits, but for what is said otherwise since."""
-        wanted, unwanted, proven = self._taken
-        self._known.difference_update(wanted)
-        for instance in wanted:
+    def take_back(self, taken: Notice) -> None:
+        """Has it wait again, but for what is said otherwise since."""
+        self._known.difference_update(taken.wanted)
+        for instance in taken.wanted:
             if instance not in self._unwanted:
                 self._wanted[instance] = None
-        for instance in unwanted:
+        for instance in taken.unwanted:
             if instance not in self._wanted:
                 self._unwanted[instance] = None
-        self._proven.update(dict.fromkeys(proven))
+        self._proven.update(dict.fromkeys(taken.proven))
