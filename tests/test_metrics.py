@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 
@@ -11,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from wa_worker.journal import SendState, Settled
 from wa_worker.journal.backlog import Backlog, Queue
 from wa_worker.metrics import Delivered, Metrics, Received, Snapshot
+from wa_worker.ownership.lease import Came
 from wa_worker.states import TABLE, Event, State
 
 NOTHING = Snapshot({}, None, journal_works=False, ready=False, poll_ages={}, threads=1)
@@ -134,6 +136,25 @@ def test_the_state_of_a_moment() -> None:
         assert (said["wa_worker_ready"], said["wa_worker_journal_works"], said["wa_worker_threads"]) == (1, 1, 11)
     assert scrape(metrics)["wa_worker_instances{state=connected}"] == 0
     assert scrape(metrics)["wa_worker_instances_attention{because=banned}"] == 0
+
+
+def test_a_worker_that_shares_its_instances_has_metrics_of_that_and_another_has_not() -> None:
+    alone = Metrics()
+    alone.took_over(Came.DEAD)
+    alone.fenced()
+    assert not [name for name in scrape(alone) if re.search("owned|takeovers|lease|fenced", name)]
+
+    metrics = Metrics()
+    left = iter((9.5, -3.0))
+    metrics.share(lambda: 7, lambda: next(left))
+    metrics.took_over(Came.DEAD)
+    metrics.fenced()
+    said = scrape(metrics)
+    assert said["wa_worker_owned_instances"] == 7
+    assert said["wa_worker_lease_seconds_left"] == 9.5
+    assert said["wa_worker_takeovers_total{because=dead}"] == said["wa_worker_fenced_total"] == 1
+    assert said["wa_worker_takeovers_total{because=free}"] == said["wa_worker_takeovers_total{because=new}"] == 0
+    assert scrape(metrics)["wa_worker_lease_seconds_left"] == -3.0
 
 
 def test_counting_costs_microseconds() -> None:
