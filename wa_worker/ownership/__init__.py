@@ -6,6 +6,8 @@ closed.py      why no worker may run on a volume, though nobody holds its lock
 lease.py       the rules of several workers, and their constants: pure
 owner.py       what one worker does next: pure, step by step
 claims.py      the steps in PostgreSQL; statements.py their SQL, schemas.py the names that carry the token
+deadline.py    when a worker must have let go of what it leases
+watchdog.py    the thread that sees to that
 keeper.py      the task that takes the steps, and what the fleet asks; notices.py what the fleet tells
 
 Only claims.py and schemas.py, and keeper.py with them, import psycopg.

@@ -12,6 +12,8 @@ egress_memory.py  where that is remembered: in files
 egress_rows.py    or in PostgreSQL
 egress_probe.py   whether such a proxy lets it through
 socks.py          connections through a socks5 proxy
+environment_proxy.py which proxy the environment names
+socket_gate/      nothing passes when the lease has run out
 routes.py         the ways out of all instances
 client.py         neonize's client on one quiet thread; pinned to the version it was read from
 parsing.py        the library's protobufs from their bytes, with every text in them a text

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 import trio
@@ -16,7 +16,7 @@ from wa_worker.journal import JOURNAL_RETRY
 from wa_worker.models import EgressProxy, InstanceId, WaMessageId
 from wa_worker.whatsapp.identity import identity
 from wa_worker.whatsapp.message_secrets import sent_id
-from wa_worker.whatsapp.pairing import PairingHosts
+from wa_worker.whatsapp.pairing import PairingHosts, PairingLine
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.probe import FRESH
 from wa_worker.whatsapp.routes import Routes
@@ -70,9 +70,10 @@ class WhatsApp:
         while await self.obstacle(instance) is not None:  # noqa: ASYNC110 - nothing tells
             await trio.sleep(jittered(FRESH / 2, 0.5))
 
-    def open_session(
+    @asynccontextmanager
+    async def open_session(
         self, instance: InstanceId, on_message: Callable[[], None], egress: EgressProxy | None
-    ) -> AbstractAsyncContextManager[Session]:
+    ) -> AsyncIterator[Session]:
         """See session.open_session(). `egress`: by which way; raises SessionError if it is another by its turn."""
 
         def obstacle() -> str | None:
@@ -80,14 +81,25 @@ class WhatsApp:
                 return "its proxy has changed meanwhile"
             return self._barred(instance)
 
-        return open_session(
-            instance,
-            self.store(instance),
-            self._host,
-            on_message=on_message,
-            obstacle=obstacle,
-            proxy=egress,
-        )
+        with self.routes.way_out(instance, egress) as proxy:
+            async with open_session(
+                instance,
+                self.store(instance),
+                self._host,
+                on_message=on_message,
+                obstacle=obstacle,
+                proxy=proxy,
+            ) as session:
+                yield session
+
+    @asynccontextmanager
+    async def pair(
+        self, instance: InstanceId, store: SessionStore, device_name: str, egress: EgressProxy | None
+    ) -> AsyncIterator[PairingLine]:
+        """See PairingHosts.pair(). `egress`: by which way."""
+        with self.routes.way_out(instance, egress) as proxy:
+            async with self.pairing.pair(instance, store, device_name, proxy) as line:
+                yield line
 
     async def record(self, instance: InstanceId, data: bytes, me: bytes) -> None:
         """Commits a message that came while the pairing host was logged in. WhatsApp believes that we have it, so this

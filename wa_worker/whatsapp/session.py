@@ -21,7 +21,7 @@ from neonize.proto import Neonize_pb2 as pb
 from wa_worker.errors import JournalError
 from wa_worker.journal import JOURNAL_RETRY
 from wa_worker.messages import Accepted, MediaKind, OutgoingMessage, UploadedFile
-from wa_worker.models import EgressProxy, InstanceId, Jid, WaMessageId
+from wa_worker.models import InstanceId, Jid, Secret, WaMessageId
 from wa_worker.states import Event, Report
 from wa_worker.wakeup import Wakeup
 from wa_worker.whatsapp import events, receipts
@@ -59,7 +59,7 @@ class Session:
         store: SessionStore,
         host: SessionHost,
         on_new_message: Callable[[], None],
-        proxy: EgressProxy | None = None,
+        proxy: Secret | None = None,
     ) -> None:
         self.instance = instance
         self.me: Identity | None = None
@@ -72,7 +72,7 @@ class Session:
             host.device_name,
             host.gate,
             recent_history=host.recent_history,
-            proxy=None if proxy is None else proxy.url,
+            proxy=proxy,
         )
         self._native = NativeSession(instance, client, host.gate, host.threads, host.codes(instance))
         self._host = host
@@ -268,10 +268,11 @@ async def open_session(
     *,
     on_message: Callable[[], None],
     obstacle: Callable[[], str | None],
-    proxy: EgressProxy | None = None,
+    proxy: Secret | None = None,
 ) -> AsyncIterator[Session]:
     """Opens the session of a paired store and closes it at the end, whatever happens. Raises SessionError with what
-    `obstacle` says when its turn has come, None for nothing. `proxy`: of its own.
+    `obstacle` says when its turn has come, None for nothing. `proxy`: the URL of the one
+    that it is given.
 
     `on_message` is called on a native thread after each new message's commit. Cancelling while it opens or closes is
     bounded by native_session.HASTE.

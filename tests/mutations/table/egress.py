@@ -30,7 +30,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "egress-not-in-pairings",
         "whatsapp/pairing.py",
-        '{**self._more, "proxy": proxy.url.reveal()}',
+        '{**self._more, "proxy": proxy.reveal()}',
         "self._more",
         _ALONE,
         _E2E + "test_all_of_an_instance_goes_out_through_its_proxy[http]",
