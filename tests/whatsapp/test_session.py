@@ -96,9 +96,9 @@ class World:
         return self.process("tests.whatsapp.client_process", dsn, *map(str, codes))
 
     @asynccontextmanager
-    async def process(self, *arguments: str) -> AsyncIterator[Session]:
+    async def process(self, *arguments: str, **more: str) -> AsyncIterator[Session]:
         run = command(*arguments)
-        environment = bare(**self.simulator.environment(self.auth_dir))
+        environment = bare(**self.simulator.environment(self.auth_dir), **more)
         log = (self.auth_dir / "log").open("ab")
         with log:
             process = await trio.lowlevel.open_process(
