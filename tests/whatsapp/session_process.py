@@ -35,12 +35,15 @@ from wa_worker.journal import open_journal  # noqa: E402
 from wa_worker.messages import MediaKind, OutgoingMessage, Receipt, Text  # noqa: E402
 from wa_worker.metrics import Metrics  # noqa: E402
 from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid, WaMessageId  # noqa: E402
+from wa_worker.postgres.url import StateUrl  # noqa: E402
 from wa_worker.states import Event, Report  # noqa: E402
 from wa_worker.whatsapp.folder_store import FolderStore  # noqa: E402
 from wa_worker.whatsapp.gate import StartGate  # noqa: E402
 from wa_worker.whatsapp.receiving import Receiver, Told  # noqa: E402
+from wa_worker.whatsapp.schema_store import SchemaStores  # noqa: E402
 from wa_worker.whatsapp.session import Session, open_session  # noqa: E402
 from wa_worker.whatsapp.session_host import SessionHost  # noqa: E402
+from wa_worker.whatsapp.store import SessionStore  # noqa: E402
 from wa_worker.whatsapp.uploads import Uploads  # noqa: E402
 
 SHOP = InstanceId("shop")
@@ -80,6 +83,15 @@ async def tell_reports(session: Session) -> None:
             seconds=report.seconds,
             synced=session.offline_synced,
         )
+
+
+def store_of(auth_dir: Path) -> SessionStore:
+    """The instance's folder, or the schema that the test names."""
+    if (schema := os.environ.get("TEST_SCHEMA")) is None:
+        return FolderStore.of(auth_dir, SHOP)
+    stores = SchemaStores(StateUrl.of(os.environ["TEST_STATE_URL"]))
+    stores.gained(SHOP, schema, schema.replace("_", "/"))
+    return stores.of(SHOP)
 
 
 class Ticks:
@@ -138,7 +150,7 @@ async def main(auth_dir: Path, obstacle: str | None) -> None:
             receipts = Receipts(lambda what, ids: say(what, ids=ids))
             host = SessionHost(receiver, StartGate(), threads, "wa-worker", receipts, journal.accounts)
             host = attrs.evolve(host, receipts=Ticks(), uploads=Uploads(patience=PATIENCE))
-            store, leave, left = FolderStore.of(auth_dir, SHOP), trio.CancelScope(), 0.0
+            store, leave, left = store_of(auth_dir), trio.CancelScope(), 0.0
             with trio.CancelScope() as doing:
                 line = Line(leave, doing, threads)
                 threads.start_soon(line.follow)

@@ -47,10 +47,20 @@ LOCK = 0x77615F73
 SCHEMA = re.compile(r"wa_([0-9]{1,18})_([0-9]{1,18})")
 
 _TORN = re.compile(r"\b(?:dial|read|write) (?:tcp|unix)\b|unexpected EOF|i/o timeout|no such host")
-_AWAY = re.compile(r"\bpq: |driver: bad connection|\bsql: |failed to connect to database")
-_LOST = re.compile(r'pq: (?:relation "\S+" does not exist|schema "\S+" does not exist|no schema has been selected)')
-_NOT_THE_STORE = re.compile(r"websocket|web\.whatsapp\.|\bwss?://|https?://|media host|proxy", re.IGNORECASE)
+_NOT_THE_STORE = re.compile(r"websocket|web\.whatsapp\.|\bwss?://|https?://|media host", re.IGNORECASE)
 """Connections of whatsmeow that are none to its store."""
+
+_DRIVER = re.compile(r"\bpq: |driver: bad connection|\bsql: (?:database|connection|transaction)")
+_CODE = re.compile(r"\bpq: .*\(([0-9A-Z]{5})\)", re.DOTALL)
+"""The SQLSTATE of an error, as lib/pq writes it."""
+
+_LOST = ("42P01", "3F000")
+"""undefined_table, invalid_schema_name (postgresql.org/docs, Appendix A)."""
+
+_NO_TROUBLE = ("57P05", "22", "23")
+"""How codes begin that are none of the store: idle_session_timeout, since the next statement opens another connection;
+and the classes of what was to be written, data exception and integrity constraint violation: no new connection helps
+against those."""
 
 
 @attrs.frozen
@@ -97,13 +107,13 @@ class SchemaStore(SessionStore):
         )
 
     def trouble(self, line: str) -> StoreTrouble | None:
-        if "idle-session timeout" in line:
-            return None  # IDLE is over: the next statement opens another connection
-        if _LOST.search(line):
-            return StoreTrouble.LOST
-        if _AWAY.search(line) or (_TORN.search(line) and not _NOT_THE_STORE.search(line)):
-            return StoreTrouble.AWAY
-        return None
+        if found := _CODE.search(line):
+            code = found[1]
+            if code.startswith(_NO_TROUBLE):
+                return None
+            return StoreTrouble.LOST if code in _LOST else StoreTrouble.AWAY
+        torn = _TORN.search(line) and not _NOT_THE_STORE.search(line)
+        return StoreTrouble.AWAY if torn or _DRIVER.search(line) else None
 
     def prepare(self) -> None:
         """Makes the schema if the instance has none, with an empty table of whatsmeow's version: without it whatsmeow
