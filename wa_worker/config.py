@@ -150,6 +150,18 @@ class Settings:
         "PostgreSQL that several workers share, with the sessions and the journal (else these are in AUTH_DIR)",
         default=None,
     )
+    worker_capacity: int = _setting(
+        "WORKER_CAPACITY",
+        _whole(0, 100_000),
+        "with STATE_URL: how many instances this worker takes at the most (0: no limit)",
+        default=0,
+    )
+    drain: float = _setting(
+        "DRAIN_MS",
+        _seconds(0, 600_000),
+        "with STATE_URL: how long a worker that is told to stop hands its instances to the others",
+        default=4.0,
+    )
     instance_poll: float = _setting(
         "INSTANCE_POLL_MS", _seconds(100, 3_600_000), "how often to ask which instances to connect", default=10.0
     )

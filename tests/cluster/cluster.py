@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import attrs
 import psycopg
 import trio
 
-from tests.cluster.link import Link, open_link
+from tests.cluster.link import Link, keep_link
 from tests.e2e.world import Worker, World, open_world
 from wa_worker.postgres.connecting import connect
 from wa_worker.postgres.url import StateUrl
@@ -33,13 +33,13 @@ class Cluster:
     world: World
     url: StateUrl
     state: psycopg.Connection
-    _stack: AsyncExitStack
+    _nursery: trio.Nursery
     members: list[Member] = attrs.Factory(list)
 
     async def start(self, **settings: str) -> Member:
         """Starts one more worker, and waits until its health answers."""
         name = f"worker{len(self.members)}"
-        link = await self._stack.enter_async_context(open_link(self.url.port))
+        link: Link = await self._nursery.start(keep_link, self.url.port)
         through = attrs.evolve(self.url, port=link.port)
         worker = await self.world.start_worker(
             STATE_URL=through.with_options().reveal(), AUTH_DIR=str(self.world.folder / name), **settings
@@ -64,7 +64,7 @@ class Cluster:
 
 @asynccontextmanager
 async def open_cluster(folder: Path, url: StateUrl) -> AsyncIterator[Cluster]:
-    async with open_world(folder, contract=2) as world, AsyncExitStack() as stack:
-        state = await trio.to_thread.run_sync(connect, url, "tests")
-        with state:
-            yield Cluster(world, url, state, stack)
+    async with open_world(folder, contract=2) as world, trio.open_nursery() as nursery:
+        with await trio.to_thread.run_sync(connect, url, "tests") as state:
+            yield Cluster(world, url, state, nursery)
+        nursery.cancel_scope.cancel()

@@ -6,8 +6,6 @@ Trio; one listener on a free port of 127.0.0.1. What is open when it is spoiled 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import attrs
 import trio
@@ -74,14 +72,10 @@ class Link:
             both.cancel()
 
 
-@asynccontextmanager
-async def open_link(to_port: int) -> AsyncIterator[Link]:
-    """Yields a line to a port of 127.0.0.1."""
+async def keep_link(to_port: int, *, task_status: trio.TaskStatus[Link]) -> None:
+    """Keeps a line to a port of 127.0.0.1 until cancelled."""
     async with trio.open_nursery() as nursery:
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         link = Link(listener.socket.getsockname()[1], to_port)
         nursery.start_soon(trio.serve_listeners, link.serve, [listener])
-        try:
-            yield link
-        finally:
-            nursery.cancel_scope.cancel()
+        task_status.started(link)

@@ -34,6 +34,7 @@ class Case:
 CASES = [
     Case("all is well", {}, []),
     Case("waiting for the lock", {"phase": Phase.WAITING}, ["waiting for the lock on the volume"]),
+    Case("joining", {"phase": Phase.JOINING}, ["waiting for PostgreSQL to take this worker in"]),
     Case("loading", {"phase": Phase.LOADING}, ["the journal and the WhatsApp library are loading"]),
     Case("stopping, whatever else", {"phase": Phase.STOPPING, "trouble": "x"}, ["stopping"]),
     Case("never polled", {"answered": False}, ["the proxy has not answered a poll yet"]),

@@ -35,6 +35,7 @@ from wa_worker.metrics import Metrics
 from wa_worker.models import RESERVED_FOLDER, EgressProxy, Jid, Secret
 from wa_worker.ownership.deadline import boottime
 from wa_worker.ownership.watchdog import Watchdog
+from wa_worker.whatsapp.folder_store import FolderStore
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import Paired, PairingHosts, QrCode
 from wa_worker.whatsapp.receiving import Receiver, Told
@@ -92,7 +93,7 @@ async def pair(hosts: PairingHosts, store: SessionStore, proxy: Secret | None) -
 async def main(auth_dir: Path, how: dict[str, Any]) -> None:
     egress = egress_from(how.get("egress"))
     assert egress is None or isinstance(egress, EgressProxy)
-    store, leave = SessionStore.of(auth_dir, SHOP), trio.CancelScope()
+    store, leave = FolderStore.of(auth_dir, SHOP), trio.CancelScope()
     with open_journal(auth_dir / RESERVED_FOLDER / "journal.db") as journal:
         async with trio.open_nursery() as threads:
             line = LeasedLine(leave, trio.CancelScope(), threads)

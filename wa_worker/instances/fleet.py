@@ -122,10 +122,10 @@ class InstanceFleet:
             self.start(instance)
 
     async def give_up(self, instance: InstanceId) -> None:
-        """Ends an instance for a peer to go on with. Returns once its session is closed. Cancelled, it ends all the
+        """Ends an instance that is not ours any more. Returns once its session is closed. Cancelled, it ends all the
         same."""
         if member := self._members.get(instance):
-            member.handed_over = True
+            member.handed_over = self._ownership is not None and self._ownership.peers_go_on()
             member.scope.cancel()
             await member.ended.wait()
 
@@ -216,7 +216,8 @@ class InstanceFleet:
 
     def _after(self, instance: InstanceId, member: _Member) -> None:
         """Sees to what becomes of an instance that has ended."""
-        if member.handed_over or self._stopping():
+        lost = self._ownership is not None and not self._ownership.owns(instance)
+        if lost or member.handed_over or self._stopping():
             return
         publisher = member.publisher
         if ProxyStatus.CONNECTED in publisher.may_have_heard or member.released_by is By.PERSON:

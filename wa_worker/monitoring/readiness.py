@@ -39,6 +39,7 @@ class Phase(enum.Enum):
     """Where the start is; each member's value is the reason for not being ready."""
 
     WAITING = "waiting for the lock on the volume"
+    JOINING = "waiting for PostgreSQL to take this worker in"
     LOADING = "the journal and the WhatsApp library are loading"
     WORKING = ""
     STOPPING = "stopping"
@@ -96,8 +97,12 @@ class Readiness:
         self._edge: EdgeClient | None = None
         self._volume: VolumeGuard | None = None
 
+    def joining(self) -> None:
+        """The volume is ours, and the state is elsewhere."""
+        self._phase = Phase.JOINING
+
     def loading(self) -> None:
-        """The volume is ours."""
+        """The volume is ours, and PostgreSQL has taken the worker in if it shares its instances."""
         self._phase = Phase.LOADING
 
     def working(self, journal: Journal, edge: EdgeClient, volume: VolumeGuard) -> None:
