@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +25,14 @@ class Member:
     name: str
     worker: Worker
     link: Link
+
+    @property
+    def id(self) -> str | None:
+        """How PostgreSQL knows it, once it does."""
+        known = [
+            line["worker"] for line in self.worker.lines if line.get("event") == "this worker is known to its peers"
+        ]
+        return known[-1] if known else None
 
 
 @attrs.define(eq=False)
@@ -48,12 +57,41 @@ class Cluster:
         self.members.append(member)
         return member
 
+    async def pair(self, count: int) -> list[str]:
+        """Pairs so many instances, and returns their names."""
+        names = [f"shop{n}" for n in range(count)]
+        async with trio.open_nursery() as nursery:
+            for n, name in enumerate(names):
+                nursery.start_soon(self.world.pair, name, f"55119999{n:05}")
+        return names
+
+    async def balanced(self, names: list[str], workers: int) -> None:
+        """Waits until these instances are connected, and no worker has more than its share and one."""
+        share = -(-len(names) // workers)
+
+        def is_so() -> bool:
+            owners = Counter(owner for owner in self.owners().values() if owner is not None)
+            return len(owners) == workers and max(owners.values()) <= share + 1 and self.world.connected()
+
+        with trio.fail_after(90):
+            while not is_so():  # noqa: ASYNC110 - nothing tells
+                await trio.sleep(0.2)
+
+    def owner_of(self, instance: str) -> Member:
+        """Returns who has an instance."""
+        owner = self.owners()[instance]
+        return next(member for member in self.members if member.id == owner)
+
     def owners(self) -> Mapping[str, str | None]:
-        """Returns which worker has each instance, by the host and process that it wrote down."""
+        """Returns which worker has each instance; None: a worker that is no more, or nobody."""
         rows = self.state.execute(
-            "SELECT i.id, i.owner::text FROM wa.instances i LEFT JOIN wa.workers w ON w.id = i.owner"
+            "SELECT i.id, w.id::text FROM wa.instances i LEFT JOIN wa.workers w ON w.id = i.owner"
         ).fetchall()
         return dict(rows)
+
+    def note(self, **figures: float) -> None:
+        """Prints what was measured: `pytest -s` shows it, and a failure does."""
+        print("measured:", ", ".join(f"{name} {value:.2f}" for name, value in figures.items()))
 
     def one(self, query: str, *parameters: Any) -> Any:
         """Returns the one value of a query."""

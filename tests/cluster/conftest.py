@@ -15,3 +15,9 @@ from wa_worker.postgres.url import StateUrl
 async def cluster(tmp_path: Path, state_url: StateUrl) -> AsyncIterator[Cluster]:
     async with open_cluster(tmp_path, state_url) as opened:
         yield opened
+
+
+@pytest.fixture
+def instances(pytestconfig: pytest.Config) -> int:
+    """How many instances the larger tests have."""
+    return int(pytestconfig.getoption("--cluster-instances"))

@@ -91,6 +91,7 @@ class Keeper:
         self._view: View | None = None
         self._wake = trio.Event()
         self._empty = trio.Event()
+        self._over = trio.Event()
         self._ends = False
 
     # --- what others ask
@@ -148,6 +149,7 @@ class Keeper:
         finally:
             self._claims.close()
             self._empty.set()
+            self._over.set()
         if lost:
             self._counts.fenced()
             log.error("this worker's lease is over: it ends, and starts anew as another")
@@ -156,7 +158,8 @@ class Keeper:
     async def drain(self, seconds: float) -> None:
         """Gives everything away, as fast as peers take it, and what is left when `seconds` are over at once.
 
-        Ends `run`. Takes no longer than `seconds` and LAST_SECONDS. Cancelled, it stops waiting.
+        Ends `run`, and returns when that has ended. Takes no longer than `seconds` and twice LAST_SECONDS. Cancelled,
+        it stops waiting.
         """
         self._owner.drain()
         self._wake.set()
@@ -167,6 +170,8 @@ class Keeper:
             await self._empty.wait()
         self._ends = True
         self._wake.set()
+        with trio.move_on_after(LAST_SECONDS):
+            await self._over.wait()
 
     async def _register(self) -> None:
         said = False
