@@ -121,8 +121,8 @@ class Shared:
 async def open_shared(
     settings: Settings, url: StateUrl, registry: Registry, metrics: Metrics, environ: Mapping[str, str]
 ) -> AsyncIterator[Shared]:
-    """Waits until PostgreSQL has taken this worker in, and keeps its lease in the block. Its end leaves the lease
-    to run out, unless all was handed over. Raises LeaseLost, in a group, as soon as the lease is over."""
+    """Waits until PostgreSQL has taken this worker in, and keeps its lease in the block; at its end what is left is
+    free. Raises LeaseLost, in a group, as soon as the lease is over."""
     await _until_there(url)
     stores = SchemaStores(url)
     instances = OwnedInstances(stores, registry)
@@ -141,6 +141,8 @@ async def open_shared(
             finally:
                 watchdog.stand_down()  # every session has closed
                 nursery.cancel_scope.cancel()
+                if keeper.seconds_left() > 0:
+                    await keeper.leave()
 
 
 async def _until_there(url: StateUrl) -> None:

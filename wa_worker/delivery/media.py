@@ -67,6 +67,10 @@ DISK_PAUSE = 5.0
 T = TypeVar("T")
 
 
+ALL = 2**31
+"""Rows: more than there are."""
+
+
 class _Files(KeyedQueue):
     failure = "a received file is not passed on, will retry"
     rescan = math.inf
@@ -152,7 +156,7 @@ class MediaDelivery:
 
     async def _prepare(self) -> None:
         """Deletes what a crash has left."""
-        stored = await self._until_possible(lambda: self._media.keys(FileStep.STORED, 0, -1))
+        stored = await self._until_possible(lambda: self._media.keys(FileStep.STORED, 0, ALL))
         taken = await self._until_possible(lambda: self._folder.tidied(stored))
         self._folder.begin(taken)
 

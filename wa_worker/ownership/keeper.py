@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Protocol, TypeVar
 
 import structlog
@@ -173,6 +174,14 @@ class Keeper:
         with trio.move_on_after(LAST_SECONDS):
             await self._over.wait()
 
+    async def leave(self) -> None:
+        """Takes this worker's row away, so that what it still had is free at once. After its last transaction: the next
+        would find no row. Takes GIVES_UP at the most, cancelled or not; without it the lease runs out by itself."""
+        claims = self._claims.again()
+        with trio.move_on_after(GIVES_UP, shield=True), suppress(StateError):
+            await trio.to_thread.run_sync(claims.leave, limiter=self._threads, abandon_on_cancel=True)
+        claims.close()
+
     async def _register(self) -> None:
         said = False
         while True:
@@ -202,8 +211,6 @@ class Keeper:
                     await self._wait(step, now)
                 else:
                     await self._take(step, now)
-            if not self._owner.owned and not self._owner.leaving:
-                await self._try(lambda claims: claims.leave())
         except LeaseLost as lost:
             return lost
         return None

@@ -33,6 +33,7 @@ group_subjects.py what groups are called
 timers.py         what a message says of its chat's timer
 outgoing/         a message to send as protobuf
 authors.py        who wrote the message that another is about
+unfinished.py     which message the library is in the middle of when its connection ends
 uploads.py        files to WhatsApp's media host, one at a time
 registration.py   under which JID the account of a number is registered
 restriction.py    whether WhatsApp lets the account write first to people, as its own sends tell

@@ -178,10 +178,12 @@ class Session:
         self._tracking.on_log(message)
         self._placeholders.on_log(message)
         self._store_watch.on_log(message)
+        self._native.unfinished.on_log(message)
 
     def _on_event(self, code: int, data: bytes) -> None:
         with self._native.callback():
             self.last_heard = time.monotonic()
+            self._native.unfinished.on_event(data)
             try:
                 if code == ME:
                     self.me = identity(parsed(pb.Device, data))
