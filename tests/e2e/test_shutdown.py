@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
-from contextlib import closing
 
 import pytest
 import trio
 
-from tests.e2e.world import Worker, World, alive, eventually
+from tests.e2e.world import Worker, World, alive
 from wa_worker.dev.proxy import Fault
 
 SOON = 6.0
@@ -86,29 +84,6 @@ async def test_while_sending_finishes_or_records(world: World) -> None:
     await world.start_worker()
     await world.until(lambda s: all(m.status == "sent" for m in s.messages("shop")))
     assert [m.text for m in contact.received] == [f"m{n}" for n in range(30)]
-
-
-async def test_in_the_middle_of_a_message_it_waits_for_that(world: World) -> None:
-    """whatsmeow decrypts a message only once: WhatsApp would deliver it again, and nobody could read it."""
-    worker = await world.start_worker()
-    jid = await world.pair("shop", "5511999990001")
-    contact = world.simulator.contact("5511988880001")
-    await contact.send(jid, "before")
-    await world.until(lambda store: len(store.inbound()) == 1)
-    async with trio.open_nursery() as nursery:
-        with closing(sqlite3.connect(world.auth_dir / "shop" / "session.db", isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")  # the store is slow
-            await contact.send(jid, "in the middle")
-            await trio.sleep(0.5)
-            nursery.start_soon(_stops, worker)
-            await eventually(lambda: not world.simulator.connected(jid))
-            await trio.sleep(0.5)  # so slow
-            other.execute("ROLLBACK")
-    in_the_middle = "Closing handler queue loop in the middle of handling <message"
-    assert [line for line in worker.raw if in_the_middle in line], "it was not in the middle"
-    await world.start_worker()
-    bodies = await world.until(lambda store: [row.body for row in store.inbound()][1:])
-    assert bodies == ["in the middle"]
 
 
 @pytest.mark.parametrize("fault", [Fault(hang=True), Fault(status=503), Fault(cut=True)], ids=["hangs", "503", "cuts"])

@@ -180,6 +180,27 @@ async def test_what_the_library_has_acknowledged_is_on_disk_when_it_has_closed(w
     assert world.inbox() == bodies
 
 
+async def test_what_the_library_is_in_the_middle_of_is_on_disk_when_it_has_closed(world: World) -> None:
+    """It decrypts a message only once, and could not acknowledge this one: nobody could read it when it comes again."""
+    contact = world.simulator.contact("5511988880001")
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await contact.send(world.jid, "before")
+        await session.hears("message")
+        with closing(sqlite3.connect(world.auth_dir / SHOP / "session.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # the store is slow
+            await contact.send(world.jid, "in the middle")
+            await trio.sleep(0.5)
+            await session.tell("close")
+            await until(lambda: not world.simulator.connected(world.jid))
+            await trio.sleep(0.5)
+            other.execute("ROLLBACK")
+        await session.hears("closed")
+    log = (world.auth_dir / "log").read_text()
+    assert "Closing handler queue loop in the middle of handling <message" in log, "else this has tested nothing"
+    assert world.inbox() == ["before", "in the middle"]
+
+
 async def test_what_waited_comes_after_the_login(world: World) -> None:
     for n in range(5):
         await world.simulator.contact(CONTACT).send(world.jid, f"waiting {n}")
