@@ -36,6 +36,7 @@ from wa_worker.ownership.deadline import boottime
 from wa_worker.ownership.watchdog import Watchdog
 from wa_worker.whatsapp.bridge import WhatsApp
 from wa_worker.whatsapp.egress import EgressTable
+from wa_worker.whatsapp.egress_memory import EgressFiles
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import Paired, PairingHosts, QrCode
 from wa_worker.whatsapp.receiving import Receiver, Told
@@ -82,7 +83,7 @@ async def pair(whatsapp: WhatsApp, store: SessionStore, egress: EgressProxy | No
 
 
 async def main(auth_dir: Path, how: dict[str, Any]) -> None:
-    table = EgressTable(auth_dir)
+    table = EgressTable(EgressFiles(auth_dir))
     await table.listed(InstanceRows((), (), egress={SHOP: egress_from(how.get("egress"))}))
     egress = table.of(SHOP)
     assert egress is None or isinstance(egress, EgressProxy)
