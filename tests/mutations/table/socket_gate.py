@@ -13,7 +13,7 @@ _ENDS = "A worker whose lease has run out ends, whatever it does."
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
-        "gate-reads-no-clock",
+        "socket-gate-reads-no-clock",
         "whatsapp/socket_gate/opening.py",
         "        if not left(self._deadline(), boottime()):\n",
         "        if False:\n",
@@ -21,7 +21,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         _GATE + "test_nothing_is_passed_on_after_the_deadline[True]",
     ),
     Mutation(
-        "gate-clock-before-the-wait-only",
+        "socket-gate-clock-before-the-wait-only",
         "whatsapp/socket_gate/stream.py",
         "                if taken := self._send(view[sent:]):\n",
         "                self._opening.check = (lambda: None) if sent else self._opening.check  # type: ignore\n"
@@ -30,7 +30,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "whatsapp/socket_gate/test_stream.py::test_one_that_waited_for_room_looks_at_the_clock_again",
     ),
     Mutation(
-        "gate-idle-tunnels-stay",
+        "socket-gate-idle-tunnels-stay",
         "whatsapp/socket_gate/gate.py",
         "                self._nursery.start_soon(self._watch)\n",
         "",
@@ -38,7 +38,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         _GATE + "test_an_idle_tunnel_is_cut_at_the_deadline_and_there_is_no_other",
     ),
     Mutation(
-        "gate-any-password",
+        "socket-gate-any-password",
         "whatsapp/socket_gate/gate.py",
         " or not hmac.compare_digest(opening.password.reveal().encode(), given)",
         " or not given",
@@ -46,7 +46,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         _GATE + "test_nobody_else_uses_it",
     ),
     Mutation(
-        "gate-ended-session-connects",
+        "socket-gate-ended-session-connects",
         "whatsapp/socket_gate/gate.py",
         "opening is None or opening.ended or ",
         "opening is None or ",
@@ -54,7 +54,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         _GATE + "test_one_that_holds_on_after_its_end_is_cut",
     ),
     Mutation(
-        "gate-ended-session-holds-on",
+        "socket-gate-ended-session-holds-on",
         "whatsapp/socket_gate/gate.py",
         "PARTING = 5.0",
         "PARTING = 500.0",
@@ -62,7 +62,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         _GATE + "test_one_that_holds_on_after_its_end_is_cut",
     ),
     Mutation(
-        "gate-drops-the-last-bytes",
+        "socket-gate-drops-the-last-bytes",
         "whatsapp/socket_gate/gate.py",
         "            if opening.in_use and self._nursery is not None:\n",
         "            if False:\n",
@@ -70,7 +70,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         _GATE + "test_what_a_closed_session_has_left_is_passed_on",
     ),
     Mutation(
-        "gate-cuts-all-for-one",
+        "socket-gate-cuts-all-for-one",
         "whatsapp/socket_gate/gate.py",
         "for opening in self._current() if opening.instance == instance)",
         "for opening in self._current())",
@@ -78,7 +78,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         _GATE + "test_one_instance_is_cut_and_no_other",
     ),
     Mutation(
-        "gate-cut-is-not-for-good",
+        "socket-gate-cut-is-not-for-good",
         "whatsapp/socket_gate/opening.py",
         "            first, self._cut = not self._cut, True\n",
         "            first, self._cut = not self._cut, False\n",
@@ -86,7 +86,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         _GATE + "test_one_instance_is_cut_and_no_other",
     ),
     Mutation(
-        "gate-cut-waits-for-the-loop",
+        "socket-gate-cut-waits-for-the-loop",
         "whatsapp/socket_gate/opening.py",
         "                _cut(sock)\n",
         "                pass\n",
@@ -94,7 +94,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         _GATE + "test_a_thread_cuts_while_the_loop_stands_still",
     ),
     Mutation(
-        "gate-swallows-an-end",
+        "socket-gate-swallows-an-end",
         "whatsapp/socket_gate/gate.py",
         "    await to.send_eof()\n",
         "",
@@ -102,7 +102,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         _GATE + "test_both_directions_pass_and_each_ends_by_itself",
     ),
     Mutation(
-        "gate-forgets-the-instances-proxy",
+        "socket-gate-forgets-the-instances-proxy",
         "whatsapp/socket_gate/way_out.py",
         "egress = opening.egress or self._shared(host)",
         "egress = self._shared(host)",
@@ -110,7 +110,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         _WAYS + "test_through_the_proxy_of_the_instance[http]",
     ),
     Mutation(
-        "gate-forgets-the-environment",
+        "socket-gate-forgets-the-environment",
         "whatsapp/socket_gate/way_out.py",
         "return None if url is None else egress_from(url)",
         "return None",
@@ -118,15 +118,15 @@ MUTATIONS: tuple[Mutation, ...] = (
         _WAYS + "test_through_the_one_of_the_environment",
     ),
     Mutation(
-        "gate-nonsense-goes-straight",
+        "socket-gate-nonsense-goes-straight",
         "whatsapp/socket_gate/way_out.py",
         "        if isinstance(egress, Unusable):\n",
-        "        if isinstance(egress, Unusable):\n            egress = None\n        if isinstance(egress, Unusable):\n",
+        "        if isinstance(egress, Unusable):\n            egress = None\n        if egress and not egress.url:\n",
         "A proxy that cannot be used is no leave to go out without.",
         _WAYS + "test_through_the_one_of_the_environment",
     ),
     Mutation(
-        "gate-refusal-is-a-tunnel",
+        "socket-gate-refusal-is-a-tunnel",
         "whatsapp/socket_gate/way_out.py",
         "    if not 200 <= event.status_code <= 299:\n",
         "    if False:\n",
@@ -134,7 +134,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         _WAYS + "test_through_the_proxy_of_the_instance[http]",
     ),
     Mutation(
-        "gate-not-for-sessions",
+        "socket-gate-not-for-sessions",
         "whatsapp/bridge.py",
         "                proxy=proxy,\n",
         "                proxy=None,\n",
@@ -142,7 +142,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "whatsapp/socket_gate/test_session.py::test_one_whose_connection_broke_while_it_was_stopped_does_not_log_in",
     ),
     Mutation(
-        "gate-not-for-pairings",
+        "socket-gate-not-for-pairings",
         "whatsapp/bridge.py",
         "self.pairing.pair(instance, store, device_name, proxy)",
         "self.pairing.pair(instance, store, device_name, None)",
