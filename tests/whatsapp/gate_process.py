@@ -15,8 +15,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +27,21 @@ import trio
 from tests.whatsapp.receipts import Receipts
 from wa_worker.dev.simulator.trust import command
 from wa_worker.edge.egress_url import egress_from
+from wa_worker.edge.wire import InstanceRows
 from wa_worker.journal import open_journal
 from wa_worker.messages import OutgoingMessage, Text
 from wa_worker.metrics import Metrics
-from wa_worker.models import RESERVED_FOLDER, EgressProxy, Jid, Secret
+from wa_worker.models import RESERVED_FOLDER, EgressProxy, Jid
 from wa_worker.ownership.deadline import boottime
 from wa_worker.ownership.watchdog import Watchdog
 from wa_worker.whatsapp.folder_store import FolderStore
+from wa_worker.whatsapp.bridge import WhatsApp
+from wa_worker.whatsapp.egress import EgressTable
+from wa_worker.whatsapp.egress_memory import EgressFiles
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import Paired, PairingHosts, QrCode
 from wa_worker.whatsapp.receiving import Receiver, Told
-from wa_worker.whatsapp.session import open_session
+from wa_worker.whatsapp.routes import Routes
 from wa_worker.whatsapp.session_host import SessionHost
 from wa_worker.whatsapp.socket_gate import SocketGate
 from wa_worker.whatsapp.store import SessionStore
@@ -73,17 +75,8 @@ class LeasedLine(Line):
         say("measured", seconds=seconds, cpu=time.process_time() - cpu)
 
 
-@contextmanager
-def passage(gate: SocketGate | None, egress: EgressProxy | None) -> Iterator[Secret | None]:
-    if gate is None:
-        yield None
-        return
-    with gate.passage(SHOP, egress) as proxy:
-        yield proxy
-
-
-async def pair(hosts: PairingHosts, store: SessionStore, proxy: Secret | None) -> None:
-    async with hosts.pair(SHOP, store, "wa-worker", proxy) as line:
+async def pair(whatsapp: WhatsApp, store: SessionStore, egress: EgressProxy | None) -> None:
+    async with whatsapp.pair(SHOP, store, "wa-worker", egress) as line:
         while not isinstance(event := await line.receive(), Paired):
             if isinstance(event, QrCode):
                 say("qr", code=event.code)
@@ -91,7 +84,9 @@ async def pair(hosts: PairingHosts, store: SessionStore, proxy: Secret | None) -
 
 
 async def main(auth_dir: Path, how: dict[str, Any]) -> None:
-    egress = egress_from(how.get("egress"))
+    table = EgressTable(EgressFiles(auth_dir))
+    await table.listed(InstanceRows((), (), egress={SHOP: egress_from(how.get("egress"))}))
+    egress = table.of(SHOP)
     assert egress is None or isinstance(egress, EgressProxy)
     store, leave = FolderStore.of(auth_dir, SHOP), trio.CancelScope()
     with open_journal(auth_dir / RESERVED_FOLDER / "journal.db") as journal:
@@ -104,21 +99,20 @@ async def main(auth_dir: Path, how: dict[str, Any]) -> None:
                 if how.get("watchdog", True):
                     Watchdog(lambda: line.until, gate.cut_all).start()
             threads.start_soon(line.follow)
-            if not store.is_paired():
-                with passage(gate, egress) as proxy:
-                    await pair(PairingHosts(threads, command("wa_worker.whatsapp.pairing_host")), store, proxy)
             receiver = Receiver(journal.inbox, Metrics(), Told(lambda: None, file=lambda: None))
             receipts = Receipts(lambda what, ids: say(what, ids=ids))
             host = SessionHost(receiver, StartGate(), threads, "wa-worker", receipts, journal.accounts)
             host = attrs.evolve(host, receipts=Ticks(), uploads=Uploads(patience=PATIENCE * 10))
-            with passage(gate, egress) as proxy:
-                async with open_session(
-                    SHOP, store, host, on_message=lambda: say("message"), obstacle=lambda: None, proxy=proxy
-                ) as session:
-                    say("open")
-                    line.session = session
-                    with leave:
-                        await tell_reports(session)
+            routes = Routes.of(table, {"HTTPS_PROXY": how.get("proxy", "")}, gate)
+            hosts = PairingHosts(threads, command("wa_worker.whatsapp.pairing_host"))
+            whatsapp = WhatsApp(auth_dir, host, hosts, routes, lambda: False)
+            if not store.is_paired():
+                await pair(whatsapp, store, egress)
+            async with whatsapp.open_session(SHOP, lambda: say("message"), egress) as session:
+                say("open")
+                line.session = session
+                with leave:
+                    await tell_reports(session)
             say("closed")
             threads.cancel_scope.cancel()
     os._exit(0)

@@ -27,8 +27,9 @@ LATE = 1.0
 class Leased(World):
     """A process with a gate; it pairs by itself."""
 
-    def worker(self, **how: Any) -> AbstractAsyncContextManager[Session]:
-        return self.process("tests.whatsapp.gate_process", str(self.auth_dir), json.dumps(how), HTTPS_PROXY=NOWHERE)
+    def worker(self, around: str = NOWHERE, **how: Any) -> AbstractAsyncContextManager[Session]:
+        """`around`: the HTTPS_PROXY of the process."""
+        return self.process("tests.whatsapp.gate_process", str(self.auth_dir), json.dumps(how), HTTPS_PROXY=around)
 
     async def paired(self, worker: Session) -> str:
         jid = await self.simulator.scan((await worker.hears("qr"))["code"], PHONE)
@@ -66,8 +67,8 @@ async def test_all_of_it_passes_and_a_lease_that_runs_out_ends_it(simulator: Sim
 
         asked, tried, logins = len(proxy.asked), simulator.attempts[jid], simulator.logins[jid]
         await worker.tell("deadline", seconds="0")
-        await worker.tell("send", to=f"{CONTACT}@s.whatsapp.net", text="too late")
-        await until(lambda: simulator.connections == 0)
+        await worker.tell("begin to send", to=f"{CONTACT}@s.whatsapp.net", text="too late")
+        await until(lambda: not simulator.connected(jid))
         await until(lambda: world.log.count("Service Unavailable") >= 2)
         assert (len(proxy.asked), simulator.attempts[jid], simulator.logins[jid]) == (asked, tried, logins)
         assert len(contact.received) == 1

@@ -49,15 +49,20 @@ class GuardedStream(trio.abc.HalfCloseableStream):
                 raise self._broken() from error
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends all of it, or raises. Cancelled: a part of it may be sent."""
+        """Sends all of it, or raises. A checkpoint only if there is no room. Cancelled: a part of it may be sent."""
         with memoryview(data) as view:
             sent = 0
             while sent < len(view):
-                await self._wait(trio.lowlevel.wait_writable)
-                sent += self._send(view[sent:])
+                if taken := self._send(view[sent:]):
+                    sent += taken
+                else:
+                    await self._wait(trio.lowlevel.wait_writable)
 
     def _send(self, piece: memoryview) -> int:
+        """Returns how many bytes the system took."""
         self._opening.check()
+        if self._socket.fileno() == -1:
+            raise trio.ClosedResourceError
         try:
             return self._socket.send(piece)
         except (BlockingIOError, InterruptedError):

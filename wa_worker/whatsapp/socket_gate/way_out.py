@@ -8,7 +8,10 @@ credentials.
 from __future__ import annotations
 
 import base64
+import contextlib
+import socket
 from collections.abc import Mapping
+from functools import partial
 from ssl import SSLContext
 
 import attrs
@@ -26,6 +29,12 @@ from wa_worker.whatsapp.socket_gate.stream import GuardedStream, taken_from
 from wa_worker.whatsapp.socks import SocksBackend
 
 _HEAD_PIECE = 4096
+
+NAMES = 8
+"""Threads that look names up. When DNS is away every session asks, and the journal's threads are not to wait for it."""
+
+ATTEMPT = 3.0
+"""Seconds for a TCP connection to an address that is not the last one of its name."""
 
 
 class NoWay(Exception):
@@ -46,6 +55,7 @@ class WaysOut:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._context: SSLContext | None = None
+        self._names = trio.CapacityLimiter(NAMES)
 
     async def connect(self, opening: Opening, host: str, port: int) -> WayOut:
         """Raises NoWay, or Barred. Cancelled: leaves nothing open."""
@@ -53,11 +63,11 @@ class WaysOut:
         if isinstance(egress, Unusable):
             raise NoWay(f"the proxy that HTTPS_PROXY names cannot be used: {egress.why}")
         if egress is None:
-            return WayOut(await _dial(opening, host, port))
+            return WayOut(await self._dial(opening, host, port))
         name = f"the proxy {egress.place}"
         try:
             if egress.scheme == "socks5":
-                return WayOut(await _socks(opening, egress, host, port))
+                return WayOut(await self._socks(opening, egress, host, port))
             return await self._through(opening, egress, _target(host, port))
         except httpcore.ProxyError as error:
             raise NoWay(f"{name} {error}") from None
@@ -71,7 +81,7 @@ class WaysOut:
         return None if url is None else egress_from(url)
 
     async def _through(self, opening: Opening, proxy: EgressProxy, target: str) -> WayOut:
-        stream: trio.abc.Stream = await _dial(opening, proxy.host.strip("[]"), proxy.port)
+        stream: trio.abc.Stream = await self._dial(opening, proxy.host.strip("[]"), proxy.port)
         try:
             if proxy.scheme == "https":
                 stream = trio.SSLStream(
@@ -82,6 +92,30 @@ class WaysOut:
             await trio.aclose_forcefully(stream)
             raise
 
+    async def _socks(self, opening: Opening, proxy: EgressProxy, host: str, port: int) -> GuardedStream:
+        address = (await self._addresses(proxy.host.strip("[]"), proxy.port))[0]
+        stream = await SocksBackend(address, proxy.port, credentials(proxy)).connect_tcp(host, port)
+        return GuardedStream(taken_from(trio.SocketStream(stream.get_extra_info("socket"))), opening)
+
+    async def _dial(self, opening: Opening, host: str, port: int) -> GuardedStream:
+        *others, last = await self._addresses(host, port)
+        for address in others:
+            with trio.move_on_after(ATTEMPT), contextlib.suppress(OSError):
+                return GuardedStream(taken_from(await trio.open_tcp_stream(address, port)), opening)
+        try:
+            return GuardedStream(taken_from(await trio.open_tcp_stream(last, port)), opening)
+        except OSError as error:
+            raise NoWay(f"no TCP connection to {_target(host, port)}: {error}") from error
+
+    async def _addresses(self, host: str, port: int) -> list[str]:
+        """Returns the addresses of a name, the best first."""
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        try:
+            found = await trio.to_thread.run_sync(look_up, limiter=self._names, abandon_on_cancel=True)
+        except (OSError, UnicodeError) as error:  # the latter of what can be no name
+            raise NoWay(f"no address of {host}: {error}") from error
+        return [str(entry[4][0]) for entry in found]
+
     async def _trust(self) -> SSLContext:
         if self._context is None:
             self._context = await trio.to_thread.run_sync(httpx.create_ssl_context)
@@ -90,13 +124,6 @@ class WaysOut:
 
 def _target(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-async def _dial(opening: Opening, host: str, port: int) -> GuardedStream:
-    try:
-        return GuardedStream(taken_from(await trio.open_tcp_stream(host, port)), opening)
-    except (OSError, UnicodeError) as error:  # the latter of a name that can be none
-        raise NoWay(f"no TCP connection to {_target(host, port)}: {error}") from error
 
 
 async def _ask(stream: trio.abc.Stream, target: str, pair: tuple[bytes, bytes] | None) -> bytes:
@@ -115,9 +142,3 @@ async def _ask(stream: trio.abc.Stream, target: str, pair: tuple[bytes, bytes] |
     if not 200 <= event.status_code <= 299:
         raise NoWay(f"answers {event.status_code} when asked for {target}")
     return bytes(line.trailing_data[0])
-
-
-async def _socks(opening: Opening, proxy: EgressProxy, host: str, port: int) -> GuardedStream:
-    backend = SocksBackend(proxy.host.strip("[]"), proxy.port, credentials(proxy))
-    stream = await backend.connect_tcp(host, port)
-    return GuardedStream(taken_from(trio.SocketStream(stream.get_extra_info("socket"))), opening)
