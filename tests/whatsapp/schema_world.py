@@ -61,11 +61,9 @@ class SchemaWorld(World):
     url: StateUrl
     store: SchemaStore
 
-    def opened(self, schema: str) -> AbstractAsyncContextManager[Session]:
-        state = self.url.with_options().reveal()
-        return self.process(
-            "tests.whatsapp.session_process", str(self.auth_dir), TEST_SCHEMA=schema, TEST_STATE_URL=state
-        )
+    def opened(self, schema: str, **more: str) -> AbstractAsyncContextManager[Session]:
+        more |= {"TEST_SCHEMA": schema, "TEST_STATE_URL": self.url.with_options().reveal()}
+        return self.process("tests.whatsapp.session_process", str(self.auth_dir), **more)
 
 
 async def pair(world: World, store: SchemaStore, host: Sequence[str] = ()) -> str:
