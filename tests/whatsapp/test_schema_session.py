@@ -49,7 +49,7 @@ async def test_it_moves_from_worker_to_worker_without_a_code(world: SchemaWorld)
         sent = await first.hears("sent")
         await contact.send(world.jid, "two", use_lid=True)
         await first.hears("message")
-        assert store.phone_of(contact.lid) == HERE
+        assert store.phone_of(Jid(contact.lid)) == HERE
         assert store.lid_of(Jid(HERE)) == contact.lid
         mark = store_mark(store)
         assert sent_id(store, secret_of(contact.received[0]), mark) == sent["id"]
