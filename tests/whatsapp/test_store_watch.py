@@ -61,7 +61,11 @@ def test_a_folder_has_troubles_of_its_own(tmp_path: Path) -> None:
 
 def test_a_cut_that_takes_long_keeps_no_line_waiting_for_ever(schema: SessionStore) -> None:
     done, said = threading.Event(), list[Event]()
-    watch = StoreWatch(schema, lambda: bool(done.wait(10)), lambda report: said.append(report.event))
+
+    def cut() -> None:
+        done.wait(10)
+
+    watch = StoreWatch(schema, cut, lambda report: said.append(report.event))
     begun = time.monotonic()
     watch.on_log(TORN)
     assert said == [Event.STORE_FAILED]
