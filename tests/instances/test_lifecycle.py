@@ -90,7 +90,7 @@ async def test_what_another_worker_has_taken_is_closed_without_a_word(tmp_path: 
         bed.services.whatsapp.stores = stores
         async with trio.open_nursery() as nursery:
             publisher = StatusPublisher(SHOP, bed.fixture.edge)
-            nursery.start_soon(lambda: run_instance(SHOP, bed.services, publisher, stopping=lambda: True))
+            nursery.start_soon(lambda: run_instance(SHOP, bed.services, publisher, says_farewell=lambda: True))
             await until(lambda: (now := doing(bed)) and now.because is Event.STORE_LOST)
             assert publisher.silent
             nursery.cancel_scope.cancel()

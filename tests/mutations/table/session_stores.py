@@ -171,8 +171,8 @@ MUTATIONS = (
     Mutation(
         "store-lost-farewell",
         "instances/supervisor.py",
-        "        if stopping() and not publisher.silent:\n",
-        "        if stopping():\n",
+        "        if says_farewell() and not publisher.silent:\n",
+        "        if says_farewell():\n",
         "of an instance that another worker has, that worker speaks",
         "instances/test_lifecycle.py::test_what_another_worker_has_taken_is_closed_without_a_word",
     ),
