@@ -22,7 +22,7 @@ from wa_worker.instances.status import StatusPublisher
 from wa_worker.instances.supervisor import run_instance
 from wa_worker.postgres.connecting import connect
 from wa_worker.postgres.url import StateUrl
-from wa_worker.states import SLOW, Event, State
+from wa_worker.states import SLOW, TABLE, Event, State
 from wa_worker.whatsapp.schema_store import SchemaStores
 
 
@@ -99,6 +99,23 @@ async def test_what_another_worker_has_taken_is_closed_without_a_word(tmp_path: 
         run(bed)
         await until(lambda: (now := doing(bed)) and now.state is not State.RETRYING)
         stores.close()
+
+
+async def test_while_the_store_is_away_nothing_is_opened_and_nothing_set_aside(tmp_path: Path) -> None:
+    """A look tells when it is back. A phone that has logged out meanwhile is dealt with then."""
+    async with open_bed(tmp_path) as bed:
+        whatsapp = bed.services.whatsapp
+        assert await whatsapp.obstacle(SHOP) is None
+        stores = SchemaStores(StateUrl.of("postgres://wa:x@127.0.0.1:1/wa"))
+        stores.gained(SHOP, "wa_7_41", "wa/7/41")
+        whatsapp.stores = stores
+        assert "PostgreSQL 127.0.0.1:1/wa" in (await whatsapp.obstacle(SHOP) or "")
+        state = bed.state()
+        state.current = State.LOGGED_OUT
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(Lifecycle(bed.services, state)._after, TABLE[State.CONNECTED, Event.LOGGED_OUT])
+            await until(lambda: (now := doing(bed)) and now.because is Event.OPEN_FAILED)
+            nursery.cancel_scope.cancel()
 
 
 def schema(url: StateUrl, statement: str) -> None:

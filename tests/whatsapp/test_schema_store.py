@@ -166,12 +166,12 @@ def test_a_server_that_says_nothing_is_given_up(store: SchemaStore) -> None:
     assert store.is_paired(), "over another connection"
 
 
-def test_a_server_that_is_not_there_is_said_once_and_without_the_password(state_url: StateUrl) -> None:
+async def test_a_server_that_is_not_there_is_said_once_and_without_the_password(state_url: StateUrl) -> None:
     gone = StateUrl.of(f"postgres://wa:s3cr3t-word@127.0.0.1:1/{state_url.database}")
     stores = SchemaStores(gone)
     stores.gained(SHOP, "wa_7_41", "wa/7/41")
     store = stores.of(SHOP)
-    problem = stores.problem()
+    problem = await stores.problem()
     assert problem is not None
     texts = [problem, repr(store), repr(store.dsn), store.place]
     for use in (store.is_paired, store.prepare, store.archive):
@@ -182,7 +182,7 @@ def test_a_server_that_is_not_there_is_said_once_and_without_the_password(state_
     assert not [text for text in texts if "s3cr3t" in text]
     assert "s3cr3t-word" in store.dsn.reveal()
     here = SchemaStores(state_url)
-    assert here.problem() is None
+    assert await here.problem() is None
     here.close()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path
 import attrs
 import psycopg
 import structlog
+import trio
 from psycopg import sql
 
 from wa_worker.errors import SessionError, StateError
@@ -226,7 +226,7 @@ class SchemaStores:
         self._idle = idle
         self._reader = StoreReader(url)
         self._held: dict[InstanceId, SchemaStore] = {}
-        self._asking = threading.Lock()
+        self._asking = trio.Lock()
         self._asked = -math.inf
         self._problem: str | None = None
 
@@ -255,11 +255,11 @@ class SchemaStores:
             if paired:
                 yield instance
 
-    def problem(self) -> str | None:
-        """Asks PostgreSQL at most once in FRESH seconds."""
-        with self._asking:
+    async def problem(self) -> str | None:
+        """Asks PostgreSQL at most once in FRESH seconds. Takes some seconds if that says nothing."""
+        async with self._asking:
             if time.monotonic() - self._asked >= FRESH:
-                self._problem = self._reader.problem()
+                self._problem = await trio.to_thread.run_sync(self._reader.problem)
                 self._asked = time.monotonic()
             return self._problem
 

@@ -176,4 +176,20 @@ MUTATIONS = (
         "of an instance that another worker has, that worker speaks",
         "instances/test_lifecycle.py::test_what_another_worker_has_taken_is_closed_without_a_word",
     ),
+    Mutation(
+        "store-away-is-tried",
+        "whatsapp/bridge.py",
+        " or await self.stores.problem()",
+        "",
+        "while the store is away no session is opened in vain",
+        "instances/test_lifecycle.py::test_while_the_store_is_away_nothing_is_opened_and_nothing_set_aside",
+    ),
+    Mutation(
+        "store-away-crashes",
+        "instances/lifecycle.py",
+        "                except SessionError as error:  # it says",
+        "                except ZeroDivisionError as error:  # it says",
+        "a store that cannot be set aside now is no crash",
+        "instances/test_lifecycle.py::test_while_the_store_is_away_nothing_is_opened_and_nothing_set_aside",
+    ),
 )
