@@ -34,7 +34,7 @@ from wa_worker.metrics import Metrics
 from wa_worker.models import RESERVED_FOLDER, EgressProxy, Jid
 from wa_worker.ownership.deadline import boottime
 from wa_worker.ownership.watchdog import Watchdog
-from wa_worker.whatsapp.folder_store import FolderStore
+from wa_worker.whatsapp.folder_store import FolderStore, FolderStores
 from wa_worker.whatsapp.bridge import WhatsApp
 from wa_worker.whatsapp.egress import EgressTable
 from wa_worker.whatsapp.egress_memory import EgressFiles
@@ -105,7 +105,7 @@ async def main(auth_dir: Path, how: dict[str, Any]) -> None:
             host = attrs.evolve(host, receipts=Ticks(), uploads=Uploads(patience=PATIENCE * 10))
             routes = Routes.of(table, {"HTTPS_PROXY": how.get("proxy", "")}, gate)
             hosts = PairingHosts(threads, command("wa_worker.whatsapp.pairing_host"))
-            whatsapp = WhatsApp(auth_dir, host, hosts, routes, lambda: False)
+            whatsapp = WhatsApp(FolderStores(auth_dir), host, hosts, routes, lambda: False)
             if not store.is_paired():
                 await pair(whatsapp, store, egress)
             async with whatsapp.open_session(SHOP, lambda: say("message"), egress) as session:

@@ -40,7 +40,7 @@ from wa_worker.states import Event, Report  # noqa: E402
 from wa_worker.whatsapp.folder_store import FolderStore  # noqa: E402
 from wa_worker.whatsapp.gate import StartGate  # noqa: E402
 from wa_worker.whatsapp.receiving import Receiver, Told  # noqa: E402
-from wa_worker.whatsapp.schema_store import SchemaStores  # noqa: E402
+from wa_worker.whatsapp.schema_store import IDLE, SchemaStores  # noqa: E402
 from wa_worker.whatsapp.session import Session, open_session  # noqa: E402
 from wa_worker.whatsapp.session_host import SessionHost  # noqa: E402
 from wa_worker.whatsapp.store import SessionStore  # noqa: E402
@@ -89,7 +89,8 @@ def store_of(auth_dir: Path) -> SessionStore:
     """The instance's folder, or the schema that the test names."""
     if (schema := os.environ.get("TEST_SCHEMA")) is None:
         return FolderStore.of(auth_dir, SHOP)
-    stores = SchemaStores(StateUrl.of(os.environ["TEST_STATE_URL"]))
+    idle = float(os.environ.get("TEST_IDLE", IDLE))
+    stores = SchemaStores(StateUrl.of(os.environ["TEST_STATE_URL"]), idle=idle)
     stores.gained(SHOP, schema, schema.replace("_", "/"))
     return stores.of(SHOP)
 

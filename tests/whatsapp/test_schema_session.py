@@ -8,10 +8,11 @@ from pathlib import Path
 import attrs
 import pytest
 
+from tests.proxy_fixture import until
 from tests.state_fixture import state_server as state_server
 from tests.state_fixture import state_url as state_url
-from tests.whatsapp.schema_world import SchemaWorld, pair, store_of, take_over
-from tests.whatsapp.test_session import CONTACT
+from tests.whatsapp.schema_world import SchemaWorld, connections, pair, store_of, take_over
+from tests.whatsapp.test_session import CONTACT, PHONE
 from wa_worker.dev.simulator import Simulator
 from wa_worker.dev.simulator.contact import Received
 from wa_worker.jid import without_device
@@ -53,7 +54,7 @@ async def test_it_moves_from_worker_to_worker_without_a_code(world: SchemaWorld)
         mark = store_mark(store)
         assert sent_id(store, secret_of(contact.received[0]), mark) == sent["id"]
         assert sent_id(store, bytes(32), mark) is None
-        assert [whose for whose, _ in senders(store, Jid(HERE), sent["id"])] == [without_device(world.jid)]
+        assert [whose for whose, _ in senders(store, Jid(HERE), sent["id"])] == [f"9{PHONE}@lid"]
 
         take_over(world.url, "wa_7_41", "wa_7_42")
         await first.tell("send", to=HERE, text="three")
@@ -76,6 +77,32 @@ async def test_it_moves_from_worker_to_worker_without_a_code(world: SchemaWorld)
     assert contact.undecryptable == 0
     assert world.inbox() == ["two", "five"]
     assert world.simulator.waiting == set(), "nobody was shown a code"
+
+
+async def test_an_idle_session_holds_no_connection(world: SchemaWorld) -> None:
+    """whatsmeow keeps two of each session, and those of one that was closed, for ever: the server closes them, and that
+    is no trouble."""
+    contact = world.simulator.contact(CONTACT)
+
+    async def none() -> None:
+        await until(lambda: connections(world.url, "wa_7_41") == 0)
+
+    async with world.opened("wa_7_41", TEST_IDLE="1") as session:
+        await session.hears("report", event="CONNECTED")
+        assert connections(world.url, "wa_7_41") > 0
+        await none()
+        await session.tell("send", to=HERE, text="after a while")
+        await session.hears("sent")
+        await none()
+        await contact.send(world.jid, "oi")
+        await session.hears("message")
+        await none()
+        assert [line["event"] for line in session.said if line["is"] == "report"] == ["CONNECTED"]
+        await session.close()
+        await none()
+    log = (world.auth_dir / "log").read_text()
+    assert "57P05" not in log
+    assert world.url.password.reveal() not in log
 
 
 def secret_of(received: Received) -> bytes:

@@ -32,7 +32,8 @@ async def run_instance(
     """Runs until cancelled, or until the proxy does not know the instance. Errors nobody expected are logged and the
     instance starts again after a pause: they never reach its neighbours.
 
-    When `says_farewell()` is true at the end, the proxy is told DISCONNECTED, unless another worker has the instance.
+    When `says_farewell()` is true at the end, the proxy is told DISCONNECTED, unless another worker has taken the
+    instance.
     """
     structlog.contextvars.bind_contextvars(instance=instance)  # for all that runs below, threads included
     state = InstanceState(instance, publisher, services.registry, services.metrics)

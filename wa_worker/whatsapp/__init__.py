@@ -39,7 +39,11 @@ registration.py   under which JID the account of a number is registered
 restriction.py    whether WhatsApp lets the account write first to people, as its own sends tell
 send_errors.py    what the library's error texts mean for a send
 sqlite.py         reads whatsmeow's files with its own SQLite
-store.py          an instance's folder: paths, is it paired, archive
+store.py          what the keys of a session are kept in, whatever that is
+folder_store.py   an instance's folder: paths, is it paired, archive
+schema_store.py   an instance's schema in PostgreSQL, the same
+store_reader.py   reads such schemas, over one connection for all
+store_watch.py    trouble with a store, by the library's log: the session's line is cut at once
 message_secrets.py the id of a send whose outcome nobody knows, and who wrote a message, from whatsmeow's store
 poll_votes.py     what was chosen in a vote
 send_tracking.py  what a session finds out of a send that failed

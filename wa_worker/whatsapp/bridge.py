@@ -62,8 +62,7 @@ class WhatsApp:
 
     async def obstacle(self, instance: InstanceId) -> str | None:
         """Returns None if it makes sense to open this session now, else why not, but for its proxy."""
-        problem = await self.routes.unreachable(instance) or await trio.to_thread.run_sync(self.stores.problem)
-        return problem or self._barred(instance)
+        return await self.routes.unreachable(instance) or await self.stores.problem() or self._barred(instance)
 
     async def until_clear(self, instance: InstanceId) -> None:
         """Returns once there is no obstacle, within about two FRESH of the moment since which there is none."""

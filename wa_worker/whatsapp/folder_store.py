@@ -122,8 +122,8 @@ class FolderStores:
     def paired(self) -> Iterator[InstanceId]:
         return paired_instances(self.auth_dir)
 
-    def problem(self) -> str | None:
-        return None
+    async def problem(self) -> str | None:
+        return None  # the volume's guard knows
 
 
 def paired_instances(auth_dir: Path) -> Iterator[InstanceId]:

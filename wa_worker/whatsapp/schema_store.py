@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path
 import attrs
 import psycopg
 import structlog
+import trio
 from psycopg import sql
 
 from wa_worker.errors import SessionError, StateError
@@ -67,7 +67,8 @@ against those."""
 class SchemaStore(SessionStore):
     """Describes the session store of an instance that has a schema.
 
-    application_name: what the server's list of connections calls those of its session.
+    application_name: what the server's list of connections calls those of its session. idle: seconds after which the
+    server closes one of them.
     """
 
     newest_first = "age(xmin)"
@@ -75,6 +76,7 @@ class SchemaStore(SessionStore):
     url: StateUrl
     schema: str = attrs.field()
     application_name: str
+    idle: float
     _reader: StoreReader = attrs.field(repr=False)
 
     @schema.validator
@@ -101,7 +103,7 @@ class SchemaStore(SessionStore):
         return self.url.with_options(
             search_path=self.schema,
             application_name=self.application_name,
-            idle_session_timeout=f"{IDLE * 1000:.0f}",
+            idle_session_timeout=f"{self.idle * 1000:.0f}",
             statement_timeout=f"{STATEMENT * 1000:.0f}",
             synchronous_commit="on",
         )
@@ -163,10 +165,14 @@ class SchemaStore(SessionStore):
         return target
 
     @contextmanager
-    def _changing(self) -> Iterator[psycopg.Connection]:
+    def _changing(self, patience: float = STATEMENT) -> Iterator[psycopg.Connection]:
         """Yields a transaction that is alone with the schemas of this instance. Raises SessionError."""
         try:
-            with state_errors(self.url), connect(self.url, "schemas") as database, database.transaction():
+            with (
+                state_errors(self.url),
+                connect(self.url, "schemas", statement_timeout=patience) as database,
+                database.transaction(),
+            ):
                 database.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCK, self.n % 2**31))
                 yield database
         except StateError as error:
@@ -215,17 +221,18 @@ class SchemaStore(SessionStore):
 class SchemaStores:
     """Hands out the schemas of the instances that this worker owns. Its owner says which those are."""
 
-    def __init__(self, url: StateUrl) -> None:
+    def __init__(self, url: StateUrl, *, idle: float = IDLE) -> None:
         self._url = url
+        self._idle = idle
         self._reader = StoreReader(url)
         self._held: dict[InstanceId, SchemaStore] = {}
-        self._asking = threading.Lock()
+        self._asking = trio.Lock()
         self._asked = -math.inf
         self._problem: str | None = None
 
     def gained(self, instance: InstanceId, schema: str, application_name: str) -> None:
         """The instance is this worker's, and so is that schema. Before it is started."""
-        self._held[instance] = SchemaStore(self._url, schema, application_name, self._reader)
+        self._held[instance] = SchemaStore(self._url, schema, application_name, self._idle, self._reader)
 
     def lost(self, instance: InstanceId) -> None:
         """It is not any more. After its session has closed."""
@@ -248,11 +255,11 @@ class SchemaStores:
             if paired:
                 yield instance
 
-    def problem(self) -> str | None:
-        """Asks PostgreSQL at most once in FRESH seconds."""
-        with self._asking:
+    async def problem(self) -> str | None:
+        """Asks PostgreSQL at most once in FRESH seconds. Takes some seconds if that says nothing."""
+        async with self._asking:
             if time.monotonic() - self._asked >= FRESH:
-                self._problem = self._reader.problem()
+                self._problem = await trio.to_thread.run_sync(self._reader.problem)
                 self._asked = time.monotonic()
             return self._problem
 

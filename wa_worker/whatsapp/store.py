@@ -136,6 +136,5 @@ class Stores(Protocol):
     def paired(self) -> Iterator[InstanceId]:
         """Yields the instances that have a device, by name. Blocking."""
 
-    def problem(self) -> str | None:
-        """Says why no session can be opened now, whosever it is; None if nothing is known that speaks against it.
-        Blocking, for some seconds."""
+    async def problem(self) -> str | None:
+        """Says why no session can be opened now, whosever it is; None if nothing is known that speaks against it."""
