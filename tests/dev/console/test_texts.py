@@ -11,6 +11,7 @@ import wa_worker.dev.console
 from tests.dev.console.test_server import Desk, open_desk
 from wa_worker.admin.words import Language
 from wa_worker.dev.console.contents import _BOXES, _MISSING
+from wa_worker.dev.console.notes import _ACTIONS
 from wa_worker.dev.console.page import At
 from wa_worker.dev.console.portuguese import PORTUGUESE
 from wa_worker.dev.console.texts import Said, in_language, joined
@@ -21,7 +22,7 @@ from wa_worker.dev.proxy import StatusDetails, open_proxy
 from wa_worker.dev.world.phone_messages import KINDS
 
 FOLDER = Path(wa_worker.dev.console.__file__).parent
-ALIKE = {"{} {}", "{} {}: {}"}
+ALIKE = {"{} {}", "{}: {}", "{} {}: {}"}
 SENTENCE = r'(?:\b_|\bSaid|\bbutton)\((?:card, "[a-z-]+", )?(?:f?")((?:[^"\\]|\\.)+)"'
 
 
@@ -31,7 +32,11 @@ def said_by_the_code() -> set[str]:
     found = {text for source in sources for text in re.findall(SENTENCE, source)}
     for word in re.findall(r"""\b_\(((?:['"][^'"]+['"] if .+? else )+['"][^'"]+['"])\)""", "\n".join(sources)):
         found |= {re.split("['\"]", part)[1] for part in word.split(" else ")}
-    found |= {badge.text for badge in (*_STATES.values(), *_STATUSES.values())} | {*_MISSING.values(), *_ORDER}
+    found |= {badge.text for badge in (*_STATES.values(), *_STATUSES.values())} | {
+        *_MISSING.values(),
+        *_ORDER,
+        *_ACTIONS.values(),
+    }
     found |= {"Letting go", "Waiting for a scan", "With", "Sends", "words", "a missed call"}
     return found | {title for _, title in _FILES} | {title for title, _ in KINDS.values()}
 

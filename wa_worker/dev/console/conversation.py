@@ -197,7 +197,7 @@ def _changes_another(entry: _Entry, there: list[_Shown]) -> bool:
             other.reactions[entry.author] = Reaction(emoji, entry.who)
     elif change == "poll_vote":
         chosen = ", ".join(each for each in list_of(about, "selected") if isinstance(each, str))
-        other.votes[entry.author] = f"{entry.who}: {chosen or 'has voted'}"
+        other.votes[entry.author] = Said("{}: {}", entry.who, chosen or Said("has voted"))
     elif change == "edit" and own:
         before = other.message.before or "".join(part.text for part in other.message.body.start)
         marks = tuple(dict.fromkeys((*other.message.marks, "edited")))
