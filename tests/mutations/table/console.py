@@ -415,14 +415,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "dev/console/test_scale.py::test_on_a_phone_the_broken_one_is_seen_and_the_chat_is_near",
     ),
     Mutation(
-        "console-old-words-come-back",
-        "dev/console/static/console.js",
-        '(element.id === "q" || touched(element))',
-        "touched(element)",
-        _NARROWED,
-        "dev/console/test_scale.py::test_the_filter_is_the_readers_while_things_change_and_when_one_goes_on",
-    ),
-    Mutation(
         "console-links-forget-the-words",
         "dev/console/static/console.js",
         "if (!link || !filter) return;",

@@ -9,7 +9,7 @@ const touched = (field) => field.value !== field.defaultValue || field === docum
 Object.assign(Idiomorph.defaults.callbacks, {
   beforeAttributeUpdated: (name, element) => !(
     (name === "open" && element.matches("details") && element.firstChild) || // a new one is as the server says
-    (name === "value" && element.matches("textarea, input:not([type=hidden])") && (element.id === "q" || touched(element))) ||
+    (name === "value" && element.matches("textarea, input:not([type=hidden])") && touched(element)) ||
     name === "selected"
   ),
   beforeNodeMorphed: (old, fresh) => { // for screen readers
