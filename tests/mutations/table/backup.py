@@ -184,8 +184,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "restored-waiting-is-sure",
         "journal/restored.py",
-        "AND state = '{SendState.WAITING}' AND changed_at < ?",
-        "AND 0 AND changed_at < ?",
+        "AND state = '{SendState.WAITING}'\n  AND changed_at < ?",
+        "AND 0\n  AND changed_at < ?",
         "What had waited when the backup was made may have been sent since.",
         "journal/test_restored.py::test_with_hold_what_is_not_known_waits_for_a_person",
     ),
