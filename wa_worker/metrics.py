@@ -90,6 +90,8 @@ class Snapshot:
     threads: int
     attention: Mapping[Event, int] = attrs.Factory(dict)
     """Instances that a person may have to help, by why: those of ATTENTION."""
+    paced: Mapping[HeldReason, int] = attrs.Factory(dict)
+    """Messages that PACE holds back now, by why."""
 
 
 class Metrics:
@@ -153,6 +155,9 @@ class Metrics:
         )
         self._held = Gauge(
             "wa_worker_held_messages", "Messages that wait for a person's decision", ["kind"], registry=registry
+        )
+        self._paced_now = Gauge(
+            "wa_worker_paced_messages", "Messages that PACE holds back now, by why", ["reason"], registry=registry
         )
         self._journal_works = Gauge(
             "wa_worker_journal_works", "Whether the journal can be read and written", registry=registry
@@ -268,6 +273,8 @@ class Metrics:
             self._instances.labels(_label(state)).set(now.states.get(state, 0))
         for event in ATTENTION:
             self._attention.labels(_label(event)).set(now.attention.get(event, 0))
+        for reason in HeldReason:
+            self._paced_now.labels(reason.value).set(now.paced.get(reason, 0))
         if now.backlog is not None:
             for name in ("to_deliver", "to_send", "to_tell"):
                 queue = getattr(now.backlog, name)

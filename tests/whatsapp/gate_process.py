@@ -34,10 +34,10 @@ from wa_worker.metrics import Metrics
 from wa_worker.models import RESERVED_FOLDER, EgressProxy, Jid
 from wa_worker.ownership.deadline import boottime
 from wa_worker.ownership.watchdog import Watchdog
-from wa_worker.whatsapp.folder_store import FolderStore, FolderStores
 from wa_worker.whatsapp.bridge import WhatsApp
 from wa_worker.whatsapp.egress import EgressTable
 from wa_worker.whatsapp.egress_memory import EgressFiles
+from wa_worker.whatsapp.folder_store import FolderStore, FolderStores
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import Paired, PairingHosts, QrCode
 from wa_worker.whatsapp.receiving import Receiver, Told

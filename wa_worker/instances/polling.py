@@ -87,14 +87,14 @@ class Polling:
                     await self._poll_two()
                     continue
                 except NoSuchVersion as error:
-                    log.debug("the proxy has no /poll", reason=error.detail)
+                    log.debug("the proxy has no /poll", reason=error.detail, **error.traced)
                     self._edge.version.is_one()
                 except EdgeError as error:
                     if self._edge.version.two and self._outage() < GO_BACK_AFTER:
                         await self._failed(error)
                         continue
                     # some proxies of version 1 answer so what they do not know
-                    log.debug("/poll was not answered", reason=error.detail)
+                    log.debug("/poll was not answered", reason=error.detail, **error.traced)
                     await trio.sleep(error.retry_after or 0.0)
                     two_unanswered = True
             await self._poll_one(two_unanswered)

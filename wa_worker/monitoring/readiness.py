@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import attrs
 import trio
 
+from wa_worker.delivery.held_back import held_by_reason
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.evidence import LIST, QUEUE
 from wa_worker.errors import JournalError
@@ -124,7 +126,10 @@ class Readiness:
 
     async def snapshot(self) -> Snapshot:
         """Says what a scrape needs of the worker's state."""
-        backlog, trouble = await trio.to_thread.run_sync(self._read_journal)
+        paced = self._registry.paced()
+        (backlog, trouble), held = await trio.to_thread.run_sync(
+            lambda: (self._read_journal(), held_by_reason(paced, time.time()))
+        )
         now = trio.current_time()
         return Snapshot(
             states=Counter(snapshot.state for snapshot in self._registry.all().values()),
@@ -134,6 +139,7 @@ class Readiness:
             poll_ages={name: now - at for name in self._polls() if (at := self._polled(name)) is not None},
             threads=_threads(),
             attention=self._registry.attention(),
+            paced=held,
         )
 
     async def backlogs(self) -> Mapping[InstanceId, InstanceBacklog]:
