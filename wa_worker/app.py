@@ -135,6 +135,7 @@ class _Work:
                 marks = MarkReporter(journal.ledger, edge, receipts.wakeup.ring)
                 media = MediaDelivery(journal.media, edge, metrics, folder / "received-files", settings, environ)
                 media.decided, media.egress = inbound.file_decided, egress.of
+                inbound.waits.is_late = media.refusals.lasts
                 preparing = self._preparing(folder)
                 await trio.to_thread.run_sync(preparing.clear)
                 resend = settings.on_uncertain_send is OnUncertain.RESEND
