@@ -212,6 +212,7 @@ class _Work:
         from wa_worker.whatsapp.bridge import WhatsApp  # what load() has imported
         from wa_worker.whatsapp.gate import StartGate
         from wa_worker.whatsapp.session_host import SessionHost
+        from wa_worker.whatsapp.uploads import Uploads
 
         host = SessionHost(
             receiver,
@@ -222,8 +223,14 @@ class _Work:
             accounts=journal.accounts,
             receipts=receipts,
             recent_history=self._recent_history,
+            uploads=Uploads(told=self._uploads_hang),
         )
         return WhatsApp(self.settings.auth_dir, host, pairing, routes, self.registry.anyone_connected)
+
+    def _uploads_hang(self, count: int) -> None:
+        """On any thread."""
+        self.metrics.uploads_hang(count)
+        self.readiness.uploads_hanging = count
 
 
 def _installed(package: str) -> str:

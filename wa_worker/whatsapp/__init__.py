@@ -30,6 +30,7 @@ timers.py         what a message says of its chat's timer
 outgoing/         a message to send as protobuf
 authors.py        who wrote the message that another is about
 uploads.py        files to WhatsApp's media host, one at a time
+quiet_sockets.py  cuts the connection of an upload that hangs
 registration.py   under which JID the account of a number is registered
 restriction.py    whether WhatsApp lets the account write first to people, as its own sends tell
 send_errors.py    what the library's error texts mean for a send
