@@ -53,6 +53,7 @@ async def test_only_a_new_connection_that_is_quiet_is_cut(old: socket.socket) ->
 
 
 async def test_one_that_sends_and_hears_nothing_is_cut() -> None:
+    """And not its other end, which hears and sends nothing."""
     before = quiet_sockets.present()
     ours, far = connected()
     with ours, far:
@@ -62,6 +63,8 @@ async def test_one_that_sends_and_hears_nothing_is_cut() -> None:
             return quiet_sockets.cut(before, 0.5)
 
         await until(lambda: cut() == 1)
+        with pytest.raises(BrokenPipeError):
+            ours.sendall(b"x")
 
 
 async def test_one_on_which_something_came_is_left_alone() -> None:
