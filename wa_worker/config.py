@@ -19,6 +19,7 @@ from wa_worker.jid import numbering
 from wa_worker.messages.pacing import PaceLimits, pace_limits
 from wa_worker.messages.wanted import ALL, Wanted, wanted
 from wa_worker.models import Secret
+from wa_worker.postgres.url import StateUrl
 
 
 class OnUncertain(enum.Enum):
@@ -142,6 +143,12 @@ class Settings:
     bind_host: str = _setting("BIND_HOST", _text, "address the health endpoint listens on", default="0.0.0.0")  # noqa: S104
     auth_dir: Path = _setting(
         "AUTH_DIR", lambda v: Path(_text(v)), "folder of the sessions and the journal", default=Path("/data/auth")
+    )
+    state_url: StateUrl | None = _setting(
+        "STATE_URL",
+        StateUrl.of,
+        "PostgreSQL that several workers share, with the sessions and the journal (else these are in AUTH_DIR)",
+        default=None,
     )
     instance_poll: float = _setting(
         "INSTANCE_POLL_MS", _seconds(100, 3_600_000), "how often to ask which instances to connect", default=10.0
