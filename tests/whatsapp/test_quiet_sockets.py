@@ -60,6 +60,7 @@ async def test_one_that_sends_and_hears_nothing_is_cut() -> None:
 
         def cut() -> int:
             ours.sendall(b"x")
+            far.recv(1)
             return quiet_sockets.cut(before, 0.5)
 
         await until(lambda: cut() == 1)

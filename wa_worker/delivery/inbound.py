@@ -153,7 +153,7 @@ class InboundDelivery:
 
     async def _wanted(self, rows: list[PendingInbound]) -> list[PendingInbound]:
         """Settles those of these rows that the proxy does not want, and returns the others: up to the first one of
-        which it is not known yet. Raises NothingAsked if none is left."""
+        which it is not known yet. Raises NothingAsked if none is left, NotBefore if only that one is."""
         wanted: list[PendingInbound] = []
         unwanted: list[PendingInbound] = []
         unknown = False
@@ -165,7 +165,7 @@ class InboundDelivery:
         if unwanted:
             await self._drop(unwanted)
         if not wanted:
-            raise NothingAsked(WANTS_PAUSE if unknown else None)
+            raise NotBefore(trio.current_time() + WANTS_PAUSE) if unknown else NothingAsked
         return wanted
 
     async def _drop(self, rows: list[PendingInbound]) -> None:

@@ -155,7 +155,7 @@ class MediaDelivery:
         file = await self._at(seq, FileStep.WANTED)
         if failure := await self._hopeless(file):
             await self._settle(file, failure=failure)
-            raise NothingAsked(None)  # of the media host
+            raise NothingAsked  # of the media host
         egress = self.egress(file.instance)
         try:
             async with self._folder.writing(seq, self._most) as part:
@@ -196,11 +196,11 @@ class MediaDelivery:
         file = await trio.to_thread.run_sync(self._media.get, seq)
         if file is None or file.step is not step:
             self._forget(seq)
-            raise NothingAsked(None)
+            raise NothingAsked
         structlog.contextvars.bind_contextvars(instance=file.instance)  # of this file's task
         if file.message is None or file.message.media is None:  # a person discarded it, or the proxy did not want it
             await self._end(file, None, MediaError.DAMAGED)
-            raise NothingAsked(None)
+            raise NothingAsked
         if not self._edge.wants.includes(file.message):
             raise NotBefore(trio.current_time() + NOT_WANTED_PAUSE)
         return file
@@ -217,7 +217,7 @@ class MediaDelivery:
         size = await self._folder.size_of(seq)
         if self._endpoint.is_absent(file.instance):
             await self._settle(file, failure=MediaError.NO_UPLOAD)
-            raise NothingAsked(None)
+            raise NothingAsked
         if size is None:
             await self._lost(seq)
         else:
