@@ -148,7 +148,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "media-app-forgets-late-files",
-        "app.py",
+        "app/work.py",
         "                inbound.waits.is_late = media.refusals.lasts\n",
         "",
         _CHAT,
