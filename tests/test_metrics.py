@@ -146,6 +146,8 @@ def test_the_state_of_a_moment() -> None:
         assert said["wa_worker_held_messages{kind=dead}"] == 4
         assert said["wa_worker_poll_age_seconds{endpoint=queued-messages}"] == 1.5
         assert (said["wa_worker_ready"], said["wa_worker_journal_works"], said["wa_worker_threads"]) == (1, 1, 11)
+    metrics.uploads_hang(2)
+    assert scrape(metrics)["wa_worker_uploads_hanging"] == 2
     assert scrape(metrics)["wa_worker_instances{state=connected}"] == 0
     assert scrape(metrics)["wa_worker_paced_messages{reason=rate}"] == 0
     assert scrape(metrics)["wa_worker_instances_attention{because=banned}"] == 0

@@ -142,6 +142,9 @@ class Metrics:
             buckets=LAG_SECONDS,
             registry=registry,
         )
+        self._uploads = Gauge(
+            "wa_worker_uploads_hanging", "Uploads to the media host that were given up and hang on", registry=registry
+        )
         self._instances = Gauge("wa_worker_instances", "Instances by state", ["state"], registry=registry)
         self._attention = Gauge(
             "wa_worker_instances_attention",
@@ -257,6 +260,10 @@ class Metrics:
 
     def media_settled(self, result: MediaResult) -> None:
         self._media_as[result].inc()
+
+    def uploads_hang(self, count: int) -> None:
+        """So many uploads to WhatsApp's media host were given up and have not ended."""
+        self._uploads.set(count)
 
     def edge_request(self, endpoint: str, result: str, seconds: float) -> None:
         """`result`: the class of the status ('2xx'), 'timeout', or 'error' when there was no answer."""

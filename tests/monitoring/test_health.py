@@ -82,6 +82,9 @@ async def test_ready_says_why_not(tmp_path: Path) -> None:
                 ready = await at.get("/ready")
                 held = [{"id": "shop", "reason": "banned", "until": 2_000_000_000}]
                 assert (ready.status_code, ready.json()) == (200, {"status": "ready", "reasons": [], "held": held})
+                at.readiness.uploads_hanging = 2
+                ready = await at.get("/ready")
+                assert (ready.status_code, ready.json()["uploads_hanging"]) == (200, 2)
                 at.readiness.stopping()
                 assert (await at.get("/ready")).json()["reasons"] == ["stopping"]
 

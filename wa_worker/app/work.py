@@ -92,6 +92,7 @@ class Work:
             marks = MarkReporter(journal.ledger, edge, receipts.wakeup.ring)
             media = MediaDelivery(journal.media, edge, metrics, folder / "received-files", settings, environ)
             media.decided, media.egress = inbound.file_decided, egress.of
+            inbound.waits.is_late = media.refusals.lasts
             preparing = self._preparing(folder)
             await trio.to_thread.run_sync(preparing.clear)
             resend = settings.on_uncertain_send is OnUncertain.RESEND
@@ -171,6 +172,7 @@ class Work:
     ) -> SessionHost:
         from wa_worker.whatsapp.gate import StartGate  # what load() has imported
         from wa_worker.whatsapp.session_host import SessionHost
+        from wa_worker.whatsapp.uploads import Uploads
 
         return SessionHost(
             receiver,
@@ -181,9 +183,15 @@ class Work:
             accounts=journal.accounts,
             receipts=receipts,
             recent_history=self._recent_history,
+            uploads=Uploads(told=self._uploads_hang),
         )
 
     def _whatsapp(self, stores: Stores, host: SessionHost, pairing: PairingHosts, routes: Routes) -> WhatsApp:
         from wa_worker.whatsapp.bridge import WhatsApp  # what load() has imported
 
         return WhatsApp(stores, host, pairing, routes, self.registry.anyone_connected)
+
+    def _uploads_hang(self, count: int) -> None:
+        """On any thread."""
+        self.metrics.uploads_hang(count)
+        self.readiness.uploads_hanging = count

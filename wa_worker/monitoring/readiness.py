@@ -98,6 +98,8 @@ class Readiness:
         self._journal: Journal | None = None
         self._edge: EdgeClient | None = None
         self._volume: VolumeGuard | None = None
+        self.uploads_hanging = 0
+        """Uploads to WhatsApp's media host that were given up and have not ended: while there are many, none goes."""
 
     def joining(self) -> None:
         """The volume is ours, and the state is elsewhere."""

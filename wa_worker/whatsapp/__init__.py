@@ -35,6 +35,7 @@ outgoing/         a message to send as protobuf
 authors.py        who wrote the message that another is about
 unfinished.py     which message the library is in the middle of when its connection ends
 uploads.py        files to WhatsApp's media host, one at a time
+quiet_sockets.py  cuts the connection of an upload that hangs
 registration.py   under which JID the account of a number is registered
 restriction.py    whether WhatsApp lets the account write first to people, as its own sends tell
 send_errors.py    what the library's error texts mean for a send

@@ -278,7 +278,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "wanted-settled-is-a-success",
         "delivery/inbound.py",
-        "            raise NothingAsked(WANTS_PAUSE if unknown else None)",
+        "            raise NotBefore(trio.current_time() + WANTS_PAUSE) if unknown else NothingAsked",
         "            return []",
         "what costs no call is no sign that the proxy works",
         "delivery/test_inbound_wanted.py::test_what_is_settled_without_a_call_is_no_sign_that_the_proxy_works",
