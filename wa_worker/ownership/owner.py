@@ -153,9 +153,9 @@ class Owner:
 
     def renewed(self, started: float, now: float, *, alive: bool) -> None:
         """Takes the answer to a renewal sent at `started`. Raises LeaseLost when it came too late, or is no."""
+        if not alive:
+            self._dead = True
         self._check(now)  # before it counts: what is over stays over
-        self._dead = not alive
-        self._check(now)
         self.lease.renew(started)
         self._renew_at = started + RENEW
 
