@@ -41,6 +41,7 @@ from wa_worker.monitoring.readiness import Readiness
 from wa_worker.ownership.volume import hold_volume
 from wa_worker.volume import VolumeGuard
 from wa_worker.whatsapp.egress import EgressTable
+from wa_worker.whatsapp.egress_memory import EgressFiles
 from wa_worker.whatsapp.host_environment import host_environment
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.routes import Routes
@@ -82,7 +83,7 @@ class Work:
         ):
             self.readiness.loading()
             with _journal(folder / JOURNAL_FILE) as journal:
-                egress = EgressTable(settings.auth_dir)
+                egress = EgressTable(EgressFiles(settings.auth_dir))
                 await trio.to_thread.run_sync(egress.load)
                 reads, receipts = ReadMarks(wanted=settings.send_read_receipts), ReceiptReporter(journal.receipts, edge)
                 inbound = InboundDelivery(journal.inbox, edge, metrics, on_accepted=reads.accepted)

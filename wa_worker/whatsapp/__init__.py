@@ -8,6 +8,8 @@ native_output.py  what the native library prints, as lines of the log
 gate.py           the start gate: starts and stops of sessions are exclusive
 probe.py          whether WhatsApp can be reached at all: a TCP connection before each costly native connect
 egress.py         through which proxy each instance goes out
+egress_memory.py  where that is remembered: in files
+egress_rows.py    or in PostgreSQL
 egress_probe.py   whether such a proxy lets it through
 socks.py          connections through a socks5 proxy
 routes.py         the ways out of all instances
