@@ -137,15 +137,16 @@ async def test_the_last_worker_that_stops_waits_for_nobody(
 
 
 async def test_a_session_that_does_not_close_keeps_its_worker_in_the_database(
-    state_url: StateUrl, admin: psycopg.Connection, nursery: trio.Nursery
+    state_url: StateUrl, admin: psycopg.Connection
 ) -> None:
     """It may still send: nobody else may have the instance before the lease has run out."""
     keeper, noted = a_keeper(state_url)
-    await nursery.start(keeper.run)
-    keeper.want(SHOP)
-    await until(lambda: noted.running)
-    noted.closing_takes = 60.0
-    await keeper.drain(0.5)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(keeper.run)
+        keeper.want(SHOP)
+        await until(lambda: noted.running)
+        noted.closing_takes = 60.0
+        await keeper.drain(0.5)
     assert count(admin, "SELECT count(*) FROM instances WHERE owner IS NOT NULL") == 1
     assert count(admin, "SELECT count(*) FROM workers") == 1
 

@@ -134,6 +134,13 @@ def test_nothing_is_handed_over_while_much_waits_for_an_owner() -> None:
     assert owner.looked(0.1, a_view(owner, 20, BATCH // 2, peer(0))) == []
 
 
+def test_what_must_stay_is_not_handed_over() -> None:
+    owner = an_owner(3, used=dict.fromkeys(IDS, float("inf")))
+    assert owner.looked(0.1, a_view(owner, 3, 0, peer(0))) == []
+    owner = an_owner(3, used=dict.fromkeys(IDS, float("inf")) | {IDS[2]: 7.0})
+    assert owner.looked(0.1, a_view(owner, 3, 0, peer(0))) == [(IDS[2], Because.HANDED_OVER)]
+
+
 def test_what_comes_back_is_handed_over_ever_more_rarely() -> None:
     owner = an_owner(10)
     now, pauses = 0.1, []
@@ -194,6 +201,14 @@ def test_a_stopping_worker_gives_away_as_fast_as_its_peers_take() -> None:
     owner.gave_away([Claimed(each, 1) for each, _ in left])
     assert len(owner.looked(0.4, a_view(owner, 25, 4, peer(6)))) == 6
     assert isinstance(owner.step(0.5), Look | Wait), "it claims nothing"
+
+
+def test_a_stopping_worker_gives_away_what_it_did_not_know_of() -> None:
+    owner = an_owner(0)
+    owner.drain()
+    owner.renewed(0.1, 0.1, alive=True)
+    assert owner.listed(0.2, [Claimed(IDS[0], 3)]) == ([], [])
+    assert owner.step(0.2) == GiveAway((Claimed(IDS[0], 3),))
 
 
 @pytest.mark.parametrize("peers", [(), (peer(0, draining=True),), (peer(5, capacity=5),)])

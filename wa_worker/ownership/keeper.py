@@ -49,7 +49,10 @@ class Sessions(Protocol):
         """Returns once its session is closed, and all that it had is in the journal."""
 
     def last_used(self, instance: InstanceId) -> float:
-        """Says when there last was a message, in seconds of any clock: the idlest go first."""
+        """Says when there last was a message, in seconds of any clock: the idlest go first.
+
+        Infinity keeps it from being handed over, as while a person scans its code; not from being drained.
+        """
 
     def connections(self) -> tuple[int, int]:
         """Returns how many sessions are to be connected to WhatsApp, and how many are."""
@@ -121,7 +124,8 @@ class Keeper:
 
     def want(self, instance: InstanceId) -> None:
         """Has the database know, soon, that somebody is to run it. Nothing is written when it does."""
-        if self._notices.want(instance):
+        self._notices.want(instance, self._clock())
+        if self._notices.due:
             self._wake.set()
 
     def unwanted(self, instance: InstanceId) -> None:
@@ -132,6 +136,7 @@ class Keeper:
     def proven(self, instance: InstanceId) -> None:
         """Takes note that its session got through to WhatsApp."""
         self._notices.prove(instance)
+        self._wake.set()
 
     # --- the task
 
@@ -216,7 +221,7 @@ class Keeper:
         return None
 
     async def _wait(self, wait: Wait, now: float) -> None:
-        if self._notices.due(now):
+        if self._notices.due:
             notice = self._notices.take(now)
             if not await self._try(notice.tell):
                 self._notices.take_back(notice)

@@ -36,43 +36,43 @@ class Notices:
         self._wanted: dict[InstanceId, None] = {}
         self._unwanted: dict[InstanceId, None] = {}
         self._proven: dict[InstanceId, None] = {}
-        self._known: set[InstanceId] = set()
-        self._told_at = float("-inf")
+        self._told_at: dict[InstanceId, float] = {}
 
-    def want(self, instance: InstanceId) -> bool:
-        """It is to be run, by anybody. Says whether that is news: what is not, is told with other news or later."""
+    def want(self, instance: InstanceId, now: float) -> None:
+        """It is to be run, by anybody. Nothing is to be told of what was told not long ago.
+
+        Nor is it kept for later: the proxy may have ceased to list it by then.
+        """
         self._unwanted.pop(instance, None)
-        self._wanted[instance] = None
-        return instance not in self._known
+        if now - self._told_at.get(instance, float("-inf")) >= TOLD_AGAIN:
+            self._wanted[instance] = None
 
     def unwant(self, instance: InstanceId) -> None:
         """It is to be run by nobody."""
         self._wanted.pop(instance, None)
-        self._known.discard(instance)
+        self._told_at.pop(instance, None)
         self._unwanted[instance] = None
 
     def prove(self, instance: InstanceId) -> None:
         """Its session got through to WhatsApp."""
         self._proven[instance] = None
 
-    def due(self, now: float) -> bool:
-        late = now - self._told_at >= TOLD_AGAIN
-        return bool(self._unwanted or self._proven or (self._wanted and (late or self._wanted.keys() - self._known)))
+    @property
+    def due(self) -> bool:
+        return bool(self._wanted or self._unwanted or self._proven)
 
     def take(self, now: float) -> Notice:
         """Returns all of it, to be told; if that fails, it is to be taken back."""
         taken = Notice(tuple(sorted(self._wanted)), tuple(sorted(self._unwanted)), tuple(sorted(self._proven)))
         for waiting in (self._wanted, self._unwanted, self._proven):
             waiting.clear()
-        self._known.update(taken.wanted)
-        self._told_at = now
+        self._told_at.update(dict.fromkeys(taken.wanted, now))
         return taken
 
     def take_back(self, taken: Notice) -> None:
         """Has it wait again, but for what is said otherwise since."""
-        self._known.difference_update(taken.wanted)
         for instance in taken.wanted:
-            if instance not in self._unwanted:
+            if self._told_at.pop(instance, None) is not None and instance not in self._unwanted:
                 self._wanted[instance] = None
         for instance in taken.unwanted:
             if instance not in self._wanted:

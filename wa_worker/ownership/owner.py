@@ -153,9 +153,9 @@ class Owner:
 
     def renewed(self, started: float, now: float, *, alive: bool) -> None:
         """Takes the answer to a renewal sent at `started`. Raises LeaseLost when it came too late, or is no."""
+        if not alive:
+            self._dead = True
         self._check(now)  # before it counts: what is over stays over
-        self._dead = not alive
-        self._check(now)
         self.lease.renew(started)
         self._renew_at = started + RENEW
 
@@ -205,12 +205,18 @@ class Owner:
         self._check(now)
         self._list = False
         tokens = {each.instance: each.token for each in mine}
-        for each in [each for each in self._closed if each not in tokens]:
-            self._forget(each)
+        for instance in [each for each in self._closed if each not in tokens]:
+            self._forget(instance)
         taken = [each for each, token in self.owned.items() if tokens.get(each) != token]
-        for each in taken:
-            self._leave(each)
-        return [each for each in mine if self._gain(each)], [(each, Because.TAKEN) for each in taken]
+        for instance in taken:
+            self._leave(instance)
+        gained = [each for each in mine if self._gain(each)]
+        if self.draining:  # nothing is started any more
+            for each in gained:
+                self._leave(each.instance)
+                self._closed.add(each.instance)
+            gained = []
+        return gained, [(each, Because.TAKEN) for each in taken]
 
     def closed(self, instance: InstanceId) -> None:
         """Takes note that the session of an instance that is leaving has ended, and all it had is in the journal."""
@@ -274,10 +280,13 @@ class Owner:
             return []
         if not is_uneven(view.mine, view.peers, self._share(view)):
             return []
+        idlest = self._idle_first()[0]
+        if self._last_used(idlest) == float("inf"):
+            return []
         self._hand_over_at = now + self._pause
         self._pause = max(HAND_OVER, self._pause / 2)
-        self._handed_over = min(self.owned, key=lambda each: (self._last_used(each), each))
-        return [self._handed_over]
+        self._handed_over = idlest
+        return [idlest]
 
     def _room(self, now: float, view: View) -> int:
         if self.draining or not view.claimable:

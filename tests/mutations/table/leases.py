@@ -14,10 +14,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "lease-counted-from-the-answer",
         "ownership/owner.py",
-        """        self._check(now)
-        self.lease.renew(started)""",
-        """        self._check(now)
-        self.lease.renew(now)""",
+        "stays over\n        self.lease.renew(started)",
+        "stays over\n        self.lease.renew(now)",
         _ONE,
         "ownership/test_simulation.py::test_at_most_one_worker_owns_an_instance_whatever_happens",
     ),
@@ -118,6 +116,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         "ownership/test_owner.py::test_a_stopping_worker_gives_away_as_fast_as_its_peers_take",
     ),
     Mutation(
+        "lease-drain-starts-sessions",
+        "ownership/owner.py",
+        "        if self.draining:  # nothing is started any more\n",
+        "        if False:\n",
+        "a stopping worker starts nothing",
+        "ownership/test_owner.py::test_a_stopping_worker_gives_away_what_it_did_not_know_of",
+    ),
+    Mutation(
+        "lease-hands-over-what-is-being-scanned",
+        "ownership/owner.py",
+        'if self._last_used(idlest) == float("inf"):',
+        "if False:",
+        "an instance whose code is being scanned stays",
+        "ownership/test_owner.py::test_what_must_stay_is_not_handed_over",
+    ),
+    Mutation(
         "claims-renews-what-has-run-out",
         "ownership/statements.py",
         "    WHERE id = %(me)s AND expires_at > clock_timestamp()\n    RETURNING 1",
@@ -126,12 +140,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "ownership/test_claims.py::test_a_lease_is_renewed_until_it_has_run_out_and_then_never",
     ),
     Mutation(
-        "claims-of-the-living",
+        "claims-of-the-unwanted",
         "ownership/statements.py",
-        "NOT EXISTS (SELECT FROM workers w WHERE w.id = instances.owner))\n    ORDER BY",
-        "true)\n    ORDER BY",
-        _ONE,
-        "ownership/test_claims.py::test_two_that_claim_at_once_never_get_the_same",
+        "WHERE wanted AND not_before <= clock_timestamp()\n",
+        "WHERE not_before <= clock_timestamp()\n",
+        "what the proxy does not list runs nowhere",
+        "ownership/test_claims.py::test_wanting_what_is_known_uses_up_no_numbers",
     ),
     Mutation(
         "claims-former-sessions-go-on",
@@ -184,8 +198,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "keeper-told-once",
         "ownership/notices.py",
-        "        self._known.difference_update(taken.wanted)\n",
-        "",
+        "if self._told_at.pop(instance, None) is not None and instance not in self._unwanted:",
+        "if False:",
         "what the database could not be told is told again",
         "ownership/test_notices.py::test_what_could_not_be_told_is_told_again",
     ),
