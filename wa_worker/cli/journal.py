@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import NoReturn
@@ -19,14 +19,13 @@ from typing import NoReturn
 import click
 
 from wa_worker.cli import journal_text as text
+from wa_worker.cli.opening import opened_review
 from wa_worker.cli.settings import faults_told, setting_from
 from wa_worker.config import auth_dir_from
 from wa_worker.errors import JournalError
 from wa_worker.journal.items import DISCARDED_AS, LISTED, RETRIED_AS, ItemId, Outcome
-from wa_worker.journal.review import Review, open_review
+from wa_worker.journal.review import Review
 from wa_worker.journal.states import InboxState, SendState, State, state_of
-from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER
-from wa_worker.postgres.url import StateUrl
 
 
 class _Id(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5; older ones will do
@@ -286,21 +285,10 @@ def _journal(environ: Mapping[str, str], auth_dir: Path | None, *, write: bool =
         with faults_told():
             folder = auth_dir or auth_dir_from(environ)
             url = None if auth_dir else setting_from(environ, "STATE_URL")
-        with _review(folder, url, write=write) as review:
+        with opened_review(folder, url, write=write) as review:
             yield review
     except JournalError as error:
         _fail(str(error))
-
-
-def _review(folder: Path, url: StateUrl | None, *, write: bool) -> AbstractContextManager[Review]:
-    """Opens the journal in the folder, or in PostgreSQL, which then has that of all workers. Raises JournalError."""
-    if url is None:
-        return open_review(folder / RESERVED_FOLDER / JOURNAL_FILE, write=write)
-    try:
-        from wa_worker.journal.postgres_database import open_state_review
-    except ImportError as error:
-        raise JournalError(f"STATE_URL needs the extra: pip install 'wa-worker[postgres]' ({error})") from error
-    return open_state_review(url, write=write)
 
 
 def _fail(problem: str) -> NoReturn:

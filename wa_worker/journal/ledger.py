@@ -108,10 +108,9 @@ class SendLedger:
         With `resend` they wait to be sent again, unless they were begun `tries` times: a message that kills the process
         must not do so for ever.
         """
+        values = {"resend": resend, "tries": tries, "now": time.time(), "instance": instance}
         with self._database.transaction() as sql:
-            return sql.execute(
-                _RECOVER, {"resend": resend, "tries": tries, "now": time.time(), "instance": instance}
-            ).rowcount
+            return sql.execute(_RECOVER, values).rowcount
 
     def admit(self, instance: InstanceId, batch: Mapping[MessageId, Jid | None], *, listed_at: float) -> Admission:
         """Writes new messages of a listed batch as waiting, and says which to send now. Known ones keep their state.
@@ -202,10 +201,7 @@ class SendLedger:
         """Returns outcomes that the proxy does not know yet, with `seq` above `after`, ascending."""
         with self._database.reading() as sql:
             rows = sql.execute(_FIND_UNREPORTED, (after, limit)).fetchall()
-        return [
-            Mark(seq, instance, json.loads(key), wa_id, error, to, int(at))
-            for seq, instance, key, wa_id, error, to, at in rows
-        ]
+        return [Mark(seq, instance, json.loads(key), *rest, int(at)) for seq, instance, key, *rest, at in rows]
 
     def reported(self, marks: Iterable[Mark]) -> bool:
         """Records that the proxy knows these. A row that has changed since the mark was made stays unreported.
@@ -273,9 +269,8 @@ UPDATE ledger SET state = :state, wa_id = coalesce(:wa_id, wa_id), error = :erro
 WHERE instance = :instance AND message_id = :message_id"""
 
 _RECOVER = f"""
-UPDATE ledger SET
+UPDATE ledger SET doubts = doubts + 1, secret = NULL, store = NULL, changed_at = :now,
   state = CASE WHEN :resend = 1 AND attempts < :tries THEN '{SendState.WAITING}' ELSE '{SendState.UNCERTAIN}' END,
-  doubts = doubts + 1, secret = NULL, store = NULL, changed_at = :now,
   error = 'the worker stopped while it was being sent'
 WHERE state = '{SendState.INTENT}'
   AND (CAST(:instance AS TEXT) IS NULL OR instance = :instance) /* owned: instance */"""
