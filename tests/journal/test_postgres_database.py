@@ -67,6 +67,7 @@ def test_a_worker_whose_row_is_gone_writes_nothing(state: StateStore, journal: J
     ):
         with pytest.raises(LeaseLost):
             attempt()
+    assert issubclass(LeaseLost, JournalError), "a callback must not return: WhatsApp would believe that we have it"
     assert (count(state, "inbox"), count(state, "holds"), states(journal)) == (0, 0, {'"a"': "waiting"})
     assert "lease" in (journal.trouble() or "")
 

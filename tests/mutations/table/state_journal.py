@@ -10,6 +10,14 @@ _DIALECT = "postgres/dialect.py"
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
+        "state-journal-lost-is-acknowledged",
+        "errors.py",
+        "class LeaseLost(StateError, JournalError):",
+        "class LeaseLost(StateError):",
+        "P3: what this worker may not commit any more is not acknowledged",
+        _TESTS + "test_a_worker_whose_row_is_gone_writes_nothing",
+    ),
+    Mutation(
         "state-journal-no-fence",
         _DATABASE,
         "        if row is None:\n            self._roll_back(connection)\n",
