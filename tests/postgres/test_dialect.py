@@ -30,8 +30,8 @@ def test_what_differs(query: str, becomes: str) -> None:
 def test_a_worker_sees_its_own_rows_and_a_tool_all() -> None:
     query = "SELECT a FROM t WHERE a > ? /* owned: t.instance */ LIMIT 1"
     assert translate(query, ME) == (
-        "SELECT a FROM t WHERE a > %s AND (SELECT i.owner FROM wa.instances AS i WHERE i.id = t.instance) ="
-        f" '{ME}' LIMIT 1"
+        "SELECT a FROM t WHERE a > %s AND (t.instance IN (SELECT i.id FROM wa.instances AS i"
+        f" WHERE i.owner = '{ME}')) IS TRUE LIMIT 1"
     )
     assert translate(query, None) == "SELECT a FROM t WHERE a > %s  LIMIT 1"
 
