@@ -28,8 +28,8 @@ _OWNED = {
     "owned message": "(SELECT i.owner FROM wa.inbox AS m JOIN wa.chats AS c ON c.id = m.chat"
     " JOIN wa.instances AS i ON i.id = c.instance WHERE m.seq = {}) = '{worker}'",
 }
-"""What the markers become. The planner makes no join of what is IS TRUE, nor of a comparison with a value: the first two
-are a hash, made once for each query, at its first row; the others cost three probes of indexes for each row."""
+"""What the markers become. The planner makes no join of what is IS TRUE, nor of a comparison with a value: the first
+two are a hash, made once for each query, at its first row; the others cost three probes of indexes for each row."""
 
 _TOKEN = re.compile(
     r"""
