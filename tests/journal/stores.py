@@ -65,6 +65,7 @@ class StateStore:
         tables = [name for (name,) in self.admin.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'wa'")]
         emptied = ", ".join(f"wa.{name}" for name in tables if name != "format")
         self.admin.execute(f"TRUNCATE {emptied} RESTART IDENTITY".encode())
+        self.admin.execute("ALTER ROLE CURRENT_USER RESET ALL")
         self.start(self.worker)
         self.give("shop", self.worker)
         self.give("other", self.worker)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.journal.rows import ANA, BIA, ME, OTHER, SHOP, inbound_message, posted_bodies
-from tests.journal.stores import Store
+from tests.journal.stores import ON_A_FILE, ON_POSTGRES, Store
 from wa_worker.journal import EventKind, InboxResult, InboxState, Journal
 from wa_worker.journal.decisions import DISCARD, carry_out
 from wa_worker.journal.items import InboundItem, ItemId
@@ -64,12 +64,13 @@ def test_keys_are_read_from_where_one_left_off(journal: Journal) -> None:
         for m in range(3):
             journal.inbox.record(SHOP, inbound_message(f"{m}", chat))
     keys = journal.inbox.keys
-    assert keys(0, 100) == [1, 2, 3, 4, 5]
-    assert (keys(0, 2), keys(2, 2), keys(4, 2), keys(5, 2)) == ([1, 2], [3, 4], [5], [])
-    journal.inbox.settle([InboxResult(row.seq) for row in journal.inbox.pending(3, 10)])
-    assert keys(0, 100) == [1, 2, 4, 5]
-    assert journal.inbox.pending(3, 10) == []
-    assert [row.message.wa_id for row in journal.inbox.pending(4, 2)] == ["0", "1"]
+    one, two, three, four, five = keys(0, 100)
+    assert one < two < three < four < five
+    assert (keys(0, 2), keys(two, 2), keys(four, 2), keys(five, 2)) == ([one, two], [three, four], [five], [])
+    journal.inbox.settle([InboxResult(row.seq) for row in journal.inbox.pending(three, 10)])
+    assert keys(0, 100) == [one, two, four, five]
+    assert journal.inbox.pending(three, 10) == []
+    assert [row.message.wa_id for row in journal.inbox.pending(four, 2)] == ["0", "1"]
 
 
 def test_settling(journal: Journal) -> None:
@@ -150,9 +151,24 @@ LETTERS = st.builds(
 )
 
 
+MESSAGES = st.lists(LETTERS, max_size=10, unique_by=lambda message: message.wa_id)
+
+
+@ON_A_FILE
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(messages=st.lists(LETTERS, max_size=10, unique_by=lambda message: message.wa_id))
+@given(messages=MESSAGES)
 def test_messages_come_out_as_they_went_in(store: Store, messages: list[InboundMessage]) -> None:
+    come_out_as_they_went_in(store, messages)
+
+
+@ON_POSTGRES
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(messages=MESSAGES)
+def test_messages_come_out_of_postgres_as_they_went_in(store: Store, messages: list[InboundMessage]) -> None:
+    come_out_as_they_went_in(store, messages)
+
+
+def come_out_as_they_went_in(store: Store, messages: list[InboundMessage]) -> None:
     store.empty()
     with store.open() as journal:
         assert all(journal.inbox.record(SHOP, message) for message in messages)

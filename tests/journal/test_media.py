@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from tests.journal.rows import ANA, SHOP, inbound_message
-from tests.journal.stores import ON_A_FILE
+from tests.journal.stores import ON_A_FILE, Store
 from wa_worker.journal import FileState, FileStep, InboxResult, Journal, PendingInbound, open_journal
 from wa_worker.journal.content import content_of
 from wa_worker.journal.items import ItemId
@@ -52,9 +52,9 @@ def rows(journal: Journal) -> int:
         return int(sql.execute("SELECT count(*) FROM media").fetchone()[0])
 
 
-def test_the_reference_is_committed_with_the_message(journal: Journal, seq: int, path: Path) -> None:
+def test_the_reference_is_committed_with_the_message(journal: Journal, seq: int, store: Store) -> None:
     journal.database.close()
-    with open_journal(path) as again:
+    with store.open() as again:
         assert again.media.keys(FileStep.WANTED, 0, 9) == [seq]
         file = again.media.get(seq)
         assert file is not None

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.journal.rows import ANA, BIA, OTHER, SHOP, YEAR, admit, read_only, send
-from tests.journal.stores import ON_A_FILE, Store
+from tests.journal.stores import ON_A_FILE, ON_POSTGRES, Store
 from wa_worker.errors import JournalError
 from wa_worker.journal import Journal, SendState, Settled, open_journal
 from wa_worker.messages import MessageStatus, Progress, Receipt
@@ -72,12 +72,25 @@ def test_one_of_any_other_message_is_not_kept(journal: Journal) -> None:
     assert kept(journal) == 0
 
 
+SAID = st.lists(st.sampled_from(list(Progress)), min_size=1, max_size=8)
+TOLD_AFTER = st.lists(st.booleans(), min_size=8)
+
+
+@ON_A_FILE
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    said=st.lists(st.sampled_from(list(Progress)), min_size=1, max_size=8),
-    told_after=st.lists(st.booleans(), min_size=8),
-)
+@given(said=SAID, told_after=TOLD_AFTER)
 def test_it_never_goes_back(store: Store, said: list[Progress], told_after: list[bool]) -> None:
+    never_goes_back(store, said, told_after)
+
+
+@ON_POSTGRES
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=SAID, told_after=TOLD_AFTER)
+def test_it_never_goes_back_in_postgres(store: Store, said: list[Progress], told_after: list[bool]) -> None:
+    never_goes_back(store, said, told_after)
+
+
+def never_goes_back(store: Store, said: list[Progress], told_after: list[bool]) -> None:
     store.empty()
     with store.open() as journal:
         sent(journal)

@@ -84,6 +84,12 @@ class InboundDelivery:
             nursery.start_soon(self._take_back)
             await self._queue.run()
 
+    def gained(self) -> None:
+        """Looks for the rows of an instance that was another worker's, which may have posted some of them. Blocking.
+        Raises JournalError."""
+        self._refusals.oldest_new = self._inbox.next_seq()
+        self.wakeup.ring()
+
     def file_decided(self, chat: int) -> None:
         """It is known now what becomes of a file that a message of this chat may wait for, or that it comes late."""
         self._queue.release(chat)

@@ -12,6 +12,7 @@ retention.py. One of a message that the proxy does not want goes nowhere.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -55,10 +56,6 @@ DISK_PAUSE = 5.0
 """Seconds before another try to begin on a volume that cannot be used."""
 
 T = TypeVar("T")
-
-
-ALL = 2**31
-"""Rows: more than there are."""
 
 
 class _Files(KeyedQueue):
@@ -107,6 +104,12 @@ class MediaDelivery:
         )
         self.wakeup = self._downloads.wakeup
 
+    def gained(self) -> None:
+        """Looks for the files of an instance that was another worker's. Any thread. What is on that one's disk is
+        downloaded once more."""
+        self._downloads.wakeup.ring()
+        self._uploads.wakeup.ring()
+
     async def run(self) -> None:
         """Runs until cancelled. A file under way then is begun anew at the next start."""
         await self._prepare()
@@ -142,7 +145,7 @@ class MediaDelivery:
 
     async def _prepare(self) -> None:
         """Deletes what a crash has left."""
-        stored = await self._until_possible(lambda: self._media.keys(FileStep.STORED, 0, ALL))
+        stored = await self._until_possible(lambda: self._media.keys(FileStep.STORED, 0, sys.maxsize))
         taken = await self._until_possible(lambda: self._folder.tidied(stored))
         self._folder.begin(taken)
 

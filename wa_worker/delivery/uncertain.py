@@ -100,9 +100,9 @@ class UncertainSends:
     # --- at the start
 
     def recover(self, look_up: LookUp, tries: int, instance: InstanceId | None = None) -> int:
-        """Asks the session stores what became of the sends that the last stop cut off, or those of one instance that
-        was another worker's. Blocking; before SendLedger.recover(). Returns how many never left. Raises JournalError.
-        """
+        """Asks the session stores what became of the sends that the last stop cut off; of one instance, if it is named,
+        that was another worker's. Blocking; before SendLedger.recover(). Returns how many never left. Raises
+        JournalError."""
         found: dict[int, WaMessageId | None] = {}
         for intent in self._doubts.cut_off(instance):
             try:

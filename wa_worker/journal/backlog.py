@@ -40,8 +40,8 @@ class Backlog:
 
 QUERIES = {
     "to_deliver": "SELECT count(*), min(seq) FROM inbox INDEXED BY inbox_pending"
-    f" WHERE {PENDING} /* owned chat: chat */",
-    "dead": f"SELECT count(*) FROM inbox INDEXED BY inbox_dead WHERE {DEAD} /* owned chat: chat */",
+    f" WHERE {PENDING} /* owned chats: chat */",
+    "dead": f"SELECT count(*) FROM inbox INDEXED BY inbox_dead WHERE {DEAD} /* owned chats: chat */",
     "ledger": "SELECT state, count(*), min(seq) FROM ledger INDEXED BY ledger_attention"
     f" WHERE {ATTENTION} /* owned: instance */ GROUP BY state",
     "to_tell": "SELECT count(*), min(seq) FROM ledger INDEXED BY ledger_unreported"

@@ -15,7 +15,7 @@ import attrs
 from wa_worker.journal.database import Database
 from wa_worker.journal.items import BY_A_PERSON
 from wa_worker.journal.ledger import key_of
-from wa_worker.journal.states import SendState
+from wa_worker.journal.states import ADDED, SendState
 from wa_worker.models import InstanceId, MessageId, WaMessageId
 
 
@@ -76,7 +76,7 @@ class Doubts:
                 if wa_id is None:
                     never_left += sql.execute(_NEVER_LEFT, {"seq": seq, "now": now, "tries": tries}).rowcount
                 else:
-                    sql.execute(_ADD_ID, {"seq": seq, "wa_id": wa_id, "resend": resend, "tries": tries})
+                    sql.execute(_ADD_ID, {"seq": seq, "maybe_id": wa_id, "resend": resend, "tries": tries})
             if not resend:
                 sql.execute(_HOLD, {"instance": instance})
         return never_left
@@ -127,7 +127,7 @@ UPDATE ledger SET state = CASE WHEN attempts < :tries THEN '{SendState.WAITING}'
 WHERE seq = :seq AND state = '{SendState.INTENT}'"""
 
 _ADD_ID = f"""
-UPDATE ledger SET maybe_ids = json_insert(coalesce(maybe_ids, '[]'), '$[#]', :wa_id),
+UPDATE ledger SET maybe_ids = {ADDED},
   unproven = CASE WHEN :resend = 1 AND attempts < :tries THEN 1 ELSE 0 END
 WHERE seq = :seq AND state = '{SendState.INTENT}'"""
 

@@ -21,7 +21,7 @@ import attrs
 from wa_worker.journal import polls
 from wa_worker.journal.database import Database, Sql
 from wa_worker.journal.receipts import DUE_NOW
-from wa_worker.journal.states import FORGETTABLE, SKIP_LOCKED, UNREPORTED, SendState
+from wa_worker.journal.states import ADDED, FORGETTABLE, SKIP_LOCKED, UNREPORTED, SendState
 from wa_worker.models import InstanceId, Jid, MessageId, WaMessageId
 
 REPORT_AGAIN = 60.0
@@ -91,7 +91,7 @@ class Mark:
     error: str | None
     to: Jid | None = None
     """The JID that it went to. None: an older version did not write it down."""
-    timestamp: int | None = None
+    timestamp: int | None = attrs.field(default=None, converter=attrs.converters.optional(int))
     """When WhatsApp accepted it, in unix seconds."""
 
 
@@ -105,13 +105,11 @@ class SendLedger:
         """Makes the intents of a process that died uncertain, after Doubts.found(). To be called at the start, and
         for an `instance` that was another worker's. Returns how many there were.
 
-        With `resend` they wait to be sent again, unless they were begun `tries` times: a message that kills the process
-        must not do so for ever.
+        With `resend` they wait to be sent again, unless they were begun `tries` times: one may kill the process.
         """
+        values = {"resend": resend, "tries": tries, "now": time.time(), "instance": instance}
         with self._database.transaction() as sql:
-            return sql.execute(
-                _RECOVER, {"resend": resend, "tries": tries, "now": time.time(), "instance": instance}
-            ).rowcount
+            return sql.execute(_RECOVER, values).rowcount
 
     def admit(self, instance: InstanceId, batch: Mapping[MessageId, Jid | None], *, listed_at: float) -> Admission:
         """Writes new messages of a listed batch as waiting, and says which to send now. Known ones keep their state.
@@ -202,10 +200,7 @@ class SendLedger:
         """Returns outcomes that the proxy does not know yet, with `seq` above `after`, ascending."""
         with self._database.reading() as sql:
             rows = sql.execute(_FIND_UNREPORTED, (after, limit)).fetchall()
-        return [
-            Mark(seq, instance, json.loads(key), wa_id, error, to, int(at))
-            for seq, instance, key, wa_id, error, to, at in rows
-        ]
+        return [Mark(seq, instance, json.loads(key), *rest) for seq, instance, key, *rest in rows]
 
     def reported(self, marks: Iterable[Mark]) -> bool:
         """Records that the proxy knows these. A row that has changed since the mark was made stays unreported.
@@ -264,18 +259,16 @@ _BEGIN = """
 UPDATE ledger SET state = ?, attempts = attempts + ?, secret = ?, store = ?, changed_at = ?
 WHERE instance = ? AND message_id = ?"""
 
-_SETTLE = """
+_SETTLE = f"""
 UPDATE ledger SET state = :state, wa_id = coalesce(:wa_id, wa_id), error = :error, not_before = :not_before,
   reported = 0, doubts = doubts + :doubt, unproven = :unproven, sent_to = :sent_to, sent_at = :sent_at, secret = NULL,
   store = NULL, changed_at = :now, attempts = attempts + :counted,
-  maybe_ids = CASE WHEN CAST(:maybe_id AS TEXT) IS NULL THEN maybe_ids
-    ELSE json_insert(coalesce(maybe_ids, '[]'), '$[#]', :maybe_id) END
+  maybe_ids = CASE WHEN CAST(:maybe_id AS TEXT) IS NULL THEN maybe_ids ELSE {ADDED} END
 WHERE instance = :instance AND message_id = :message_id"""
 
 _RECOVER = f"""
-UPDATE ledger SET
+UPDATE ledger SET doubts = doubts + 1, secret = NULL, store = NULL, changed_at = :now,
   state = CASE WHEN :resend = 1 AND attempts < :tries THEN '{SendState.WAITING}' ELSE '{SendState.UNCERTAIN}' END,
-  doubts = doubts + 1, secret = NULL, store = NULL, changed_at = :now,
   error = 'the worker stopped while it was being sent'
 WHERE state = '{SendState.INTENT}'
   AND (CAST(:instance AS TEXT) IS NULL OR instance = :instance) /* owned: instance */"""

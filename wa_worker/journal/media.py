@@ -199,11 +199,11 @@ WHERE message_seq = ? AND step <> '{FileStep.SETTLED}'"""
 
 _UNSETTLED = f"""
 SELECT message_seq, chat FROM media JOIN inbox ON seq = message_seq
-WHERE step <> '{FileStep.SETTLED}' /* owned chat: chat */"""
+WHERE step <> '{FileStep.SETTLED}' /* owned chats: chat */"""
 
 _OLD = f"""
 SELECT message_seq FROM media JOIN inbox ON seq = message_seq
-WHERE step <> '{FileStep.SETTLED}' AND received_at < ? /* owned chat: chat */ LIMIT ?"""
+WHERE step <> '{FileStep.SETTLED}' AND received_at < ? /* owned chats: chat */ LIMIT ?"""
 
 _TAKEN_BACK = "UPDATE media SET posted = NULL WHERE message_seq = ?"
 

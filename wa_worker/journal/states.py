@@ -84,6 +84,9 @@ UNREPORTED = f"(state = '{SendState.SENT}' OR (state = '{SendState.FAILED}' AND 
 ATTENTION = f"state IN ('{SendState.WAITING}', '{SendState.INTENT}', '{SendState.FAILED}', '{SendState.UNCERTAIN}')"
 """The index ledger_attention."""
 
+ADDED = "json_insert(coalesce(maybe_ids, '[]'), '$[#]', :maybe_id)"
+"""The ids under which a message may have left, with one more."""
+
 FOR_UPDATE = "/* postgres: FOR UPDATE */"
 """Ends a query whose rows are changed next. With SQLite a transaction has the whole file to itself."""
 

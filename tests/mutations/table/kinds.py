@@ -206,8 +206,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "calls-ring-for-ever",
         "journal/calls.py",
-        "WHERE rang_at <= ? OR rang_at > ?",
-        "WHERE rang_at <= ? AND rang_at > ?",
+        "WHERE (rang_at <= ? OR rang_at > ?)",
+        "WHERE (rang_at <= ? AND rang_at > ?)",
         "a call whose outcome never comes is told of",
         "journal/test_calls.py::test_one_whose_outcome_never_comes_is_told_of_after_a_while_over_a_restart_too",
     ),

@@ -222,7 +222,7 @@ MUTATIONS = (
     Mutation(
         "refusals-409-at-once",
         _REFUSALS,
-        "plausible = row.seq in self._unanswered or row.seq < self._oldest_new",
+        "plausible = row.seq in self._unanswered or row.seq < self.oldest_new",
         "plausible = True",
         "P3: a message that cannot be there is not believed to be",
         _TEST_INBOUND + "test_one_that_cannot_be_there_is_not_believed_to_be",

@@ -179,7 +179,7 @@ MUTATIONS = (
     Mutation(
         "discarded-comes-back",
         "journal/doubts.py",
-        " AND error IS NOT '{BY_A_PERSON}'",
+        "\nAND coalesce(error, '') <> '{BY_A_PERSON}'",
         "",
         "what a person has discarded stays so",
         "journal/test_doubts.py::test_what_a_person_decides_and_then_a_receipt_comes",
@@ -187,7 +187,7 @@ MUTATIONS = (
     Mutation(
         "hold-resends",
         "journal/doubts.py",
-        "                sql.execute(_HOLD)\n",
+        '                sql.execute(_HOLD, {"instance": instance})\n',
         "                pass\n",
         "to hold means that a person decides (P2)",
         "journal/test_doubts.py::test_the_ways_of_a_start_that_holds",
