@@ -57,7 +57,7 @@ from wa_worker.whatsapp.egress import EgressTable
 from wa_worker.whatsapp.host_environment import host_environment
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.routes import Routes
-from wa_worker.whatsapp.store import paired_instances
+from wa_worker.whatsapp.store import sessions_of
 
 if TYPE_CHECKING:
     from wa_worker.whatsapp.bridge import WhatsApp
@@ -146,7 +146,9 @@ class _Work:
                 routes, hosts = Routes.of(egress, environ), self._pairing(environ, pairing_command)
                 native = self._whatsapp(journal, receiver, receipts, sender.uncertain, routes, hosts)
                 gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
-                paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
+                paired, self.readiness.other_shards = await trio.to_thread.run_sync(
+                    sessions_of, settings.auth_dir, settings.worker_shard
+                )
                 await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)
                 volume = VolumeGuard(settings.auth_dir)
                 pace = PollTimer(settings.message_poll, min(settings.message_poll_max, settings.instance_poll))
@@ -170,8 +172,9 @@ class _Work:
                     self.readiness.working(journal, edge, volume)
                     self.admin.working(journal, fleet)
                     log.info("working", resumed=len(paired), proxy=settings.edge_base_url)
-                    polling = Polling(edge, fleet, sender.polled, interval=settings.instance_poll, pace=pace)
-                    workers.start_soon(polling.run)
+                    shard = settings.worker_shard
+                    polls = Polling(edge, fleet, sender.polled, interval=settings.instance_poll, pace=pace, shard=shard)
+                    workers.start_soon(polls.run)
 
     def _preparing(self, folder: Path) -> Preparing:
         settings = self.settings

@@ -18,7 +18,7 @@ from wa_worker.errors import ConfigError
 from wa_worker.jid import numbering
 from wa_worker.messages.pacing import PaceLimits, pace_limits
 from wa_worker.messages.wanted import ALL, Wanted, wanted
-from wa_worker.models import Secret
+from wa_worker.models import Secret, Shard
 
 
 class OnUncertain(enum.Enum):
@@ -160,6 +160,12 @@ class Settings:
         _whole(1, 64),
         "how many calls of /events are under way at the most (version 2 of the contract)",
         default=4,
+    )
+    worker_shard: Shard | None = _setting(
+        "WORKER_SHARD",
+        Shard.from_text,
+        "which part of the instances this worker runs, of several workers at one proxy: 1/3, 2/3 or 3/3, say",
+        default=None,
     )
     device_name: str = _setting(
         "DEVICE_NAME", _text, "name shown on the phone under linked devices", default="wa-worker"

@@ -89,6 +89,8 @@ class Snapshot:
     threads: int
     attention: Mapping[Event, int] = attrs.Factory(dict)
     """Instances that a person may have to help, by why: those of ATTENTION."""
+    other_shards: int = 0
+    """Sessions on the volume that are not started, since WORKER_SHARD says that they are another worker's."""
 
 
 class Metrics:
@@ -161,6 +163,11 @@ class Metrics:
             "wa_worker_poll_age_seconds", "Since the last successful poll", ["endpoint"], registry=registry
         )
         self._threads = Gauge("wa_worker_threads", "Threads, native ones included", registry=registry)
+        self._other_shards = Gauge(
+            "wa_worker_other_shard_sessions",
+            "Sessions on the volume that belong to another WORKER_SHARD, and are not started",
+            registry=registry,
+        )
         # what never happened is 0, not absent: else its first time is no increase
         for (before, event), move in TABLE.items():
             if move.to is not before:
@@ -247,6 +254,7 @@ class Metrics:
         self._journal_works.set(now.journal_works)
         self._ready.set(now.ready)
         self._threads.set(now.threads)
+        self._other_shards.set(now.other_shards)
         return generate_latest(self._registry)
 
 

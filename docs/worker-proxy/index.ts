@@ -74,6 +74,8 @@ const LAST_TIMESTAMP = 253402300799;
 const STATUSES = ["CONNECTING", "CONNECTED", "DISCONNECTED"];
 const CHAT_TYPES = [null, "direct", "group"];
 const QR_CODE_PREFIX = "data:image/png;base64,";
+const SHARD = /^([0-9]{1,4})\/([0-9]{1,4})$/;
+const MAX_SHARDS = 1000;
 const WORKER = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** What a worker says of an instance, and the argument of wa_poll that its id goes into. */
@@ -354,7 +356,23 @@ function askedInstances(body: Fields): Fields {
       asked[LISTS.get(state) ?? "p_other"].push(id);
     }
   }
-  return asked;
+  return { ...asked, ...part(body) };
+}
+
+/** What of all instances is asked for, of several workers at one proxy: the arguments of wa_poll that say so. */
+function part(body: Fields): Fields {
+  const said: Fields = {};
+  if (body["shard"] !== undefined) {
+    const [, number, of] = SHARD.exec(text(body, "shard"))?.map(Number) ?? [];
+    if (!(number >= 1 && number <= of && of <= MAX_SHARDS)) {
+      throw new Refused(400, `shard must be 1/N to N/N, with an N of ${MAX_SHARDS} at the most`);
+    }
+    Object.assign(said, { p_shard: number, p_shards: of });
+  }
+  if (body["peers"] !== undefined && typeof body["peers"] !== "boolean") {
+    throw new Refused(400, "peers must be true or false");
+  }
+  return body["peers"] === true ? { ...said, p_peers: true } : said;
 }
 
 async function look(asked: Fields, hold: number): Promise<{ instances: unknown; messages: unknown; due: boolean }> {

@@ -95,6 +95,8 @@ class Readiness:
         self._journal: Journal | None = None
         self._edge: EdgeClient | None = None
         self._volume: VolumeGuard | None = None
+        self.other_shards = 0
+        """Sessions on the volume that belong to other workers, and are not started."""
 
     def loading(self) -> None:
         """The volume is ours."""
@@ -117,6 +119,14 @@ class Readiness:
         """Says why the worker is not ready; empty if it is."""
         return reasons_not_ready(self._facts(*await trio.to_thread.run_sync(self._read_journal)))
 
+    def notes(self) -> list[str]:
+        """Says what a person should know though it makes nothing unready."""
+        many = self.other_shards
+        if not many:
+            return []
+        what = "1 session on the volume is" if many == 1 else f"{many} sessions on the volume are"
+        return [f"{what} of other shards, and not started: see docs/scaling.md"]
+
     async def snapshot(self) -> Snapshot:
         """Says what a scrape needs of the worker's state."""
         backlog, trouble = await trio.to_thread.run_sync(self._read_journal)
@@ -129,6 +139,7 @@ class Readiness:
             poll_ages={name: now - at for name in self._polls() if (at := self._polled(name)) is not None},
             threads=_threads(),
             attention=self._registry.attention(),
+            other_shards=self.other_shards,
         )
 
     async def backlogs(self) -> Mapping[InstanceId, InstanceBacklog]:

@@ -16,7 +16,7 @@ import structlog
 
 from wa_worker.errors import SessionError
 from wa_worker.jid import LID, USER, without_device
-from wa_worker.models import Account, InstanceId, Jid, instance_id
+from wa_worker.models import Account, InstanceId, Jid, Shard, in_shard, instance_id
 from wa_worker.whatsapp.sqlite import Value, open_read_only, uri_path
 
 log = structlog.get_logger(__name__)
@@ -137,3 +137,19 @@ def paired_instances(auth_dir: Path) -> Iterator[InstanceId]:
             paired = True  # its instance finds out, and tries again
         if paired:
             yield instance
+
+
+def sessions_of(auth_dir: Path, shard: Shard | None) -> tuple[list[InstanceId], int]:
+    """Returns the instances with a device on this volume that are in the shard, and how many others there are: their
+    number of shards was changed, and they may run elsewhere by now. Blocking."""
+    here = list(paired_instances(auth_dir))
+    own = in_shard(shard, here)
+    others = len(here) - len(own)
+    if others:
+        log.warning(
+            "sessions on the volume are of other shards: not started",
+            sessions=others,
+            shard=str(shard),
+            remedy="move them to the volumes of their workers: docs/scaling.md, Changing the number of shards",
+        )
+    return own, others
