@@ -148,7 +148,7 @@ class Store(Received):
 
     @property
     def called_back(self) -> frozenset[str]:
-        """Names those of them whose status was CONNECTED, and which only the worker that runs them can bring to an end."""
+        """Names those of them whose status is CONNECTED: they are listed for the worker that runs them."""
         return frozenset(self._called_back)
 
     def listed(self) -> list[dict[str, Any]]:
