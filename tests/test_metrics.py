@@ -120,7 +120,9 @@ def test_the_state_of_a_moment() -> None:
     backlog = Backlog(Queue(3, 7.5), Queue(2, 1.0), Queue(0, 0.0), dead=4, uncertain=5)
     polls = {"queued-messages": 1.5, "disconnected-instances": 2.5}
     attention = {Event.BANNED: 2}
-    now = Snapshot(Counter({State.CONNECTED: 6}), backlog, True, True, polls, threads=11, attention=attention)
+    now = Snapshot(
+        Counter({State.CONNECTED: 6}), backlog, True, True, polls, threads=11, attention=attention, other_shards=3
+    )
     metrics = Metrics()
     for _ in range(2):
         said = scrape(metrics, now)
@@ -131,6 +133,7 @@ def test_the_state_of_a_moment() -> None:
         assert said["wa_worker_backlog_oldest_seconds{queue=to_deliver}"] == 7.5
         assert said["wa_worker_held_messages{kind=dead}"] == 4
         assert said["wa_worker_poll_age_seconds{endpoint=queued-messages}"] == 1.5
+        assert said["wa_worker_other_shard_sessions"] == 3
         assert (said["wa_worker_ready"], said["wa_worker_journal_works"], said["wa_worker_threads"]) == (1, 1, 11)
     assert scrape(metrics)["wa_worker_instances{state=connected}"] == 0
     assert scrape(metrics)["wa_worker_instances_attention{because=banned}"] == 0
