@@ -10,8 +10,9 @@ import httpx
 import pytest
 import trio
 
+from tests.e2e.moving import call
 from tests.e2e.world import Worker, World, open_world
-from wa_worker.dev.proxy import Store
+from wa_worker.dev.proxy import Fault, Store
 
 CONTACT = "5511988880002"
 FIRST, SECOND = ("three", "loja-01"), ("shop", "pub")
@@ -108,6 +109,37 @@ async def test_what_is_of_another_shard_now_is_not_started_and_is_told_of(world:
     await world.start_worker(WORKER_SHARD="2/2", AUTH_DIR=str(world.folder / "volume-1"))
     await world.status("shop", "CONNECTED")
     assert world.simulator.logins[world.jids["shop"]] == logins + 1, "and nobody has scanned"
+
+
+async def test_one_worker_becomes_two_by_copies_of_its_volume(tmp_path: Path) -> None:
+    """As docs/scaling.md says: nobody scans, nothing is sent again, and what was received and not told is told."""
+    async with open_world(tmp_path, contract=2) as world:
+        alone = await world.start_worker()
+        names = (FIRST[0], SECOND[0])
+        for name in names:
+            await world.pair(name, PHONES[name])
+        await all_arrive(world, names, "alone")
+        world.proxy.faults.set("events", Fault(status=503))
+        contact = world.simulator.contact(CONTACT)
+        for name in names:
+            world.proxy.store.queue(name, CONTACT, f"not marked from {name}")
+            await contact.send(world.jids[name], f"not told to {name}")
+        await contact.wait_received(4)
+        await alone.stop()
+        logins = {name: world.simulator.logins[world.jids[name]] for name in names}
+        file = str(tmp_path / "all.backup")
+        await call(world, "backup", "--move", file)
+        for number in (1, 2):
+            await call(world, "restore", file, "--into", str(tmp_path / f"volume-{number}"))
+        world.proxy.faults.clear()
+        workers = [await start(world, number) for number in (1, 2)]
+        for worker, name in zip(workers, names, strict=True):
+            assert (await worker.logged("sessions on the volume are of other shards: not started"))["sessions"] == 1
+            await worker.logged("connected", instance=name)
+        await world.until(lambda s: all(row.status == "sent" for row in s.messages()) and len(s.inbound()) == 4)
+        await all_arrive(world, names, "two")
+        assert len(contact.received) == 6, "nothing was sent again"
+        assert {name: world.simulator.logins[world.jids[name]] - 1 for name in names} == logins
 
 
 async def test_how_often_they_call_while_idle(tmp_path: Path) -> None:
