@@ -21,7 +21,7 @@ import wa_worker
 PACKAGE = Path(wa_worker.__file__).parent
 
 ORDER = """
-    __init__ models durable messages errors backoff wakeup circuit_breaker jid config advice logs states
+    __init__ models durable messages errors backoff wakeup circuit_breaker jid postgres config advice logs states
     ownership volume journal metrics edge whatsapp delivery instances monitoring backup
     admin app process check cli __main__
 """

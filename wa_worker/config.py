@@ -19,6 +19,7 @@ from wa_worker.jid import numbering
 from wa_worker.messages.pacing import PaceLimits, pace_limits
 from wa_worker.messages.wanted import ALL, Wanted, wanted
 from wa_worker.models import Secret, Shard
+from wa_worker.postgres.url import StateUrl
 
 
 class OnUncertain(enum.Enum):
@@ -143,6 +144,12 @@ class Settings:
     auth_dir: Path = _setting(
         "AUTH_DIR", lambda v: Path(_text(v)), "folder of the sessions and the journal", default=Path("/data/auth")
     )
+    state_url: StateUrl | None = _setting(
+        "STATE_URL",
+        StateUrl.of,
+        "PostgreSQL that several workers share, with the sessions and the journal (else these are in AUTH_DIR)",
+        default=None,
+    )
     instance_poll: float = _setting(
         "INSTANCE_POLL_MS", _seconds(100, 3_600_000), "how often to ask which instances to connect", default=10.0
     )
@@ -162,10 +169,7 @@ class Settings:
         default=4,
     )
     worker_shard: Shard | None = _setting(
-        "WORKER_SHARD",
-        Shard.from_text,
-        "which part of the instances this worker runs, of several workers at one proxy: 1/3, 2/3 or 3/3, say",
-        default=None,
+        "WORKER_SHARD", Shard.from_text, "which of all instances this worker runs: 1/3, 2/3 or 3/3, say", default=None
     )
     device_name: str = _setting(
         "DEVICE_NAME", _text, "name shown on the phone under linked devices", default="wa-worker"
@@ -219,10 +223,7 @@ class Settings:
         default=MediaIn.ON,
     )
     media_disk: int = _setting(
-        "MEDIA_DISK_MB",
-        _whole(1, 1_000_000),
-        "how many MB of received files may lie on the volume at once",
-        default=512,
+        "MEDIA_DISK_MB", _whole(1, 1_000_000), "how many MB of received files may be on the volume at once", default=512
     )
     media_max: int = _setting(
         "MEDIA_MAX_MB", _whole(1, 64), "the largest file that is received or sent, in MB", default=16

@@ -172,6 +172,14 @@ class JournalError(Exception):
     """The journal cannot commit (disk full, broken file). Do: stop taking messages until it can."""
 
 
+class StateError(Exception):
+    """The PostgreSQL database of STATE_URL cannot be reached, or refuses. Do: keep what it holds closed, try again."""
+
+
+class LeaseLost(StateError):
+    """This worker's lease has ended: others may run its instances by now. Do: close all without a word, exit 1."""
+
+
 class SessionError(Exception):
     """The native session could not be opened or used. Do: close it, back off, open it anew."""
 

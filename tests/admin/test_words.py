@@ -15,7 +15,7 @@ from wa_worker.admin.routes import NOTES
 from wa_worker.admin.rows import Group
 from wa_worker.admin.texts import TEXTS, language_of, moment, span, text
 from wa_worker.admin.words import BY, REASONS, STATES, STEPS, Language, word
-from wa_worker.instances.history import ENDED, LET_GO, TAKEN_UP, By
+from wa_worker.instances.history import ENDED, HANDED_OVER, LET_GO, TAKEN_UP, By
 from wa_worker.models import NextStep, Reason
 from wa_worker.states import State
 
@@ -34,7 +34,7 @@ def test_each_language_has_each_text_and_they_differ(table: str) -> None:
 
 
 def test_whatever_may_be_said_has_words() -> None:
-    assert REASONS.keys() == {*Reason, LET_GO, TAKEN_UP}
+    assert REASONS.keys() == {*Reason, LET_GO, TAKEN_UP, HANDED_OVER}
     assert STEPS.keys() == set(NextStep)
     assert STATES.keys() == {state.name.lower() for state in State} | {ENDED, LET_GO}
     assert BY.keys() == set(By)

@@ -10,11 +10,12 @@ from wa_worker.check.result import Grade
 from wa_worker.dev.simulator import open_simulator
 from wa_worker.edge.wire import instances_from
 from wa_worker.whatsapp.egress import EgressTable
+from wa_worker.whatsapp.egress_memory import EgressFiles
 
 
 async def test_each_is_asked_and_no_password_is_told(tmp_path: Path) -> None:
     assert await check_egress(tmp_path, {}) == [], "nobody has one"
-    table = EgressTable(tmp_path)
+    table = EgressTable(EgressFiles(tmp_path))
     async with open_simulator() as simulator, open_egress_proxy(simulator.port) as proxy:
         await table.listed(instances_from([{"id": "shop", "proxy": proxy.url}]))
         (well,) = await check_egress(tmp_path, {})

@@ -29,6 +29,7 @@ from wa_worker.models import RESERVED_FOLDER, InstanceId
 from wa_worker.volume import VolumeGuard
 from wa_worker.whatsapp.bridge import WhatsApp
 from wa_worker.whatsapp.egress import EgressTable
+from wa_worker.whatsapp.egress_memory import EgressFiles
 from wa_worker.whatsapp.egress_probe import EgressProbe
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import AT_ONCE, PairingHosts
@@ -72,7 +73,7 @@ async def open_bed(
             sessions = SessionHost(receiver, StartGate(), nursery, settings.device_name, sender.uncertain)
             probe = ReachabilityProbe("127.0.0.1", await _listen(nursery) if reachable else 1)
             pairing = PairingHosts(nursery, host, at_once=pairings_at_once)
-            routes = Routes(EgressTable(folder), EgressProbe({}), probe)
+            routes = Routes(EgressTable(EgressFiles(folder)), EgressProbe({}), probe)
             whatsapp = WhatsApp(folder, sessions, pairing, routes, registry.anyone_connected)
             pace = PollTimer(settings.message_poll, settings.message_poll_max)
             services = Services(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -43,6 +43,8 @@ class Instances:
     on_end: list[Callable[[], None]] = attrs.Factory(list)
     on_connected: list[Callable[[InstanceId], None]] = attrs.Factory(list)
     kept_off: frozenset[InstanceId] = frozenset()
+    on_answer: Callable[[], Awaitable[None]] | None = None
+    """What a test does between an answer and what is done about it."""
 
     def running(self) -> Mapping[InstanceId, Running]:
         return dict(self.now)
@@ -57,7 +59,9 @@ class Instances:
         self.again.append(instance)
 
     def pair_by_code(self, rows: InstanceRows) -> None: ...
-    async def go_out_by(self, rows: InstanceRows) -> None: ...
+    async def go_out_by(self, rows: InstanceRows) -> None:
+        if self.on_answer is not None:
+            await self.on_answer()
 
     def proxy_is_back(self, last_seen: float) -> None:
         self.back.append(last_seen)

@@ -126,6 +126,21 @@ async def test_the_pace_is_cut_short_too() -> None:
         assert CUT_AFTER <= (await bed.held(3)).at - began < 10
 
 
+async def test_what_becomes_ready_before_an_answer_is_dealt_with_is_asked_for_without_a_pause() -> None:
+    async with open_polling(hold=0) as bed:
+
+        async def becomes_ready() -> None:
+            if len(bed.polls) == 2:
+                bed.instances.now[SHOP] = CONNECTED
+                bed.takes(SHOP, [])
+                await until(lambda: SHOP in bed.polled.ready)
+
+        bed.instances.on_answer = becomes_ready
+        bed.run(pace=60)
+        with trio.fail_after(10):
+            assert (await bed.held(3)).states == {SHOP: "CONNECTED"}
+
+
 async def ready(bed: PollingBed) -> None:
     bed.takes(SHOP, [])
     await trio.testing.wait_all_tasks_blocked(0.01)

@@ -27,7 +27,7 @@ NEVER: Callable[[], bool] = lambda: False  # noqa: E731 - a name for what it mea
 
 
 async def run(bed: Bed, instance: InstanceId = SHOP, *, stopping: Callable[[], bool] = NEVER) -> None:
-    await run_instance(instance, bed.services, StatusPublisher(instance, bed.fixture.edge), stopping=stopping)
+    await run_instance(instance, bed.services, StatusPublisher(instance, bed.fixture.edge), says_farewell=stopping)
 
 
 async def test_a_crash_is_followed_by_a_pause_and_another_start(tmp_path: Path) -> None:

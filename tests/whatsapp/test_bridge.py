@@ -19,6 +19,7 @@ from wa_worker.journal import Journal, open_journal
 from wa_worker.metrics import Metrics
 from wa_worker.whatsapp.bridge import WhatsApp
 from wa_worker.whatsapp.egress import EgressTable
+from wa_worker.whatsapp.egress_memory import EgressFiles
 from wa_worker.whatsapp.egress_probe import EgressProbe
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import PairingHosts
@@ -40,7 +41,7 @@ def whatsapp(journal: Journal, folder: Path, nursery: trio.Nursery) -> WhatsApp:
     receiver = Receiver(journal.inbox, Metrics(), Told(lambda: None))
     host = SessionHost(receiver, StartGate(), nursery, "wa-worker", Receipts())
     probe = ReachabilityProbe("127.0.0.1", 1)
-    routes = Routes(EgressTable(folder), EgressProbe({}), probe)
+    routes = Routes(EgressTable(EgressFiles(folder)), EgressProbe({}), probe)
     return WhatsApp(folder, host, PairingHosts(nursery, ()), routes, lambda: False)
 
 

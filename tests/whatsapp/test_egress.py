@@ -11,7 +11,8 @@ import trio.testing
 
 from wa_worker.edge.wire import instances_from
 from wa_worker.models import Egress, EgressProxy, InstanceId, Unusable
-from wa_worker.whatsapp.egress import FILE, EgressTable
+from wa_worker.whatsapp.egress import EgressTable
+from wa_worker.whatsapp.egress_memory import FILE, EgressFiles
 
 SHOP = InstanceId("shop")
 URL = "http://customer:hidden@127.0.0.1:3128"
@@ -27,13 +28,13 @@ async def listed(table: EgressTable, **row: object) -> Egress:
 
 
 def again(folder: Path) -> Egress:
-    table = EgressTable(folder)
+    table = EgressTable(EgressFiles(folder))
     table.load()
     return table.of(SHOP)
 
 
 async def test_what_was_said_last_outlives_the_process(tmp_path: Path) -> None:
-    table = EgressTable(tmp_path)
+    table = EgressTable(EgressFiles(tmp_path))
     assert url_of(await listed(table, proxy=URL)) == URL
     file = tmp_path / SHOP / FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -57,14 +58,14 @@ async def test_what_cannot_be_read_is_not_no_proxy(tmp_path: Path, content: str)
 
 async def test_what_the_volume_does_not_take_is_not_used_and_tried_again(tmp_path: Path) -> None:
     (tmp_path / SHOP).write_text("in the way of the folder")
-    table = EgressTable(tmp_path)
+    table = EgressTable(EgressFiles(tmp_path))
     assert isinstance(await listed(table, proxy=URL), Unusable)
     (tmp_path / SHOP).unlink()
     assert url_of(await listed(table, proxy=URL)) == URL
 
 
 async def test_who_waits_hears_of_another_one_alone(tmp_path: Path) -> None:
-    table = EgressTable(tmp_path)
+    table = EgressTable(EgressFiles(tmp_path))
     was = await listed(table, proxy=URL)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(table.until_other, SHOP, was)

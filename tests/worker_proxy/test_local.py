@@ -23,8 +23,8 @@ import psycopg
 import pytest
 import yaml
 
+from tests.postgres_server import open_empty_postgres, program
 from tests.worker_proxy import tools
-from tests.worker_proxy.postgres import open_empty_postgres
 from tests.worker_proxy.processes import deno, deno_environment, open_server, project
 
 SECRET = "0123456789abcdef" * 4
@@ -86,7 +86,7 @@ def local(installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def _first_start(dsn: str) -> None:
     """What the image of PostgreSQL does in an empty volume: the mounted files, in the order of their names."""
-    psql = tools.postgres("psql")
+    psql = program("psql")
     assert psql is not None
     mounts = [volume.split(":") for volume in COMPOSE["db"]["volumes"] if "initdb.d" in volume]
     for source, _, _ in sorted(mounts, key=lambda mount: mount[1]):

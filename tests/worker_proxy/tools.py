@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.postgres_server import program
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "docs" / "worker-proxy"
@@ -41,17 +42,9 @@ def deno() -> Path | None:
     return next(npm_tools().glob("node_modules/@deno/*/deno"), None)
 
 
-def postgres(program: str) -> Path | None:
-    """The newest of that program. Debian keeps the server's out of PATH."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: float(folder.parent.name))
-    found = [str(folder / program) for folder in reversed(folders) if (folder / program).exists()]
-    path = found[0] if found else shutil.which(program)
-    return Path(path) if path else None
-
-
 def missing() -> str:
     """What is not installed, for the reason of a skip; "" if all is there."""
-    needed = {"Deno": deno(), "supabase-js": _supabase(), "PostgreSQL": postgres("initdb"), "psql": postgres("psql")}
+    needed = {"Deno": deno(), "supabase-js": _supabase(), "PostgreSQL": program("initdb"), "psql": program("psql")}
     names = [name for name, path in needed.items() if path is None]
     return f"{', '.join(names)} not found: run .ci/worker-proxy-services" if names else ""
 

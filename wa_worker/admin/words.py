@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
-from wa_worker.instances.history import ENDED, LET_GO, TAKEN_UP, By
+from wa_worker.instances.history import ENDED, HANDED_OVER, LET_GO, TAKEN_UP, By
 from wa_worker.models import NextStep, Reason
 from wa_worker.states import State
 
@@ -48,6 +48,7 @@ REASONS: Table = {
     Reason.CRASHED: ("An error of the worker's own", "Um erro do próprio worker"),
     LET_GO: ("A person let go of it here", "Uma pessoa a soltou aqui"),
     TAKEN_UP: ("A person took it up again", "Uma pessoa a retomou"),
+    HANDED_OVER: ("Another worker goes on with it", "Outro worker continua com ela"),
 }
 
 STEPS: Table = {

@@ -19,7 +19,7 @@ import attrs
 
 from wa_worker.errors import BackupError
 from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER, InstanceId, instance_id
-from wa_worker.whatsapp.egress import FILE as PROXY_FILE
+from wa_worker.whatsapp.egress_memory import FILE as PROXY_FILE
 
 VERSION = 1
 

@@ -28,7 +28,7 @@ from wa_worker.journal.restored import read_gaps
 from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER, InstanceId, Secret, instance_id
 from wa_worker.ownership.closed import MOVED, close_volume, reopen_volume, why_closed
 from wa_worker.ownership.volume import try_volume
-from wa_worker.whatsapp.egress import FILE as PROXY_FILE
+from wa_worker.whatsapp.egress_memory import FILE as PROXY_FILE
 
 STOPS_WITHIN = 15.0
 """Seconds for which a move waits for the worker to end: it takes less than 10 when told."""

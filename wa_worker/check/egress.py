@@ -23,10 +23,11 @@ async def check_egress(auth_dir: Path, environ: Mapping[str, str]) -> list[Resul
     """Has a deadline for each proxy; all are asked at once, those that instances share once."""
     try:
         from wa_worker.whatsapp.egress import EgressTable  # the package loads libmagic
+        from wa_worker.whatsapp.egress_memory import EgressFiles
         from wa_worker.whatsapp.egress_probe import EgressProbe
     except ImportError:
         return [not_checked(NAME, "libmagic is missing")]
-    table, probe = EgressTable(auth_dir), EgressProbe(environ)
+    table, probe = EgressTable(EgressFiles(auth_dir)), EgressProbe(environ)
     await trio.to_thread.run_sync(table.load, abandon_on_cancel=True)
     problems: dict[InstanceId, str] = {}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Protocol
 
 import attrs
 import structlog
@@ -13,7 +14,7 @@ from wa_worker.backoff import Backoff
 from wa_worker.edge.wire import InstanceRows
 from wa_worker.errors import EdgeError
 from wa_worker.instances.discovery import Running
-from wa_worker.instances.history import LET_GO, TAKEN_UP, By
+from wa_worker.instances.history import HANDED_OVER, LET_GO, TAKEN_UP, By
 from wa_worker.instances.services import Services
 from wa_worker.instances.status import PARTINGS, StatusPublisher
 from wa_worker.instances.supervisor import run_instance
@@ -26,6 +27,20 @@ LET_GO_RETRY = Backoff(first=10.0, ceiling=3600.0)
 """Between tries to tell the proxy that an instance which was let go of is not connected."""
 
 
+class Ownership(Protocol):
+    """Says which instances this worker may run when several share them. Trio thread only; nothing waits."""
+
+    def owns(self, instance: InstanceId) -> bool: ...
+    def want(self, instance: InstanceId) -> None:
+        """The proxy lists it, or a person wants it: a worker that has room is to take it."""
+
+    def unwanted(self, instance: InstanceId) -> None:
+        """It has ended here, and no worker is to take it until somebody wants it again."""
+
+    def peers_go_on(self) -> bool:
+        """Says whether others run what ends here: then the proxy hears no farewell."""
+
+
 @attrs.define(eq=False)
 class _Member:
     publisher: StatusPublisher
@@ -33,17 +48,33 @@ class _Member:
     released_by: By = By.PROXY
     starts_again: bool = False
     """A person took it up again before it had ended."""
+    handed_over: bool = False
+    """A peer goes on with it: the proxy hears nothing of the end here."""
+    ended: trio.Event = attrs.field(factory=trio.Event)
 
 
 class InstanceFleet:
     """Implements discovery.Fleet. Its tasks live in `nursery`. When they end and `stopping()` is true,
-    the worker stops, and each instance takes leave of the proxy."""
+    the worker stops, and each instance takes leave of the proxy.
 
-    def __init__(self, services: Services, nursery: trio.Nursery, *, stopping: Callable[[], bool]) -> None:
+    ownership: which instances may run here; None: all.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        nursery: trio.Nursery,
+        *,
+        stopping: Callable[[], bool],
+        ownership: Ownership | None = None,
+    ) -> None:
         self._services = services
         self._nursery = nursery
         self._stopping = stopping
         self._shard = services.settings.worker_shard
+        self._ownership = ownership
+        self._gained: set[InstanceId] = set()
+        """Instances that are ours from now on, and not yet prepared."""
         self._members: dict[InstanceId, _Member] = {}
         self._let_go: dict[InstanceId, trio.CancelScope] = {}
         """Instances that were let go of, of which the proxy may still think that they are connected."""
@@ -66,14 +97,41 @@ class InstanceFleet:
         }
 
     def start(self, instance: InstanceId) -> None:
-        """Starts an instance, unless it runs, a person has let go of it, or it is another worker's."""
-        if instance in self._members or instance in self._kept_off or not in_shard(self._shard, [instance]):
+        """Starts an instance, unless it runs, a person has let go of it, or it is of another shard. One that is not
+        ours is asked for."""
+        if instance in self._members or instance in self._kept_off or instance in self._gained:
+            return
+        if not in_shard(self._shard, [instance]):
+            return
+        if self._ownership is not None and not self._ownership.owns(instance):
+            self._ownership.want(instance)
             return
         if scope := self._let_go.pop(instance, None):
             scope.cancel()
         member = _Member(StatusPublisher(instance, self._services.edge, ask_others=self._ask_others))
         self._members[instance] = member
         self._nursery.start_soon(self._run, instance, member)
+
+    def gained(self, instance: InstanceId, prepare: Callable[[], Awaitable[None]]) -> None:
+        """Starts an instance that has become ours, once `prepare()` has taken up what its last owner left."""
+        self._gained.add(instance)
+        self._nursery.start_soon(self._take_over, instance, prepare)
+
+    async def _take_over(self, instance: InstanceId, prepare: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await prepare()
+        finally:
+            self._gained.discard(instance)
+        if self._ownership is not None and self._ownership.owns(instance):  # it may have been given up meanwhile
+            self.start(instance)
+
+    async def give_up(self, instance: InstanceId) -> None:
+        """Ends an instance for a peer to go on with. Returns once its session is closed. Cancelled, it ends all the
+        same."""
+        if member := self._members.get(instance):
+            member.handed_over = True
+            member.scope.cancel()
+            await member.ended.wait()
 
     @property
     def kept_off(self) -> frozenset[InstanceId]:
@@ -96,6 +154,8 @@ class InstanceFleet:
             member.scope.cancel()
         else:
             self._services.history.ended(instance, LET_GO, By.PERSON)
+            if self._ownership is not None:
+                self._ownership.unwanted(instance)
 
     def take_up(self, instance: InstanceId) -> None:
         """Starts an instance that a person had let go of. If the proxy does not list it, it is released later."""
@@ -146,7 +206,7 @@ class InstanceFleet:
         publisher = member.publisher
         try:
             with member.scope:
-                await run_instance(instance, self._services, publisher, stopping=self._stopping)
+                await run_instance(instance, self._services, publisher, says_farewell=lambda: self._is_last(member))
         finally:
             del self._members[instance]
             self._note_end(instance, member)
@@ -155,15 +215,32 @@ class InstanceFleet:
             for listener in self.on_end:
                 listener()
             self._services.whatsapp.breaker.forget({instance})
-            told = ProxyStatus.CONNECTED in publisher.may_have_heard or member.released_by is By.PERSON
-            if told and not self._stopping():
-                self._nursery.start_soon(self._tell_let_go, instance, publisher.parting(Reason.RELEASED))
-            if member.starts_again:
-                self.start(instance)
+            self._after(instance, member)
+            member.ended.set()
+
+    def _after(self, instance: InstanceId, member: _Member) -> None:
+        """Sees to what becomes of an instance that has ended."""
+        if member.handed_over or self._stopping():
+            return
+        publisher = member.publisher
+        if ProxyStatus.CONNECTED in publisher.may_have_heard or member.released_by is By.PERSON:
+            self._nursery.start_soon(self._tell_let_go, instance, publisher.parting(Reason.RELEASED))
+        if member.starts_again:
+            self.start(instance)
+        elif self._ownership is not None:
+            self._ownership.unwanted(instance)
+
+    def _is_last(self, member: _Member) -> bool:
+        """Says whether the proxy is to hear that the worker stops: nobody goes on with the instance."""
+        if member.handed_over or not self._stopping():
+            return False
+        return self._ownership is None or not self._ownership.peers_go_on()
 
     def _note_end(self, instance: InstanceId, member: _Member) -> None:
         if instance in self._kept_off:
             self._services.history.ended(instance, LET_GO, By.PERSON)
+        elif member.handed_over:
+            self._services.history.ended(instance, HANDED_OVER, By.WORKER)
         elif self._stopping():
             self._services.history.ended(instance, Reason.WORKER_STOPPING, By.WORKER)
         else:

@@ -41,7 +41,9 @@ ENDED = "ended"
 
 LET_GO = "let_go"
 TAKEN_UP = "taken_up"
-"""Reasons beside models.Reason that only people hear: what a person did to the instance here."""
+HANDED_OVER = "handed_over"
+"""Reasons beside models.Reason that only people hear: what a person did to the instance here, or that another worker
+goes on with it."""
 
 
 class By(enum.StrEnum):

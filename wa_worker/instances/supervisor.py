@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from wa_worker.edge.client import EdgeClient
-from wa_worker.errors import EdgeError
+from wa_worker.errors import EdgeError, LeaseLost
 from wa_worker.instances.lifecycle import Lifecycle
 from wa_worker.instances.services import Services
 from wa_worker.instances.state import InstanceState
@@ -27,12 +27,12 @@ FAREWELL = 2.5
 
 
 async def run_instance(
-    instance: InstanceId, services: Services, publisher: StatusPublisher, *, stopping: Callable[[], bool]
+    instance: InstanceId, services: Services, publisher: StatusPublisher, *, says_farewell: Callable[[], bool]
 ) -> None:
     """Runs until cancelled, or until the proxy does not know the instance. Errors nobody expected are logged and the
     instance starts again after a pause: they never reach its neighbours.
 
-    When `stopping()` is true at the end, the proxy is told DISCONNECTED.
+    When `says_farewell()` is true at the end, the proxy is told DISCONNECTED.
     """
     structlog.contextvars.bind_contextvars(instance=instance)  # for all that runs below, threads included
     state = InstanceState(instance, publisher, services.registry, services.metrics)
@@ -50,6 +50,8 @@ async def run_instance(
                     instance=instance,
                     reason=str(group.exceptions[0]),
                 )
+            except* LeaseLost:
+                raise  # it is the end of the worker
             except* Exception:
                 services.metrics.crashed()
                 log.exception("instance crashed, starting it again", instance=instance)
@@ -57,7 +59,7 @@ async def run_instance(
                 await trio.sleep(state.pause(state.apply(Event.CRASHED)))
     finally:
         services.registry.remove(instance)
-        if stopping():
+        if says_farewell():
             with trio.move_on_after(FAREWELL, shield=True):
                 await _say_farewell(instance, services.edge, publisher.parting(Reason.WORKER_STOPPING))
 

@@ -1,6 +1,6 @@
 """WhatsApp, as the worker sees it: sessions and pairings. The only package that imports neonize.
 
-neonize takes half a second to import, so app.py calls `load()`, on a thread, before it imports what needs neonize.
+neonize takes half a second to import, so app/work.py calls `load()`, on a thread, before it imports what needs neonize.
 
 libmagic.py       finds libmagic before neonize asks for it
 kept_out.py       what neonize imports and the worker does not use: not imported
@@ -8,6 +8,8 @@ native_output.py  what the native library prints, as lines of the log
 gate.py           the start gate: starts and stops of sessions are exclusive
 probe.py          whether WhatsApp can be reached at all: a TCP connection before each costly native connect
 egress.py         through which proxy each instance goes out
+egress_memory.py  where that is remembered: in files
+egress_rows.py    or in PostgreSQL
 egress_probe.py   whether such a proxy lets it through
 socks.py          connections through a socks5 proxy
 routes.py         the ways out of all instances

@@ -1,46 +1,40 @@
-"""Through which proxy each instance goes out to WhatsApp: as the back end lists it, and remembered on the volume.
+"""Through which proxy each instance goes out to WhatsApp: as the back end lists it, and remembered.
 
-The back end lists what is not connected, and a worker that starts again resumes what is on its volume before it has
-heard of any list. So what was said last is in a file of the instance's folder, as private as the session beside it, and
-is so before it counts. What cannot be used, read or written down stays in force as Unusable: the instance waits, and
-never goes out by the worker's own address instead.
+The back end lists what is not connected, and a worker that starts again resumes what it has before it has heard of any
+list. So what was said last is remembered beside the session (egress_memory.py), and is so before it counts. What cannot
+be used, read or written down stays in force as Unusable: the instance waits, and never goes out by the worker's own
+address instead.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Collection
-from pathlib import Path
-from typing import Any
 
 import structlog
 import trio
 
-from wa_worker.durable import write_json
-from wa_worker.edge.egress_url import egress_from
 from wa_worker.edge.wire import InstanceRows
-from wa_worker.models import Egress, EgressProxy, InstanceId, Unusable, instance_id
+from wa_worker.models import Egress, EgressProxy, InstanceId, Unusable
+from wa_worker.whatsapp.egress_memory import EgressMemory
 
 log = structlog.get_logger(__name__)
 
-FILE = "proxy.json"
-"""Name of the file in an instance's folder: `{"proxy": URL}`, or `{"unusable": why}`."""
-
 
 class EgressTable:
-    """One per process. Trio thread only, but for `load()`."""
+    """One per process. Trio thread only, but for `load()` and `load_one()`."""
 
-    def __init__(self, auth_dir: Path) -> None:
-        self._auth_dir = auth_dir
+    def __init__(self, memory: EgressMemory) -> None:
+        self._memory = memory
         self._egress: dict[InstanceId, Egress] = {}
         self._changed = trio.lowlevel.ParkingLot()
 
     def load(self) -> None:
-        """Reads what is remembered on the volume. Blocking; before any instance runs."""
-        for file in sorted(self._auth_dir.glob(f"*/{FILE}")):
-            with contextlib.suppress(ValueError):  # a folder that is no instance's
-                self._egress[instance_id(file.parent.name)] = _read(file)
+        """Reads what is remembered of all instances. Blocking; before any instance runs."""
+        self._egress.update(self._memory.all())
+
+    def load_one(self, instance: InstanceId) -> None:
+        """Reads what is remembered of one instance that another worker has run. Blocking; before it runs here."""
+        self._egress[instance] = self._memory.of(instance)
 
     def of(self, instance: InstanceId) -> Egress:
         """Returns by which way an instance goes out."""
@@ -66,12 +60,9 @@ class EgressTable:
             await self._changed.park()
 
     async def _remembered(self, instance: InstanceId, egress: Egress) -> Egress:
-        """Returns what may count: `egress` itself, once it is on the volume."""
-        try:
-            await trio.to_thread.run_sync(_write, self._auth_dir / instance / FILE, egress)
-        except OSError as error:
-            return Unusable(f"the volume does not take it: {error.strerror or type(error).__name__}")
-        return egress
+        """Returns what may count: `egress` itself, once it is remembered."""
+        problem = await trio.to_thread.run_sync(self._memory.keep, instance, egress)
+        return egress if problem is None else Unusable(problem)
 
 
 def _tell(instance: InstanceId, egress: Egress) -> None:
@@ -82,23 +73,3 @@ def _tell(instance: InstanceId, egress: Egress) -> None:
             log.warning("the proxy of an instance cannot be used: it does not connect", instance=instance, reason=why)
         case EgressProxy():
             log.info("an instance goes out through a proxy", instance=instance, scheme=egress.scheme, at=egress.place)
-
-
-def _read(file: Path) -> Egress:
-    try:
-        said: Any = json.loads(file.read_bytes())
-        if "unusable" in said:
-            return Unusable(str(said["unusable"]))
-        return egress_from(said["proxy"]) or Unusable("what is remembered of it cannot be read")
-    except (OSError, ValueError, KeyError, TypeError):
-        return Unusable("what is remembered of it cannot be read")
-
-
-def _write(file: Path, egress: Egress) -> None:
-    """Blocking. The file is whole and on the disk, or is as it was."""
-    if egress is None:
-        file.unlink(missing_ok=True)
-        return
-    said = {"unusable": egress.why} if isinstance(egress, Unusable) else {"proxy": egress.url.reveal()}
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_json(file, said)

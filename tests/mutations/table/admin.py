@@ -166,7 +166,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "let-go-forgotten-by-a-restart",
-        "app.py",
+        "app/work.py",
         "fleet.still_let_go(await trio.to_thread.run_sync(journal.let_go.all))",
         "fleet.still_let_go(())",
         _LET_GO,

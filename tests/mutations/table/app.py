@@ -7,7 +7,7 @@ from tests.mutations.mutation import Mutation
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "app-recover-is-skipped",
-        "app.py",
+        "app/work.py",
         "                await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)\n",
         "",
         "P2: what the last end cut off is uncertain",
@@ -15,7 +15,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "app-hold-is-ignored",
-        "app.py",
+        "app/work.py",
         "resend = settings.on_uncertain_send is OnUncertain.RESEND",
         "resend = True",
         "P2: ON_UNCERTAIN_SEND=hold",
@@ -23,7 +23,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "app-resumes-nothing",
-        "app.py",
+        "app/work.py",
         "                        fleet.start(instance)\n",
         "                        pass\n",
         "P6: what ran before a crash runs after it",
@@ -31,7 +31,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "app-delivers-nothing",
-        "app.py",
+        "app/work.py",
         "                    workers.start_soon(inbound.run)\n",
         "",
         "P3: what was received reaches /inbound",
@@ -39,7 +39,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "app-tells-nothing",
-        "app.py",
+        "app/work.py",
         "                    workers.start_soon(marks.run)\n",
         "",
         "P1: the proxy hears what was sent",
@@ -47,7 +47,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "app-discovers-nothing",
-        "app.py",
+        "app/work.py",
         "                    workers.start_soon(polling.run)\n",
         "",
         "what the proxy lists is connected",
@@ -55,7 +55,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "app-no-last-resort",
-        "app.py",
+        "app/__init__.py",
         "        last_resort.start()\n",
         "",
         "P7: within 10 s, with nothing left, though the disk hangs",
@@ -63,7 +63,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "app-second-signal-waits",
-        "app.py",
+        "app/__init__.py",
         "        if work.cancel_called:\n",
         "        if False:\n",
         "a second signal exits at once",
@@ -71,7 +71,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "app-stop-is-not-said",
-        "app.py",
+        "app/__init__.py",
         "        readiness.stopping()\n",
         "",
         "/ready says that we stop",
@@ -79,7 +79,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "app-health-goes-first",
-        "app.py",
+        "app/__init__.py",
         "        work.cancel()\n",
         "        raise StartupError('told to stop')\n",
         "workers stop first, while health answers",
@@ -87,7 +87,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "app-services-stay",
-        "app.py",
+        "app/__init__.py",
         "            services.cancel_scope.cancel()\n",
         "            pass\n",
         "P7: within 10 s, with nothing left",
@@ -95,7 +95,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "app-no-farewell",
-        "app.py",
+        "app/work.py",
         "stopping=lambda: self.scope.cancel_called",
         "stopping=lambda: False",
         "P6: SIGTERM tells DISCONNECTED for all",
@@ -103,7 +103,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "app-loading-unsaid",
-        "app.py",
+        "app/work.py",
         "            self.readiness.loading()\n",
         "",
         "/ready says what the start waits for",

@@ -233,6 +233,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if self._hurried or self._ready(self._fleet.running()) - asked_for:",
         "if self._hurried:",
         "what becomes ready while an answer is on its way is asked for at once",
-        "e2e/test_contract_2.py::test_a_message_goes_out_though_no_poll_is_due",
+        "instances/test_polling_two.py::test_what_becomes_ready_before_an_answer_is_dealt_with_is_asked_for_without_a_pause",
     ),
 )

@@ -95,7 +95,7 @@ MUTATIONS = (
     ),
     Mutation(
         "no-cap-on-pairings",
-        "app.py",
+        "app/work.py",
         "            at_once=self.settings.pairings_at_once,\n",
         "",
         CAP,
@@ -152,7 +152,7 @@ MUTATIONS = (
     ),
     Mutation(
         "host-inherits-everything",
-        "app.py",
+        "app/work.py",
         "            environ=host_environment(environ),\n",
         "",
         "the process that pairs knows no secret (P8)",

@@ -143,7 +143,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "run-says-nothing-of-settings",
-        "app.py",
+        "app/__init__.py",
         "for advice in advice_on(environ, settings.edge_base_url, settings.worker_secret, settings.admin_token):",
         "for advice in ():",
         "run warns as check does.",

@@ -151,7 +151,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "history-setting-unheard",
-        "app.py",
+        "app/work.py",
         "            recent_history=self._recent_history,\n        )\n\n    def _whatsapp",
         "        )\n\n    def _whatsapp",
         "HISTORY is heard by who pairs",

@@ -1,19 +1,10 @@
-"""The whole program: `main()` is the task tree, from the outermost lifetime to the innermost.
-
-On SIGTERM or SIGINT the workers stop first, while health still answers; then health; then the journal closes.
-"""
+"""What stops first when the program stops: the instances, and all that they share. Opens it in order, and closes it."""
 
 from __future__ import annotations
 
 import gc
-import os
-import platform
-import signal
-import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +12,8 @@ import attrs
 import structlog
 import trio
 
-from wa_worker import __version__, whatsapp
-from wa_worker.admin.page import add_pages
+from wa_worker import whatsapp
 from wa_worker.admin.parts import Parts
-from wa_worker.advice import advice_on
 from wa_worker.config import History, MediaIn, OnUncertain, Settings
 from wa_worker.delivery.batch import MAX_TRIES, SendPolicy
 from wa_worker.delivery.calls import CallTimeouts
@@ -48,12 +37,11 @@ from wa_worker.instances.services import Services
 from wa_worker.journal import Journal, open_journal
 from wa_worker.metrics import Metrics
 from wa_worker.models import JOURNAL_FILE
-from wa_worker.monitoring.health import listen, run_health
-from wa_worker.monitoring.loop_lag import watch_lag
 from wa_worker.monitoring.readiness import Readiness
 from wa_worker.ownership.volume import hold_volume
 from wa_worker.volume import VolumeGuard
 from wa_worker.whatsapp.egress import EgressTable
+from wa_worker.whatsapp.egress_memory import EgressFiles
 from wa_worker.whatsapp.host_environment import host_environment
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.routes import Routes
@@ -65,42 +53,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-LAST_RESORT = 9.0
-"""Seconds from the signal to `os._exit`: container hosts kill after 10. A send under way, a session's close, the
-farewell and the last changes come one after another and take 8.8 at the most."""
-
-
-async def main(settings: Settings, environ: Mapping[str, str], pairing_command: Sequence[str]) -> None:
-    """Runs the worker until SIGTERM or SIGINT. Raises StartupError, in a group, when it cannot start."""
-    registry, metrics = Registry(), Metrics()
-    readiness = Readiness(registry, settings.instance_poll)
-    admin = Parts(registry, readiness, show_qr=settings.admin_show_qr)
-    pages = partial(add_pages, admin, settings.admin_token)
-    listener = listen(settings.bind_host, settings.port)
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        log.info(
-            "health answers",
-            port=listener.getsockname()[1],
-            version=__version__,
-            neonize=_installed("neonize"),
-            python=platform.python_version(),
-        )
-        for advice in advice_on(environ, settings.edge_base_url, settings.worker_secret, settings.admin_token):
-            log.warning("a setting is unwise", reason=advice.found, remedy=advice.remedy)
-        async with trio.open_nursery() as services:
-            # before other imports slow it down
-            await services.start(run_health, registry, readiness, metrics, listener, settings.admin_token, pages)
-            services.start_soon(watch_lag, metrics)
-            with trio.CancelScope() as work:
-                services.start_soon(_stop_on_signal, signals, work, readiness)
-                program = _Work(settings, registry, readiness, metrics, services, work, admin)
-                await program.run(environ, pairing_command)
-            services.cancel_scope.cancel()
-    log.info("stopped")
-
 
 @attrs.frozen
-class _Work:
+class Work:
     """Everything that stops first, when `scope` is cancelled. Native threads belong to `services`: they end after their
     sessions have closed."""
 
@@ -128,7 +83,7 @@ class _Work:
         ):
             self.readiness.loading()
             with _journal(folder / JOURNAL_FILE) as journal:
-                egress = EgressTable(settings.auth_dir)
+                egress = EgressTable(EgressFiles(settings.auth_dir))
                 await trio.to_thread.run_sync(egress.load)
                 reads, receipts = ReadMarks(wanted=settings.send_read_receipts), ReceiptReporter(journal.receipts, edge)
                 inbound = InboundDelivery(journal.inbox, edge, metrics, on_accepted=reads.accepted)
@@ -228,14 +183,6 @@ class _Work:
         return WhatsApp(self.settings.auth_dir, host, pairing, routes, self.registry.anyone_connected)
 
 
-def _installed(package: str) -> str:
-    """Returns its version; loading it says what is wrong if there is none."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
-
-
 @contextmanager
 def _journal(path: Path) -> Iterator[Journal]:
     with ExitStack() as stack:
@@ -259,26 +206,3 @@ def _recover(journal: Journal, uncertain: UncertainSends, look_up: LookUp) -> No
             else "they are held: see `wa-worker journal`",
         )
     uncertain.load()
-
-
-async def _stop_on_signal(signals: AsyncIterator[int], work: trio.CancelScope, readiness: Readiness) -> None:
-    """The first signal stops the work, the second the process."""
-    async for number in signals:
-        name = signal.Signals(number).name
-        if work.cancel_called:
-            log.warning("second signal: exiting at once", signal=name)
-            os._exit(1)
-        log.info("stopping", signal=name)
-        last_resort = threading.Timer(LAST_RESORT, _last_resort)
-        last_resort.daemon = True
-        last_resort.start()
-        readiness.stopping()
-        work.cancel()
-
-
-def _last_resort() -> None:
-    silent = threading.Timer(0.5, os._exit, (0,))  # should stderr take no line
-    silent.daemon = True
-    silent.start()
-    log.error("the shutdown took too long: exiting; the journal has what is left to do")
-    os._exit(0)

@@ -1,0 +1,58 @@
+"""Opens connections to the state database, for our own tables, and gives all their errors one class.
+
+psycopg's own synchronous connections, on the threads of whoever calls: its asynchronous ones are for asyncio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from wa_worker.errors import StateError
+from wa_worker.postgres.url import StateUrl
+
+SCHEMA = "wa"
+"""Where our own tables are. Instances' keys have schemas of their own (ownership/)."""
+
+KEEPALIVE = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "2", "tcp_user_timeout": "10000"}
+"""A server that is gone without a word is noticed within 20 s (postgresql.org/docs, libpq-connect)."""
+
+
+def connect(url: StateUrl, name: str, *, statement_timeout: float = 10.0) -> psycopg.Connection:
+    """Opens a connection of ours, in which each statement is a transaction unless one is begun. Blocking.
+
+    name: what the server's list of connections says of it, behind "wa-worker ". statement_timeout: seconds after which
+    the server ends a statement. Raises StateError.
+    """
+    settings = {
+        "search_path": SCHEMA,
+        "statement_timeout": f"{statement_timeout * 1000:.0f}",
+        "lock_timeout": f"{statement_timeout * 1000:.0f}",
+        "idle_session_timeout": "0",  # that of the role is for the sessions' connections
+        "idle_in_transaction_session_timeout": "30000",
+        "client_min_messages": "warning",
+        "timezone": "UTC",
+    }
+    options = " ".join(f"-c {key}={value}" for key, value in settings.items())
+    with state_errors(url):
+        info = make_conninfo(
+            url.with_options().reveal(), application_name=f"wa-worker {name}", options=options, **KEEPALIVE
+        )
+        return psycopg.connect(info, autocommit=True, prepare_threshold=3)
+
+
+@contextmanager
+def state_errors(url: StateUrl) -> Iterator[None]:
+    """Raises StateError for what psycopg raises. Its words name the host and the user, never the password."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise StateError(f"PostgreSQL {url.place}: {words_of(error)}") from error
+
+
+def words_of(error: psycopg.Error) -> str:
+    """Returns the first line of what the server or the driver says."""
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
