@@ -167,3 +167,5 @@ def test_what_is_elsewhere_is_forgotten_once_it_runs_here_or_is_not_listed() -> 
     discovery.listed(Rows((PUB,), ()), fleet.running())
     assert discovery.elsewhere == frozenset()
     assert fleet.released == fleet.again == []
+    assert discovery.listed(Rows((THREE,), ()), {}), "and what is started at once never is"
+    assert discovery.elsewhere == frozenset()
