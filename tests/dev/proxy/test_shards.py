@@ -126,11 +126,12 @@ async def test_what_a_peer_brings_up_is_listed_and_ends_no_answer_once_it_is_nam
     assert await _ends(client, added, {"shop": "ELSEWHERE"}, peers=True, patience=5)
 
 
-@pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "", 1, None, "1/1001", "1 / 2", ["1/2"]])
+@pytest.mark.parametrize("shard", ["0/3", "1/0", "1\n/3", "1", "", 1, None, "1/1001", "1 / 2", ["1/2"]])
 async def test_a_shard_that_is_none_is_400(client: httpx.AsyncClient, shard: object) -> None:
     answer = await client.post("/poll", json={**asked_for({}), "shard": shard})
     assert answer.status_code == 400
     assert "shard" in answer.json()["error"]
+    assert ids(await poll(client, {}, shard="4/3")) == [], "it is one, and has no instances"
 
 
 @pytest.mark.parametrize("peers", ["yes", 1, None])
