@@ -14,6 +14,7 @@ from wa_worker.journal.backlog import Backlog, Queue
 from wa_worker.messages.pacing import HeldReason
 from wa_worker.metrics import Delivered, Metrics, Received, Snapshot
 from wa_worker.ownership.lease import Came
+from wa_worker.ownership.lease_metrics import LeaseMetrics
 from wa_worker.states import TABLE, Event, State
 
 NOTHING = Snapshot({}, None, journal_works=False, ready=False, poll_ages={}, threads=1)
@@ -131,6 +132,7 @@ def test_the_state_of_a_moment() -> None:
         polls,
         threads=11,
         attention=attention,
+        other_shards=3,
         paced={HeldReason.RATE: 7},
     )
     metrics = Metrics()
@@ -145,6 +147,7 @@ def test_the_state_of_a_moment() -> None:
         assert said["wa_worker_backlog_oldest_seconds{queue=to_deliver}"] == 7.5
         assert said["wa_worker_held_messages{kind=dead}"] == 4
         assert said["wa_worker_poll_age_seconds{endpoint=queued-messages}"] == 1.5
+        assert said["wa_worker_other_shard_sessions"] == 3
         assert (said["wa_worker_ready"], said["wa_worker_journal_works"], said["wa_worker_threads"]) == (1, 1, 11)
     metrics.uploads_hang(2)
     assert scrape(metrics)["wa_worker_uploads_hanging"] == 2
@@ -154,16 +157,14 @@ def test_the_state_of_a_moment() -> None:
 
 
 def test_a_worker_that_shares_its_instances_has_metrics_of_that_and_another_has_not() -> None:
-    alone = Metrics()
-    alone.took_over(Came.DEAD)
-    alone.fenced()
-    assert not [name for name in scrape(alone) if re.search("owned|takeovers|lease|fenced", name)]
+    assert not [name for name in scrape(Metrics()) if re.search("owned|takeovers|lease|fenced", name)]
 
     metrics = Metrics()
     left = iter((9.5, -3.0))
-    metrics.share(lambda: 7, lambda: next(left))
-    metrics.took_over(Came.DEAD)
-    metrics.fenced()
+    counts = LeaseMetrics(metrics.registry)
+    counts.watch(lambda: 7, lambda: next(left))
+    counts.took_over(Came.DEAD)
+    counts.fenced()
     said = scrape(metrics)
     assert said["wa_worker_owned_instances"] == 7
     assert said["wa_worker_lease_seconds_left"] == 9.5

@@ -1,4 +1,5 @@
-"""What `GET /metrics` shows, for Prometheus: every metric is defined here, in a registry of its own.
+"""What `GET /metrics` shows, for Prometheus: every metric is defined here, in a registry of its own, but for those of a
+worker that shares its instances (ownership/lease_metrics.py).
 
 Counters are incremented where something happens, from any thread (about a microsecond); what can be read off the
 worker's state is read at a scrape (`Snapshot`). No metric is labelled with an instance or a number: a scrape has as
@@ -10,7 +11,7 @@ docs/grafana-dashboard.json and docs/alerts.yaml use these names; tests/docs/tes
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import attrs
 from prometheus_client import (
@@ -28,7 +29,6 @@ from wa_worker import __version__
 from wa_worker.journal import SendState, Settled
 from wa_worker.journal.backlog import Backlog
 from wa_worker.messages.pacing import HeldReason
-from wa_worker.ownership.lease import Came
 from wa_worker.states import TABLE, TROUBLE, Action, Event, Move, State
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -92,6 +92,8 @@ class Snapshot:
     """Instances that a person may have to help, by why: those of ATTENTION."""
     paced: Mapping[HeldReason, int] = attrs.Factory(dict)
     """Messages that PACE holds back now, by why."""
+    other_shards: int = 0
+    """Sessions on the volume that are not started, since WORKER_SHARD says that they are another worker's."""
 
 
 class Metrics:
@@ -100,7 +102,7 @@ class Metrics:
     def __init__(self) -> None:
         # a second series for each counter, which nobody asks for
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._registry = registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         Info("wa_worker", "The program", registry=registry).info({"version": __version__})
 
@@ -170,8 +172,11 @@ class Metrics:
             "wa_worker_poll_age_seconds", "Since the last successful poll", ["endpoint"], registry=registry
         )
         self._threads = Gauge("wa_worker_threads", "Threads, native ones included", registry=registry)
-        self._takeovers: Counter | None = None
-        self._fenced: Counter | None = None
+        self._other_shards = Gauge(
+            "wa_worker_other_shard_sessions",
+            "Sessions on the volume that belong to another WORKER_SHARD, and are not started",
+            registry=registry,
+        )
         # what never happened is 0, not absent: else its first time is no increase
         for (before, event), move in TABLE.items():
             if move.to is not before:
@@ -188,37 +193,7 @@ class Metrics:
         self._received_as = {received: self._received.labels(received.value) for received in Received}
         self._delivered_as = {delivered: self._delivered.labels(delivered.value) for delivered in Delivered}
 
-    def share(self, owned: Callable[[], int], lease_left: Callable[[], float]) -> None:
-        """Adds the metrics of a worker that shares its instances with others. Both are asked at each scrape."""
-        registry = self._registry
-        Gauge("wa_worker_owned_instances", "Instances that this worker owns", registry=registry).set_function(owned)
-        Gauge(
-            "wa_worker_lease_seconds_left",
-            "Until this worker stops by itself, unless it renews its lease; negative: it has",
-            registry=registry,
-        ).set_function(lease_left)
-        self._takeovers = Counter(
-            "wa_worker_takeovers",
-            "Instances that this worker took, by what they were before",
-            ["because"],
-            registry=registry,
-        )
-        self._fenced = Counter(
-            "wa_worker_fenced", "Times that this worker was kept from writing: its lease was over", registry=registry
-        )
-        for came in Came:
-            self._takeovers.labels(came.value)
-
     # --- what happens, from any thread
-
-    def took_over(self, came: Came) -> None:
-        if self._takeovers is not None:
-            self._takeovers.labels(came.value).inc()
-
-    def fenced(self) -> None:
-        """A step of this worker was refused, or came too late, because its lease is over."""
-        if self._fenced is not None:
-            self._fenced.inc()
 
     def moved(self, before: State, event: Event, move: Move) -> None:
         """A step of the state table."""
@@ -294,7 +269,8 @@ class Metrics:
         self._journal_works.set(now.journal_works)
         self._ready.set(now.ready)
         self._threads.set(now.threads)
-        return generate_latest(self._registry)
+        self._other_shards.set(now.other_shards)
+        return generate_latest(self.registry)
 
 
 _ENDS = frozenset({Action.REOPEN, Action.REPAIR, Action.HOLD})

@@ -17,7 +17,8 @@ from tests.proxy_fixture import until
 from wa_worker.errors import LeaseLost
 from wa_worker.models import InstanceId
 from wa_worker.ownership.claims import Claims
-from wa_worker.ownership.keeper import Keeper, boottime
+from wa_worker.ownership.deadline import boottime
+from wa_worker.ownership.keeper import Keeper
 from wa_worker.ownership.lease import RENEW, SAFE, Came
 from wa_worker.postgres.connecting import connect
 from wa_worker.postgres.migrations import upgrade

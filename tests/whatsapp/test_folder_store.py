@@ -9,12 +9,13 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.nobody import as_nobody, folder_of_nobody
 from wa_worker.errors import SessionError
-from wa_worker.models import RESERVED_FOLDER, Account, InstanceId, Jid
-from wa_worker.whatsapp.folder_store import FolderStore, paired_instances
-from wa_worker.whatsapp.store import ARCHIVES_KEPT
+from wa_worker.models import RESERVED_FOLDER, Account, InstanceId, Jid, Shard
+from wa_worker.whatsapp.folder_store import FolderStore, FolderStores, paired_instances
+from wa_worker.whatsapp.store import ARCHIVES_KEPT, sessions_of
 
 pytestmark = pytest.mark.usefixtures("pythons_sqlite")
 
@@ -169,6 +170,20 @@ def test_which_instances_are_paired(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert list(paired_instances(tmp_path)) == ["...", "a", "b", "x" * 128]
     assert list(paired_instances(tmp_path / "file")) == []
+
+
+def test_which_sessions_are_of_a_shard(tmp_path: Path) -> None:
+    for name in ("shop", "pub", "three"):
+        pair(FolderStore(tmp_path / name))
+    (tmp_path / "two").mkdir()
+    with capture_logs() as lines:
+        assert sessions_of(FolderStores(tmp_path), None) == (["pub", "shop", "three"], 0)
+        assert sessions_of(FolderStores(tmp_path), Shard(1, 1)) == (["pub", "shop", "three"], 0)
+        assert lines == []
+        assert sessions_of(FolderStores(tmp_path), Shard(1, 2)) == (["three"], 2)
+    (line,) = lines
+    assert (line["log_level"], line["sessions"], line["shard"]) == ("warning", 2, "1/2")
+    assert "docs/scaling.md" in line["remedy"]
 
 
 def test_a_folder_of_somebody_else_stops_nobody() -> None:

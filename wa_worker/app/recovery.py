@@ -8,6 +8,7 @@ import structlog
 import trio
 
 from wa_worker.delivery.batch import MAX_TRIES
+from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.uncertain import LookUp, UncertainSends
 from wa_worker.errors import JournalError
 from wa_worker.journal import JOURNAL_RETRY, Journal
@@ -41,12 +42,14 @@ class TakeOver:
         uncertain: UncertainSends,
         look_up: LookUp,
         egress: EgressTable,
+        inbound: InboundDelivery,
         rings: Sequence[Callable[[], None]],
     ) -> None:
         self._journal = journal
         self._uncertain = uncertain
         self._look_up = look_up
         self._egress = egress
+        self._inbound = inbound
         self._rings = rings
 
     async def prepare(self, instance: InstanceId) -> None:
@@ -64,3 +67,4 @@ class TakeOver:
     def _take_up(self, instance: InstanceId) -> None:
         self._egress.load_one(instance)
         recover(self._journal, self._uncertain, self._look_up, instance)
+        self._inbound.gained()

@@ -25,6 +25,7 @@ from wa_worker.models import InstanceId
 from wa_worker.ownership.claims import Claims
 from wa_worker.ownership.keeper import Keeper
 from wa_worker.ownership.lease import SAFE, TTL
+from wa_worker.ownership.lease_metrics import LeaseMetrics
 from wa_worker.ownership.watchdog import Watchdog
 from wa_worker.postgres.connecting import connect, state_errors
 from wa_worker.postgres.migrations import upgrade
@@ -126,23 +127,26 @@ async def open_shared(
     await _until_there(url)
     stores = SchemaStores(url)
     instances = OwnedInstances(stores, registry)
-    keeper = Keeper(Claims(url, socket.gethostname()), instances, metrics, capacity=settings.worker_capacity)
-    metrics.share(keeper.owned, keeper.seconds_left)
+    counts = LeaseMetrics(metrics.registry)
+    keeper = Keeper(Claims(url, socket.gethostname()), instances, counts, capacity=settings.worker_capacity)
+    counts.watch(keeper.owned, keeper.seconds_left)
     registry.on_connected.append(keeper.proven)
     gate = SocketGate(keeper.deadline, environ)
     watchdog = Watchdog(lambda: keeper.deadline() + LAST_MOMENT, gate.cut_all)
     with closing(stores):
-        async with trio.open_nursery() as nursery:
-            await nursery.start(keeper.run)
-            await nursery.start(gate.run)
-            watchdog.start()
-            try:
-                yield Shared(url, keeper, instances, stores, EgressRows(url), gate, watchdog)
-            finally:
-                watchdog.stand_down()  # every session has closed
-                nursery.cancel_scope.cancel()
-                if keeper.seconds_left() > 0:
-                    await keeper.leave()
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(keeper.run)
+                await nursery.start(gate.run)
+                watchdog.start()
+                try:
+                    yield Shared(url, keeper, instances, stores, EgressRows(url), gate, watchdog)
+                finally:
+                    watchdog.stand_down()  # every session has closed
+                    nursery.cancel_scope.cancel()
+        finally:  # the gate has cut what the library may have held on to
+            if keeper.seconds_left() > 0:
+                await keeper.leave()
 
 
 async def _until_there(url: StateUrl) -> None:

@@ -45,6 +45,7 @@ from wa_worker.whatsapp.egress import EgressTable
 from wa_worker.whatsapp.host_environment import host_environment
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.routes import Routes
+from wa_worker.whatsapp.store import sessions_of
 
 if TYPE_CHECKING:
     from wa_worker.whatsapp.bridge import WhatsApp
@@ -106,7 +107,9 @@ class Work:
             hosts = self._pairing(environ, pairing_command)
             native = self._whatsapp(state.stores, host, hosts, routes)
             gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
-            paired = await trio.to_thread.run_sync(lambda: list(native.stores.paired()))
+            paired, self.readiness.other_shards = await trio.to_thread.run_sync(
+                sessions_of, native.stores, settings.worker_shard
+            )
             if together is None:
                 await trio.to_thread.run_sync(recover, journal, sender.uncertain, native.sent_id)
             volume = VolumeGuard(settings.auth_dir)
@@ -131,14 +134,22 @@ class Work:
                     for instance in paired:  # P6: whatever the proxy lists
                         fleet.start(instance)
                 else:
-                    rings = [each.wakeup.ring for each in (inbound, calls, marks, receipts, media)]
-                    left = TakeOver(journal, sender.uncertain, native.sent_id, egress, rings)
+                    rings = [media.gained, *(each.wakeup.ring for each in (calls, marks, receipts))]
+                    left = TakeOver(journal, sender.uncertain, native.sent_id, egress, inbound, rings)
                     together.instances.attach(fleet, left.prepare)
                     self.stop.hand_over(partial(together.drain, settings.drain), settings.drain)
                 self.readiness.working(journal, edge, volume)
                 self.admin.working(journal, fleet)
                 log.info("working", resumed=len(paired), proxy=settings.edge_base_url)
-                polling = Polling(edge, fleet, sender.polled, interval=settings.instance_poll, pace=pace)
+                polling = Polling(
+                    edge,
+                    fleet,
+                    sender.polled,
+                    interval=settings.instance_poll,
+                    pace=pace,
+                    shard=settings.worker_shard,
+                    peers=together is not None,
+                )
                 workers.start_soon(polling.run)
 
     def _preparing(self, folder: Path) -> Preparing:

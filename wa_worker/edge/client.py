@@ -25,7 +25,7 @@ from wa_worker.errors import EdgeError, EdgeForeign, EdgeUnavailable, NoSuchVers
 from wa_worker.journal import ReceivedFile
 from wa_worker.messages import QueuedMessage, Wanted
 from wa_worker.metrics import Metrics
-from wa_worker.models import InstanceId, Secret, Status
+from wa_worker.models import InstanceId, Secret, Shard, Status
 
 T = TypeVar("T")
 
@@ -54,13 +54,15 @@ class EdgeClient:
         """Lists the messages to send, oldest first, and the rows that are none."""
         return await self._list(QUEUE, _of(instance), wire.messages_from)
 
-    async def poll(self, worker: str, asked: Mapping[str, str], wait: int) -> wire.Polled:
+    async def poll(
+        self, worker: str, asked: Mapping[str, str], wait: int, shard: Shard | None = None, *, peers: bool = False
+    ) -> wire.Polled:
         """Asks for both at once, for `asked` with the state of each; the proxy may hold the answer for `wait` seconds.
 
-        Raises NoSuchVersion if the answer is that of a proxy without this call.
+        shard, peers: see wire.poll_body(). Raises NoSuchVersion if the answer is that of a proxy without this call.
         """
         began = trio.current_time()
-        content = await encoded(wire.poll_body(worker, asked, wait))
+        content = await encoded(wire.poll_body(worker, asked, wait, shard, peers=peers))
         try:
             answer = await self._caller.post(POLL, content, held=wait)
         except EdgeForeign as error:

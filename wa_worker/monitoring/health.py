@@ -100,7 +100,10 @@ def _server(
         said: dict[str, object] = {"status": "not ready" if reasons else "ready", "reasons": reasons}
         if readiness.uploads_hanging:
             said["uploads_hanging"] = readiness.uploads_hanging
-        return {**said, "held": held(registry)}, 503 if reasons else 200  # no reason to restart or to route around it
+        said["held"] = held(registry)
+        if notes := readiness.notes():
+            said["notes"] = notes
+        return said, 503 if reasons else 200  # no reason to restart or to route around it
 
     async def scrape() -> Response:
         snapshot = await readiness.snapshot()

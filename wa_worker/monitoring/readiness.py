@@ -104,6 +104,8 @@ class Readiness:
     def joining(self) -> None:
         """The volume is ours, and the state is elsewhere."""
         self._phase = Phase.JOINING
+        self.other_shards = 0
+        """Sessions on the volume that belong to other workers, and are not started."""
 
     def loading(self) -> None:
         """The volume is ours, and PostgreSQL has taken the worker in if it shares its instances."""
@@ -126,6 +128,14 @@ class Readiness:
         """Says why the worker is not ready; empty if it is."""
         return reasons_not_ready(self._facts(*await trio.to_thread.run_sync(self._read_journal)))
 
+    def notes(self) -> list[str]:
+        """Says what a person should know though it makes nothing unready."""
+        many = self.other_shards
+        if not many:
+            return []
+        what = "1 session on the volume is" if many == 1 else f"{many} sessions on the volume are"
+        return [f"{what} of other shards, and not started: see docs/scaling.md"]
+
     async def snapshot(self) -> Snapshot:
         """Says what a scrape needs of the worker's state."""
         paced = self._registry.paced()
@@ -142,6 +152,7 @@ class Readiness:
             threads=_threads(),
             attention=self._registry.attention(),
             paced=held,
+            other_shards=self.other_shards,
         )
 
     async def backlogs(self) -> Mapping[InstanceId, InstanceBacklog]:

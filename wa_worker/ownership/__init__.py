@@ -8,6 +8,7 @@ owner.py       what one worker does next: pure, step by step
 claims.py      the steps in PostgreSQL; statements.py their SQL, schemas.py the names that carry the token
 deadline.py    when a worker must have let go of what it leases
 watchdog.py    the thread that sees to that
+lease_metrics.py its metrics
 keeper.py      the task that takes the steps, and what the fleet asks; notices.py what the fleet tells
 
 Only claims.py and schemas.py, and keeper.py with them, import psycopg.

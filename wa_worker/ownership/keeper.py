@@ -7,7 +7,6 @@ ends with LeaseLost as soon as the lease is over, also while the database does n
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Protocol, TypeVar
@@ -18,6 +17,7 @@ import trio
 from wa_worker.errors import LeaseLost, StateError
 from wa_worker.models import InstanceId
 from wa_worker.ownership.claims import Claims
+from wa_worker.ownership.deadline import boottime
 from wa_worker.ownership.lease import RETRY, STATEMENT, UNLIMITED, Came, Claimed, View
 from wa_worker.ownership.notices import Notices
 from wa_worker.ownership.owner import Claim, GiveAway, Leaving, ListMine, Look, Owner, Reap, Renew, Step, Wait
@@ -63,11 +63,6 @@ class Counts(Protocol):
 
     def took_over(self, came: Came) -> None: ...
     def fenced(self) -> None: ...
-
-
-def boottime() -> float:
-    """Seconds that also pass while the host sleeps or the process is stopped; nobody can set them."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Keeper:

@@ -12,9 +12,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import ClassVar, Protocol
 
+import structlog
+
 from wa_worker.errors import SessionError
 from wa_worker.jid import LID, USER, without_device
-from wa_worker.models import Account, InstanceId, Jid, Secret
+from wa_worker.models import Account, InstanceId, Jid, Secret, Shard, in_shard
+
+log = structlog.get_logger(__name__)
 
 Value = str | bytes | int | float | None
 
@@ -138,3 +142,19 @@ class Stores(Protocol):
 
     async def problem(self) -> str | None:
         """Says why no session can be opened now, whosever it is; None if nothing is known that speaks against it."""
+
+
+def sessions_of(stores: Stores, shard: Shard | None) -> tuple[list[InstanceId], int]:
+    """Returns the instances with a device that are in the shard, and how many others there are: their number of shards
+    was changed, and they may run elsewhere by now. Blocking."""
+    here = list(stores.paired())
+    own = in_shard(shard, here)
+    others = len(here) - len(own)
+    if others:
+        log.warning(
+            "sessions on the volume are of other shards: not started",
+            sessions=others,
+            shard=str(shard),
+            remedy="move them to the volumes of their workers: docs/scaling.md, Changing the number of shards",
+        )
+    return own, others

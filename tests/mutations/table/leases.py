@@ -180,14 +180,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "ownership/test_claims.py::test_a_transaction_that_does_not_end_is_ended",
     ),
     Mutation(
-        "keeper-frees-what-still-runs",
-        "ownership/keeper.py",
-        "            if not self._owner.owned and not self._owner.leaving:\n                await self._try",
-        "            if True:\n                await self._try",
-        _ONE,
-        "ownership/test_keeper.py::test_a_session_that_does_not_close_keeps_its_worker_in_the_database",
-    ),
-    Mutation(
         "keeper-waits-past-its-deadline",
         "ownership/keeper.py",
         "        if lost:\n",

@@ -149,7 +149,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "media-app-forgets-late-files",
         "app/work.py",
-        "                inbound.waits.is_late = media.refusals.lasts\n",
+        "            inbound.waits.is_late = media.refusals.lasts\n",
         "",
         _CHAT,
         "e2e/test_media_in.py::test_a_file_that_cannot_be_had_for_a_while",
@@ -197,8 +197,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "media-decided-is-unheard",
         "delivery/media.py",
-        "        self.decided(file.chat)\n",
-        "",
+        "        self.decided(file.chat)\n        await self._folder.drop(file.seq)\n",
+        "        await self._folder.drop(file.seq)\n",
         "a chat goes on when its file has come",
         "delivery/test_media.py::test_a_message_comes_with_its_file",
     ),

@@ -330,7 +330,7 @@ MUTATIONS = (
     Mutation(
         "fleet-let-go-for-ever",
         _FLEET,
-        "if told and not self._stopping():",
+        "if ProxyStatus.CONNECTED in publisher.may_have_heard or member.released_by is By.PERSON:",
         "if False:",
         "let go is never for ever",
         _TEST_FLEET + "test_one_that_the_proxy_takes_for_connected_is_reported_when_let_go",

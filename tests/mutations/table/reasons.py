@@ -328,8 +328,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "reason-held-is-unready",
         "monitoring/health.py",
-        '**said, "held": held(registry)}, 503 if reasons else 200',
-        '**said, "held": held(registry)}, 503 if reasons or held(registry) else 200',
+        "return said, 503 if reasons else 200",
+        'return said, 503 if reasons or said["held"] else 200',
         "what is held does not make the worker unready",
         "monitoring/test_health.py::test_ready_says_why_not",
     ),

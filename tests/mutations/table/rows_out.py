@@ -196,7 +196,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "file-bomb",
         "delivery/file_facts.py",
-        'if image.format == "JPEG" and image',
+        "if image.format in _JPEG and image",
         "if image",
         "no picture is unpacked that has too many pixels",
         "delivery/test_file_facts.py::test_a_bomb_is_sent_without_being_unpacked",
