@@ -100,12 +100,12 @@ class Readiness:
         self._volume: VolumeGuard | None = None
         self.uploads_hanging = 0
         """Uploads to WhatsApp's media host that were given up and have not ended: while there are many, none goes."""
+        self.other_shards = 0
+        """Sessions on the volume that belong to other workers, and are not started."""
 
     def joining(self) -> None:
         """The volume is ours, and the state is elsewhere."""
         self._phase = Phase.JOINING
-        self.other_shards = 0
-        """Sessions on the volume that belong to other workers, and are not started."""
 
     def loading(self) -> None:
         """The volume is ours, and PostgreSQL has taken the worker in if it shares its instances."""

@@ -132,7 +132,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "    return own, others\n",
         "    return here, others\n",
         "what is on the volume and of another shard is not started",
-        "whatsapp/test_store.py::test_which_sessions_are_of_a_shard",
+        "whatsapp/test_folder_store.py::test_which_sessions_are_of_a_shard",
     ),
     Mutation(
         "shard-quiet-volume",
@@ -140,7 +140,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "    if others:\n",
         "    if False:\n",
         "one line says so",
-        "whatsapp/test_store.py::test_which_sessions_are_of_a_shard",
+        "whatsapp/test_folder_store.py::test_which_sessions_are_of_a_shard",
     ),
     Mutation(
         "shard-unmeasured",
