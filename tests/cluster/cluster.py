@@ -18,6 +18,14 @@ from wa_worker.postgres.connecting import connect
 from wa_worker.postgres.url import StateUrl
 
 
+@attrs.frozen
+class Line:
+    """Holds the line of a worker that is yet to be launched."""
+
+    name: str
+    link: Link
+
+
 @attrs.define(eq=False)
 class Member:
     """Holds one worker and its line to PostgreSQL."""
@@ -45,17 +53,23 @@ class Cluster:
     _nursery: trio.Nursery
     members: list[Member] = attrs.Factory(list)
 
-    async def start(self, **settings: str) -> Member:
-        """Starts one more worker, and waits until its health answers."""
-        name = f"worker{len(self.members)}"
+    async def prepare(self) -> Line:
+        """Makes a line to PostgreSQL for one more worker, which is yet to be launched."""
         link: Link = await self._nursery.start(keep_link, self.url.port)
-        through = attrs.evolve(self.url, port=link.port)
-        worker = await self.world.start_worker(
-            STATE_URL=through.with_options().reveal(), AUTH_DIR=str(self.world.folder / name), **settings
-        )
-        member = Member(name, worker, link)
+        return Line(f"worker{len(self.members)}", link)
+
+    async def launch(self, line: Line, **settings: str) -> Member:
+        """Starts a worker on its line, and waits until its health answers."""
+        through = attrs.evolve(self.url, port=line.link.port)
+        folder = str(self.world.folder / line.name)
+        worker = await self.world.start_worker(STATE_URL=through.with_options().reveal(), AUTH_DIR=folder, **settings)
+        member = Member(line.name, worker, line.link)
         self.members.append(member)
         return member
+
+    async def start(self, **settings: str) -> Member:
+        """Starts one more worker."""
+        return await self.launch(await self.prepare(), **settings)
 
     async def pair(self, count: int) -> list[str]:
         """Pairs so many instances, and returns their names."""
