@@ -40,8 +40,7 @@ def test_what_came_goes_back_whole_and_can_come_again(bed: Bed) -> None:
         assert sql.execute("SELECT count(*) FROM accounts").fetchone() == (1,)
     assert bed.claimable() == []
     assert bed.in_state(SHOP) == {table.name: [] for table in OWN}
-    with bed.state() as sql:  # whoever lists them: nobody takes them
-        sql.execute("UPDATE instances SET wanted = true")
+    bed.listed()
     assert bed.claimable() == []
     again = bed.move_in(back)
     assert (again.instances, again.before) == (4, 0)
@@ -57,6 +56,7 @@ def test_it_goes_on_after_kill_9_at_any_stage(bed: Bed) -> None:
     back = bed.folder / "back"
     for stage in ("the volume is closed", "nobody claims them", f"journal of {CAFE}, 1 of 4", "the volume is opened"):
         bed.move_out_killed(back, stage)
+        bed.listed()
         assert closed_for(back) == "exporting"
         assert bed.claimable() == ([] if "closed" not in stage else ALL)
     assert "run it again" in str(why_closed(back))

@@ -66,6 +66,7 @@ def test_it_goes_on_after_kill_9_at_any_stage(bed: Bed) -> None:
         f"{OLD} is written": [CAFE, NEW],
     }.items():
         bed.move_in_killed(stage)
+        bed.listed()
         assert closed_for(bed.auth_dir) == "in state"
         assert bed.claimable() == come
     done = bed.move_in()

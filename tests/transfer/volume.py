@@ -102,6 +102,11 @@ class Bed:
             )
             return [row[0] for row in found]
 
+    def listed(self) -> None:
+        """A worker that runs has seen all of them on the proxy's list."""
+        with self.state() as sql:
+            sql.execute("UPDATE instances SET wanted = true")
+
     def in_state(self, instance: InstanceId) -> dict[str, list[Any]]:
         """What PostgreSQL has of an instance, numbers aside."""
         with self.state() as sql:

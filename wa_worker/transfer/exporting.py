@@ -58,7 +58,7 @@ class _Export:
     auth_dir: Path
     sql: psycopg.Connection
     move: str
-    environ: Mapping[str, str]
+    variables: Mapping[str, str]
     progress: Progress
 
 
@@ -173,7 +173,7 @@ def _write(this: _Export, rows: list[Row]) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     egress = EgressFiles(this.auth_dir)
     with tempfile.TemporaryDirectory(prefix="part-", dir=this.auth_dir / RESERVED_FOLDER) as folder:
-        empty = sessions.make_file(Path(folder), this.environ)
+        empty = sessions.make_file(Path(folder), this.variables)
         for number, row in enumerate(rows, 1):
             this.progress(f"session of {row.instance}, {number} of {len(rows)}")
             if sessions.is_paired(this.sql, row.schema):
