@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 from pathlib import Path
@@ -19,7 +18,6 @@ from wa_worker.dev.simulator.trust import command
 from wa_worker.models import InstanceId
 from wa_worker.postgres.connecting import connect
 from wa_worker.postgres.url import StateUrl
-from wa_worker.whatsapp.events import Code
 
 CONTACT = "5511988880002"
 SHOPS = [InstanceId(f"shop{n}") for n in range(3)]
@@ -59,7 +57,7 @@ async def test_a_killed_workers_volume_goes_to_postgresql_and_back_without_a_sca
         }
     assert schemas.keys() == set(SHOPS)
     dsn = state_url.with_options(search_path=schemas[SHOPS[2]], application_name="wa/test").reveal()
-    await _log_in(world, dsn)
+    await _log_in(world, dsn, world.jids[SHOPS[2]])
 
     back = str(tmp_path / "back")
     await call(world, "state", "export", back, **state)
@@ -82,21 +80,16 @@ async def test_a_killed_workers_volume_goes_to_postgresql_and_back_without_a_sca
     assert len(world.codes) == scans
 
 
-async def _log_in(world: World, dsn: str) -> None:
-    """Opens a session on PostgreSQL with the library alone, until it is connected."""
-    run = command("tests.whatsapp.client_process", dsn, str(int(Code.CONNECTED)))
-    process = await trio.lowlevel.open_process(
-        run, env=world.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+async def _log_in(world: World, dsn: str, jid: str) -> None:
+    """Opens a session on PostgreSQL with the library alone, until WhatsApp has accepted its login."""
+    await eventually(lambda: not world.simulator.connected(jid))
+    run = command("tests.whatsapp.client_process", dsn)
+    process = await trio.lowlevel.open_process(run, env=world.environment(), stdin=subprocess.PIPE)
     assert process.stdin is not None
-    assert process.stdout is not None
     try:
-        with trio.fail_after(PATIENCE):
-            line = await process.stdout.receive_some()
-        assert json.loads(line) == {"is": "event", "code": int(Code.CONNECTED)}
+        await eventually(lambda: world.simulator.connected(jid))
     finally:
         process.kill()
         with trio.CancelScope(shield=True):  # it was killed: this does not take long
             await process.wait()
             await trio.aclose_forcefully(process.stdin)
-            await trio.aclose_forcefully(process.stdout)
