@@ -13,7 +13,7 @@ from psycopg import sql as composed
 from wa_worker.errors import TransferError
 
 Types = Mapping[str, str]
-"""The columns of a table in their order, and the type of each as information_schema names it."""
+"""The columns of a table in their order, and the type of each as PostgreSQL names it."""
 
 _NUMBERS = {"integer": int, "bigint": int, "double precision": float}
 
@@ -110,6 +110,8 @@ def copy_out(
 
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
 
+# information_schema says the same, but looks at all of a thousand schemas for it
 _COLUMNS = """
-SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = %s
-ORDER BY table_name, ordinal_position"""
+SELECT c.relname, a.attname, format_type(a.atttypid, NULL) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relnamespace = %s::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY c.relname, a.attnum"""
