@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from uuid import uuid4
@@ -12,6 +13,7 @@ from wa_worker.journal.restored import write_gaps
 from wa_worker.models import InstanceId
 from wa_worker.ownership.closed import MOVED, close_volume, closed_for, why_closed
 from wa_worker.ownership.volume import try_volume
+from wa_worker.transfer.importing import import_volume
 from wa_worker.transfer.marks import only_move
 from wa_worker.whatsapp.egress_rows import EgressRows
 
@@ -227,3 +229,19 @@ def test_rows_of_an_instance_without_a_folder_are_not_left(bed: Bed) -> None:
     bed.move_in()
     assert bed.in_state(OLD) == before
     assert bed.claimable() == [SHOP]  # for old there is nothing to do
+
+
+def test_a_commit_whose_answer_is_cut_off_leaves_the_volume_closed(bed: Bed) -> None:
+    """The server commits after the command has given up; nobody may run the volume then."""
+    bed.volume("auth", SHOP)
+
+    def cut(what: str) -> None:
+        if what == f"{SHOP} has come":  # as if the answer to the commit had been an error
+            raise StateError("cut off")
+
+    with pytest.raises(StateError, match="cut off"):
+        import_volume(bed.auth_dir, bed.url, os.environ, dry_run=False, progress=cut)
+    assert closed_for(bed.auth_dir) == "in state"
+    assert (bed.auth_dir / SHOP).exists()
+    assert bed.move_in().before == 1
+    assert not (bed.auth_dir / SHOP).exists()

@@ -157,6 +157,7 @@ def _take_out(this: _Export, rows: list[Row]) -> None:
             sql.execute("SET LOCAL synchronous_commit = on")
             sql.execute("LOCK TABLE workers IN SHARE MODE")  # none begins meanwhile
             _refuse_workers(sql)
+            marks.lock(sql, batch)
             for row in marks.rows(sql, batch).values():
                 marks.take_out(sql, row, this.move)
     until = time.monotonic() + SESSIONS_END

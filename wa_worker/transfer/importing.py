@@ -179,7 +179,7 @@ def _import_one(this: _Import, instance: InstanceId) -> tuple[bool, int]:
     sql, paired = this.sql, False
     with sql.transaction():
         _durable(sql)
-        sql.execute("SELECT 1 FROM instances WHERE id = %s FOR UPDATE", (instance,))
+        marks.lock(sql, [instance])
         row = marks.rows(sql, [instance])[instance]
         if not row.held or row.mark != marks.Mark.IN.of(this.move):
             raise TransferError(f"{instance} was changed in PostgreSQL meanwhile")
@@ -206,6 +206,7 @@ def _open_again(this: _Import) -> None:
     """Opens the volume if nothing of it has come to PostgreSQL. If that cannot be told, it stays closed."""
     try:
         with closing(connect(this.url, "state import")) as sql, sql.transaction():
+            marks.lock(sql, this.volume.instances)  # a commit whose answer was cut off may be under way
             taken = marks.rows(sql, this.volume.instances)
             if any(row.has_come(this.move) for row in taken.values()):
                 return

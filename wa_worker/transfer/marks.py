@@ -148,6 +148,12 @@ def rows(sql: psycopg.Connection, instances: Sequence[InstanceId] | None = None)
     }
 
 
+def lock(sql: psycopg.Connection, instances: Sequence[InstanceId]) -> None:
+    """Keeps others from changing instances, or claiming them, until the caller's transaction ends. Raises
+    psycopg.Error."""
+    sql.execute("SELECT 1 FROM instances WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (list(instances),))
+
+
 def batches(instances: Sequence[InstanceId]) -> Iterator[Sequence[InstanceId]]:
     for start in range(0, len(instances), BATCH):
         yield instances[start : start + BATCH]
@@ -190,7 +196,7 @@ def take_in(sql: psycopg.Connection, instance: InstanceId, move: str, *, fresh: 
         "INSERT INTO instances (id, wanted, not_before) VALUES (%s, false, 'infinity') ON CONFLICT (id) DO NOTHING",
         (instance,),
     )
-    sql.execute("SELECT 1 FROM instances WHERE id = %s FOR UPDATE", (instance,))
+    lock(sql, [instance])
     row = rows(sql, [instance])[instance]
     refuse_other(sql, row, None if fresh else move)
     for old in row.schemas:
