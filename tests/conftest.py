@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-LONG = ("faults", "soak", "worker_proxy", "container", "baileys")
+LONG = ("faults", "soak", "worker_proxy", "container", "baileys", "cluster", "schedules")
 """Suites that run only when they are asked for, `pytest -m faults` or `pytest tests/faults`, each in its own folder."""
 
 PROCESSES = "processes"
@@ -49,6 +49,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--outage-seconds", type=float, default=60.0, help="how long the soak suite's outages last (default 60)"
     )
+    group.addoption("--schedules", type=int, default=100_000, help="how many schedules of leases (default 100000)")
+    group.addoption("--schedule-seed", type=int, default=1, help="the first seed")
+    group.addoption("--cluster-instances", type=int, default=12, help="in the larger tests of the cluster (default 12)")
     group.addoption("--fault-report", help="write the account of the runs to this file (JSON)")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -71,9 +72,8 @@ class Postgres:
 @contextmanager
 def open_empty_postgres(secret: str, superuser: str = "supabase_admin", *, on_port: bool = False) -> Iterator[Postgres]:
     """As initdb makes it, with that superuser. on_port: it listens on a free port of 127.0.0.1, too."""
-    initdb, server = program("initdb"), program("postgres")
+    initdb = program("initdb")
     assert initdb is not None
-    assert server is not None
     folder = Path(tempfile.mkdtemp(prefix="wa-worker-pg-"))
     postgres = Postgres(folder, secret, superuser, _free_port() if on_port else None)
     identity = _unprivileged()
@@ -94,31 +94,42 @@ def open_empty_postgres(secret: str, superuser: str = "supabase_admin", *, on_po
             stdout=subprocess.DEVNULL,
             **identity,
         )
-        settings = {
-            "listen_addresses": "127.0.0.1" if on_port else "",
-            "port": str(postgres.port or 5432),
-            "unix_socket_directories": str(folder),
-            "fsync": "off",  # nothing here outlives the machine
-            "shared_buffers": "32MB",
-            "track_functions": "pl",  # a test counts the calls of one
-        }
-        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        with (folder / "log").open("w") as log:
-            process = subprocess.Popen(
-                [server, "-D", data, *options],
-                cwd=folder,
-                stdout=log,
-                stderr=log,
-                **identity,
-            )
-        with process:
-            try:
-                _wait_until_it_answers(postgres, process, folder / "log")
-                yield postgres
-            finally:
-                process.send_signal(2)  # a fast shutdown: it ends the sessions itself
+        with running(postgres):
+            yield postgres
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def running(postgres: Postgres) -> Iterator[None]:
+    """Runs the server: again, once it was killed."""
+    server, folder, identity = program("postgres"), postgres.folder, _unprivileged()
+    assert server is not None
+    settings = {
+        "listen_addresses": "" if postgres.port is None else "127.0.0.1",
+        "port": str(postgres.port or 5432),
+        "unix_socket_directories": str(folder),
+        "fsync": "off",  # nothing here outlives the machine
+        "shared_buffers": "32MB",
+        "track_functions": "pl",  # a test counts the calls of one
+    }
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [server, "-D", folder / "data", *options], cwd=folder, stdout=log, stderr=log, **identity
+        )
+    with process:
+        try:
+            _wait_until_it_answers(postgres, process, folder / "log")
+            yield
+        finally:
+            process.send_signal(2)  # a fast shutdown: it ends the sessions itself
+
+
+def kill(postgres: Postgres) -> None:
+    """Ends the server at once and all that is connected to it, as `pg_ctl stop -m immediate` does."""
+    pid = int((postgres.folder / "data" / "postmaster.pid").read_text().split()[0])
+    os.kill(pid, signal.SIGQUIT)
 
 
 def _wait_until_it_answers(postgres: Postgres, process: subprocess.Popen[bytes], log: Path) -> None:

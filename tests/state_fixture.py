@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -27,6 +28,12 @@ def state_server() -> Iterator[Postgres]:
 @pytest.fixture
 def state_url(state_server: Postgres) -> Iterator[StateUrl]:
     """An empty database whose owner may do nothing else on this server, as docs/scaling.md has it made."""
+    with open_state_database(state_server) as url:
+        yield url
+
+
+@contextmanager
+def open_state_database(state_server: Postgres) -> Iterator[StateUrl]:
     name, password = f"wa_{secrets.token_hex(6)}", secrets.token_hex(16)
     with psycopg.connect(state_server.dsn(SUPERUSER), autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(name), sql.Literal(password)))

@@ -24,12 +24,12 @@ import trio
 from tests.environment import bare
 from tests.journal.rows import ANA, admit, inbound_message, send, states
 from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture, until
-from tests.whatsapp.test_store import pair
+from tests.whatsapp.test_folder_store import pair
 from wa_worker import __version__
 from wa_worker.dev.proxy import Fault
 from wa_worker.journal import Journal, SendState, open_journal
 from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER
-from wa_worker.whatsapp.store import SessionStore
+from wa_worker.whatsapp.folder_store import FolderStore
 
 
 @attrs.define
@@ -211,7 +211,7 @@ async def test_a_send_that_the_last_end_cut_off_is_in_doubt(tmp_path: Path, poli
 
 async def test_what_is_paired_runs_though_the_proxy_does_not_list_it(tmp_path: Path) -> None:
     auth_dir = tmp_path / "auth"
-    pair(SessionStore.of(auth_dir, SHOP))
+    pair(FolderStore.of(auth_dir, SHOP))
     async with open_proxy_fixture() as fixture, run_worker(fixture, auth_dir) as running:
         assert (await running.logged("working"))["resumed"] == 1
         assert (await running.logged("opening"))["instance"] == SHOP

@@ -35,9 +35,9 @@ from wa_worker.monitoring.health import listen, run_health
 from wa_worker.monitoring.readiness import Readiness
 from wa_worker.ownership.volume import hold_volume
 from wa_worker.wakeup import Wakeup
+from wa_worker.whatsapp.folder_store import FolderStore
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import PairingHosts
-from wa_worker.whatsapp.store import SessionStore
 
 
 async def test_hold_volume_leaves_the_volume_free(tmp_path: Path) -> None:
@@ -256,11 +256,11 @@ async def test_a_pairing_that_is_cancelled_is_none_to_its_host(tmp_path: Path) -
         hosts = PairingHosts(nursery, script(heard, {"is": "qr", "code": "2@"}))
 
         async def pair() -> None:
-            async with hosts.pair(SHOP, SessionStore.of(tmp_path, SHOP), "n") as events:
+            async with hosts.pair(SHOP, FolderStore.of(tmp_path, SHOP), "n") as events:
                 await events.receive()
 
         with Unchanged():
-            async with hosts.pair(InstanceId("other"), SessionStore.of(tmp_path, SHOP), "n") as other:
+            async with hosts.pair(InstanceId("other"), FolderStore.of(tmp_path, SHOP), "n") as other:
                 await other.receive()
                 async for _ in at_each_wait(pair):
                     pass

@@ -11,7 +11,7 @@ import pytest
 from wa_worker.config import LogFormat, OnUncertain, Settings
 from wa_worker.errors import ConfigError
 from wa_worker.messages import Wanted
-from wa_worker.models import Secret
+from wa_worker.models import Secret, Shard
 
 REQUIRED = {"EDGE_BASE_URL": "https://x.supabase.co/functions/v1/worker-proxy", "WORKER_SECRET": "hush-hush-42"}
 
@@ -64,6 +64,8 @@ GOOD = [
     Good("FORWARD_KINDS", " Edit, from_me,", "forward_kinds", frozenset({Wanted.EDIT, Wanted.FROM_ME})),
     Good("FORWARD_KINDS", "all", "forward_kinds", frozenset(Wanted)),
     Good("DEAD_MESSAGE_DAYS", "7", "dead_kept", 604_800.0),
+    Good("WORKER_SHARD", "2/3", "worker_shard", Shard(2, 3)),
+    Good("WORKER_SHARD", "", "worker_shard", None),
     Good("LOG_LEVEL", "Debug", "log_level", "debug"),
     Good("LOG_FORMAT", "json", "log_format", LogFormat.JSON),
 ]
@@ -131,6 +133,8 @@ BAD = [
         "edit,delete",
         "'delete', which is none of: edit, revoke, reaction, call, view_once, from_me, all",
     ),
+    Bad("WORKER_SHARD", "3", "WORKER_SHARD is not a shard such as 1/3"),
+    Bad("WORKER_SHARD", "0/3", "WORKER_SHARD counts from 1"),
     Bad("LOG_LEVEL", "loud", "debug, info, warning, error"),
     Bad("LOG_FORMAT", "xml", "auto, json, console"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 
@@ -10,7 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from wa_worker.journal import SendState, Settled
 from wa_worker.journal.backlog import Backlog, Queue
+from wa_worker.messages.pacing import HeldReason
 from wa_worker.metrics import Delivered, Metrics, Received, Snapshot
+from wa_worker.ownership.lease import Came
+from wa_worker.ownership.lease_metrics import LeaseMetrics
 from wa_worker.states import TABLE, Event, State
 
 NOTHING = Snapshot({}, None, journal_works=False, ready=False, poll_ages={}, threads=1)
@@ -120,20 +124,53 @@ def test_the_state_of_a_moment() -> None:
     backlog = Backlog(Queue(3, 7.5), Queue(2, 1.0), Queue(0, 0.0), dead=4, uncertain=5)
     polls = {"queued-messages": 1.5, "disconnected-instances": 2.5}
     attention = {Event.BANNED: 2}
-    now = Snapshot(Counter({State.CONNECTED: 6}), backlog, True, True, polls, threads=11, attention=attention)
+    now = Snapshot(
+        Counter({State.CONNECTED: 6}),
+        backlog,
+        True,
+        True,
+        polls,
+        threads=11,
+        attention=attention,
+        other_shards=3,
+        paced={HeldReason.RATE: 7},
+    )
     metrics = Metrics()
     for _ in range(2):
         said = scrape(metrics, now)
         assert said["wa_worker_instances{state=connected}"] == 6
         assert said["wa_worker_instances_attention{because=banned}"] == 2
         assert said["wa_worker_instances_attention{because=logged_out}"] == 0
+        assert said["wa_worker_paced_messages{reason=rate}"] == 7
+        assert said["wa_worker_paced_messages{reason=restricted}"] == 0
         assert said["wa_worker_backlog_messages{queue=to_deliver}"] == 3
         assert said["wa_worker_backlog_oldest_seconds{queue=to_deliver}"] == 7.5
         assert said["wa_worker_held_messages{kind=dead}"] == 4
         assert said["wa_worker_poll_age_seconds{endpoint=queued-messages}"] == 1.5
+        assert said["wa_worker_other_shard_sessions"] == 3
         assert (said["wa_worker_ready"], said["wa_worker_journal_works"], said["wa_worker_threads"]) == (1, 1, 11)
+    metrics.uploads_hang(2)
+    assert scrape(metrics)["wa_worker_uploads_hanging"] == 2
     assert scrape(metrics)["wa_worker_instances{state=connected}"] == 0
+    assert scrape(metrics)["wa_worker_paced_messages{reason=rate}"] == 0
     assert scrape(metrics)["wa_worker_instances_attention{because=banned}"] == 0
+
+
+def test_a_worker_that_shares_its_instances_has_metrics_of_that_and_another_has_not() -> None:
+    assert not [name for name in scrape(Metrics()) if re.search("owned|takeovers|lease|fenced", name)]
+
+    metrics = Metrics()
+    left = iter((9.5, -3.0))
+    counts = LeaseMetrics(metrics.registry)
+    counts.watch(lambda: 7, lambda: next(left))
+    counts.took_over(Came.DEAD)
+    counts.fenced()
+    said = scrape(metrics)
+    assert said["wa_worker_owned_instances"] == 7
+    assert said["wa_worker_lease_seconds_left"] == 9.5
+    assert said["wa_worker_takeovers_total{because=dead}"] == said["wa_worker_fenced_total"] == 1
+    assert said["wa_worker_takeovers_total{because=free}"] == said["wa_worker_takeovers_total{because=new}"] == 0
+    assert scrape(metrics)["wa_worker_lease_seconds_left"] == -3.0
 
 
 def test_counting_costs_microseconds() -> None:

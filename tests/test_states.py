@@ -33,7 +33,10 @@ CLOSED = {State.RETRYING, State.LOGGED_OUT, State.HELD}
 FINAL = {Event.LOGGED_OUT, Event.REPLACED, Event.BANNED, Event.OUTDATED, Event.REFUSED}
 """whatsmeow does not recover from these: it disconnects, and does not reconnect by itself."""
 
-REPORTED = FINAL | {Event.CONNECTED, Event.DISCONNECTED, Event.OPEN_FAILED, Event.LOOP_ENDED, Event.VOLUME_FAILED}
+REPORTED = FINAL | {
+    *(Event.CONNECTED, Event.DISCONNECTED, Event.OPEN_FAILED, Event.LOOP_ENDED, Event.VOLUME_FAILED),
+    *(Event.STORE_FAILED, Event.STORE_LOST),
+}
 """What a session may report at any moment."""
 
 PAIRS = list(itertools.product(State, Event))
@@ -60,6 +63,8 @@ def test_a_row(state: State, event: Event) -> None:
         case Action.REOPEN:
             assert move.to is State.RETRYING
             assert move.pause is (AT_ONCE if event in (Event.LOOP_ENDED, Event.PROXY_CHANGED) else QUICK)
+        case Action.LEAVE:
+            assert (move.to, event, move.pause) == (State.RETRYING, Event.STORE_LOST, QUICK)
         case Action.REPAIR:
             assert (move.to, event) == (State.LOGGED_OUT, Event.LOGGED_OUT)
             assert move.pause is None
@@ -90,7 +95,7 @@ PAIRED_ANEW = {(State.PAIRING, event) for event in (Event.PAIRING_ENDED, Event.D
 OPENED_ANEW = {
     *((state, Event.CRASHED) for state in State),
     *((state, Event.OPEN_FAILED) for state in State),
-    *((state, event) for state in LIVE for event in (Event.VOLUME_FAILED, Event.LOOP_ENDED)),
+    *((state, event) for state in LIVE for event in (Event.VOLUME_FAILED, Event.LOOP_ENDED, Event.STORE_FAILED)),
     *((state, Event.PROXY_CHANGED) for state in LIVE),
     *((state, Event.PROXY_FAILED) for state in LIVE | {State.PAIRING, State.RETRYING}),
     (State.PAIRING, Event.VOLUME_FAILED),
@@ -120,6 +125,7 @@ def test_what_each_row_is_about() -> None:
     assert rows(Action.REOPEN) == OPENED_ANEW
     assert rows(Action.REPAIR) == {(state, Event.LOGGED_OUT) for state in LIVE}
     assert rows(Action.HOLD) == KEPT_AWAY
+    assert rows(Action.LEAVE) == {(state, Event.STORE_LOST) for state in State}
 
 
 @pytest.mark.parametrize(("state", "event"), [pair for pair in PAIRS if pair not in TABLE], ids=named)

@@ -176,8 +176,12 @@ class StateError(Exception):
     """The PostgreSQL database of STATE_URL cannot be reached, or refuses. Do: keep what it holds closed, try again."""
 
 
-class LeaseLost(StateError):
-    """This worker's lease has ended: others may run its instances by now. Do: close all without a word, exit 1."""
+class LeaseLost(StateError, JournalError):
+    """This worker's lease has ended: others may run its instances by now. Do: close all without a word, exit 1.
+
+    Of the journal it is one of its errors, too: who holds a message back until it is committed goes on holding it, so
+    WhatsApp delivers it to the next owner.
+    """
 
 
 class SessionError(Exception):

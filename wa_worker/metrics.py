@@ -1,4 +1,5 @@
-"""What `GET /metrics` shows, for Prometheus: every metric is defined here, in a registry of its own.
+"""What `GET /metrics` shows, for Prometheus: every metric is defined here, in a registry of its own, but for those of a
+worker that shares its instances (ownership/lease_metrics.py).
 
 Counters are incremented where something happens, from any thread (about a microsecond); what can be read off the
 worker's state is read at a scrape (`Snapshot`). No metric is labelled with an instance or a number: a scrape has as
@@ -89,6 +90,10 @@ class Snapshot:
     threads: int
     attention: Mapping[Event, int] = attrs.Factory(dict)
     """Instances that a person may have to help, by why: those of ATTENTION."""
+    paced: Mapping[HeldReason, int] = attrs.Factory(dict)
+    """Messages that PACE holds back now, by why."""
+    other_shards: int = 0
+    """Sessions on the volume that are not started, since WORKER_SHARD says that they are another worker's."""
 
 
 class Metrics:
@@ -97,7 +102,7 @@ class Metrics:
     def __init__(self) -> None:
         # a second series for each counter, which nobody asks for
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._registry = registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         Info("wa_worker", "The program", registry=registry).info({"version": __version__})
 
@@ -139,6 +144,9 @@ class Metrics:
             buckets=LAG_SECONDS,
             registry=registry,
         )
+        self._uploads = Gauge(
+            "wa_worker_uploads_hanging", "Uploads to the media host that were given up and hang on", registry=registry
+        )
         self._instances = Gauge("wa_worker_instances", "Instances by state", ["state"], registry=registry)
         self._attention = Gauge(
             "wa_worker_instances_attention",
@@ -153,6 +161,9 @@ class Metrics:
         self._held = Gauge(
             "wa_worker_held_messages", "Messages that wait for a person's decision", ["kind"], registry=registry
         )
+        self._paced_now = Gauge(
+            "wa_worker_paced_messages", "Messages that PACE holds back now, by why", ["reason"], registry=registry
+        )
         self._journal_works = Gauge(
             "wa_worker_journal_works", "Whether the journal can be read and written", registry=registry
         )
@@ -161,6 +172,11 @@ class Metrics:
             "wa_worker_poll_age_seconds", "Since the last successful poll", ["endpoint"], registry=registry
         )
         self._threads = Gauge("wa_worker_threads", "Threads, native ones included", registry=registry)
+        self._other_shards = Gauge(
+            "wa_worker_other_shard_sessions",
+            "Sessions on the volume that belong to another WORKER_SHARD, and are not started",
+            registry=registry,
+        )
         # what never happened is 0, not absent: else its first time is no increase
         for (before, event), move in TABLE.items():
             if move.to is not before:
@@ -220,6 +236,10 @@ class Metrics:
     def media_settled(self, result: MediaResult) -> None:
         self._media_as[result].inc()
 
+    def uploads_hang(self, count: int) -> None:
+        """So many uploads to WhatsApp's media host were given up and have not ended."""
+        self._uploads.set(count)
+
     def edge_request(self, endpoint: str, result: str, seconds: float) -> None:
         """`result`: the class of the status ('2xx'), 'timeout', or 'error' when there was no answer."""
         self._edge.labels(endpoint, result).observe(seconds)
@@ -235,6 +255,8 @@ class Metrics:
             self._instances.labels(_label(state)).set(now.states.get(state, 0))
         for event in ATTENTION:
             self._attention.labels(_label(event)).set(now.attention.get(event, 0))
+        for reason in HeldReason:
+            self._paced_now.labels(reason.value).set(now.paced.get(reason, 0))
         if now.backlog is not None:
             for name in ("to_deliver", "to_send", "to_tell"):
                 queue = getattr(now.backlog, name)
@@ -247,7 +269,8 @@ class Metrics:
         self._journal_works.set(now.journal_works)
         self._ready.set(now.ready)
         self._threads.set(now.threads)
-        return generate_latest(self._registry)
+        self._other_shards.set(now.other_shards)
+        return generate_latest(self.registry)
 
 
 _ENDS = frozenset({Action.REOPEN, Action.REPAIR, Action.HOLD})

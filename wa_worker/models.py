@@ -6,7 +6,9 @@ Owns the vocabulary of the project; whole messages are in messages/. Imports not
 from __future__ import annotations
 
 import enum
+import hashlib
 import re
+from collections.abc import Iterable
 from typing import NewType
 
 import attrs
@@ -34,6 +36,49 @@ def instance_id(text: object) -> InstanceId:
     if not isinstance(text, str) or not _SAFE_ID.fullmatch(text) or text in {".", ".."}:
         raise ValueError("an instance id is 1-128 characters of A-Z a-z 0-9 . _ - and neither '.' nor '..'")
     return InstanceId(text)
+
+
+_SHARD = re.compile(r"(\d{1,4})/(\d{1,4})", re.ASCII)
+
+MOST_SHARDS = 1000
+"""Far more than anybody has workers; a proxy can count on it."""
+
+
+@attrs.frozen
+class Shard:
+    """Names one of the `of` parts that all instances fall into, by `number`, from 1.
+
+    Which part an instance is in hangs on its id alone. docs/contract.md has the function for the other side, too.
+    """
+
+    number: int
+    of: int
+
+    @classmethod
+    def from_text(cls, text: str) -> Shard:
+        """Reads `1/3`. Raises ValueError, with what is wrong in words that follow a name."""
+        found = _SHARD.fullmatch(text)
+        if found is None:
+            raise ValueError("is not a shard such as 1/3: two whole numbers, and a slash between them")
+        number, of = map(int, found.groups())
+        if number == 0:
+            raise ValueError(f"counts from 1: the first of {of} shards is 1/{of}")
+        if not number <= of <= MOST_SHARDS:
+            raise ValueError(f"must be from 1/N to N/N, with an N of {MOST_SHARDS} at the most")
+        return cls(number, of)
+
+    def has(self, instance: str) -> bool:
+        """Says whether an instance is in this part. What cannot be an id is in some part, too."""
+        digest = hashlib.md5(instance.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+        return int(digest[:8], 16) % self.of + 1 == self.number
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+def in_shard(shard: Shard | None, instances: Iterable[InstanceId]) -> list[InstanceId]:
+    """Returns those that are in the shard; all of them without one."""
+    return [instance for instance in instances if shard is None or shard.has(instance)]
 
 
 RESERVED_FOLDER = "@worker"

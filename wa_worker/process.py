@@ -29,6 +29,11 @@ what an upload leaves (twice the file) is cleared away before the next one takes
 above it Go works harder, and goes on."""
 
 
+SHARED_SESSIONS = 1000
+"""Sessions for which a worker without WORKER_CAPACITY gets room that shares its instances: how many come is not known
+at the start."""
+
+
 def prepare_process() -> None:
     """To be called first. Takes signals, and sees to it that Go gets NATIVE_ENVIRONMENT and a limit on its memory: if
     they are not set, this process is replaced by itself with them."""
@@ -43,7 +48,10 @@ def prepare_process() -> None:
 
 
 def memory_limit(auth_dir: Path) -> str:
-    """Returns the GOMEMLIMIT for the sessions that are on the volume."""
+    """Returns the GOMEMLIMIT for the sessions that are on the volume; with STATE_URL for those that may come."""
+    if os.environ.get("STATE_URL") or os.environ.get("STATE_URL_FILE"):
+        capacity = os.environ.get("WORKER_CAPACITY") or "0"
+        return f"{MEMORY_LIMIT + (int(capacity) if capacity.isdecimal() and int(capacity) else SHARED_SESSIONS)}MiB"
     try:
         sessions = sum(1 for _ in auth_dir.glob("*/session.db"))
     except OSError:
@@ -65,7 +73,7 @@ def run_worker(pairing_command: Sequence[str]) -> NoReturn:
 
     from wa_worker.app import main
     from wa_worker.config import Settings
-    from wa_worker.errors import ConfigError, StartupError
+    from wa_worker.errors import ConfigError, LeaseLost, StartupError
     from wa_worker.logs import log_crash, set_up_logs
     from wa_worker.whatsapp.native_output import standard_output_logged
 
@@ -85,6 +93,8 @@ def run_worker(pairing_command: Sequence[str]) -> NoReturn:
         code = 1
         for problem in _leaves(group):
             _say(f"error: {problem}")
+    except* LeaseLost:  # the keeper has said so
+        code = 1
     except* Exception as group:  # noqa: BLE001 - the last line of a crash is a line of the log like any other
         code = 1
         log_crash(group)

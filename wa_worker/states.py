@@ -59,6 +59,8 @@ class Event(enum.Enum):
     PROXY_FAILED = "its proxy lets nothing through, or is none"
     PROXY_CHANGED = "it has another proxy now"
     VOLUME_FAILED = "the volume cannot be written or is full"
+    STORE_FAILED = "the session store cannot be reached"
+    STORE_LOST = "another worker has taken the session store"
     STILL_HELD = "held since before the start"
     PASSKEY = "WhatsApp asks for a passkey to link this account"
     RESTRICTED = "WhatsApp does not let this account write first to people (error 463)"
@@ -84,6 +86,7 @@ class Action(enum.Enum):
     REOPEN = "close it, pause, open it again"
     REPAIR = "close it, archive the store, pair anew"
     HOLD = "close it and keep away"
+    LEAVE = "close it without a word, pause, look whose it is"
 
 
 @attrs.frozen
@@ -137,6 +140,7 @@ TROUBLE = (Event.LOGGED_OUT, Event.REPLACED, Event.BANNED, Event.OUTDATED, Event
 _PAIR = Move(State.PAIRING, Action.PAIR)
 _OPEN = Move(State.OPENING, Action.OPEN)
 _REOPEN = Move(State.RETRYING, Action.REOPEN, QUICK)
+_LEAVE = Move(State.RETRYING, Action.LEAVE, QUICK)
 
 _CLOSED = (State.PAIRING, State.RETRYING, State.LOGGED_OUT, State.HELD)
 _LIVE = (State.OPENING, State.CONNECTED, State.RECONNECTING)
@@ -154,6 +158,8 @@ _ENDINGS = {
     Event.PROXY_FAILED: _REOPEN,
     Event.PROXY_CHANGED: Move(State.RETRYING, Action.REOPEN, AT_ONCE),
     Event.VOLUME_FAILED: _REOPEN,
+    Event.STORE_FAILED: _REOPEN,
+    Event.STORE_LOST: _LEAVE,
 }
 
 TABLE: dict[tuple[State, Event], Move] = {
@@ -172,6 +178,7 @@ TABLE: dict[tuple[State, Event], Move] = {
     (State.RETRYING, Event.STILL_HELD): Move(State.HELD, Action.HOLD, REFUSAL),
     **{(state, Event.CRASHED): _REOPEN for state in State},
     **{(state, Event.OPEN_FAILED): _REOPEN for state in _CLOSED},
+    **{(state, Event.STORE_LOST): _LEAVE for state in _CLOSED},
     (State.OPENING, Event.CONNECTED): Move(State.CONNECTED, Action.STAY),
     (State.OPENING, Event.DISCONNECTED): Move(State.RECONNECTING, Action.STAY),
     (State.OPENING, Event.DEADLINE): _REOPEN,
@@ -209,7 +216,10 @@ REASONS: dict[tuple[State, Event], Why] = {
     **{(State.RECONNECTING, event): _BROKEN for event in (Event.DISCONNECTED, Event.DEAF, *_RESTRICTION)},
     **{
         (State.RETRYING, event): _TRIED_AGAIN
-        for event in (Event.OPEN_FAILED, Event.LOOP_ENDED, Event.DEADLINE, Event.DEAF, Event.PROXY_CHANGED)
+        for event in (
+            *(Event.OPEN_FAILED, Event.LOOP_ENDED, Event.DEADLINE, Event.DEAF, Event.PROXY_CHANGED),
+            *(Event.STORE_FAILED, Event.STORE_LOST),  # nobody is told of the latter
+        )
     },
     (State.RETRYING, Event.PROXY_FAILED): Why(Reason.PROXY_FAILED, NextStep.CHECK_PROXY),
     (State.RETRYING, Event.VOLUME_FAILED): Why(Reason.VOLUME_FULL, NextStep.WAIT),

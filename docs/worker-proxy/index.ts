@@ -74,6 +74,8 @@ const LAST_TIMESTAMP = 253402300799;
 const STATUSES = ["CONNECTING", "CONNECTED", "DISCONNECTED"];
 const CHAT_TYPES = [null, "direct", "group"];
 const QR_CODE_PREFIX = "data:image/png;base64,";
+/** The fourth of three shards is one, too, which has no instances. */
+const SHARD = /^([1-9][0-9]{0,2}|1000)\/([1-9][0-9]{0,2}|1000)$/;
 const WORKER = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** What a worker says of an instance, and the argument of wa_poll that its id goes into. */
@@ -354,7 +356,23 @@ function askedInstances(body: Fields): Fields {
       asked[LISTS.get(state) ?? "p_other"].push(id);
     }
   }
-  return asked;
+  return { ...asked, ...part(body) };
+}
+
+/** What of all instances is asked for, of several workers at one proxy: the arguments of wa_poll that say so. */
+function part(body: Fields): Fields {
+  const said: Fields = {};
+  if (body["shard"] !== undefined) {
+    const found = SHARD.exec(text(body, "shard"));
+    if (found === null) {
+      throw new Refused(400, "shard must be two whole numbers from 1 to 1000, as in 1/3");
+    }
+    Object.assign(said, { p_shard: Number(found[1]), p_shards: Number(found[2]) });
+  }
+  if (body["peers"] !== undefined && typeof body["peers"] !== "boolean") {
+    throw new Refused(400, "peers must be true or false");
+  }
+  return body["peers"] === true ? { ...said, p_peers: true } : said;
 }
 
 async function look(asked: Fields, hold: number): Promise<{ instances: unknown; messages: unknown; due: boolean }> {

@@ -815,25 +815,51 @@ language sql stable set search_path = '' as $$
   from measured
 $$;
 
+-- Which of p_of shards an instance is in, from 1: the contract's function, which workers compute, too.
+create or replace function public.wa_shard(p_instance_id text, p_of integer) returns integer
+language sql immutable set search_path = '' as $$
+  select (('x' || left(md5(p_instance_id), 8))::bit(32)::bigint % p_of)::integer + 1
+$$;
+
+-- Those of these instances that are in shard p_shard of p_shards; all of them where p_shards is null.
+create or replace function public.wa_in_shard(p_instances text[], p_shard integer, p_shards integer) returns text[]
+language sql immutable set search_path = '' as $$
+  select case
+    when p_shards is null then p_instances
+    else array(select id from unnest(p_instances) as asked (id) where public.wa_shard(id, p_shards) = p_shard) end
+$$;
+
 -- The instances that /poll lists: those of GET /disconnected-instances, and each that was switched off and that the
 -- worker still takes for connected. It announces what is listed, and hears that it is gone; it wants to hear that a few
--- times, with an answer to a poll between, and those are held otherwise.
-create or replace function public.wa_listed(p_connected text[]) returns setof text
+-- times, with an answer to a poll between, and those are held otherwise. With p_shards, those of shard p_shard alone.
+-- With p_peers the worker runs some of the instances, and others the rest: what was switched off is listed for the one
+-- that takes it for connected, and not for one that would start it.
+drop function if exists public.wa_listed(text[]);
+create or replace function public.wa_listed(
+  p_connected text[], p_shard integer default null, p_shards integer default null, p_peers boolean default false
+) returns setof text
 language sql stable set search_path = '' as $$
-  select id from public.wa_instances
-  where (enabled and status <> 'CONNECTED') or (not enabled and status = 'CONNECTED')
-  union
-  select id from public.wa_instances
-  where not enabled and id in (select unnest(p_connected))
+  select id from (
+    select id from public.wa_instances
+    where (enabled and status <> 'CONNECTED') or (not enabled and status = 'CONNECTED' and not p_peers)
+    union
+    select id from public.wa_instances
+    where not enabled and id in (select unnest(p_connected))
+  ) as listed
+  where p_shards is null or public.wa_shard(id, p_shards) = p_shard
 $$;
 
 -- Whether a held poll has to end: there is a message for an instance that can send it, or the list of instances is not
 -- what the worker must think it is from what it believes of them itself. p_down: the asked ones that are not connected;
 -- p_other: those of which the worker says something that is unknown here; what is in none of the lists is busy sending.
-create or replace function public.wa_poll_is_due(p_connected text[], p_down text[], p_other text[]) returns boolean
+drop function if exists public.wa_poll_is_due(text[], text[], text[]);
+create or replace function public.wa_poll_is_due(
+  p_connected text[], p_down text[], p_other text[],
+  p_shard integer default null, p_shards integer default null, p_peers boolean default false
+) returns boolean
 language plpgsql stable set search_path = '' as $$
 declare
-  listed text[] := array(select public.wa_listed(p_connected));
+  listed text[] := array(select public.wa_listed(p_connected, p_shard, p_shards, p_peers));
 begin
   return exists (select unnest(listed) except select unnest(p_down || p_other))
     or exists (select unnest(p_down) except select unnest(listed))
@@ -849,27 +875,39 @@ begin
 end
 $$;
 
--- The numbers to be paired by a code, and when proxies have changed: a held poll ends when they change, which a worker's beliefs say nothing of.
-create or replace function public.wa_pair_phones() returns text
+-- The numbers to be paired by a code, and when proxies have changed, in shard p_shard of p_shards or (null) in all: a
+-- held poll ends when they change, which a worker's beliefs say nothing of.
+drop function if exists public.wa_pair_phones();
+create or replace function public.wa_pair_phones(
+  p_shard integer default null, p_shards integer default null
+) returns text
 language sql stable set search_path = '' as $$
   select (
     select coalesce(string_agg(id || ' ' || pair_phone, ',' order by id), '')
     from public.wa_instances
     where enabled and status <> 'CONNECTED' and pair_phone is not null
-  ) || ' ' || (select coalesce(max(changed_at)::text, '') from public.wa_instance_proxies)
+      and (p_shards is null or public.wa_shard(id, p_shards) = p_shard)
+  ) || ' ' || (
+    select coalesce(max(changed_at)::text, '') from public.wa_instance_proxies
+    where p_shards is null or public.wa_shard(instance_id, p_shards) = p_shard)
 $$;
 
 -- POST /poll, one look: {"instances", "messages", "due"}, of p_bytes at most. With nothing due it waits here for up to
 -- p_hold_ms milliseconds and looks every quarter of a second, if one of the two places for that is free; otherwise it
 -- answers at once, and index.ts looks again in a second. So however many workers poll, and however many polls were given
 -- up by their workers, which PostgREST goes on with to their end, two of its connections are taken by waiting at most.
+-- p_shard, p_shards, p_peers: what wa_listed says; of the instances asked, too, only those of the shard count.
+drop function if exists public.wa_poll(text[], text[], text[], integer, integer, integer);
 create or replace function public.wa_poll(
-  p_connected text[], p_down text[], p_other text[], p_hold_ms integer, p_limit integer, p_bytes integer
+  p_connected text[], p_down text[], p_other text[], p_hold_ms integer, p_limit integer, p_bytes integer,
+  p_shard integer default null, p_shards integer default null, p_peers boolean default false
 ) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
-  due boolean := public.wa_poll_is_due(p_connected, p_down, p_other);
-  phones text := public.wa_pair_phones();
+  connected text[] := public.wa_in_shard(p_connected, p_shard, p_shards);
+  down text[] := public.wa_in_shard(p_down, p_shard, p_shards);
+  due boolean := public.wa_poll_is_due(connected, down, p_other, p_shard, p_shards, p_peers);
+  phones text := public.wa_pair_phones(p_shard, p_shards);
   waits_until timestamptz := clock_timestamp() + p_hold_ms * interval '1 millisecond';
   listed jsonb;
 begin
@@ -878,7 +916,8 @@ begin
   ) then
     while not due and clock_timestamp() < waits_until loop
       perform pg_sleep(least(0.25, extract(epoch from waits_until - clock_timestamp())));
-      due := public.wa_poll_is_due(p_connected, p_down, p_other) or public.wa_pair_phones() <> phones;
+      due := public.wa_poll_is_due(connected, down, p_other, p_shard, p_shards, p_peers)
+        or public.wa_pair_phones(p_shard, p_shards) <> phones;
     end loop;
   end if;
   listed := (
@@ -886,10 +925,10 @@ begin
       jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', id, 'pair_phone', (
         select pair_phone from public.wa_instances as instance where instance.id = listed.id)))
         || public.wa_proxy_of(id) order by id), '[]')
-    from public.wa_listed(p_connected) as listed (id));
+    from public.wa_listed(connected, p_shard, p_shards, p_peers) as listed (id));
   return jsonb_build_object(
     'instances', listed,
-    'messages', public.wa_page(p_connected, p_limit, p_bytes - octet_length(listed::text)),
+    'messages', public.wa_page(connected, p_limit, p_bytes - octet_length(listed::text)),
     'due', due);
 end
 $$;
@@ -944,10 +983,12 @@ revoke all on function
   public.wa_events(jsonb),
   public.wa_busy_instances(),
   public.wa_page(text[], integer, integer),
-  public.wa_listed(text[]),
-  public.wa_poll_is_due(text[], text[], text[]),
-  public.wa_pair_phones(),
-  public.wa_poll(text[], text[], text[], integer, integer, integer)
+  public.wa_shard(text, integer),
+  public.wa_in_shard(text[], integer, integer),
+  public.wa_listed(text[], integer, integer, boolean),
+  public.wa_poll_is_due(text[], text[], text[], integer, integer, boolean),
+  public.wa_pair_phones(integer, integer),
+  public.wa_poll(text[], text[], text[], integer, integer, integer, integer, integer, boolean)
 from public, anon, authenticated;
 grant execute on function
   public.wa_proxy_of(text),
@@ -972,10 +1013,12 @@ grant execute on function
   public.wa_events(jsonb),
   public.wa_busy_instances(),
   public.wa_page(text[], integer, integer),
-  public.wa_listed(text[]),
-  public.wa_poll_is_due(text[], text[], text[]),
-  public.wa_pair_phones(),
-  public.wa_poll(text[], text[], text[], integer, integer, integer)
+  public.wa_shard(text, integer),
+  public.wa_in_shard(text[], integer, integer),
+  public.wa_listed(text[], integer, integer, boolean),
+  public.wa_poll_is_due(text[], text[], text[], integer, integer, boolean),
+  public.wa_pair_phones(integer, integer),
+  public.wa_poll(text[], text[], text[], integer, integer, integer, integer, integer, boolean)
 to service_role;
 
 -- If your users read, queue and connect from the browser: customers.sql.

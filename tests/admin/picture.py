@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import sys
 import tempfile
 import time
@@ -53,7 +54,8 @@ def main(target: str) -> None:
     for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1100,560", "--hide-scrollbars"):
         options.add_argument(option)
     with tempfile.TemporaryDirectory() as folder, run_site(Path(folder), believable) as running:
-        driver = webdriver.Chrome(options=options)
+        service = webdriver.ChromeService(shutil.which("chromedriver"))  # else Selenium asks the net for one
+        driver = webdriver.Chrome(options=options, service=service)
         try:
             size = {"width": 1100, "height": 560, "deviceScaleFactor": 1, "mobile": False}
             driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

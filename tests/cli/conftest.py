@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.volume import BAR, ESCAPE, PHONE, SHOP, Volume, message
+from tests.state_fixture import state_server as state_server
+from tests.state_fixture import state_url as state_url
 from wa_worker.journal import InboxResult, SendState, open_journal
 
 

@@ -16,6 +16,7 @@ from tests.proxy_fixture import SHOP, ProxyFixture, open_proxy_fixture, until
 from wa_worker.config import Settings
 from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.media import MediaDelivery
+from wa_worker.delivery.media_refusals import SPREAD, HostRefusals
 from wa_worker.dev.proxy import Contract
 from wa_worker.dev.simulator import Simulator, open_simulator
 from wa_worker.dev.simulator.media_host import Behaviour
@@ -96,6 +97,7 @@ async def open_media_bed(
     *,
     contract: Contract = 1,
     patience: float = 60.0,
+    spread: float = SPREAD,
     **settings: str,
 ) -> AsyncIterator[MediaBed]:
     with open_journal(folder / "journal.db") as journal:
@@ -111,6 +113,8 @@ async def open_media_bed(
             media = MediaDelivery(journal.media, fixture.edge, fixture.metrics, files, chosen, given)
             inbound = InboundDelivery(journal.inbox, fixture.edge, fixture.metrics, patience=patience)
             media.decided = inbound.file_decided
+            media.refusals = HostRefusals(spread)
+            inbound.waits.is_late = media.refusals.lasts
             if contract == 2:
                 fixture.edge.version.is_two()
             yield MediaBed(simulator, fixture, journal, inbound, media, files, nursery)

@@ -131,6 +131,29 @@ def test_a_picture_that_was_taken_on_its_side_stands(tmp_path: Path) -> None:
     assert shown(found).size == (THUMBNAIL * 2 // 3, THUMBNAIL)
 
 
+@pytest.mark.parametrize(
+    ("orientation", "size"), [(1, (300, 200)), (3, (300, 200)), (5, (200, 300)), (6, (200, 300)), (8, (200, 300))]
+)
+def test_a_photo_with_more_pictures_behind_it_is_shown_as_it_was_held(
+    tmp_path: Path, orientation: int, size: tuple[int, int]
+) -> None:
+    """Phones write such files: a JPEG to whoever reads the first picture alone."""
+    exif, out = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    first, behind = (Image.new("RGB", (300, 200), colour) for colour in ("red", "blue"))
+    first.paste("white", (0, 0, 150, 200))  # its left half
+    first.save(out, "MPO", save_all=True, append_images=[behind], exif=exif)
+    found = read(tmp_path, MediaKind.IMAGE, out.getvalue())
+    assert found.mime_type == "image/jpeg"
+    assert (found.width, found.height) == size
+    small = shown(found)
+    assert (small.width > small.height) is (size[0] > size[1])
+    white = {1: (5, 5), 3: (small.width - 5, 5), 5: (5, 5), 6: (5, 5), 8: (5, small.height - 5)}[orientation]
+    pixel = small.getpixel(white)
+    assert isinstance(pixel, tuple)
+    assert min(pixel) > 200
+
+
 def huge_png(side: int) -> bytes:
     """A small file that says it has that many pixels."""
 

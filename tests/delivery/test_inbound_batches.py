@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import defaultdict
 from pathlib import Path
 
@@ -65,6 +66,7 @@ async def test_a_burst_takes_few_calls_and_few_transactions(tmp_path: Path) -> N
                 at.receive(chat, f"{chat}:{number}")
         statements: list[str] = []
         with at.journal.database.reading() as sql:
+            assert isinstance(sql, sqlite3.Connection)
             sql.set_trace_callback(statements.append)
         at.nursery.start_soon(at.delivery.run)
         await at.all_delivered()
@@ -139,18 +141,18 @@ async def test_of_chats_that_have_failed_each_has_a_call_of_its_own(tmp_path: Pa
         at.nursery.start_soon(at.delivery.run)
         await at.all_delivered()
         at.fixture.proxy.faults.set("events", Fault(status=500, only='"stuck'))
-        for chat in range(1, 7):
-            at.receive(chat, f"stuck {chat}")
+        for chat in range(1, 13):
+            at.receive(chat, f"stuck {'for good' if chat % 4 == 0 else 'a while'} {chat}")
         queue = at.delivery._queue
-        stuck = at.journal.inbox.keys(0, 6)
-        assert len(stuck) == 6
+        stuck = at.journal.inbox.keys(0, 12)
+        assert len(stuck) == 12
         at.nursery.start_soon(others_write, at)
         await until(lambda: not queue.breaker.is_open and all(map(queue.is_alone, stuck)))
-        at.fixture.proxy.faults.set("events", Fault(hang=True, only='"stuck 1"'))
+        at.fixture.proxy.faults.set("events", Fault(hang=True, only='"stuck for good'))
         evidence = at.fixture.edge.evidence
         evidence.failed(LIST)
         evidence.poll_accepted(LIST, "", trio.current_time())  # an outage ends: all try at once
-        await until(lambda: len([body for body in bodies(at) if body.startswith("stuck")]) == 5)
+        await until(lambda: len([body for body in bodies(at) if body.startswith("stuck a while")]) == 9)
 
 
 async def test_a_call_that_is_too_large_for_the_proxy_goes_one_by_one(tmp_path: Path) -> None:

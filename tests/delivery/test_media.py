@@ -14,8 +14,9 @@ from structlog.testing import capture_logs
 from tests.delivery.media_bed import MediaBed, open_media_bed
 from tests.proxy_fixture import until
 from tests.test_metrics import scrape
-from wa_worker.delivery.media import AT_ONCE, REFUSALS
+from wa_worker.delivery.media import AT_ONCE
 from wa_worker.delivery.media_endpoint import DOUBT
+from wa_worker.delivery.media_refusals import QUICK, TRIES
 from wa_worker.dev.proxy import Contract, Fault
 from wa_worker.journal import FileStep
 from wa_worker.messages import Wanted
@@ -90,12 +91,35 @@ async def test_what_a_restart_finds_has_waited_already(tmp_path: Path, monkeypat
         ({"length": 100}, "damaged"),
     ],
 )
-async def test_what_the_media_host_says_is_asked_again(at: MediaBed, behaviour: dict[str, Any], error: str) -> None:
-    wa_id = at.receive(1, DATA, **behaviour)
-    await until(lambda: at.has(wa_id, error=error))
-    assert at.simulator.media.requested() == REFUSALS
-    assert not at.left()
-    assert scrape(at.fixture.metrics)[f"wa_worker_media_files_total{{result={error}}}"] == 1
+async def test_what_the_media_host_says_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviour: dict[str, Any], error: str
+) -> None:
+    async with open_media_bed(tmp_path, monkeypatch, spread=1.5) as at:
+        at.start()
+        wa_id, behind = at.receive(1, DATA, **behaviour), at.receive(1, None)
+        await until(lambda: behind in dict(at.posted()))
+        assert at.has(wa_id, error="pending"), "its message does not wait until that is believed"
+        if error == "expired":
+            served = at.receive(2, DATA)
+            await until(lambda: at.has(served))
+        await until(lambda: at.has(wa_id, error=error))
+        assert at.simulator.media.requested() >= TRIES
+        await until(lambda: not at.left())
+        assert scrape(at.fixture.metrics)[f"wa_worker_media_files_total{{result={error}}}"] == 1
+
+
+@pytest.mark.parametrize("behaviour", [{"status": 404}, {"flip": 7}])
+async def test_a_file_that_the_media_host_has_again_comes_after_its_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviour: dict[str, Any]
+) -> None:
+    async with open_media_bed(tmp_path, monkeypatch, spread=6.0) as at:
+        at.start()
+        wa_id = at.receive(1, DATA, **behaviour)
+        await until(lambda: at.has(wa_id, error="pending"))
+        at.simulator.media.of.clear()
+        await until(lambda: at.has(wa_id))
+        assert at.bytes_of(wa_id) == DATA
+        await until(lambda: not at.left())
 
 
 @pytest.mark.parametrize(
@@ -115,7 +139,7 @@ async def test_what_may_pass_is_tried_again(at: MediaBed, behaviour: dict[str, A
     speaks_of_the_file = behaviour in ({"status": 404}, {"flip": 7})
     wa_id = at.receive(1, DATA, **behaviour)
     with trio.fail_after(30):
-        await at.simulator.media.wait_requested(2 if speaks_of_the_file else REFUSALS + 1)
+        await at.simulator.media.wait_requested(2 if speaks_of_the_file else QUICK + 1)
     assert wa_id not in dict(at.posted())
     at.simulator.media.of.clear()
     await until(lambda: at.has(wa_id))
@@ -143,9 +167,9 @@ async def test_a_file_that_is_larger_than_its_sender_says(tmp_path: Path, monkey
         await until(lambda: at.has(lies, error="too_large") and at.has(says_so, error="too_large"))
         await until(lambda: at.has(much_larger, error="too_large"))
         assert at.bytes_of(exactly) == bytes(2**20)
-        assert at.simulator.media.requested() == 1 + 2 * REFUSALS, "what says so is not asked for"
+        assert at.simulator.media.requested() == 1 + 2 * QUICK, "what says so is not asked for"
         taken = scrape(at.fixture.metrics)["wa_worker_media_bytes_total{step=downloaded}"]
-        assert taken <= (1 + 2 * REFUSALS) * (2**20 + 100), "it is not read to its end"
+        assert taken <= (1 + 2 * QUICK) * (2**20 + 100), "it is not read to its end"
 
 
 async def test_files_are_bounded_in_number(at: MediaBed) -> None:
@@ -186,7 +210,7 @@ async def test_no_word_of_the_proxy_or_its_storage_ends_a_file(at: MediaBed, fau
     at.fixture.proxy.faults.set(where, fault)
     at.fixture.edge.evidence.accepted("media-upload", "another")  # it takes files
     wa_id = at.receive(1, DATA)
-    await until(lambda: at.fixture.proxy.store.requests[where] >= REFUSALS + 1)
+    await until(lambda: at.fixture.proxy.store.requests[where] >= QUICK + 1)
     assert not at.has(wa_id)
     at.fixture.proxy.faults.clear()
     await until(lambda: at.has(wa_id))

@@ -27,7 +27,6 @@ from tests.journal.rows import (
 from wa_worker.delivery.retention import CHUNK, INTERVAL, POLLS_KEPT, REMEMBERED, run_retention
 from wa_worker.journal import InboxResult, Journal, PollNote, SendState
 from wa_worker.journal.items import ItemId
-from wa_worker.journal.review import open_review
 from wa_worker.messages import Media, MediaKind, MediaReference, Progress, Receipt
 from wa_worker.models import Jid, WaMessageId
 
@@ -220,7 +219,7 @@ async def test_what_the_proxy_refuses_can_be_retried_for_a_month_then_its_conten
     (line,) = lines
     assert (line["log_level"], line["messages"], line["days"]) == ("warning", 1, 30)
     assert not journal.inbox.record(SHOP, inbound_message("refused")), "a second copy is still known"
-    with open_review(journal.database.path, write=True) as review:
+    with journal.review(write=True) as review:
         (outcome,) = review.retry([ItemId("in", 1)])
     assert "discarded" in (outcome.refused or "")
     age(journal, OLD)

@@ -14,6 +14,7 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
+import trio.testing
 from structlog.testing import capture_logs
 
 from tests.delivery.sessions import Steady, preparing, words
@@ -25,7 +26,8 @@ from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.delivery.sending import MARKS_GRACE, SHUTDOWN_GRACE, MessageSender, Session
 from wa_worker.dev.proxy import Contract, Fault
 from wa_worker.errors import SendDelayed
-from wa_worker.journal import Journal, open_journal
+from wa_worker.journal import Journal, Restored, open_journal
+from wa_worker.journal.restored import FILE, LISTENING, write_gaps
 from wa_worker.messages import Accepted, OutgoingMessage
 from wa_worker.models import Jid, WaMessageId
 
@@ -74,8 +76,12 @@ class Sending:
 
 
 @asynccontextmanager
-async def open_sending(folder: Path, contract: Contract = 1) -> AsyncIterator[Sending]:
+async def open_sending(folder: Path, contract: Contract = 1, listening: float | None = None) -> AsyncIterator[Sending]:
+    """`listening`: the ledger is that of a backup, and for so many seconds lists without a doubt are to be answered."""
     with open_journal(folder / "journal.db") as journal:
+        if listening is not None:
+            write_gaps(folder / FILE, time.time(), [SHOP])
+            journal = attrs.evolve(journal, restored=Restored(journal.database, folder / FILE, listening))  # noqa: PLW2901
         async with (
             open_proxy_fixture(SHOP, contract=contract) as fixture,
             trio.open_nursery() as threads,
@@ -118,6 +124,31 @@ async def test_it_polls_only_while_connected(tmp_path: Path) -> None:
         polls = at.polls
         await trio.sleep(0.3)
         assert at.polls <= polls + 1
+
+
+async def test_empty_lists_end_the_doubt_about_a_restored_ledger_in_both_versions(tmp_path: Path) -> None:
+    async with open_sending(tmp_path, listening=0.0) as at:
+        assert at.sender.restored.has_gap(SHOP)
+        at.nursery.start_soon(at.run, Accepting())
+        await until(lambda: not at.sender.restored.has_gap(SHOP))
+    async with open_sending(tmp_path, contract=2, listening=0.0) as at:
+        at.sender.polled.nothing_for(frozenset({SHOP}))
+        await until(lambda: not at.sender.restored.has_gap(SHOP))
+
+
+@pytest.mark.parametrize("contract", [1, 2])
+async def test_some_empty_lists_do_not_end_it(tmp_path: Path, contract: Contract) -> None:
+    async with open_sending(tmp_path, contract, listening=LISTENING) as at:
+        if contract == 1:
+            at.nursery.start_soon(at.run, Accepting())
+            await until(lambda: at.polls >= 3)
+            at.fixture.proxy.store.queue(SHOP, ANA, "sent before the restore?")
+            await until(lambda: not at.fixture.proxy.store.queued(SHOP))
+        else:
+            for _ in range(3):
+                at.sender.polled.nothing_for(frozenset({SHOP}))
+                await trio.testing.wait_all_tasks_blocked()
+        assert at.sender.restored.has_gap(SHOP)
 
 
 async def test_after_a_refusal_it_waits_for_as_long_as_the_proxy_says(tmp_path: Path) -> None:

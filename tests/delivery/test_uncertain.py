@@ -6,6 +6,7 @@ tests/e2e/.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, contextmanager
@@ -196,10 +197,12 @@ async def test_what_is_sent_under_another_id_is_waited_for_no_longer(path: Path)
         world.journal.ledger.step(SHOP, [], 1)
         world.settle(Settled(1, SendState.SENT, B))
         with world.journal.database.reading() as sql:
+            assert isinstance(sql, sqlite3.Connection)
             changes = sql.total_changes
         world.uncertain.heard(SHOP, [A])
         await trio.sleep(WAIT)
         with world.journal.database.reading() as sql:
+            assert isinstance(sql, sqlite3.Connection)
             assert sql.total_changes == changes
 
 

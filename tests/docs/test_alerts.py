@@ -62,6 +62,7 @@ class Night:
 
 INFO = 'wa_worker_info{version="0.1.0"}'
 UP = "up{}"
+PACED = "wa_worker_paced_messages{reason="
 
 NIGHTS = [
     Night(
@@ -172,6 +173,21 @@ NIGHTS = [
             UP: always(1),
         },
         job="messages",
+    ),
+    Night(
+        "PACE: first messages are refused for an hour",
+        {"10m": "", "20m": "WaWorkerPaceRestricted", "65m": "WaWorkerPaceRestricted", "80m": ""},
+        others={PACED + '"restricted"}': "0+0x9 12+0x59 0+0x60", PACED + '"rate"}': always(0)},
+    ),
+    Night(
+        "PACE: a campaign is larger than what a day lets go, over a restart",
+        {"22h": "", "24h": "WaWorkerPaceBehind"},
+        others={PACED + '"first_per_day"}': "40+0x600 0+0x10 40+0x1000", PACED + '"rate"}': always(0)},
+    ),
+    Night(
+        "quiet: PACE spreads a campaign over twenty hours, and some messages by the minute",
+        {"20h": "", "24h": "", "48h": ""},
+        others={PACED + '"first_per_day"}': "40+0x1200 0+0x1800", PACED + '"rate"}': "3 0 " * 1500},
     ),
     Night(
         "descriptors run short",

@@ -39,7 +39,13 @@ def _container() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "path", ["deploy/kubernetes/wa-worker.yaml", "deploy/easypanel/meta.yaml", "deploy/easypanel/schema.json"]
+    "path",
+    [
+        "deploy/kubernetes/wa-worker.yaml",
+        "deploy/kubernetes/wa-worker-shards.yaml",
+        "deploy/easypanel/meta.yaml",
+        "deploy/easypanel/schema.json",
+    ],
 )
 def test_each_names_the_published_image_of_this_version(path: str) -> None:
     named = re.findall(r"wa-worker/wa-worker:[\w.]+", (ROOT / path).read_text("utf-8"))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.docs.schema import complaints
 from wa_worker import __version__
@@ -92,6 +95,20 @@ def test_the_metadata_says_what_a_page_shows() -> None:
     assert not any(classifier.startswith("License ::") for classifier in classifiers)  # PEP 639: `license` says it
 
 
+def test_what_is_imported_is_asked_for() -> None:
+    """Nothing is there only because another package brings it, maybe not for long."""
+    extras = [each for lines in PROJECT["optional-dependencies"].values() for each in lines]
+    asked = {canonicalize_name(Requirement(line).name) for line in [*PROJECT["dependencies"], *extras]}
+    brought_by = packages_distributions()
+    for file in (ROOT / "wa_worker").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            for name in {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"wa_worker"}:
+                found = {canonicalize_name(each) for each in brought_by.get(name, [name])}
+                assert found & asked, f"{file} imports {name}"
+
+
 def test_what_builds_the_package_is_what_builds_it_in_the_image() -> None:
     lines = (ROOT / "container" / "build.in").read_text("utf-8").splitlines()
     ours = {str(Requirement(line)) for line in lines if not line.startswith("#")}
@@ -106,7 +123,7 @@ def test_each_lock_has_hashes_and_no_addresses(extra: str) -> None:
     assert "://" not in text
 
 
-@pytest.mark.parametrize("package", ["coverage[toml]", "httpx[socks]", "hypercorn[trio]", "psycopg[binary]"])
+@pytest.mark.parametrize("package", ["coverage[toml]", "hypercorn[trio]", "psycopg[binary]"])
 def test_what_is_wanted_with_an_extra_is_locked_with_it(package: str) -> None:
     """Else pip takes the newest release of it for another package, and refuses that since its hash is not there."""
     assert f"\n{package}==" in (ROOT / "requirements-dev.lock").read_text("utf-8")

@@ -78,6 +78,11 @@ async def test_texts_reply_mention_and_what_is_about_others(world: World) -> Non
     changed = edit.message.editedMessage.message.protocolMessage
     assert (changed.key.ID, changed.key.fromMe, changed.editedMessage.conversation) == (ours.wa_id, True, "11 reais")
     assert edit.attrs["edit"] == "1"
+    of_a_photo = {"message_id": ours.wa_id, "message_type": "image"}
+    caption = await send(world, contact, type="edit", edit=of_a_photo, body="12 reais")
+    changed = caption.message.editedMessage.message.protocolMessage
+    assert (changed.key.ID, changed.editedMessage.imageMessage.caption) == (ours.wa_id, "12 reais")
+    assert caption.attrs["edit"] == "1"
 
     revoke = await send(world, contact, type="revoke", revoke={"message_id": ours.wa_id})
     deleted = revoke.message.protocolMessage

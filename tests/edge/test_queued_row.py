@@ -102,6 +102,20 @@ GOOD = [
         ReactionTo(Target("3EB0", "1@lid"), ""),
     ),
     Good("edit", row(type="edit", edit={"message_id": "3EB0"}, body="new"), NewText(Target("3EB0"), "new")),
+    *(
+        Good(
+            f"edit of {name}",
+            row(type="edit", edit={"message_id": "3EB0", "message_type": name}, body="new"),
+            NewText(Target("3EB0"), "new", kind),
+        )
+        for name, kind in (
+            (None, None),
+            ("text", None),
+            ("image", MediaKind.IMAGE),
+            ("video", MediaKind.VIDEO),
+            ("document", MediaKind.DOCUMENT),
+        )
+    ),
     Good("revoke", row(type="revoke", revoke={"message_id": "3EB0"}), Deletion(Target("3EB0"))),
     Good("poll", row(type="poll", poll=POLL), Poll("When?", ("a", "b"), 1)),
     Good("poll for all", row(type="poll", poll={**POLL, "selectable_count": 0}), Poll("When?", ("a", "b"), 0)),
@@ -251,6 +265,10 @@ BAD = [
         for value in each(None, 5, [], "x" * 65)
     ),
     Bad("half an emoji", about("reaction", emoji=SURROGATE), Failure.NOT_UNICODE),
+    *(
+        Bad(f"edit of a {value!r}", {**about("edit", message_type=value), "body": "x"}, Failure.BAD_EDIT)
+        for value in each("audio", "sticker", "poll", "", 5, [])
+    ),
     Bad("edit to nothing", {**about("edit"), "body": " "}, Failure.NO_BODY),
     *(
         Bad(f"poll {value!r:.40}", row(type="poll", poll={**POLL, **value}), Failure.BAD_POLL)

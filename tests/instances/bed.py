@@ -31,6 +31,7 @@ from wa_worker.whatsapp.bridge import WhatsApp
 from wa_worker.whatsapp.egress import EgressTable
 from wa_worker.whatsapp.egress_memory import EgressFiles
 from wa_worker.whatsapp.egress_probe import EgressProbe
+from wa_worker.whatsapp.folder_store import FolderStore, FolderStores
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import AT_ONCE, PairingHosts
 from wa_worker.whatsapp.probe import ReachabilityProbe
@@ -47,6 +48,11 @@ class Bed:
     journal: Journal
     services: Services
     nursery: trio.Nursery
+
+    def store(self, instance: InstanceId) -> FolderStore:
+        store = self.services.whatsapp.store(instance)
+        assert isinstance(store, FolderStore)
+        return store
 
     def state(self, instance: InstanceId = SHOP) -> InstanceState:
         """The state of an instance of its own, with a publisher that nobody runs."""
@@ -74,7 +80,7 @@ async def open_bed(
             probe = ReachabilityProbe("127.0.0.1", await _listen(nursery) if reachable else 1)
             pairing = PairingHosts(nursery, host, at_once=pairings_at_once)
             routes = Routes(EgressTable(EgressFiles(folder)), EgressProbe({}), probe)
-            whatsapp = WhatsApp(folder, sessions, pairing, routes, registry.anyone_connected)
+            whatsapp = WhatsApp(FolderStores(folder), sessions, pairing, routes, registry.anyone_connected)
             pace = PollTimer(settings.message_poll, settings.message_poll_max)
             services = Services(
                 settings, fixture.edge, journal.holds, registry, fixture.metrics, sender, pace, volume, whatsapp

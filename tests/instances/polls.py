@@ -22,7 +22,7 @@ from wa_worker.edge.wire import InstanceRows
 from wa_worker.instances.discovery import Fleet, Running
 from wa_worker.instances.polling import Polling
 from wa_worker.metrics import Metrics
-from wa_worker.models import InstanceId, Secret
+from wa_worker.models import InstanceId, Secret, Shard
 
 
 async def run_polling(edge: EdgeClient, fleet: Fleet, interval: float, polled: PolledMessages | None = None) -> None:
@@ -79,12 +79,13 @@ class Instances:
 
 @attrs.frozen
 class Asked:
-    """A call of `/poll`: when it was made, and with what."""
+    """A call of `/poll`: when it was made, and with what. more: the fields that only some workers have."""
 
     at: float
     worker: str
     wait: int
     states: dict[str, str]
+    more: dict[str, Any] = attrs.Factory(dict)
 
 
 class Recording(httpx.AsyncBaseTransport):
@@ -100,7 +101,8 @@ class Recording(httpx.AsyncBaseTransport):
         body = await request.aread()
         said: dict[str, Any] = json.loads(body)
         states = {each["id"]: each["state"] for each in said["instances"]}
-        self.polls.append(Asked(trio.current_time(), said["worker"], said["wait"], states))
+        more = {key: said[key] for key in said if key not in ("worker", "wait", "instances")}
+        self.polls.append(Asked(trio.current_time(), said["worker"], said["wait"], states, more))
         again = httpx.Request("POST", request.url, headers=request.headers, content=body, extensions=request.extensions)
         return await self._network.handle_async_request(again)
 
@@ -125,8 +127,13 @@ class PollingBed:
         """Calls of version 1."""
         return self.proxy.store.requests["disconnected-instances"]
 
-    def run(self, *, interval: float = 0.05, pace: float = 0.05) -> None:
-        polling = Polling(self.edge, self.instances, self.polled, interval=interval, pace=PollTimer(pace, 0.0))
+    def run(
+        self, *, interval: float = 0.05, pace: float = 0.05, shard: Shard | None = None, peers: bool = False
+    ) -> None:
+        timer = PollTimer(pace, 0.0)
+        polling = Polling(
+            self.edge, self.instances, self.polled, interval=interval, pace=timer, shard=shard, peers=peers
+        )
         self.nursery.start_soon(polling.run)
 
     def takes(self, instance: InstanceId, taken: list[Listed | None], times: int = 1) -> None:
@@ -148,13 +155,16 @@ class PollingBed:
 @asynccontextmanager
 async def open_polling(*, hold: float = 60.0) -> AsyncIterator[PollingBed]:
     """hold: seconds for which the proxy holds an answer at most."""
-    async with (
-        open_proxy(secret="s", contract=2) as proxy,
-        open_transport(proxy.url, keep=15) as network,
-        trio.open_nursery() as nursery,
-    ):
+    async with open_proxy(secret="s", contract=2) as proxy, open_polling_of(proxy) as bed:
         proxy.longest_hold = hold
         proxy.store.add_instance(SHOP, "CONNECTED")
+        yield bed
+
+
+@asynccontextmanager
+async def open_polling_of(proxy: ReferenceProxy) -> AsyncIterator[PollingBed]:
+    """One of several workers at a proxy."""
+    async with open_transport(proxy.url, keep=15) as network, trio.open_nursery() as nursery:
         recording = Recording(network)
         edge = EdgeClient(Caller(recording, proxy.url, Secret("s"), Metrics()))
         yield PollingBed(proxy, edge, Instances(), PolledMessages(), recording, nursery)

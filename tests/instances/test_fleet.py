@@ -18,10 +18,12 @@ from tests.whatsapp.scripted_host import script
 from wa_worker.dev.proxy import Fault
 from wa_worker.instances.discovery import Running
 from wa_worker.instances.fleet import InstanceFleet
-from wa_worker.models import InstanceId, ProxyStatus, Status
+from wa_worker.models import InstanceId, ProxyStatus, Shard, Status
 from wa_worker.states import Event, State
 
 OTHER = InstanceId("other")
+SHARD, OWN = Shard(1, 3), InstanceId("pub")
+"""A shard that has neither SHOP nor OTHER, and an instance of it."""
 CODE = script(None, {"is": "qr", "code": "2@"})
 
 
@@ -207,6 +209,22 @@ async def test_one_that_was_let_go_of_before_the_start_does_not_start_and_the_pr
         assert list(fleet.running()) == []
         await until(lambda: bed.fixture.proxy.store.statuses(SHOP))
         assert bed.fixture.proxy.store.statuses(SHOP)[-1].reason == "released"
+
+
+async def test_one_of_another_shard_is_not_started_by_anybody_and_nothing_is_told_of_it(tmp_path: Path) -> None:
+    async with open_bed(tmp_path, CODE) as bed, trio.open_nursery() as nursery:
+        bed.fixture.proxy.store.add_instance(OTHER)
+        settings = attrs.evolve(bed.services.settings, worker_shard=SHARD)
+        fleet = InstanceFleet(attrs.evolve(bed.services, settings=settings), nursery, stopping=lambda: False)
+        fleet.start(SHOP)
+        fleet.take_up(OTHER)
+        fleet.still_let_go([SHOP])
+        assert (list(fleet.running()), fleet.kept_off) == ([], frozenset())
+        await trio.sleep(0.2)
+        assert bed.fixture.proxy.store.requests.total() == 0
+        fleet.start(OWN)
+        assert list(fleet.running()) == [OWN]
+        nursery.cancel_scope.cancel()
 
 
 async def test_one_that_is_taken_up_before_it_has_ended_starts_again(tmp_path: Path) -> None:

@@ -12,11 +12,18 @@ from structlog.testing import capture_logs
 from tests.instances.bed import Bed, open_bed
 from tests.journal.rows import read_only
 from tests.proxy_fixture import SHOP, until
+from tests.state_fixture import state_server as state_server
+from tests.state_fixture import state_url as state_url
 from tests.whatsapp.scripted_host import script
-from tests.whatsapp.test_store import pair
+from tests.whatsapp.test_folder_store import pair
 from wa_worker.instances.lifecycle import Lifecycle
 from wa_worker.instances.registry import InstanceSnapshot
-from wa_worker.states import SLOW, Event, State
+from wa_worker.instances.status import StatusPublisher
+from wa_worker.instances.supervisor import run_instance
+from wa_worker.postgres.connecting import connect
+from wa_worker.postgres.url import StateUrl
+from wa_worker.states import SLOW, TABLE, Event, State
+from wa_worker.whatsapp.schema_store import SchemaStores
 
 
 def doing(bed: Bed) -> InstanceSnapshot | None:
@@ -36,7 +43,7 @@ async def test_what_is_not_paired_shows_codes(tmp_path: Path) -> None:
 async def test_what_is_paired_opens_a_session(tmp_path: Path) -> None:
     """As far as that goes here: nobody can be reached."""
     async with open_bed(tmp_path, reachable=False) as bed:
-        pair(bed.services.whatsapp.store(SHOP))
+        pair(bed.store(SHOP))
         with capture_logs() as lines:
             run(bed)
             await until(lambda: (now := doing(bed)) and now.state is State.RETRYING)
@@ -63,7 +70,7 @@ async def test_a_failure_is_followed_by_growing_pauses(tmp_path: Path) -> None:
 
 async def test_a_store_that_cannot_be_read_now_is_no_reason_for_a_code(tmp_path: Path) -> None:
     async with open_bed(tmp_path, ["no such command"]) as bed:
-        store = bed.services.whatsapp.store(SHOP)
+        store = bed.store(SHOP)
         store.prepare()
         store.file.symlink_to("x" * 300)  # a name too long to be looked up
         run(bed)
@@ -72,6 +79,48 @@ async def test_a_store_that_cannot_be_read_now_is_no_reason_for_a_code(tmp_path:
         assert snapshot is not None
         assert snapshot.because is Event.OPEN_FAILED
         assert "File name too long" in snapshot.detail
+
+
+async def test_what_another_worker_has_taken_is_closed_without_a_word(tmp_path: Path, state_url: StateUrl) -> None:
+    """It speaks of the instance by now. Should it be ours again, all goes on."""
+    async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"}), reachable=False) as bed:
+        stores = SchemaStores(state_url)
+        stores.gained(SHOP, "wa_7_41", "wa/7/41")
+        schema(state_url, "CREATE SCHEMA wa_7_42")
+        bed.services.whatsapp.stores = stores
+        async with trio.open_nursery() as nursery:
+            publisher = StatusPublisher(SHOP, bed.fixture.edge)
+            nursery.start_soon(lambda: run_instance(SHOP, bed.services, publisher, says_farewell=lambda: True))
+            await until(lambda: (now := doing(bed)) and now.because is Event.STORE_LOST)
+            assert publisher.silent
+            nursery.cancel_scope.cancel()
+        assert bed.fixture.proxy.store.statuses(SHOP) == [], "nor a farewell"
+        schema(state_url, "ALTER SCHEMA wa_7_42 RENAME TO wa_7_41")
+        run(bed)
+        await until(lambda: (now := doing(bed)) and now.state is not State.RETRYING)
+        stores.close()
+
+
+async def test_while_the_store_is_away_nothing_is_opened_and_nothing_set_aside(tmp_path: Path) -> None:
+    """A look tells when it is back. A phone that has logged out meanwhile is dealt with then."""
+    async with open_bed(tmp_path) as bed:
+        whatsapp = bed.services.whatsapp
+        assert await whatsapp.obstacle(SHOP) is None
+        stores = SchemaStores(StateUrl.of("postgres://wa:x@127.0.0.1:1/wa"))
+        stores.gained(SHOP, "wa_7_41", "wa/7/41")
+        whatsapp.stores = stores
+        assert "PostgreSQL 127.0.0.1:1/wa" in (await whatsapp.obstacle(SHOP) or "")
+        state = bed.state()
+        state.current = State.LOGGED_OUT
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(Lifecycle(bed.services, state)._after, TABLE[State.CONNECTED, Event.LOGGED_OUT])
+            await until(lambda: (now := doing(bed)) and now.because is Event.OPEN_FAILED)
+            nursery.cancel_scope.cancel()
+
+
+def schema(url: StateUrl, statement: str) -> None:
+    with connect(url, "test") as database:
+        database.execute(statement.encode())
 
 
 OUTDATED = {"is": "ended", "reason": "client outdated"}
@@ -173,7 +222,7 @@ async def test_a_hold_written_while_the_clock_was_ahead_is_not_sat_out_for_years
 async def test_whose_session_it_is_is_told_from_its_opening_on(tmp_path: Path) -> None:
     """And what keeps it from being tried again has no end that is known, once its pause is over."""
     async with open_bed(tmp_path, reachable=False) as bed:
-        pair(bed.services.whatsapp.store(SHOP))
+        pair(bed.store(SHOP))
         state = bed.state()
         bed.nursery.start_soon(Lifecycle(bed.services, state).run)
         bed.nursery.start_soon(state.publisher.run)

@@ -82,7 +82,7 @@ async def pairing(
         at.lists(phone)
         state.apply(Event.UNPAIRED)
         bed.nursery.start_soon(state.publisher.run)
-        bed.nursery.start_soon(run_pairing, bed.services, state, bed.services.whatsapp.store(SHOP))
+        bed.nursery.start_soon(run_pairing, bed.services, state, bed.store(SHOP))
         yield at
 
 
@@ -140,7 +140,7 @@ async def test_the_code_goes_with_its_socket(tmp_path: Path) -> None:
         state = bed.state()
         bed.services.pair_phones.listed(listing(shop=PHONE))
         state.apply(Event.UNPAIRED)
-        await run_pairing(bed.services, state, bed.services.whatsapp.store(SHOP))
+        await run_pairing(bed.services, state, bed.store(SHOP))
         assert state.publisher._wanted is not None
         assert state.publisher._wanted.pairing == PairingCode()
 

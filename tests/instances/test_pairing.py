@@ -28,14 +28,14 @@ from wa_worker.instances.pairing import PARTING, SHORTEST_ROUND, archive, run_pa
 from wa_worker.instances.state import InstanceState
 from wa_worker.models import RESERVED_FOLDER, InstanceId, Reason
 from wa_worker.states import CONDITIONS, Action, Event, Move, State
-from wa_worker.whatsapp.store import SessionStore
+from wa_worker.whatsapp.folder_store import FolderStore
 
 ME = pb.Device(JID=jid("5511999990001@s.whatsapp.net")).SerializePartialToString()
 
 
-async def pair(bed: Bed) -> tuple[Move | None, InstanceState, SessionStore]:
+async def pair(bed: Bed) -> tuple[Move | None, InstanceState, FolderStore]:
     """One round of an instance that is not paired."""
-    state, store = bed.state(), bed.services.whatsapp.store(SHOP)
+    state, store = bed.state(), bed.store(SHOP)
     state.apply(Event.UNPAIRED)
     with trio.fail_after(PATIENCE):
         return await run_pairing(bed.services, state, store), state, store
@@ -57,7 +57,7 @@ async def test_each_code_is_shown_as_a_picture(tmp_path: Path) -> None:
         state.apply(Event.UNPAIRED)
         bed.nursery.start_soon(state.publisher.run)
         with trio.fail_after(PATIENCE):
-            await run_pairing(bed.services, state, bed.services.whatsapp.store(SHOP))
+            await run_pairing(bed.services, state, bed.store(SHOP))
         pictures = [change.qr_code for change in bed.fixture.proxy.store.statuses(SHOP) if change.qr_code]
     assert [read_png_data_url(picture) for picture in pictures] == ["2@0", "2@1"]
 
@@ -114,7 +114,7 @@ async def test_codes_that_run_out_are_followed_by_others_at_once(tmp_path: Path,
             state.apply(Event.OPEN_FAILED)
         state.apply(Event.UNPAIRED)
         with trio.fail_after(SHORTEST_ROUND + 10 * PATIENCE):
-            move = await run_pairing(bed.services, state, bed.services.whatsapp.store(SHOP))
+            move = await run_pairing(bed.services, state, bed.store(SHOP))
         assert move == Move(State.PAIRING, Action.PAIR)
         assert state.pause(state.apply(Event.OPEN_FAILED)) <= 1
 
@@ -182,7 +182,7 @@ async def test_a_host_that_says_nothing_is_given_up_after_the_deadline(tmp_path:
         deadline = CONDITIONS[State.PAIRING].deadline
         assert deadline is not None
         with trio.fail_after(deadline + 10 * PATIENCE):
-            move = await run_pairing(bed.services, state, bed.services.whatsapp.store(SHOP))
+            move = await run_pairing(bed.services, state, bed.store(SHOP))
         assert (move, state.current) == (Move(State.PAIRING, Action.PAIR), State.PAIRING)
         assert bed.services.registry.all()[SHOP].because is Event.DEADLINE
 
@@ -214,7 +214,7 @@ async def stop_after_the_scan(bed: Bed, heard: Path, *, stopped: Callable[[], No
     state = bed.state()
     state.apply(Event.UNPAIRED)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(run_pairing, bed.services, state, bed.services.whatsapp.store(SHOP))
+        nursery.start_soon(run_pairing, bed.services, state, bed.store(SHOP))
         await until(heard.exists)
         nursery.cancel_scope.cancel()
         stopped()
@@ -239,7 +239,7 @@ async def test_nor_is_one_lost_that_the_disk_does_not_take_at_that_moment(tmp_pa
         state.apply(Event.UNPAIRED)
         async with trio.open_nursery() as nursery:
             with capture_logs() as lines:
-                nursery.start_soon(run_pairing, bed.services, state, bed.services.whatsapp.store(SHOP))
+                nursery.start_soon(run_pairing, bed.services, state, bed.store(SHOP))
                 await until(lambda: any("the journal cannot commit" in line["event"] for line in lines))
             nursery.cancel_scope.cancel()
             read_only(bed.journal, False)
@@ -266,7 +266,7 @@ async def test_a_host_that_cannot_be_started_is_a_failed_opening(tmp_path: Path)
 
 async def test_what_is_no_store_is_set_aside(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, {"is": "ended", "reason": "file is not a database"})) as bed:
-        store = bed.services.whatsapp.store(SHOP)
+        store = bed.store(SHOP)
         store.prepare()
         store.file.write_bytes(b"x" * 5000)
         move, state, _ = await pair(bed)
@@ -279,7 +279,7 @@ async def test_what_is_no_store_is_set_aside(tmp_path: Path) -> None:
 
 async def test_any_other_trouble_leaves_the_store_alone(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, {"is": "ended", "reason": "database is locked"})) as bed:
-        store = bed.services.whatsapp.store(SHOP)
+        store = bed.store(SHOP)
         store.prepare()
         store.file.touch()
         await pair(bed)
@@ -309,7 +309,7 @@ async def test_cancelled_it_takes_the_codes_away(tmp_path: Path) -> None:
         state = bed.state()
         state.apply(Event.UNPAIRED)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(run_pairing, bed.services, state, bed.services.whatsapp.store(SHOP))
+            nursery.start_soon(run_pairing, bed.services, state, bed.store(SHOP))
             await until(lambda: bed.services.registry.all()[SHOP].because is Event.QR)
             nursery.cancel_scope.cancel()
         with closing(heard.open()) as lines:

@@ -17,17 +17,17 @@ import trio
 
 from tests.instances.bed import Bed, open_bed
 from tests.proxy_fixture import PATIENCE, SHOP
-from tests.whatsapp.test_store import pair
+from tests.whatsapp.test_folder_store import pair
 from wa_worker.instances.session import OFFLINE_PATIENCE, learn_name, next_report, run_session
 from wa_worker.instances.state import InstanceState
 from wa_worker.models import RESERVED_FOLDER, Account, InstanceId, Jid
 from wa_worker.states import CONDITIONS, Action, Event, Report, State
 from wa_worker.whatsapp.bridge import CROWD
+from wa_worker.whatsapp.folder_store import FolderStore
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.receiving import Receiver, Told
 from wa_worker.whatsapp.session import Session
 from wa_worker.whatsapp.session_host import SessionHost
-from wa_worker.whatsapp.store import SessionStore
 
 
 async def refused(bed: Bed) -> tuple[Event, str]:
@@ -90,7 +90,7 @@ async def followed(folder: Path, *events: Event) -> AsyncIterator[Following]:
         state = bed.state()
         for event in events:
             state.apply(event)
-        yield Following(state, Session(SHOP, SessionStore.of(folder, SHOP), host, lambda: None))
+        yield Following(state, Session(SHOP, FolderStore.of(folder, SHOP), host, lambda: None))
 
 
 CONNECTED = (Event.PAIRED, Event.CONNECTED)
@@ -184,7 +184,7 @@ async def test_a_restricted_one_may_be_deaf_all_the_same(tmp_path: Path) -> None
 
 async def test_a_name_is_looked_up_until_it_is_known(tmp_path: Path) -> None:
     async with open_bed(tmp_path) as bed:
-        state, store = bed.state(), bed.services.whatsapp.store(SHOP)
+        state, store = bed.state(), bed.store(SHOP)
         await learn_name(store, state)
         assert state.account is None
         pair(store)

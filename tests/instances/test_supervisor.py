@@ -67,7 +67,7 @@ async def test_it_is_told_to_the_proxy_while_it_crashes(tmp_path: Path) -> None:
 
 async def test_one_that_the_proxy_does_not_know_is_let_go(tmp_path: Path) -> None:
     async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
-        bed.services.whatsapp.store(SHOP).prepare()
+        bed.store(SHOP).prepare()
         bed.fixture.proxy.store.remove_instance(SHOP)
         with trio.fail_after(PATIENCE), capture_logs() as lines:
             async with trio.open_nursery() as nursery:
@@ -75,7 +75,7 @@ async def test_one_that_the_proxy_does_not_know_is_let_go(tmp_path: Path) -> Non
                 await run(bed)
                 nursery.cancel_scope.cancel()
         assert SHOP not in bed.services.registry.all()
-        assert bed.services.whatsapp.store(SHOP).folder.exists(), "its data is kept"
+        assert bed.store(SHOP).folder.exists(), "its data is kept"
         assert "instance let go: the proxy does not know it" in [line["event"] for line in lines]
         assert scrape(bed.fixture.metrics)["wa_worker_instance_crashes_total"] == 0
 

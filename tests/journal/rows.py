@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 
 from wa_worker.journal import Admission, Journal, SendState, Settled
@@ -25,7 +26,12 @@ def posted_bodies(journal: Journal) -> dict[int, list[str]]:
 def read_only(journal: Journal, on: bool) -> None:
     """As a disk that does not take a write, and takes it again."""
     with journal.database.reading() as sql:
-        sql.execute(f"PRAGMA query_only={int(on)}")
+        if isinstance(sql, sqlite3.Connection):
+            sql.execute(f"PRAGMA query_only={int(on)}")
+        else:  # for the connections that come, too
+            sql.execute("SET default_transaction_read_only = off")
+            sql.execute(f"ALTER ROLE CURRENT_USER SET default_transaction_read_only = {'on' if on else 'off'}")
+            sql.execute(f"SET default_transaction_read_only = {'on' if on else 'off'}")
 
 
 def admit(journal: Journal, *ids: MessageId, at: float | None = None) -> Admission:
@@ -37,6 +43,8 @@ def states(journal: Journal) -> dict[str, str]:
         return dict(sql.execute("SELECT message_id, state FROM ledger ORDER BY seq").fetchall())
 
 
-def send(journal: Journal, message_id: MessageId, state: SendState, **fields: object) -> None:
-    journal.ledger.step(SHOP, [], message_id)
-    journal.ledger.step(SHOP, [Settled(message_id, state, **fields)], None)  # type: ignore[arg-type]  # a test's shorthand
+def send(
+    journal: Journal, message_id: MessageId, state: SendState, *, instance: InstanceId = SHOP, **fields: object
+) -> None:
+    journal.ledger.step(instance, [], message_id)
+    journal.ledger.step(instance, [Settled(message_id, state, **fields)], None)  # type: ignore[arg-type]  # a test's shorthand

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from wa_worker.journal import open_journal
+from tests.journal.stores import Store
 from wa_worker.models import Jid
 
 WRITTEN, ACCOUNT = Jid("5531988880005@s.whatsapp.net"), Jid("553188880005@s.whatsapp.net")
 
 
-def test_the_last_answer_counts(path: Path) -> None:
-    with open_journal(path) as journal:
+def test_the_last_answer_counts(store: Store) -> None:
+    with store.open() as journal:
         assert journal.accounts.get(WRITTEN) is None
         journal.accounts.put(WRITTEN, WRITTEN)
         journal.accounts.put(WRITTEN, ACCOUNT)
-    with open_journal(path) as journal:
+    with store.open() as journal:
         assert (journal.accounts.get(WRITTEN), journal.accounts.get(ACCOUNT)) == (ACCOUNT, None)
 
 
-def test_old_answers_are_forgotten_some_at_a_time(path: Path) -> None:
-    with open_journal(path) as journal:
+def test_old_answers_are_forgotten_some_at_a_time(store: Store) -> None:
+    with store.open() as journal:
         for n in range(5):
             journal.accounts.put(Jid(f"{n}"), ACCOUNT)
         assert journal.accounts.purge(60) == 0

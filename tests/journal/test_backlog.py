@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.journal.stores import ON_A_FILE
 from wa_worker.errors import JournalError
-from wa_worker.journal import InboxResult, Journal, SendState, Settled, open_journal
+from wa_worker.journal import InboxResult, Journal, SendState, Settled
 from wa_worker.journal.backlog import QUERIES, Backlog, Queue, read_backlog
 from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.models import InstanceId, Jid, MessageId, WaMessageId
@@ -22,9 +20,8 @@ ME = Jid("5511999990001@s.whatsapp.net")
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with open_journal(tmp_path / "a #1?.db") as opened:
-        yield opened
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a #1?.db"
 
 
 def _receive(journal: Journal, wa_id: str) -> None:
@@ -46,7 +43,7 @@ def _rounded(queue: Queue) -> tuple[int, int]:
 
 def test_nothing_waits(journal: Journal) -> None:
     none = Queue(0, 0.0)
-    assert read_backlog(journal.database.path) == Backlog(none, none, none, 0, 0)
+    assert read_backlog(journal.database) == Backlog(none, none, none, 0, 0)
 
 
 def test_each_message_is_counted_where_it_waits(journal: Journal) -> None:
@@ -71,15 +68,16 @@ def test_each_message_is_counted_where_it_waits(journal: Journal) -> None:
     journal.ledger.reported(row for row in journal.ledger.unreported(0, 9) if row.message_id == 3)
     journal.ledger.step(SHOP, [], 7)  # under way
 
-    backlog = read_backlog(journal.database.path)
+    backlog = read_backlog(journal.database)
     assert _rounded(backlog.to_deliver) == (2, 200)
     assert _rounded(backlog.to_send) == (3, 500)
     assert _rounded(backlog.to_tell) == (2, 0)
     assert (backlog.dead, backlog.uncertain) == (1, 1)
 
 
+@ON_A_FILE
 def test_it_is_read_from_indexes(journal: Journal) -> None:
-    with closing(sqlite3.connect(journal.database.path)) as sql:
+    with journal.database.reading() as sql:
         for query in QUERIES.values():
             steps = [row[3] for row in sql.execute(f"EXPLAIN QUERY PLAN {query}")]
             assert all(" INDEX " in step for step in steps if step.startswith(("SCAN", "SEARCH"))), (query, steps)
@@ -87,10 +85,13 @@ def test_it_is_read_from_indexes(journal: Journal) -> None:
 
 def test_a_writer_does_not_wait_for_it_nor_it_for_a_writer(journal: Journal) -> None:
     with journal.database.transaction():
-        assert read_backlog(journal.database.path).dead == 0
+        assert read_backlog(journal.database).dead == 0
 
 
-def test_no_file_is_made_where_there_is_none(tmp_path: Path) -> None:
+@ON_A_FILE
+def test_no_file_is_made_where_there_is_none(journal: Journal, path: Path) -> None:
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
     with pytest.raises(JournalError):
-        read_backlog(tmp_path / "none.db")
-    assert not (tmp_path / "none.db").exists()
+        read_backlog(journal.database)
+    assert not path.exists()

@@ -9,11 +9,13 @@ import pytest
 
 from tests.journal.old_journal import dump
 from tests.journal.rows import SHOP, inbound_message
+from tests.journal.stores import ON_A_FILE
 from wa_worker.errors import JournalError
 from wa_worker.journal import Journal
 from wa_worker.journal.backup import back_up
 
 
+@ON_A_FILE
 def test_it_is_a_private_copy_of_what_is_committed(journal: Journal, path: Path) -> None:
     journal.inbox.record(SHOP, inbound_message("1"))
     committed = dump(path)
@@ -30,6 +32,7 @@ def test_it_is_a_private_copy_of_what_is_committed(journal: Journal, path: Path)
     assert dump(backup) == committed
 
 
+@ON_A_FILE
 def test_only_the_newest_is_kept(journal: Journal, path: Path) -> None:
     back_up(path, 1)
     path.with_name("journal.db.v1-backup.tmp").write_text("of a process that was killed")
@@ -41,6 +44,7 @@ def test_only_the_newest_is_kept(journal: Journal, path: Path) -> None:
     assert dump(backup) == dump(path)
 
 
+@ON_A_FILE
 def test_one_that_cannot_be_made_says_what_to_do_and_leaves_nothing(journal: Journal, path: Path) -> None:
     older = back_up(path, 1)
     path.with_name("journal.db.v2-backup").mkdir()  # the name is taken: it fails at the very end

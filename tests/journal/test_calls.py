@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import attrs
 import pytest
 
 from tests.journal.rows import ANA, BIA, ME, OTHER, SHOP, admit, inbound_message, read_only, send
+from tests.journal.stores import Store
 from wa_worker.errors import JournalError
-from wa_worker.journal import EventKind, Journal, SendState, SentByAccount, Settled, Trace, open_journal
+from wa_worker.journal import EventKind, Journal, SendState, SentByAccount, Settled, Trace
 from wa_worker.journal.calls import PATIENCE
 from wa_worker.messages import Call, InboundMessage
 from wa_worker.models import Jid, WaMessageId
@@ -54,14 +54,14 @@ def test_a_call_of_another_instance_is_another_call(journal: Journal) -> None:
     assert pending(journal) == [call(video=None, outcome="missed")]
 
 
-def test_one_whose_outcome_never_comes_is_told_of_after_a_while_over_a_restart_too(tmp_path: Path) -> None:
-    with open_journal(tmp_path / "journal.db") as journal:
+def test_one_whose_outcome_never_comes_is_told_of_after_a_while_over_a_restart_too(store: Store) -> None:
+    with store.open() as journal:
         journal.inbox.calls.ring(SHOP, call())
         due = journal.inbox.calls.next_due()
         assert due is not None
         assert abs(due - time.time() - PATIENCE) < 5
         assert journal.inbox.calls.give_up() == 0
-    with open_journal(tmp_path / "journal.db") as journal:
+    with store.open() as journal:
         rang(journal, PATIENCE + 1)
         assert journal.inbox.calls.give_up() == 1
         assert pending(journal) == [call()]

@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from tests.journal.rows import ANA, BIA, SHOP, inbound_message, posted_bodies
+from tests.journal.stores import ON_A_FILE
 from wa_worker.errors import JournalError
 from wa_worker.journal import InboxResult, Journal, open_journal
 from wa_worker.models import Jid
 
 
+@ON_A_FILE
 def test_it_is_private_durable_and_waits_for_others(journal: Journal, path: Path) -> None:
     journal.inbox.record(SHOP, inbound_message("1"))
     files = sorted(path.parent.iterdir())
@@ -81,6 +83,7 @@ def test_a_thread_waits_for_the_transaction_of_another(journal: Journal) -> None
     assert recorded == [True]
 
 
+@ON_A_FILE
 def test_a_full_disk(journal: Journal) -> None:
     assert journal.inbox.record(SHOP, inbound_message("before"))
     with journal.database.reading() as sql:
@@ -113,6 +116,7 @@ def test_what_is_broken_off_leaves_nothing(journal: Journal) -> None:
     assert journal.inbox.record(SHOP, inbound_message("2")), "and no transaction open"
 
 
+@ON_A_FILE
 def test_trouble_is_noticed_and_goes_away_by_itself(journal: Journal, path: Path) -> None:
     assert journal.trouble() is None
     with journal.database.reading() as sql:

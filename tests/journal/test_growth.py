@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.journal.rows import SHOP, YEAR, inbound_message
+from tests.journal.stores import ON_A_FILE
 from wa_worker.journal import InboxResult, Journal
 from wa_worker.journal.connection import wal_of
 
 LOG_LIMIT = 8 * 2**20
 
 
+@ON_A_FILE
 def test_the_log_shrinks_after_a_large_transaction(journal: Journal, path: Path) -> None:
     """A purge, an upgrade or many results at once write it larger than it is ever needed."""
     with journal.database.transaction() as sql:
@@ -22,6 +24,7 @@ def test_the_log_shrinks_after_a_large_transaction(journal: Journal, path: Path)
     assert wal_of(path).stat().st_size <= LOG_LIMIT
 
 
+@ON_A_FILE
 def test_room_that_became_free_is_used_again(journal: Journal, path: Path) -> None:
     def a_week() -> int:
         for number in range(200):

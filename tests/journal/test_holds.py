@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from tests.journal.rows import OTHER, SHOP
-from wa_worker.journal import open_journal
+from tests.journal.stores import Store
 from wa_worker.journal.holds import FORGOTTEN
 
 
-def test_holds_are_remembered_and_counted_by_reason(path: Path) -> None:
-    with open_journal(path) as journal:
+def test_holds_are_remembered_and_counted_by_reason(store: Store) -> None:
+    with store.open() as journal:
         holds = journal.holds
         assert holds.get(SHOP) is None
         assert holds.times(SHOP, "REPLACED") == 0
@@ -26,7 +25,7 @@ def test_holds_are_remembered_and_counted_by_reason(path: Path) -> None:
         assert now <= hold.written_at <= time.time()
         assert holds.times(SHOP, "BANNED") == holds.times(OTHER, "REPLACED") == 0
         holds.put(OTHER, "REPLACED", 60)
-    with open_journal(path) as journal:
+    with store.open() as journal:
         holds = journal.holds
         assert holds.times(SHOP, "REPLACED") == 2, "over a restart"
         holds.put(SHOP, "REPLACED", 60, anew=True)

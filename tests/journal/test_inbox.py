@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.journal.rows import ANA, BIA, ME, OTHER, SHOP, inbound_message, posted_bodies
-from wa_worker.journal import EventKind, InboxResult, InboxState, Journal, open_journal
+from tests.journal.stores import ON_A_FILE, ON_POSTGRES, Store
+from wa_worker.journal import EventKind, InboxResult, InboxState, Journal
 from wa_worker.journal.decisions import DISCARD, carry_out
 from wa_worker.journal.items import InboundItem, ItemId
-from wa_worker.journal.review import open_review
 from wa_worker.messages import Button, ChatType, FlowReply, InboundMessage, Interactive, OptionReply
 from wa_worker.models import Jid, WaMessageId
 
@@ -67,12 +64,13 @@ def test_keys_are_read_from_where_one_left_off(journal: Journal) -> None:
         for m in range(3):
             journal.inbox.record(SHOP, inbound_message(f"{m}", chat))
     keys = journal.inbox.keys
-    assert keys(0, 100) == [1, 2, 3, 4, 5]
-    assert (keys(0, 2), keys(2, 2), keys(4, 2), keys(5, 2)) == ([1, 2], [3, 4], [5], [])
-    journal.inbox.settle([InboxResult(row.seq) for row in journal.inbox.pending(3, 10)])
-    assert keys(0, 100) == [1, 2, 4, 5]
-    assert journal.inbox.pending(3, 10) == []
-    assert [row.message.wa_id for row in journal.inbox.pending(4, 2)] == ["0", "1"]
+    one, two, three, four, five = keys(0, 100)
+    assert one < two < three < four < five
+    assert (keys(0, 2), keys(two, 2), keys(four, 2), keys(five, 2)) == ([one, two], [three, four], [five], [])
+    journal.inbox.settle([InboxResult(row.seq) for row in journal.inbox.pending(three, 10)])
+    assert keys(0, 100) == [one, two, four, five]
+    assert journal.inbox.pending(three, 10) == []
+    assert [row.message.wa_id for row in journal.inbox.pending(four, 2)] == ["0", "1"]
 
 
 def test_settling(journal: Journal) -> None:
@@ -124,7 +122,7 @@ def test_a_row_that_cannot_be_read_is_set_aside_and_holds_up_nothing(journal: Jo
         rows = sql.execute("SELECT state, error FROM inbox WHERE state <> 'pending'").fetchall()
     assert [state for state, _ in rows] == ["dead"]
     assert rows[0][1].startswith("it cannot be read")
-    with open_review(journal.database.path) as review:
+    with journal.review() as review:
         (item,) = review.items([InboxState.DEAD], None, 9)
     assert isinstance(item, InboundItem)
     assert (item.wa_id, item.message) == ("1", None), "and a person is shown what is left of it"
@@ -153,9 +151,25 @@ LETTERS = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(LETTERS, max_size=10, unique_by=lambda message: message.wa_id))
-def test_messages_come_out_as_they_went_in(messages: list[InboundMessage]) -> None:
-    with TemporaryDirectory() as folder, open_journal(Path(folder) / "journal.db") as journal:
+MESSAGES = st.lists(LETTERS, max_size=10, unique_by=lambda message: message.wa_id)
+
+
+@ON_A_FILE
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(messages=MESSAGES)
+def test_messages_come_out_as_they_went_in(store: Store, messages: list[InboundMessage]) -> None:
+    come_out_as_they_went_in(store, messages)
+
+
+@ON_POSTGRES
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(messages=MESSAGES)
+def test_messages_come_out_of_postgres_as_they_went_in(store: Store, messages: list[InboundMessage]) -> None:
+    come_out_as_they_went_in(store, messages)
+
+
+def come_out_as_they_went_in(store: Store, messages: list[InboundMessage]) -> None:
+    store.empty()
+    with store.open() as journal:
         assert all(journal.inbox.record(SHOP, message) for message in messages)
         assert [row.message for row in journal.inbox.pending(1, 10)] == messages

@@ -5,10 +5,11 @@ from __future__ import annotations
 import enum
 from collections import Counter, defaultdict
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
-from tests.journal.machine import CHATS, SETTINGS, SHOP, Machine
+from tests.journal.machine import CHATS, FEWER, SETTINGS, SHOP, Machine
 from tests.journal.rows import ME
 from wa_worker.journal import InboxResult
 from wa_worker.messages import ChatType, InboundMessage
@@ -116,3 +117,11 @@ class InboxMachine(Machine):
 
 InboxMachine.TestCase.settings = SETTINGS
 TestInbox = InboxMachine.TestCase
+
+
+class InboxMachineOnPostgres(InboxMachine):
+    on_postgres = True
+
+
+InboxMachineOnPostgres.TestCase.settings = FEWER
+TestInboxOnPostgres = pytest.mark.usefixtures("machines_on_postgres")(InboxMachineOnPostgres.TestCase)

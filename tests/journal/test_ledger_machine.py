@@ -7,11 +7,12 @@ import time
 from collections import Counter, defaultdict
 
 import attrs
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
 from tests.delivery.sessions import Nothing, words
-from tests.journal.machine import CHATS, SETTINGS, SHOP, Machine
+from tests.journal.machine import CHATS, FEWER, SETTINGS, SHOP, Machine
 from tests.journal.rows import YEAR
 from wa_worker.delivery.batch import SendBatch, SendPolicy, SendRecord
 from wa_worker.edge.wire import Rows
@@ -246,3 +247,11 @@ class LedgerMachine(Machine):
 
 LedgerMachine.TestCase.settings = SETTINGS
 TestLedger = LedgerMachine.TestCase
+
+
+class LedgerMachineOnPostgres(LedgerMachine):
+    on_postgres = True
+
+
+LedgerMachineOnPostgres.TestCase.settings = FEWER
+TestLedgerOnPostgres = pytest.mark.usefixtures("machines_on_postgres")(LedgerMachineOnPostgres.TestCase)

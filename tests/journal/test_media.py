@@ -11,11 +11,11 @@ import attrs
 import pytest
 
 from tests.journal.rows import ANA, SHOP, inbound_message
+from tests.journal.stores import ON_A_FILE, Store
 from wa_worker.journal import FileState, FileStep, InboxResult, Journal, PendingInbound, open_journal
 from wa_worker.journal.content import content_of
 from wa_worker.journal.items import ItemId
 from wa_worker.journal.migrations import STEPS
-from wa_worker.journal.review import open_review
 from wa_worker.messages import InboundMessage, Media, MediaError, MediaKind, MediaReference
 
 REFERENCE = MediaReference(MediaKind.IMAGE, "/v/t62/x?oh=1", bytes(32), b"e" * 32, b"s" * 32, 1234)
@@ -52,9 +52,9 @@ def rows(journal: Journal) -> int:
         return int(sql.execute("SELECT count(*) FROM media").fetchone()[0])
 
 
-def test_the_reference_is_committed_with_the_message(journal: Journal, seq: int, path: Path) -> None:
+def test_the_reference_is_committed_with_the_message(journal: Journal, seq: int, store: Store) -> None:
     journal.database.close()
-    with open_journal(path) as again:
+    with store.open() as again:
         assert again.media.keys(FileStep.WANTED, 0, 9) == [seq]
         file = again.media.get(seq)
         assert file is not None
@@ -185,14 +185,14 @@ def test_what_was_posted_is_taken_back(journal: Journal, seq: int) -> None:
 def test_a_message_that_is_refused_for_good_keeps_its_file(journal: Journal, seq: int) -> None:
     journal.inbox.settle([InboxResult(seq, "no", dead=True)])
     journal.media.settle(seq, url="https://files/1")
-    with open_review(journal.database.path, write=True) as review:
+    with journal.review(write=True) as review:
         list(review.retry([ItemId("in", seq)]))
     assert error_and_url(accept(journal)) == (None, "https://files/1")
     assert rows(journal) == 0
 
 
 def test_a_message_that_a_person_discards(journal: Journal, seq: int) -> None:
-    with open_review(journal.database.path, write=True) as review:
+    with journal.review(write=True) as review:
         list(review.discard([ItemId("in", seq)]))
     file = journal.media.get(seq)
     assert file is not None
@@ -229,6 +229,7 @@ def test_a_message_that_is_forgotten_takes_its_file_along(journal: Journal, seq:
     assert rows(journal) == 0
 
 
+@ON_A_FILE
 def test_files_are_found_by_an_index(journal: Journal, seq: int) -> None:
     for step in ("wanted", "stored"):
         with journal.database.reading() as sql:

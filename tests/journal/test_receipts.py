@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.journal.rows import ANA, BIA, OTHER, SHOP, YEAR, admit, read_only, send
+from tests.journal.stores import ON_A_FILE, ON_POSTGRES, Store
 from wa_worker.errors import JournalError
 from wa_worker.journal import Journal, SendState, Settled, open_journal
 from wa_worker.messages import MessageStatus, Progress, Receipt
@@ -71,10 +72,27 @@ def test_one_of_any_other_message_is_not_kept(journal: Journal) -> None:
     assert kept(journal) == 0
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.sampled_from(list(Progress)), min_size=1, max_size=8), st.lists(st.booleans(), min_size=8))
-def test_it_never_goes_back(said: list[Progress], told_after: list[bool]) -> None:
-    with TemporaryDirectory() as folder, open_journal(Path(folder) / "journal.db") as journal:
+SAID = st.lists(st.sampled_from(list(Progress)), min_size=1, max_size=8)
+TOLD_AFTER = st.lists(st.booleans(), min_size=8)
+
+
+@ON_A_FILE
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=SAID, told_after=TOLD_AFTER)
+def test_it_never_goes_back(store: Store, said: list[Progress], told_after: list[bool]) -> None:
+    never_goes_back(store, said, told_after)
+
+
+@ON_POSTGRES
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=SAID, told_after=TOLD_AFTER)
+def test_it_never_goes_back_in_postgres(store: Store, said: list[Progress], told_after: list[bool]) -> None:
+    never_goes_back(store, said, told_after)
+
+
+def never_goes_back(store: Store, said: list[Progress], told_after: list[bool]) -> None:
+    store.empty()
+    with store.open() as journal:
         sent(journal)
         told_of: list[Progress] = []
         for progress, tell in zip(said, told_after, strict=False):
@@ -178,12 +196,14 @@ def test_what_the_disk_does_not_take_raises_and_nothing_of_it_has_happened(journ
     assert heard(journal, READ)
 
 
+@ON_A_FILE
 def test_its_commits_alone_do_not_wait_for_the_disk(journal: Journal) -> None:
     sent(journal)
     with journal.database.transaction(durable=False) as sql:
         assert sql.execute("PRAGMA synchronous").fetchone() == (1,), "NORMAL"
     said: list[str] = []
     with journal.database.reading() as sql:
+        assert isinstance(sql, sqlite3.Connection)
         sql.set_trace_callback(said.append)
     heard(journal, READ)
     assert [line for line in said if line.startswith("PRAGMA")] == [
@@ -215,6 +235,7 @@ def test_it_survives_a_kill(path: Path) -> None:
         assert Receipt((A,), READ, 1)
 
 
+@ON_A_FILE
 @pytest.mark.parametrize("query", ["_RECORD", "_FIND_DUE"])
 def test_no_query_walks_a_table(journal: Journal, query: str) -> None:
     from wa_worker.journal import receipts

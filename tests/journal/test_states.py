@@ -6,11 +6,13 @@ import re
 
 import pytest
 
+from tests.journal.stores import ON_A_FILE
 from wa_worker.journal import InboxState, Journal, SendState
 from wa_worker.journal.states import STATES, state_of
 
 
 @pytest.mark.parametrize(("table", "states"), [("inbox", InboxState), ("ledger", SendState)])
+@ON_A_FILE
 def test_a_table_takes_the_states_of_its_enum_and_no_other(
     journal: Journal, table: str, states: type[InboxState] | type[SendState]
 ) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import attrs
 import pytest
 
 from tests.journal.rows import ANA, BIA, ME, OTHER, SHOP, inbound_message, posted_bodies, read_only
+from tests.journal.stores import Store
 from wa_worker.errors import JournalError
-from wa_worker.journal import Journal, TimerNote, open_journal
+from wa_worker.journal import Journal, TimerNote
 from wa_worker.messages import ChatTimer
 from wa_worker.models import Jid
 
@@ -61,11 +61,11 @@ def test_accounts_and_instances_are_apart(journal: Journal) -> None:
     assert timers.get(SHOP, ME, BIA) is timers.get(OTHER, ME, ANA) is timers.get(SHOP, BIA, ANA) is None
 
 
-def test_they_are_there_after_a_restart(path: Path) -> None:
-    with open_journal(path) as journal:
+def test_they_are_there_after_a_restart(store: Store) -> None:
+    with store.open() as journal:
         journal.inbox.record(SHOP, inbound_message("1"), note=note(ChatTimer(DAY, 100)))
         assert posted_bodies(journal) == {1: ["Oi"]}
-    with open_journal(path) as journal:
+    with store.open() as journal:
         assert journal.inbox.timers.get(SHOP, ME, ANA) == ChatTimer(DAY, 100)
 
 

@@ -82,6 +82,17 @@ async def test_ready_says_why_not(tmp_path: Path) -> None:
                 ready = await at.get("/ready")
                 held = [{"id": "shop", "reason": "banned", "until": 2_000_000_000}]
                 assert (ready.status_code, ready.json()) == (200, {"status": "ready", "reasons": [], "held": held})
+                at.readiness.uploads_hanging = 2
+                ready = await at.get("/ready")
+                assert (ready.status_code, ready.json()["uploads_hanging"]) == (200, 2)
+                at.readiness.other_shards = 2
+                noted = await at.get("/ready")
+                assert noted.status_code == 200, "it does its own work"
+                assert noted.json()["notes"] == [
+                    "2 sessions on the volume are of other shards, and not started: see docs/scaling.md"
+                ]
+                at.readiness.other_shards = 1
+                assert (await at.get("/ready")).json()["notes"][0].startswith("1 session on the volume is of")
                 at.readiness.stopping()
                 assert (await at.get("/ready")).json()["reasons"] == ["stopping"]
 

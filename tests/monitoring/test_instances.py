@@ -14,7 +14,7 @@ import trio
 
 from wa_worker.instances.registry import Registry
 from wa_worker.journal import SendState, Settled, open_journal
-from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
+from wa_worker.journal.per_instance import InstanceBacklog
 from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId, Jid, Reason, Secret, WaMessageId
@@ -101,14 +101,14 @@ def test_the_backlog_of_each_instance(tmp_path: Path) -> None:
     )
     path = tmp_path / "journal.db"
     with open_journal(path) as journal:
-        assert read_instance_backlogs(path) == {}
+        assert journal.backlogs() == {}
         for wa_id in ("A", "B"):
             journal.inbox.record(SHOP, attrs.evolve(message, wa_id=WaMessageId(wa_id)))
         journal.ledger.admit(CAFE, dict.fromkeys(range(6), ANA), listed_at=0)
         journal.ledger.step(CAFE, [Settled(0, SendState.SENT, WaMessageId("W"))], 1)
         journal.ledger.step(CAFE, [Settled(2, SendState.FAILED, error="no")], None)
         journal.ledger.step(CAFE, [Settled(3, SendState.UNCERTAIN, error="?")], None)
-        assert read_instance_backlogs(path) == {
+        assert journal.backlogs() == {
             SHOP: InstanceBacklog(to_deliver=2),
             CAFE: InstanceBacklog(to_send=3, to_report=2),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import attrs
 import pytest
 
 from tests.proxy_fixture import SHOP, open_proxy_fixture
+from wa_worker.delivery.held_back import HeldBack
 from wa_worker.instances.polling import WAIT
 from wa_worker.instances.registry import Registry
 from wa_worker.journal import open_journal
 from wa_worker.journal.backlog import Backlog, Queue
+from wa_worker.messages.pacing import HeldMessage, HeldReason
+from wa_worker.models import InstanceId, Jid
 from wa_worker.monitoring.readiness import LEAST_SILENCE, TOO_OLD, Facts, Phase, Readiness, reasons_not_ready
 from wa_worker.volume import VolumeGuard
 
@@ -34,6 +38,7 @@ class Case:
 CASES = [
     Case("all is well", {}, []),
     Case("waiting for the lock", {"phase": Phase.WAITING}, ["waiting for the lock on the volume"]),
+    Case("joining", {"phase": Phase.JOINING}, ["waiting for PostgreSQL to take this worker in"]),
     Case("loading", {"phase": Phase.LOADING}, ["the journal and the WhatsApp library are loading"]),
     Case("stopping, whatever else", {"phase": Phase.STOPPING, "trouble": "x"}, ["stopping"]),
     Case("never polled", {"answered": False}, ["the proxy has not answered a poll yet"]),
@@ -84,3 +89,14 @@ async def test_a_proxy_that_holds_polls_may_say_nothing_for_longer(tmp_path: Pat
             await fixture.edge.poll("w", {}, 0)
             assert set((await readiness.snapshot()).poll_ages) == {"disconnected-instances"}
             assert readiness._facts(None, None).held == WAIT
+
+
+async def test_a_scrape_counts_what_pace_holds_back_of_all_instances() -> None:
+    registry = Registry()
+    for instance, reasons in (("shop", [HeldReason.RATE, HeldReason.FIRST_PER_DAY]), ("pub", [HeldReason.RATE])):
+        held = registry.activity(InstanceId(instance)).held = HeldBack()
+        for number, reason in enumerate(reasons):
+            held.note(HeldMessage(InstanceId(instance), number, Jid("ana"), reason, time.time() + 600))
+    registry.activity(InstanceId("not paced"))
+    snapshot = await Readiness(registry, poll_interval=0.1).snapshot()
+    assert snapshot.paced == {HeldReason.RATE: 2, HeldReason.FIRST_PER_DAY: 1}

@@ -19,6 +19,7 @@ os.dup2(2, 1)  # the library prints there
 import wa_worker.whatsapp.libmagic  # noqa: E402,F401 - before neonize
 
 # isort: split
+from wa_worker.models import Secret  # noqa: E402
 from wa_worker.whatsapp.client import Callbacks, QuietClient  # noqa: E402
 from wa_worker.whatsapp.gate import StartGate  # noqa: E402
 
@@ -28,7 +29,7 @@ def say(what: str, **fields: Any) -> None:
 
 
 if __name__ == "__main__":
-    client = QuietClient(sys.argv[1], "the session", "the device", StartGate())
+    client = QuietClient(Secret(sys.argv[1]), "the session", "the device", StartGate())
     callbacks = Callbacks(lambda code, _data: say("event", code=code), lambda _level, _part, _text: None)
     say("ended", text=client.run(callbacks, [int(code) for code in sys.argv[2:]]))
     sys.stdin.read()

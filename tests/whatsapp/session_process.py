@@ -3,12 +3,12 @@
     python -m wa_worker.dev.simulator.trust tests.whatsapp.session_process AUTH_DIR [OBSTACLE]
 
 It takes and gives JSON objects, one a line. In: `{"do": "send", "to", "text"}`, `{"do": "begin to send", "to",
-"text"}` (commands go on meanwhile), `{"do": "upload", "kind", "file"}` (so here), `{"do": "mark read", "chat",
-"ids"}`, `{"do": "steady"}`, `{"do": "give up"}`, `{"do": "close"}`, `{"do": "cancel"}`. Out: `{"is": "open"}`,
-`{"is": "report", "event"}`, `{"is": "message"}`, `{"is": "sent", "id", "to", "at"}`, `{"is": "uploaded", "path",
-"size", "sha256"}`, `{"is": "error", "kind", "text", "wa_id", "failure"}`, `{"is": "steady", "seconds"}`, what
-receipts.py tells (`{"is": "expect" | "heard" | "distrust", "ids"}`), `{"is": "receipt", "ids", "progress", "at"}`,
-and at the end `{"is": "closed", "seconds", "native_threads"}`.
+"text"}` (commands go on meanwhile), `{"do": "upload", "kind", "file"}` (so here), `{"do": "cut nothing"}`, `{"do":
+"mark read", "chat", "ids"}`, `{"do": "steady"}`, `{"do": "give up"}`, `{"do": "close"}`, `{"do": "cancel"}`. Out:
+`{"is": "open"}`, `{"is": "report", "event"}`, `{"is": "message"}`, `{"is": "sent", "id", "to", "at"}`, `{"is":
+"uploaded", "path", "size", "sha256"}`, `{"is": "hanging", "count"}`, `{"is": "error", "kind", "text", "wa_id",
+"failure"}`, `{"is": "steady", "seconds"}`, what receipts.py tells (`{"is": "expect" | "heard" | "distrust", "ids"}`),
+`{"is": "receipt", "ids", "progress", "at"}`, and at the end `{"is": "closed", "seconds", "native_threads"}`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,12 @@ from wa_worker.journal import open_journal  # noqa: E402
 from wa_worker.messages import MediaKind, OutgoingMessage, Receipt, Text  # noqa: E402
 from wa_worker.metrics import Metrics  # noqa: E402
 from wa_worker.models import RESERVED_FOLDER, InstanceId, Jid, WaMessageId  # noqa: E402
+from wa_worker.postgres.url import StateUrl  # noqa: E402
 from wa_worker.states import Event, Report  # noqa: E402
+from wa_worker.whatsapp.folder_store import FolderStore  # noqa: E402
 from wa_worker.whatsapp.gate import StartGate  # noqa: E402
 from wa_worker.whatsapp.receiving import Receiver, Told  # noqa: E402
+from wa_worker.whatsapp.schema_store import IDLE, SchemaStores  # noqa: E402
 from wa_worker.whatsapp.session import Session, open_session  # noqa: E402
 from wa_worker.whatsapp.session_host import SessionHost  # noqa: E402
 from wa_worker.whatsapp.store import SessionStore  # noqa: E402
@@ -82,6 +85,16 @@ async def tell_reports(session: Session) -> None:
         )
 
 
+def store_of(auth_dir: Path) -> SessionStore:
+    """The instance's folder, or the schema that the test names."""
+    if (schema := os.environ.get("TEST_SCHEMA")) is None:
+        return FolderStore.of(auth_dir, SHOP)
+    idle = float(os.environ.get("TEST_IDLE", IDLE))
+    stores = SchemaStores(StateUrl.of(os.environ["TEST_STATE_URL"]), idle=idle)
+    stores.gained(SHOP, schema, schema.replace("_", "/"))
+    return stores.of(SHOP)
+
+
 class Ticks:
     """Tells of receipts that say how far messages have come."""
 
@@ -92,7 +105,10 @@ class Ticks:
 class Line:
     """The commands of the test."""
 
-    def __init__(self, leave: trio.CancelScope, doing: trio.CancelScope, threads: trio.Nursery) -> None:
+    def __init__(
+        self, leave: trio.CancelScope, doing: trio.CancelScope, threads: trio.Nursery, uploads: Uploads
+    ) -> None:
+        self._uploads = uploads
         self._threads = threads
         self._leave = leave
         self._doing = doing
@@ -125,6 +141,8 @@ class Line:
             say("steady", seconds=self.session.steady, synced=self.session.offline_synced)
         elif self.session is not None and command["do"] == "begin to send":
             self._threads.start_soon(send, self.session, command["to"], command["text"])
+        elif command["do"] == "cut nothing":
+            self._uploads.cut = lambda before, seconds: 0
         elif self.session is not None and command["do"] == "upload":
             self._threads.start_soon(upload, self.session, command["kind"], command["file"])
         elif self.session is not None:
@@ -137,10 +155,11 @@ async def main(auth_dir: Path, obstacle: str | None) -> None:
             receiver = Receiver(journal.inbox, Metrics(), Told(lambda: None, file=lambda: None))
             receipts = Receipts(lambda what, ids: say(what, ids=ids))
             host = SessionHost(receiver, StartGate(), threads, "wa-worker", receipts, journal.accounts)
-            host = attrs.evolve(host, receipts=Ticks(), uploads=Uploads(patience=PATIENCE))
-            store, leave, left = SessionStore.of(auth_dir, SHOP), trio.CancelScope(), 0.0
+            uploads = Uploads(patience=PATIENCE, told=lambda hanging: say("hanging", count=hanging))
+            host = attrs.evolve(host, receipts=Ticks(), uploads=uploads)
+            store, leave, left = store_of(auth_dir), trio.CancelScope(), 0.0
             with trio.CancelScope() as doing:
-                line = Line(leave, doing, threads)
+                line = Line(leave, doing, threads, host.uploads)
                 threads.start_soon(line.follow)
                 try:
                     async with open_session(

@@ -14,8 +14,8 @@ from wa_worker.errors import Failure, SendDelayed, SendRefused
 from wa_worker.messages import Content, Deletion, NewText, OutgoingMessage, Quote, ReactionTo, Target, Text
 from wa_worker.models import Jid
 from wa_worker.whatsapp.authors import target_key
+from wa_worker.whatsapp.folder_store import FolderStore
 from wa_worker.whatsapp.identity import Identity
-from wa_worker.whatsapp.store import SessionStore
 
 pytestmark = pytest.mark.usefixtures("pythons_sqlite")
 
@@ -25,8 +25,8 @@ DEVICE = "5511999990001:3@s.whatsapp.net"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> SessionStore:
-    made = SessionStore(tmp_path / "shop")
+def store(tmp_path: Path) -> FolderStore:
+    made = FolderStore(tmp_path / "shop")
     made.prepare()
     with closing(sqlite3.connect(made.file, isolation_level=None)) as database:
         for statement in (
@@ -92,7 +92,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_key_of(case: Case, store: SessionStore) -> None:
+def test_the_key_of(case: Case, store: FolderStore) -> None:
     message = OutgoingMessage(case.to, **case.message)
     if case.failure is not None:
         with pytest.raises(SendRefused) as error:
@@ -104,13 +104,13 @@ def test_the_key_of(case: Case, store: SessionStore) -> None:
     assert (key.fromMe, key.participant, key.remoteJID) == (case.own, case.participant, case.to)
 
 
-def test_what_is_about_nothing_has_no_key(store: SessionStore) -> None:
+def test_what_is_about_nothing_has_no_key(store: FolderStore) -> None:
     assert target_key(OutgoingMessage(ANA, Text("x")), ANA, ME, store) is None
 
 
 @pytest.mark.parametrize("message", [reacting("ANAS"), about(NewText, "ANAS"), quoting("ANAS")])
 @pytest.mark.parametrize("to", [ANA, GROUP])
-def test_a_store_that_cannot_be_read_now_says_nothing(store: SessionStore, to: Jid, message: dict[str, Any]) -> None:
+def test_a_store_that_cannot_be_read_now_says_nothing(store: FolderStore, to: Jid, message: dict[str, Any]) -> None:
     """Neither that nobody knows, nor that it is ours."""
     with closing(sqlite3.connect(store.file, isolation_level=None)) as database:
         database.execute("BEGIN EXCLUSIVE")

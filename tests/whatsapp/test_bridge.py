@@ -21,6 +21,7 @@ from wa_worker.whatsapp.bridge import WhatsApp
 from wa_worker.whatsapp.egress import EgressTable
 from wa_worker.whatsapp.egress_memory import EgressFiles
 from wa_worker.whatsapp.egress_probe import EgressProbe
+from wa_worker.whatsapp.folder_store import FolderStores
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.probe import ReachabilityProbe
@@ -42,7 +43,7 @@ def whatsapp(journal: Journal, folder: Path, nursery: trio.Nursery) -> WhatsApp:
     host = SessionHost(receiver, StartGate(), nursery, "wa-worker", Receipts())
     probe = ReachabilityProbe("127.0.0.1", 1)
     routes = Routes(EgressTable(EgressFiles(folder)), EgressProbe({}), probe)
-    return WhatsApp(folder, host, PairingHosts(nursery, ()), routes, lambda: False)
+    return WhatsApp(FolderStores(folder), host, PairingHosts(nursery, ()), routes, lambda: False)
 
 
 def early(body: str, sender: str = "5511988880005@s.whatsapp.net") -> bytes:

@@ -14,32 +14,36 @@ from typing import Any
 import pytest
 
 from tests.environment import bare
+from wa_worker.models import Secret
+from wa_worker.whatsapp.client import passwords_in
 
 PROGRAM = """
 import gc, json, os, sys, threading
 import wa_worker.whatsapp.libmagic
+from wa_worker.models import Secret
 from wa_worker.whatsapp.client import Callbacks, QuietClient
 from wa_worker.whatsapp.gate import StartGate
-callbacks = Callbacks(lambda code, data: None, lambda level, part, text: None)
-client = QuietClient(sys.argv[1], "the session", "the device", StartGate())
+said = []
+callbacks = Callbacks(lambda code, data: None, lambda level, part, text: said.append(text))
+client = QuietClient(Secret(sys.argv[1]), "the session", "the device", StartGate())
 before = threading.active_count()
 error = client.run(callbacks, [3, 17])
 threads = threading.active_count() - before
 name = client.device_props.os
 del client
 gc.collect()
-print("RESULT", json.dumps({"error": error, "threads": threads, "name": name}), flush=True)
+print("RESULT", json.dumps({"error": error, "threads": threads, "name": name, "said": said}), flush=True)
 os._exit(0)
 """
 
 
-def run(store: Path) -> dict[str, Any]:
+def run(store: object) -> dict[str, Any]:
     environment = bare(HTTPS_PROXY="http://127.0.0.1:1")  # nothing here may reach WhatsApp
     command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(store)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     result = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
     found: dict[str, Any] = json.loads(result.removeprefix("RESULT"))
-    return found
+    return found | {"printed": done.stdout + done.stderr}
 
 
 @pytest.mark.parametrize("store", ["nowhere/x.db", "folder"])
@@ -56,3 +60,16 @@ def test_a_server_that_cannot_be_reached_is_an_error_and_no_crash(tmp_path: Path
     assert found["threads"] == 0
     assert found["name"] == "the device"
     assert (tmp_path / "x.db").is_file()
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:1/x?sslmode=disable", "127.0.0.1:no/x", "no%zz/x"])
+def test_the_password_of_a_database_is_in_nothing_that_is_said(place: str) -> None:
+    """One that cannot be reached, and what the driver takes for no URL: it shows that in its error, as it is."""
+    found = run(f"postgres://wa:s3cr3t%2Fword@{place}")
+    assert found["error"]
+    assert "s3cr3t" not in json.dumps(found)
+
+
+def test_which_passwords_are_hidden() -> None:
+    assert passwords_in(Secret("postgres://wa:a%2Fb@h/x")) == ("a%2Fb", "a/b")
+    assert passwords_in(Secret("postgres://wa@h/x")) == passwords_in(Secret("/a/b:c@d.db?x=")) == ()

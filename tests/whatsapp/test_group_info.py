@@ -10,7 +10,7 @@ from neonize.proto import Neonize_pb2 as pb
 
 from tests.whatsapp.message_events import GROUP, LID, ME, PHONE, jid
 from wa_worker.errors import Failure, SendDelayed, SendError, SendRefused
-from wa_worker.models import InstanceId, Jid
+from wa_worker.models import InstanceId, Jid, Secret
 from wa_worker.whatsapp.client import QuietClient
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.group_info import explained, why_refused
@@ -52,7 +52,9 @@ async def test_a_session_that_closes_is_not_asked() -> None:
     """A call for a session that the library does not know may end the process."""
     gate = StartGate()
     async with trio.open_nursery() as nursery:
-        native = NativeSession(InstanceId("shop"), QuietClient("nowhere", "x", "the device", gate), gate, nursery)
+        native = NativeSession(
+            InstanceId("shop"), QuietClient(Secret("nowhere"), "x", "the device", gate), gate, nursery
+        )
         native.closing = True
         error = why_refused(native, Jid(GROUP), ME, REFUSED)
         assert (verdict(error), str(error)) == (10.0, str(REFUSED)), "and nothing of what was asked"

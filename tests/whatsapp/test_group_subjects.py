@@ -10,7 +10,7 @@ import trio
 from tests.journal.rows import OTHER, SHOP, read_only
 from wa_worker.errors import JournalError
 from wa_worker.journal import Groups, Journal, open_journal
-from wa_worker.models import Jid
+from wa_worker.models import Jid, Secret
 from wa_worker.whatsapp.client import QuietClient
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.group_changes import Subject
@@ -60,7 +60,7 @@ def test_memory_is_bounded(journal: Journal) -> None:
 
 def look_up(groups: Groups, nursery: trio.Nursery) -> SubjectLookUp:
     gate = StartGate()
-    native = NativeSession(SHOP, QuietClient("nowhere", "x", "the device", gate), gate, nursery)
+    native = NativeSession(SHOP, QuietClient(Secret("nowhere"), "x", "the device", gate), gate, nursery)
     return SubjectLookUp(native, GroupSubjects(groups))
 
 

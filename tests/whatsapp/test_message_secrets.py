@@ -13,29 +13,29 @@ import pytest
 from tests.proxy_fixture import SHOP
 from tests.whatsapp.receipts import Receipts
 from wa_worker.errors import SendDelayed, SendError, SendUncertain, SessionError
-from wa_worker.whatsapp import message_secrets
+from wa_worker.whatsapp import folder_store, message_secrets
+from wa_worker.whatsapp.folder_store import FolderStore
 from wa_worker.whatsapp.message_secrets import sent_id, store_mark
 from wa_worker.whatsapp.send_tracking import SendTracking
-from wa_worker.whatsapp.store import SessionStore
 
 pytestmark = pytest.mark.usefixtures("pythons_sqlite")
 
 SECRET, OTHER = b"s" * 32, b"o" * 32
 
 
-def change(store: SessionStore, *statements: str) -> None:
+def change(store: FolderStore, *statements: str) -> None:
     with closing(sqlite3.connect(store.file, isolation_level=None)) as database:
         for statement in statements:
             database.execute(statement).fetchall()
 
 
-def insert(store: SessionStore, secret: bytes, wa_id: str) -> None:
+def insert(store: FolderStore, secret: bytes, wa_id: str) -> None:
     change(store, f"INSERT INTO whatsmeow_message_secrets (message_id, key) VALUES ('{wa_id}', x'{secret.hex()}')")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> SessionStore:
-    made = SessionStore(tmp_path / "shop")
+def store(tmp_path: Path) -> FolderStore:
+    made = FolderStore(tmp_path / "shop")
     made.prepare()
     change(
         made,
@@ -48,16 +48,16 @@ def store(tmp_path: Path) -> SessionStore:
     return made
 
 
-def test_a_row_is_the_id_whatever_else_there_is_to_say(store: SessionStore) -> None:
+def test_a_row_is_the_id_whatever_else_there_is_to_say(store: FolderStore) -> None:
     for mark in (None, "another", store_mark(store)):
         assert sent_id(store, OTHER, mark) == "3EB0"
 
 
-def test_no_row_in_the_same_store_means_that_it_never_left(store: SessionStore) -> None:
+def test_no_row_in_the_same_store_means_that_it_never_left(store: FolderStore) -> None:
     assert sent_id(store, SECRET, store_mark(store)) is None
 
 
-def test_what_is_in_the_log_only_is_there(store: SessionStore) -> None:
+def test_what_is_in_the_log_only_is_there(store: FolderStore) -> None:
     with closing(sqlite3.connect(store.file)) as writer:
         writer.execute("PRAGMA wal_autocheckpoint=0")
         writer.execute("INSERT INTO whatsmeow_message_secrets VALUES ('3EB1', ?)", (SECRET,))
@@ -71,7 +71,7 @@ def test_what_is_in_the_log_only_is_there(store: SessionStore) -> None:
     "what", ["no mark", "copied back", "copied over", "another device", "paired anew", "machine started anew"]
 )
 def test_no_row_in_another_store_means_nothing(
-    store: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     mark = store_mark(store)
     assert mark is not None
@@ -91,13 +91,13 @@ def test_no_row_in_another_store_means_nothing(
             change(store, "UPDATE whatsmeow_device SET registration_id = 78")
         case "machine started anew":
             (tmp_path / "boot_id").write_text("another")
-            monkeypatch.setattr(message_secrets, "BOOT_ID", tmp_path / "boot_id")
+            monkeypatch.setattr(folder_store, "BOOT_ID", tmp_path / "boot_id")
     with pytest.raises(SessionError):
         sent_id(store, SECRET, mark)
 
 
 @pytest.mark.parametrize("what", ["gone", "garbage", "no table", "no device", "two devices", "journal mode"])
-def test_a_store_that_cannot_be_read_is_no_witness(store: SessionStore, what: str) -> None:
+def test_a_store_that_cannot_be_read_is_no_witness(store: FolderStore, what: str) -> None:
     mark = store_mark(store)
     match what:
         case "gone":
@@ -120,7 +120,7 @@ def test_a_store_that_cannot_be_read_is_no_witness(store: SessionStore, what: st
         assert store_mark(store) is None
 
 
-def failed_send(store: SessionStore, secret: bytes, *, stored: bool = True) -> tuple[SendError, list[str]]:
+def failed_send(store: FolderStore, secret: bytes, *, stored: bool = True) -> tuple[SendError, list[str]]:
     """What a session makes of a send that was cut, and whose receipt it waits for."""
     waits_for: list[str] = []
     tracking = SendTracking(SHOP, store, Receipts(lambda what, ids: waits_for.extend(ids if what == "expect" else ())))
@@ -132,20 +132,20 @@ def failed_send(store: SessionStore, secret: bytes, *, stored: bool = True) -> t
     return raised.value, waits_for
 
 
-def test_what_never_left_is_only_delayed(store: SessionStore) -> None:
+def test_what_never_left_is_only_delayed(store: FolderStore) -> None:
     error, waits_for = failed_send(store, SECRET)
     assert isinstance(error, SendDelayed)
     assert (str(error), waits_for) == ("it never left: timed out", [])
 
 
-def test_what_may_have_left_is_uncertain_under_its_id(store: SessionStore) -> None:
+def test_what_may_have_left_is_uncertain_under_its_id(store: FolderStore) -> None:
     error, waits_for = failed_send(store, OTHER)
     assert isinstance(error, SendUncertain)
     assert (error.wa_id, waits_for) == ("3EB0", ["3EB0"])
 
 
 @pytest.mark.parametrize("why", ["unreadable", "not written down"])
-def test_what_nobody_knows_is_uncertain_as_ever(store: SessionStore, why: str) -> None:
+def test_what_nobody_knows_is_uncertain_as_ever(store: FolderStore, why: str) -> None:
     if why == "unreadable":
         change(store, "DROP TABLE whatsmeow_message_secrets")
     error, waits_for = failed_send(store, SECRET, stored=why == "unreadable")
@@ -153,7 +153,7 @@ def test_what_nobody_knows_is_uncertain_as_ever(store: SessionStore, why: str) -
     assert (error.wa_id, waits_for) == (None, [])
 
 
-def test_a_look_never_takes_long(store: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_never_takes_long(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
     change(
         store,
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)"
@@ -166,7 +166,7 @@ def test_a_look_never_takes_long(store: SessionStore, monkeypatch: pytest.Monkey
         sent_id(store, SECRET, mark)
 
 
-def test_whatsmeow_writes_while_it_is_looked_up(store: SessionStore) -> None:
+def test_whatsmeow_writes_while_it_is_looked_up(store: FolderStore) -> None:
     stop = threading.Event()
 
     def write() -> None:

@@ -14,6 +14,7 @@ from neonize._binder import gocode
 
 import wa_worker
 from tests.proxy_fixture import PATIENCE
+from wa_worker.models import Secret
 from wa_worker.whatsapp.client import NEEDS_GATE, GatedLibrary, QuietClient
 from wa_worker.whatsapp.gate import StartGate
 
@@ -52,7 +53,7 @@ def test_each_function_of_it_passes_the_gate_or_needs_it_held(name: str) -> None
 
 
 def test_a_client_has_no_way_around() -> None:
-    client = QuietClient("nowhere", "x", "the device", StartGate())
+    client = QuietClient(Secret("nowhere"), "x", "the device", StartGate())
     parts = [client, client.contact, client.chat_settings]
     assert gocode not in [value for part in parts for value in vars(part).values()]
     assert [
@@ -63,7 +64,7 @@ def test_a_client_has_no_way_around() -> None:
 
 async def test_a_call_waits_while_a_start_is_under_way() -> None:
     gate, done = StartGate(), trio.Event()
-    client = QuietClient("nowhere", "a session that is none", "the device", gate)
+    client = QuietClient(Secret("nowhere"), "a session that is none", "the device", gate)
 
     async def call() -> None:
         await trio.to_thread.run_sync(client.disconnect, abandon_on_cancel=True)  # harmless without a session
@@ -79,10 +80,10 @@ async def test_a_call_waits_while_a_start_is_under_way() -> None:
 
 async def test_the_cut_of_a_loop_that_has_ended_does_not_wait() -> None:
     gate = StartGate()
-    client = QuietClient("nowhere", "a session that is none", "the device", gate)
+    client = QuietClient(Secret("nowhere"), "a session that is none", "the device", gate)
     with trio.fail_after(PATIENCE):
         async with gate.exclusive():
-            await trio.to_thread.run_sync(client._cut, abandon_on_cancel=True)
+            await trio.to_thread.run_sync(client.cut, abandon_on_cancel=True)
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.parent.name == "whatsapp"], ids=lambda file: file.stem)

@@ -15,6 +15,7 @@ import trio.testing
 
 from tests.proxy_fixture import PATIENCE, SHOP
 from wa_worker.errors import SessionError
+from wa_worker.models import Secret
 from wa_worker.whatsapp.client import Callbacks, QuietClient
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.native_session import HASTE, NativeSession
@@ -25,7 +26,7 @@ AT_ONCE = HASTE / 3
 
 
 def session(folder: Path, gate: StartGate, threads: trio.Nursery) -> NativeSession:
-    return NativeSession(SHOP, QuietClient(str(folder / "x.db"), "x", "the device", gate), gate, threads)
+    return NativeSession(SHOP, QuietClient(Secret(str(folder / "x.db")), "x", "the device", gate), gate, threads)
 
 
 def untouched(folder: Path) -> bool:

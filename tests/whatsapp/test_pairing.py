@@ -17,6 +17,7 @@ from tests.proxy_fixture import PATIENCE, SHOP, until
 from tests.whatsapp.scripted_host import script
 from wa_worker.errors import SessionError
 from wa_worker.models import InstanceId
+from wa_worker.whatsapp.folder_store import FolderStore
 from wa_worker.whatsapp.host_process import HostProcess
 from wa_worker.whatsapp.pairing import (
     HOST_CAPACITY,
@@ -27,7 +28,6 @@ from wa_worker.whatsapp.pairing import (
     PairingHosts,
     QrCode,
 )
-from wa_worker.whatsapp.store import SessionStore
 
 
 def commands(heard: Path) -> list[dict[str, Any]]:
@@ -40,7 +40,7 @@ def runs(pid: int) -> bool:
 
 async def events(hosts: PairingHosts, folder: Path, many: int) -> list[PairingEvent]:
     with trio.fail_after(PATIENCE):
-        async with hosts.pair(SHOP, SessionStore.of(folder, SHOP), "the device") as channel:
+        async with hosts.pair(SHOP, FolderStore.of(folder, SHOP), "the device") as channel:
             return [await channel.receive() for _ in range(many)]
 
 
@@ -60,18 +60,18 @@ async def test_it_is_told_what_to_open(tmp_path: Path, nursery: trio.Nursery) ->
     heard = tmp_path / "heard"
     await events(PairingHosts(nursery, script(heard, {"is": "paired"})), tmp_path, 1)
     told = commands(heard)[0]
-    store = SessionStore.of(tmp_path, SHOP)
-    assert (told["do"], told["dsn"], told["device_name"]) == ("pair", store.dsn, "the device")
+    store = FolderStore.of(tmp_path, SHOP)
+    assert (told["do"], told["dsn"], told["device_name"]) == ("pair", store.dsn.reveal(), "the device")
     assert store.folder.is_dir()
 
 
 async def test_the_host_goes_with_its_last_pairing(tmp_path: Path, nursery: trio.Nursery) -> None:
     heard = tmp_path / "heard"
     hosts = PairingHosts(nursery, script(heard, {"is": "qr", "code": "2@"}))
-    async with hosts.pair(SHOP, SessionStore.of(tmp_path, SHOP), "n") as first:
+    async with hosts.pair(SHOP, FolderStore.of(tmp_path, SHOP), "n") as first:
         await first.receive()
         (pid,) = {command["pid"] for command in commands(heard)}
-        async with hosts.pair(InstanceId("other"), SessionStore.of(tmp_path, SHOP), "n") as second:
+        async with hosts.pair(InstanceId("other"), FolderStore.of(tmp_path, SHOP), "n") as second:
             await second.receive()
         await until(lambda: len(commands(heard)) == 3)
         assert [command["do"] for command in commands(heard)] == ["pair", "pair", "end"]
@@ -87,7 +87,7 @@ async def test_a_host_that_does_not_end_by_itself_is_killed(tmp_path: Path) -> N
         pid.unlink(missing_ok=True)
         async with trio.open_nursery() as nursery:
             hosts = PairingHosts(nursery, ["sh", "-c", f"echo $$ > '{pid}'; exec sleep 60"])
-            async with hosts.pair(SHOP, SessionStore.of(tmp_path, SHOP), "n"):
+            async with hosts.pair(SHOP, FolderStore.of(tmp_path, SHOP), "n"):
                 await until(lambda: pid.exists() and pid.read_text())
                 assert runs(int(pid.read_text()))
                 if stops:
@@ -102,7 +102,7 @@ async def test_a_host_takes_so_many_and_no_more(tmp_path: Path, nursery: trio.Nu
     async with AsyncExitStack() as stack:
         for number in range(HOST_CAPACITY + 2):
             instance = InstanceId(str(number))
-            await stack.enter_async_context(hosts.pair(instance, SessionStore.of(tmp_path, instance), "n"))
+            await stack.enter_async_context(hosts.pair(instance, FolderStore.of(tmp_path, instance), "n"))
         await until(lambda: len(commands(heard)) == HOST_CAPACITY + 2)
         taken = Counter(command["pid"] for command in commands(heard))
         assert sorted(taken.values()) == [2, HOST_CAPACITY]
@@ -160,7 +160,7 @@ async def test_so_are_those_that_come_together_with_the_end(tmp_path: Path, nurs
     """A worker that is busy at that moment sees the line closed and the words at once."""
     hosts = PairingHosts(nursery, ["sh", "-c", "printf 'fatal error: last words'; kill -ABRT $$"])
     with capture_logs() as lines, trio.fail_after(PATIENCE):
-        async with hosts.pair(SHOP, SessionStore.of(tmp_path, SHOP), "n") as line:
+        async with hosts.pair(SHOP, FolderStore.of(tmp_path, SHOP), "n") as line:
             time.sleep(0.5)  # noqa: ASYNC251 - the worker is busy
             await line.receive()
     said = [line["reason"] for line in lines if line["event"] == "the pairing host printed"]
@@ -207,7 +207,7 @@ async def test_what_it_still_has_comes_before_the_end_of_a_pairing_that_is_ended
     last: list[dict[str, Any]] = [{"is": "message", "me": "bWU=", "data": "ZGF0YQ=="}, {"is": "paired", "after": 0.1}]
     with trio.fail_after(PATIENCE):
         async with PairingHosts(nursery, script(heard, at_end=last)).pair(
-            SHOP, SessionStore.of(tmp_path, SHOP), "n"
+            SHOP, FolderStore.of(tmp_path, SHOP), "n"
         ) as line:
             await line.end()
             await line.end()
@@ -222,7 +222,7 @@ async def test_messages_are_not_dropped_however_many_there_are(tmp_path: Path, n
     says: list[dict[str, Any]] = [{"is": "message", "me": "bWU=", "data": "ZGF0YQ=="}] * 600
     hosts = PairingHosts(nursery, script(None, *says, {"is": "paired"}))
     with trio.fail_after(PATIENCE):
-        async with hosts.pair(SHOP, SessionStore.of(tmp_path, SHOP), "n") as line:
+        async with hosts.pair(SHOP, FolderStore.of(tmp_path, SHOP), "n") as line:
             await until(lambda: line._events.statistics().tasks_waiting_send)
             got = [await line.receive() for _ in range(601)]
     assert got == [*[EarlyMessage(b"data", b"me")] * 600, Paired()]
@@ -233,7 +233,7 @@ async def test_an_instance_that_does_not_keep_up_loses_events_and_not_the_host(
 ) -> None:
     says = [{"is": "qr", "code": str(n)} for n in range(520)]
     with capture_logs() as lines:
-        async with PairingHosts(nursery, script(None, *says)).pair(SHOP, SessionStore.of(tmp_path, SHOP), "n") as got:
+        async with PairingHosts(nursery, script(None, *says)).pair(SHOP, FolderStore.of(tmp_path, SHOP), "n") as got:
             await until(lambda: len(lines) >= 8)
             assert await got.receive() == QrCode("0")
     assert {line["event"] for line in lines} == {"a pairing event was dropped: its instance does not keep up"}

@@ -23,6 +23,7 @@ from tests.proxy_fixture import PATIENCE, SHOP, until
 from wa_worker.dev.simulator import PairingFailed, Simulator, UnknownCode, WrongCode
 from wa_worker.dev.simulator.trust import command
 from wa_worker.models import InstanceId
+from wa_worker.whatsapp.folder_store import FolderStore
 from wa_worker.whatsapp.pairing import (
     EarlyMessage,
     NoPhoneCode,
@@ -35,7 +36,6 @@ from wa_worker.whatsapp.pairing import (
     QrCode,
 )
 from wa_worker.whatsapp.pairing_host import DRAINED
-from wa_worker.whatsapp.store import SessionStore
 
 PHONE = "5511999990001"
 HOST = command("wa_worker.whatsapp.pairing_host")
@@ -65,7 +65,7 @@ async def code(channel: PairingLine) -> str:
 async def test_a_scanned_code_leaves_a_paired_store_that_is_closed(
     hosts: PairingHosts, simulator: Simulator, tmp_path: Path
 ) -> None:
-    store = SessionStore.of(tmp_path / "auth", SHOP)
+    store = FolderStore.of(tmp_path / "auth", SHOP)
     async with hosts.pair(SHOP, store, "wa-worker") as channel:
         shown = await code(channel)
         assert not store.is_paired()
@@ -79,7 +79,7 @@ async def test_what_it_makes_is_for_its_user_only(hosts: PairingHosts, tmp_path:
     """Whatever the umask of the one that starts it."""
     before = os.umask(0o022)
     try:
-        store = SessionStore.of(tmp_path / "auth", SHOP)
+        store = FolderStore.of(tmp_path / "auth", SHOP)
         async with hosts.pair(SHOP, store, "wa-worker") as channel:
             await code(channel)
             files = list(store.folder.iterdir())
@@ -90,7 +90,7 @@ async def test_what_it_makes_is_for_its_user_only(hosts: PairingHosts, tmp_path:
 
 
 async def test_two_at_once_in_one_host(hosts: PairingHosts, simulator: Simulator, tmp_path: Path) -> None:
-    stores = [SessionStore.of(tmp_path / "auth", InstanceId(name)) for name in ("one", "two")]
+    stores = [FolderStore.of(tmp_path / "auth", InstanceId(name)) for name in ("one", "two")]
     async with (
         hosts.pair(InstanceId("one"), stores[0], "wa-worker") as first,
         hosts.pair(InstanceId("two"), stores[1], "wa-worker") as second,
@@ -106,11 +106,11 @@ async def test_codes_that_run_out_are_an_end_and_the_host_goes_on(
     hosts: PairingHosts, simulator: Simulator, tmp_path: Path
 ) -> None:
     simulator.qr_refs = 0
-    async with hosts.pair(SHOP, SessionStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
+    async with hosts.pair(SHOP, FolderStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
         assert isinstance(await next_event(channel), PairingEnded)
         simulator.qr_refs = 6
         other = InstanceId("other")
-        async with hosts.pair(other, SessionStore.of(tmp_path / "auth", other), "wa-worker") as second:
+        async with hosts.pair(other, FolderStore.of(tmp_path / "auth", other), "wa-worker") as second:
             await code(second)
 
 
@@ -118,14 +118,14 @@ async def test_a_version_that_whatsapp_refuses_is_an_end_that_says_so(
     hosts: PairingHosts, simulator: Simulator, tmp_path: Path
 ) -> None:
     simulator.client_outdated = True
-    async with hosts.pair(SHOP, SessionStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
+    async with hosts.pair(SHOP, FolderStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
         ended = await next_event(channel)
     assert isinstance(ended, PairingEnded)
     assert ended.outdated
 
 
 async def test_a_store_that_is_none_is_an_end_that_says_so(hosts: PairingHosts, tmp_path: Path) -> None:
-    store = SessionStore.of(tmp_path / "auth", SHOP)
+    store = FolderStore.of(tmp_path / "auth", SHOP)
     store.file.mkdir(parents=True)
     async with hosts.pair(SHOP, store, "wa-worker") as channel:
         ended = await next_event(channel)
@@ -134,7 +134,7 @@ async def test_a_store_that_is_none_is_an_end_that_says_so(hosts: PairingHosts, 
 
 
 async def test_told_to_end_before_a_scan_it_says_so_at_once(hosts: PairingHosts, tmp_path: Path) -> None:
-    async with hosts.pair(SHOP, SessionStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
+    async with hosts.pair(SHOP, FolderStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
         await code(channel)
         await channel.end()
         assert await next_event(channel) == PairingEnded("told to end")
@@ -144,7 +144,7 @@ async def test_told_to_end_after_a_scan_it_hands_over_what_came_and_leaves_a_pai
     hosts: PairingHosts, simulator: Simulator, tmp_path: Path
 ) -> None:
     """WhatsApp has been told that we have those messages. It does not wait for the end of the login."""
-    store = SessionStore.of(tmp_path / "auth", SHOP)
+    store = FolderStore.of(tmp_path / "auth", SHOP)
     async with hosts.pair(SHOP, store, "wa-worker") as channel:
         shown = await code(channel)
         simulator.answer_delay = 2.0
@@ -177,7 +177,7 @@ async def open_host(simulator: Simulator, folder: Path) -> AsyncIterator[tuple[t
         )
         theirs.close()
         try:
-            dsn = SessionStore(folder).dsn
+            dsn = FolderStore(folder).dsn.reveal()
             ours.sendall(f'{{"do": "pair", "pairing": "x", "dsn": "{dsn}", "device_name": "n"}}\n'.encode())
             await until(lambda: simulator.waiting)
             yield process, ours
@@ -232,7 +232,7 @@ async def test_a_request_for_a_passkey_ends_it_and_says_so(
     """The library calls one that it cannot read an error like any other."""
     simulator.passkeys.add(PHONE)
     simulator.readable_passkeys = readable
-    store = SessionStore.of(tmp_path / "auth", SHOP)
+    store = FolderStore.of(tmp_path / "auth", SHOP)
     async with hosts.pair(SHOP, store, "wa-worker") as channel:
         shown = await code(channel)
         with pytest.raises(PairingFailed, match="passkey"):
@@ -255,7 +255,7 @@ async def phone_code(channel: PairingLine, phone: str) -> PhoneCode:
 async def test_a_code_that_is_typed_on_the_phone_pairs_beside_the_qr_code(
     hosts: PairingHosts, simulator: Simulator, tmp_path: Path
 ) -> None:
-    store = SessionStore.of(tmp_path / "auth", SHOP)
+    store = FolderStore.of(tmp_path / "auth", SHOP)
     async with hosts.pair(SHOP, store, "wa-worker") as channel:
         await code(channel)
         shown = await phone_code(channel, PHONE)
@@ -272,7 +272,7 @@ async def test_a_code_that_is_typed_on_the_phone_pairs_beside_the_qr_code(
 
 
 async def test_the_qr_code_still_pairs_beside_it(hosts: PairingHosts, simulator: Simulator, tmp_path: Path) -> None:
-    async with hosts.pair(SHOP, SessionStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
+    async with hosts.pair(SHOP, FolderStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
         qr = await code(channel)
         await phone_code(channel, PHONE)
         await simulator.scan(qr, PHONE)
@@ -283,7 +283,7 @@ async def test_after_a_wrong_code_the_right_one_and_a_fresh_one_still_pair(
     hosts: PairingHosts, simulator: Simulator, tmp_path: Path
 ) -> None:
     for number, fresh in enumerate((False, True)):
-        store = SessionStore.of(tmp_path / "auth", InstanceId(f"shop{number}"))
+        store = FolderStore.of(tmp_path / "auth", InstanceId(f"shop{number}"))
         async with hosts.pair(InstanceId(f"shop{number}"), store, "wa-worker") as channel:
             await code(channel)
             shown = await phone_code(channel, PHONE)
@@ -301,7 +301,7 @@ async def test_after_a_wrong_code_the_right_one_and_a_fresh_one_still_pair(
 
 
 async def test_a_code_ends_with_its_socket(hosts: PairingHosts, simulator: Simulator, tmp_path: Path) -> None:
-    async with hosts.pair(SHOP, SessionStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
+    async with hosts.pair(SHOP, FolderStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
         await code(channel)
         shown = await phone_code(channel, PHONE)
         await channel.end()
@@ -316,7 +316,7 @@ async def test_that_there_is_no_code_is_said_and_the_qr_code_stays(
     hosts: PairingHosts, simulator: Simulator, tmp_path: Path, *, refused: bool
 ) -> None:
     simulator.link_code_error = 429 if refused else None
-    async with hosts.pair(SHOP, SessionStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
+    async with hosts.pair(SHOP, FolderStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
         qr = await code(channel)
         await channel.ask_for_code(PHONE if refused else "123")
         event = await next_event(channel)
@@ -331,7 +331,7 @@ async def test_the_phone_is_asked_for_little_of_its_history(
     hosts: PairingHosts, simulator: Simulator, tmp_path: Path, *, recent: bool, days: int
 ) -> None:
     hosts._more = {"history": "recent"} if recent else {}
-    async with hosts.pair(SHOP, SessionStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
+    async with hosts.pair(SHOP, FolderStore.of(tmp_path / "auth", SHOP), "wa-worker") as channel:
         jid = await simulator.scan(await code(channel), PHONE)
         assert await next_event(channel) == Paired()
     props = simulator.device_props[jid]

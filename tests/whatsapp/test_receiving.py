@@ -15,19 +15,19 @@ from structlog.testing import capture_logs
 from tests.journal.rows import SHOP, posted_bodies, read_only
 from tests.test_metrics import scrape
 from tests.whatsapp.message_events import GROUP, LID, ME, event, jid, made
-from tests.whatsapp.test_store import pair
+from tests.whatsapp.test_folder_store import pair
 from wa_worker.errors import JournalError
 from wa_worker.journal import Journal, open_journal
 from wa_worker.metrics import Metrics
 from wa_worker.models import Jid
+from wa_worker.whatsapp.folder_store import FolderStore
 from wa_worker.whatsapp.receiving import Receiver, Told
-from wa_worker.whatsapp.store import SessionStore
 
 
 @attrs.define
 class At:
     journal: Journal
-    store: SessionStore
+    store: FolderStore
     metrics: Metrics = attrs.Factory(Metrics)
     rung: int = 0
     receiver: Receiver = attrs.field(init=False)
@@ -49,7 +49,7 @@ class At:
 @pytest.fixture
 def at(tmp_path: Path) -> Iterator[At]:
     with open_journal(tmp_path / "journal.db") as journal:
-        yield At(journal, SessionStore.of(tmp_path, SHOP))
+        yield At(journal, FolderStore.of(tmp_path, SHOP))
 
 
 def group_event(subject: str, at: int, **fields: object) -> pb.GroupInfoEvent:

@@ -17,9 +17,9 @@ from tests.proxy_fixture import SHOP, until
 from tests.whatsapp import test_session
 from tests.whatsapp.test_session import CONTACT, Session, World
 from wa_worker.dev.simulator import Received
+from wa_worker.whatsapp.folder_store import FolderStore
 from wa_worker.whatsapp.message_secrets import sent_id
 from wa_worker.whatsapp.session import UNSYNCED
-from wa_worker.whatsapp.store import SessionStore
 
 world = test_session.world
 """The fixture."""
@@ -27,8 +27,8 @@ world = test_session.world
 TO = f"{CONTACT}@s.whatsapp.net"
 
 
-def store_of(world: World) -> SessionStore:
-    return SessionStore.of(world.auth_dir, SHOP)
+def store_of(world: World) -> FolderStore:
+    return FolderStore.of(world.auth_dir, SHOP)
 
 
 def secrets_in(file: Path) -> int:

@@ -38,13 +38,13 @@ from wa_worker.models import RESERVED_FOLDER, Jid, WaMessageId
 from wa_worker.states import Event, Report
 from wa_worker.whatsapp.client import Callbacks
 from wa_worker.whatsapp.events import Code
+from wa_worker.whatsapp.folder_store import FolderStore
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.native_session import HASTE
 from wa_worker.whatsapp.pairing import Paired, PairingHosts, QrCode
 from wa_worker.whatsapp.receiving import Receiver, Told
 from wa_worker.whatsapp.session import Session as OpenSession
 from wa_worker.whatsapp.session_host import SessionHost
-from wa_worker.whatsapp.store import SessionStore
 
 PHONE, CONTACT = "5511999990001", "5511988880005"
 
@@ -92,13 +92,13 @@ class World:
 
     def client(self, *codes: int) -> AbstractAsyncContextManager[Session]:
         """The library's client alone."""
-        dsn = SessionStore.of(self.auth_dir, SHOP).dsn
+        dsn = FolderStore.of(self.auth_dir, SHOP).dsn.reveal()
         return self.process("tests.whatsapp.client_process", dsn, *map(str, codes))
 
     @asynccontextmanager
-    async def process(self, *arguments: str) -> AsyncIterator[Session]:
+    async def process(self, *arguments: str, **more: str) -> AsyncIterator[Session]:
         run = command(*arguments)
-        environment = bare(**self.simulator.environment(self.auth_dir))
+        environment = bare(**{**self.simulator.environment(self.auth_dir), **more})
         log = (self.auth_dir / "log").open("ab")
         with log:
             process = await trio.lowlevel.open_process(
@@ -132,7 +132,7 @@ async def world(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.Monkey
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
             hosts = PairingHosts(nursery, command("wa_worker.whatsapp.pairing_host"))
-            async with hosts.pair(SHOP, SessionStore.of(tmp_path, SHOP), "wa-worker") as events:
+            async with hosts.pair(SHOP, FolderStore.of(tmp_path, SHOP), "wa-worker") as events:
                 shown = await events.receive()
                 assert isinstance(shown, QrCode)
                 jid = await simulator.scan(shown.code, PHONE)
@@ -178,6 +178,27 @@ async def test_what_the_library_has_acknowledged_is_on_disk_when_it_has_closed(w
             other.execute("ROLLBACK")
         await session.hears("closed")
     assert world.inbox() == bodies
+
+
+async def test_what_the_library_is_in_the_middle_of_is_on_disk_when_it_has_closed(world: World) -> None:
+    """It decrypts a message only once, and could not acknowledge this one: nobody could read it when it comes again."""
+    contact = world.simulator.contact("5511988880001")
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        await contact.send(world.jid, "before")
+        await session.hears("message")
+        with closing(sqlite3.connect(world.auth_dir / SHOP / "session.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # the store is slow
+            await contact.send(world.jid, "in the middle")
+            await trio.sleep(0.5)
+            await session.tell("close")
+            await until(lambda: not world.simulator.connected(world.jid))
+            await trio.sleep(0.5)
+            other.execute("ROLLBACK")
+        await session.hears("closed")
+    log = (world.auth_dir / "log").read_text()
+    assert "Closing handler queue loop in the middle of handling <message" in log, "else this has tested nothing"
+    assert world.inbox() == ["before", "in the middle"]
 
 
 async def test_what_waited_comes_after_the_login(world: World) -> None:
@@ -427,7 +448,7 @@ async def unopened(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Unope
         host = SessionHost(
             Receiver(journal.inbox, Metrics(), Told(lambda: None)), gate, nursery, "the device", Receipts()
         )
-        yield Unopened(OpenSession(SHOP, SessionStore.of(tmp_path, SHOP), host, lambda: None), journal, gate)
+        yield Unopened(OpenSession(SHOP, FolderStore.of(tmp_path, SHOP), host, lambda: None), journal, gate)
 
 
 async def test_a_message_waits_for_the_disk_and_the_session_is_to_close(unopened: Unopened) -> None:

@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_an_error_of_sqlite(file: Path, loaded: bool) -> 
 def test_a_look_leaves_alone_what_the_library_has_mapped(file: Path) -> None:
     """Python's SQLite would cut the file off in which both keep their index, since it sees no lock of the other."""
     code = """
-    from wa_worker.whatsapp.store import SessionStore
+    from wa_worker.whatsapp.folder_store import FolderStore
     sql, held = native_library(), ctypes.c_void_p()
     sql.sqlite3_open_v2(os.fsencode(file), ctypes.byref(held), 2, None)
     sql.sqlite3_exec.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -48,10 +49,33 @@ async def test_a_file_goes_up_as_what_it_is_sent_as(world: World, file: str, kin
     assert request.path.startswith(f"/mms/{place}/")
 
 
+def has_failed(session: Session, times: int) -> bool:
+    return count(session, "error", "no answer to an upload") == times
+
+
+async def test_an_upload_that_hangs_is_ended(world: World, file: str) -> None:
+    """Its connection is cut, so that its thread, its memory and its file are given back; nothing else is."""
+    world.simulator.media.uploads.delay = 3600.0
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        for number in range(2):
+            await session.tell("upload", kind="image", file=file)
+            await until(partial(has_failed, session, number + 1))
+            await until(lambda: [line["count"] for line in session.said if line["is"] == "hanging"][-1:] == [0])
+        assert {line["count"] for line in session.said if line["is"] == "hanging"} == {0, 1}
+        world.simulator.media.uploads.delay = 0.0
+        await session.tell("upload", kind="image", file=file)
+        await session.hears("uploaded")
+        await session.tell("send", to="5511988880005@s.whatsapp.net", text="meanwhile")
+        await session.hears("sent")
+        assert not [line for line in session.said if line.get("event") == "DISCONNECTED"]
+
+
 async def test_one_at_a_time_and_none_while_too_many_hang(world: World, file: str) -> None:
     world.simulator.media.uploads.delay = 3600.0
     async with world.session() as session:
         await session.hears("report", event="CONNECTED")
+        await session.tell("cut nothing")
         for _ in range(MOST_ABANDONED + 1):
             await session.tell("upload", kind="image", file=file)
         await until(lambda: world.simulator.media.requested(method="POST") == 1)
@@ -108,7 +132,7 @@ async def test_whoever_gives_up_before_it_begins_leaves_no_count(file: str) -> N
             for _ in range(moment % 10):
                 await trio.lowlevel.checkpoint()
             nursery.cancel_scope.cancel()
-    await until(lambda: uploads.running == 0)
+    await until(lambda: uploads.hanging == 0)
 
 
 async def test_a_session_that_ends_in_an_upload_ends(world: World, file: str) -> None:

@@ -10,8 +10,8 @@ import base64
 import hashlib
 import io
 import re
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -226,34 +226,68 @@ def test_on_a_small_phone_in_portuguese_all_can_be_read(connect: Connect, *, dar
     page.picture("phone")
 
 
-async def test_a_phone_scans_what_the_page_shows_and_a_ban_reaches_the_page_and_a_human(
-    connect: Connect, customers_rest: Server, tmp_path: Path, function_folder: Path
-) -> None:
-    customers, page = connect.customers, connect.page
+@asynccontextmanager
+async def open_world(
+    connect: Connect, customers_rest: Server, folder: Path, function_folder: Path
+) -> AsyncIterator[World]:
+    """A worker, the Edge Function before the page's database, and simulated phones."""
     with ExitStack() as stack:
         function = stack.enter_context(open_function(function_folder, customers_rest.url, SECRET))
-        proxy = EdgeProxy(function.url, SECRET, customers.backend, function.lines)
+        proxy = EdgeProxy(function.url, SECRET, connect.customers.backend, function.lines)
         async with open_simulator() as simulator, trio.open_nursery() as nursery:
-            world = World(simulator, cast(Any, proxy), tmp_path, nursery)
+            world = World(simulator, cast(Any, proxy), folder, nursery)
             try:
-                await world.start_worker()
-                blocking = trio.to_thread.run_sync
-                await blocking(connect.signed_in)
-                await blocking(page.type, "#new-name", "Loja" + ENTER)
-                await blocking(page.wait, lambda: connect.shown(".scan img"))
-                picture = page.run("return document.querySelector('.scan img').src")
-                with trio.fail_after(world.patience):
-                    jid = await simulator.scan(read_png_data_url(picture), "5511999990001")
-                await blocking(page.wait, lambda: page.text(".badge") == "Connected")
-                assert page.text(".phone") == "+5511999990001"
-                assert customers.rows("select kind from wa_notices") == []
-
-                simulator.bans[jid] = 3600
-                await simulator.drop(jid)
-                await blocking(page.wait, lambda: "banned this number" in page.text(".why"))
-                rows = customers.rows("select kind, reason, text from wa_notices")
-                assert [row[:2] for row in rows] == [("down", "banned")]
-                assert rows[0][2].startswith("Loja is down: WhatsApp has banned it for a while.")
+                yield world
             finally:
                 with trio.CancelScope(shield=True):
                     await world.close()
+
+
+async def test_a_phone_types_the_code_that_the_page_shows(
+    connect: Connect, customers_rest: Server, tmp_path: Path, function_folder: Path
+) -> None:
+    """With the phone on which the page is open, which cannot scan itself."""
+    page, blocking = connect.page, trio.to_thread.run_sync
+    async with open_world(connect, customers_rest, tmp_path, function_folder) as world:
+        await world.start_worker()
+        await blocking(connect.signed_in)
+        await blocking(page.type, "#new-name", "Loja" + ENTER)
+        await blocking(page.wait, lambda: connect.shown(".scan img"))
+        await blocking(page.run, "document.querySelector('.pair details').open = true")
+        await blocking(page.type, ".pair input", "+55 11 99999-0001" + ENTER)
+        await blocking(page.wait, lambda: re.fullmatch(r"\w{4}-\w{4}", page.text(".code")) is not None)
+        left = re.findall(r"for (\d+) s", page.text(".code-left"))
+        assert 0 < int(left[0]) <= 180
+        jid = await world.simulator.enter_code(page.text(".code"), "5511999990001")
+        await blocking(page.wait, lambda: page.text(".badge") == "Connected")
+        assert page.text(".phone") == "+5511999990001"
+        assert not connect.shown(".pair")
+        assert page.text(".code") == ""
+        ((number, code),) = connect.customers.rows("select jid, pairing_code from wa_instances")
+        assert number.partition("@")[0] == jid.partition("@")[0].partition(":")[0] == "5511999990001"
+        assert code is None
+        assert connect.faults() == []
+
+
+async def test_a_phone_scans_what_the_page_shows_and_a_ban_reaches_the_page_and_a_human(
+    connect: Connect, customers_rest: Server, tmp_path: Path, function_folder: Path
+) -> None:
+    customers, page, blocking = connect.customers, connect.page, trio.to_thread.run_sync
+    async with open_world(connect, customers_rest, tmp_path, function_folder) as world:
+        await world.start_worker()
+        await blocking(connect.signed_in)
+        await blocking(page.type, "#new-name", "Loja" + ENTER)
+        await blocking(page.wait, lambda: connect.shown(".scan img"))
+        picture = page.run("return document.querySelector('.scan img').src")
+        with trio.fail_after(world.patience):
+            jid = await world.simulator.scan(read_png_data_url(picture), "5511999990001")
+        await blocking(page.wait, lambda: page.text(".badge") == "Connected")
+        assert page.text(".phone") == "+5511999990001"
+        assert customers.rows("select kind from wa_notices") == []
+
+        world.simulator.bans[jid] = 3600
+        await world.simulator.drop(jid)
+        await blocking(page.wait, lambda: "banned this number" in page.text(".why"))
+        rows = customers.rows("select kind, reason, text from wa_notices")
+        assert [row[:2] for row in rows] == [("down", "banned")]
+        assert rows[0][2].startswith("Loja is down: WhatsApp has banned it for a while.")

@@ -100,6 +100,8 @@ def test_the_browser_has_no_access_until_you_say_so(postgres: Postgres, backend:
         "select wa_events('[]')",
         "select wa_busy_instances()",
         "select wa_page('{}', 1, 1)",
+        "select wa_shard('shop', 2)",
+        "select wa_in_shard('{}', 1, 2)",
         "select wa_listed('{}')",
         "select wa_pair_phones()",
         "select wa_poll_is_due('{}', '{}', '{}')",

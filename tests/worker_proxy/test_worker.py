@@ -14,6 +14,7 @@ import trio
 from tests.e2e.test_coming_back import test_a_lost_status_is_announced_again, test_a_restart_resumes_without_a_qr
 from tests.e2e.test_delivery import test_a_refused_destination_is_marked_failed_and_others_go_on
 from tests.e2e.test_main_path import test_pair_send_receive_and_health, test_two_instances_do_not_mix
+from tests.e2e.test_sharding import test_each_instance_has_one_worker_and_the_end_of_one_leaves_the_others
 from tests.e2e.world import SECRET, World
 from tests.worker_proxy.backend import Backend, EdgeProxy
 from tests.worker_proxy.processes import SERVICE_KEY, Server
@@ -23,6 +24,7 @@ __all__ = [
     "test_a_lost_status_is_announced_again",
     "test_a_refused_destination_is_marked_failed_and_others_go_on",
     "test_a_restart_resumes_without_a_qr",
+    "test_each_instance_has_one_worker_and_the_end_of_one_leaves_the_others",
     "test_pair_send_receive_and_health",
     "test_two_instances_do_not_mix",
 ]

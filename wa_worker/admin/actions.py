@@ -13,7 +13,7 @@ from wa_worker.instances.fleet import InstanceFleet
 from wa_worker.journal import Change, InboxState, InstanceBacklog, Journal, SendState
 from wa_worker.journal.items import Item, ItemId, Outcome
 from wa_worker.journal.per_instance import read_set_aside
-from wa_worker.journal.review import Review, open_review
+from wa_worker.journal.review import Review
 from wa_worker.journal.states import State
 from wa_worker.models import InstanceId
 
@@ -53,11 +53,11 @@ class Actions:
 
     def waiting(self) -> Waiting:
         """Reads what the journal says of all instances. Blocking."""
-        return Waiting(self.journal.backlogs(), read_set_aside(self.journal.database.path), self.journal.let_go.all())
+        return Waiting(self.journal.backlogs(), read_set_aside(self.journal.database), self.journal.let_go.all())
 
     def past(self, instance: InstanceId) -> Past:
         """Reads what the journal says of an instance. Blocking."""
-        with open_review(self.journal.database.path) as review:
+        with self.journal.review() as review:
             return Past(self.journal.changes.of(instance), review.items(ASIDE, instance, SHOWN))
 
     async def let_go(self, instance: InstanceId, at: float) -> bool:
@@ -90,7 +90,7 @@ class Actions:
         self, decide: Callable[[Review, Sequence[ItemId]], Iterator[Outcome]], instance: InstanceId, item: ItemId
     ) -> bool:
         def carry_out() -> bool:
-            with open_review(self.journal.database.path, write=True) as review:
+            with self.journal.review(write=True) as review:
                 found = review.item(item)
                 if found is None or found.instance != instance or found.state not in ASIDE:
                     return False

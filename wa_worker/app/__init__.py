@@ -2,16 +2,18 @@
 
 On SIGTERM or SIGINT the workers stop first, while health still answers; then health; then the journal closes.
 
-work.py  what stops first: the instances, and all that they share
+work.py      what stops first: the instances, and all that they share
+state.py     where what must survive is: on the volume, or in PostgreSQL
+shared.py    what a worker has that shares its instances with others
+recovery.py  what is made of sends that were cut off
+stop.py      what the signals do
 """
 
 from __future__ import annotations
 
-import os
 import platform
 import signal
-import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import metadata
 
@@ -22,6 +24,7 @@ from wa_worker import __version__
 from wa_worker.admin.page import add_pages
 from wa_worker.admin.parts import Parts
 from wa_worker.advice import advice_on
+from wa_worker.app.stop import Stop
 from wa_worker.app.work import Work
 from wa_worker.config import Settings
 from wa_worker.instances.registry import Registry
@@ -31,10 +34,6 @@ from wa_worker.monitoring.loop_lag import watch_lag
 from wa_worker.monitoring.readiness import Readiness
 
 log = structlog.get_logger(__name__)
-
-LAST_RESORT = 9.0
-"""Seconds from the signal to `os._exit`: container hosts kill after 10. A send under way, a session's close, the
-farewell and the last changes come one after another and take 8.8 at the most."""
 
 
 async def main(settings: Settings, environ: Mapping[str, str], pairing_command: Sequence[str]) -> None:
@@ -59,8 +58,9 @@ async def main(settings: Settings, environ: Mapping[str, str], pairing_command: 
             await services.start(run_health, registry, readiness, metrics, listener, settings.admin_token, pages)
             services.start_soon(watch_lag, metrics)
             with trio.CancelScope() as work:
-                services.start_soon(_stop_on_signal, signals, work, readiness)
-                program = Work(settings, registry, readiness, metrics, services, work, admin)
+                stop = Stop(work)
+                services.start_soon(stop.on_signal, signals, readiness)
+                program = Work(settings, registry, readiness, metrics, services, stop, admin)
                 await program.run(environ, pairing_command)
             services.cancel_scope.cancel()
     log.info("stopped")
@@ -72,26 +72,3 @@ def _installed(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-async def _stop_on_signal(signals: AsyncIterator[int], work: trio.CancelScope, readiness: Readiness) -> None:
-    """The first signal stops the work, the second the process."""
-    async for number in signals:
-        name = signal.Signals(number).name
-        if work.cancel_called:
-            log.warning("second signal: exiting at once", signal=name)
-            os._exit(1)
-        log.info("stopping", signal=name)
-        last_resort = threading.Timer(LAST_RESORT, _last_resort)
-        last_resort.daemon = True
-        last_resort.start()
-        readiness.stopping()
-        work.cancel()
-
-
-def _last_resort() -> None:
-    silent = threading.Timer(0.5, os._exit, (0,))  # should stderr take no line
-    silent.daemon = True
-    silent.start()
-    log.error("the shutdown took too long: exiting; the journal has what is left to do")
-    os._exit(0)

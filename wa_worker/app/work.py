@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,11 @@ import trio
 
 from wa_worker import whatsapp
 from wa_worker.admin.parts import Parts
+from wa_worker.app.recovery import TakeOver, recover
+from wa_worker.app.state import open_state
+from wa_worker.app.stop import Stop
 from wa_worker.config import History, MediaIn, OnUncertain, Settings
-from wa_worker.delivery.batch import MAX_TRIES, SendPolicy
+from wa_worker.delivery.batch import SendPolicy
 from wa_worker.delivery.calls import CallTimeouts
 from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.marks import MarkReporter
@@ -26,45 +29,44 @@ from wa_worker.delivery.read_marks import ReadMarks
 from wa_worker.delivery.receipts import ReceiptReporter
 from wa_worker.delivery.retention import run_retention
 from wa_worker.delivery.sending import MessageSender
-from wa_worker.delivery.uncertain import LookUp, UncertainSends
+from wa_worker.delivery.uncertain import UncertainSends
 from wa_worker.edge.client import open_edge_client
 from wa_worker.edge.link_fetch import LinkFetcher
-from wa_worker.errors import JournalError, StartupError
 from wa_worker.instances.fleet import InstanceFleet
 from wa_worker.instances.polling import WAIT, Polling
 from wa_worker.instances.registry import Registry
 from wa_worker.instances.services import Services
-from wa_worker.journal import Journal, open_journal
+from wa_worker.journal import Journal
 from wa_worker.metrics import Metrics
-from wa_worker.models import JOURNAL_FILE
 from wa_worker.monitoring.readiness import Readiness
 from wa_worker.ownership.volume import hold_volume
 from wa_worker.volume import VolumeGuard
 from wa_worker.whatsapp.egress import EgressTable
-from wa_worker.whatsapp.egress_memory import EgressFiles
 from wa_worker.whatsapp.host_environment import host_environment
 from wa_worker.whatsapp.pairing import PairingHosts
 from wa_worker.whatsapp.routes import Routes
-from wa_worker.whatsapp.store import paired_instances
+from wa_worker.whatsapp.store import sessions_of
 
 if TYPE_CHECKING:
     from wa_worker.whatsapp.bridge import WhatsApp
     from wa_worker.whatsapp.receiving import Receiver
+    from wa_worker.whatsapp.session_host import SessionHost
+    from wa_worker.whatsapp.store import Stores
 
 log = structlog.get_logger(__name__)
 
 
 @attrs.frozen
 class Work:
-    """Everything that stops first, when `scope` is cancelled. Native threads belong to `services`: they end after their
-    sessions have closed."""
+    """Everything that stops first, when `stop` has it cancelled. Native threads belong to `services`: they end after
+    their sessions have closed."""
 
     settings: Settings
     registry: Registry
     readiness: Readiness
     metrics: Metrics
     services: trio.Nursery
-    scope: trio.CancelScope
+    stop: Stop
     admin: Parts
 
     async def run(self, environ: Mapping[str, str], pairing_command: Sequence[str]) -> None:
@@ -80,53 +82,75 @@ class Work:
                 events_at_once=settings.events_at_once,
                 forwarded=settings.forward_kinds or frozenset(),
             ) as edge,
+            open_state(settings, folder, self.registry, metrics, environ, self.readiness) as state,
         ):
             self.readiness.loading()
-            with _journal(folder / JOURNAL_FILE) as journal:
-                egress = EgressTable(EgressFiles(settings.auth_dir))
-                await trio.to_thread.run_sync(egress.load)
-                reads, receipts = ReadMarks(wanted=settings.send_read_receipts), ReceiptReporter(journal.receipts, edge)
-                inbound = InboundDelivery(journal.inbox, edge, metrics, on_accepted=reads.accepted)
-                marks = MarkReporter(journal.ledger, edge, receipts.wakeup.ring)
-                media = MediaDelivery(journal.media, edge, metrics, folder / "received-files", settings, environ)
-                media.decided, media.egress = inbound.file_decided, egress.of
-                preparing = self._preparing(folder)
-                await trio.to_thread.run_sync(preparing.clear)
-                resend = settings.on_uncertain_send is OnUncertain.RESEND
-                policy = SendPolicy(resend, settings.default_region, settings.pace)
-                sender = MessageSender(edge, journal, marks, metrics, self.services, preparing, policy)
-                await trio.to_thread.run_sync(whatsapp.load)
-                calls = CallTimeouts(journal.inbox.calls, inbound.wakeup.ring)
-                receiver = self._receiver(journal, inbound, media, calls)
-                routes, hosts = Routes.of(egress, environ), self._pairing(environ, pairing_command)
-                native = self._whatsapp(journal, receiver, receipts, sender.uncertain, routes, hosts)
-                gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
-                paired = await trio.to_thread.run_sync(lambda: list(paired_instances(settings.auth_dir)))
-                await trio.to_thread.run_sync(_recover, journal, sender.uncertain, native.sent_id)
-                volume = VolumeGuard(settings.auth_dir)
-                pace = PollTimer(settings.message_poll, min(settings.message_poll_max, settings.instance_poll))
-                shared = Services(
-                    settings, edge, journal.holds, self.registry, metrics, sender, pace, volume, native, reads=reads
-                )
-                self.registry.on_changed.append(shared.history.changed)
-                async with shared.history.rest_kept(journal.changes), trio.open_nursery() as workers:
-                    fleet = InstanceFleet(shared, workers, stopping=lambda: self.scope.cancel_called)
-                    fleet.still_let_go(await trio.to_thread.run_sync(journal.let_go.all))
-                    workers.start_soon(shared.history.run, journal.changes)
-                    workers.start_soon(volume.run)
-                    workers.start_soon(inbound.run)
-                    workers.start_soon(calls.run)
-                    workers.start_soon(marks.run)
-                    workers.start_soon(receipts.run)
-                    workers.start_soon(media.run if settings.media_in is MediaIn.ON else media.turn_off)
-                    workers.start_soon(run_retention, journal, settings.dead_kept, media.tidy, sender.pacing.learn)
+            journal, together = state.journal, state.shared
+            egress = EgressTable(state.egress)
+            await trio.to_thread.run_sync(egress.load)
+            reads, receipts = ReadMarks(wanted=settings.send_read_receipts), ReceiptReporter(journal.receipts, edge)
+            inbound = InboundDelivery(journal.inbox, edge, metrics, on_accepted=reads.accepted)
+            marks = MarkReporter(journal.ledger, edge, receipts.wakeup.ring)
+            media = MediaDelivery(journal.media, edge, metrics, folder / "received-files", settings, environ)
+            media.decided, media.egress = inbound.file_decided, egress.of
+            inbound.waits.is_late = media.refusals.lasts
+            preparing = self._preparing(folder)
+            await trio.to_thread.run_sync(preparing.clear)
+            resend = settings.on_uncertain_send is OnUncertain.RESEND
+            policy = SendPolicy(resend, settings.default_region, settings.pace)
+            sender = MessageSender(edge, journal, marks, metrics, self.services, preparing, policy)
+            await trio.to_thread.run_sync(whatsapp.load)
+            calls = CallTimeouts(journal.inbox.calls, inbound.wakeup.ring)
+            receiver = self._receiver(journal, inbound, media, calls)
+            routes = Routes.of(egress, environ, None if together is None else together.gate)
+            host = self._host(journal, receiver, receipts, sender.uncertain)
+            hosts = self._pairing(environ, pairing_command)
+            native = self._whatsapp(state.stores, host, hosts, routes)
+            gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
+            paired, self.readiness.other_shards = await trio.to_thread.run_sync(
+                sessions_of, native.stores, settings.worker_shard
+            )
+            if together is None:
+                await trio.to_thread.run_sync(recover, journal, sender.uncertain, native.sent_id)
+            volume = VolumeGuard(settings.auth_dir)
+            pace = PollTimer(settings.message_poll, min(settings.message_poll_max, settings.instance_poll))
+            shared = Services(
+                settings, edge, journal.holds, self.registry, metrics, sender, pace, volume, native, reads=reads
+            )
+            self.registry.on_changed.append(shared.history.changed)
+            async with shared.history.rest_kept(journal.changes), trio.open_nursery() as workers:
+                owner = None if together is None else together.keeper
+                fleet = InstanceFleet(shared, workers, stopping=lambda: self.stop.begun, ownership=owner)
+                fleet.still_let_go(await trio.to_thread.run_sync(journal.let_go.all))
+                workers.start_soon(shared.history.run, journal.changes)
+                workers.start_soon(volume.run)
+                workers.start_soon(inbound.run)
+                workers.start_soon(calls.run)
+                workers.start_soon(marks.run)
+                workers.start_soon(receipts.run)
+                workers.start_soon(media.run if settings.media_in is MediaIn.ON else media.turn_off)
+                workers.start_soon(run_retention, journal, settings.dead_kept, media.tidy, sender.pacing.learn)
+                if together is None:
                     for instance in paired:  # P6: whatever the proxy lists
                         fleet.start(instance)
-                    self.readiness.working(journal, edge, volume)
-                    self.admin.working(journal, fleet)
-                    log.info("working", resumed=len(paired), proxy=settings.edge_base_url)
-                    polling = Polling(edge, fleet, sender.polled, interval=settings.instance_poll, pace=pace)
-                    workers.start_soon(polling.run)
+                else:
+                    rings = [media.gained, *(each.wakeup.ring for each in (calls, marks, receipts))]
+                    left = TakeOver(journal, sender.uncertain, native.sent_id, egress, inbound, rings)
+                    together.instances.attach(fleet, left.prepare)
+                    self.stop.hand_over(partial(together.drain, settings.drain), settings.drain)
+                self.readiness.working(journal, edge, volume)
+                self.admin.working(journal, fleet)
+                log.info("working", resumed=len(paired), proxy=settings.edge_base_url)
+                polling = Polling(
+                    edge,
+                    fleet,
+                    sender.polled,
+                    interval=settings.instance_poll,
+                    pace=pace,
+                    shard=settings.worker_shard,
+                    peers=together is not None,
+                )
+                workers.start_soon(polling.run)
 
     def _preparing(self, folder: Path) -> Preparing:
         settings = self.settings
@@ -154,20 +178,14 @@ class Work:
             recent_history=self._recent_history,
         )
 
-    def _whatsapp(
-        self,
-        journal: Journal,
-        receiver: Receiver,
-        receipts: ReceiptReporter,
-        uncertain: UncertainSends,
-        routes: Routes,
-        pairing: PairingHosts,
-    ) -> WhatsApp:
-        from wa_worker.whatsapp.bridge import WhatsApp  # what load() has imported
-        from wa_worker.whatsapp.gate import StartGate
+    def _host(
+        self, journal: Journal, receiver: Receiver, receipts: ReceiptReporter, uncertain: UncertainSends
+    ) -> SessionHost:
+        from wa_worker.whatsapp.gate import StartGate  # what load() has imported
         from wa_worker.whatsapp.session_host import SessionHost
+        from wa_worker.whatsapp.uploads import Uploads
 
-        host = SessionHost(
+        return SessionHost(
             receiver,
             StartGate(),
             self.services,
@@ -176,30 +194,15 @@ class Work:
             accounts=journal.accounts,
             receipts=receipts,
             recent_history=self._recent_history,
+            uploads=Uploads(told=self._uploads_hang),
         )
-        return WhatsApp(self.settings.auth_dir, host, pairing, routes, self.registry.anyone_connected)
 
+    def _whatsapp(self, stores: Stores, host: SessionHost, pairing: PairingHosts, routes: Routes) -> WhatsApp:
+        from wa_worker.whatsapp.bridge import WhatsApp  # what load() has imported
 
-@contextmanager
-def _journal(path: Path) -> Iterator[Journal]:
-    with ExitStack() as stack:
-        try:
-            journal = stack.enter_context(open_journal(path))
-        except JournalError as error:
-            raise StartupError(str(error)) from error
-        yield journal
+        return WhatsApp(stores, host, pairing, routes, self.registry.anyone_connected)
 
-
-def _recover(journal: Journal, uncertain: UncertainSends, look_up: LookUp) -> None:
-    """Blocking."""
-    if messages := uncertain.recover(look_up, MAX_TRIES):
-        log.info("sends were cut off by the last stop before they left: they are sent again", messages=messages)
-    if messages := journal.ledger.recover(resend=uncertain.resend, tries=MAX_TRIES):
-        log.warning(
-            "sends were cut off by the last stop: they may or may not have left",
-            messages=messages,
-            then="they are sent again, unless a receipt comes"
-            if uncertain.resend
-            else "they are held: see `wa-worker journal`",
-        )
-    uncertain.load()
+    def _uploads_hang(self, count: int) -> None:
+        """On any thread."""
+        self.metrics.uploads_hang(count)
+        self.readiness.uploads_hanging = count

@@ -67,6 +67,8 @@ def _usage(environ: Mapping[str, str]) -> Usage:
         usage = attrs.evolve(usage, instance_poll=lists.instance_poll)
     if queues is not None:
         usage = attrs.evolve(usage, message_poll=queues.message_poll)
+    if (part := _alone(environ, "WORKER_SHARD")) is not None:
+        usage = attrs.evolve(usage, shard=part.worker_shard)
     return usage if most is None else attrs.evolve(usage, idle_poll=most.message_poll_max)
 
 

@@ -20,6 +20,7 @@ from wa_worker.check import version
 from wa_worker.check.calling import Answer, Caller, NoAnswer, open_caller
 from wa_worker.check.clock import Clock
 from wa_worker.check.result import Result, fail, not_checked, ok, quoted, warn
+from wa_worker.check.shard import check_shard
 from wa_worker.check.version import Usage
 from wa_worker.edge import wire
 from wa_worker.models import InstanceId, Secret
@@ -27,7 +28,7 @@ from wa_worker.models import InstanceId, Secret
 T = TypeVar("T")
 
 NAMES = ("proxy", "secret", "wrong secret", "disconnected-instances", "queued-messages", version.NAME)
-"""And version.EVENTS, where there is such a call."""
+"""And version.EVENTS, where there is such a call; and shard.NAME, where the worker runs one."""
 
 SLOW = 2.0
 """Seconds: the worker's usual pause between two polls of an instance."""
@@ -73,7 +74,7 @@ async def _check(caller: Caller, usage: Usage) -> list[Result]:
         nursery.start_soon(ask, "GET /queued-messages with a wrong secret", partial(caller.get, queue, wrong))
         if caller.secret is not None:
             nursery.start_soon(ask, "queue", partial(caller.get, queue, caller.secret))
-            nursery.start_soon(ask, "poll", partial(version.poll, caller, caller.secret))
+            nursery.start_soon(ask, "poll", partial(version.poll, caller, caller.secret, usage.shard))
     queued, polled = answers.pop("queue", None), answers.pop("poll", None)
     if version.speaks_2(polled):
         async with trio.open_nursery() as nursery:
@@ -88,7 +89,10 @@ async def _check(caller: Caller, usage: Usage) -> list[Result]:
         rest = [not_checked(name, "the secret is refused") for name in NAMES[3:]]
         return [proxy, fail("secret", *refused(caller, first)), refusals, *rest]
     results = [proxy, _secret(first), refusals, _instances(caller, first), _messages(caller, queued)]
-    return [*results, *await version.check_version(caller, polled, usage, _listed_by(first))]
+    listed = _listed_by(first)
+    if usage.shard is not None:
+        results.append(check_shard(usage.shard, listed, usage.instances))
+    return [*results, *await version.check_version(caller, polled, usage, listed)]
 
 
 def refused(caller: Caller, answer: Answer) -> tuple[str, str]:

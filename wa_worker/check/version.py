@@ -8,7 +8,6 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Iterable
-from typing import Any
 
 import attrs
 
@@ -17,7 +16,7 @@ from wa_worker.check.result import Result, fail, ok, warn
 from wa_worker.edge import wire
 from wa_worker.edge.answers import NO_SUCH_CALL
 from wa_worker.errors import Failure
-from wa_worker.models import Secret
+from wa_worker.models import Secret, Shard
 
 NAME = "contract"
 EVENTS = "events"
@@ -48,12 +47,18 @@ class Usage:
     idle_poll: float = 2.0
     """To what `message_poll` grows in an instance that is idle."""
     instances: frozenset[str] = frozenset()
+    shard: Shard | None = None
+    """What of the instances the worker runs; None: all of them."""
+
+    def own(self, instances: Iterable[str]) -> frozenset[str]:
+        return frozenset(instance for instance in instances if self.shard is None or self.shard.has(instance))
 
 
-async def poll(caller: Caller, secret: Secret | None, ids: Iterable[str] = (), wait: int = 0) -> Answer:
+async def poll(
+    caller: Caller, secret: Secret | None, shard: Shard | None = None, ids: Iterable[str] = (), wait: int = 0
+) -> Answer:
     """`POST /poll` for these instances, none of them ready for messages. Raises NoAnswer."""
-    instances = [{"id": id_, "state": "DISCONNECTED"} for id_ in ids]
-    body = {"worker": f"check-{secrets.token_hex(4)}", "instances": instances, "wait": wait}
+    body = wire.poll_body(f"check-{secrets.token_hex(4)}", dict.fromkeys(ids, "DISCONNECTED"), wait, shard)
     return await caller.post("poll", body, secret)
 
 
@@ -63,7 +68,7 @@ def speaks_2(polled: Answer | NoAnswer | None) -> bool:
 
 async def check_version(caller: Caller, polled: Answer | NoAnswer, usage: Usage, listed: Iterable[str]) -> list[Result]:
     """Results of NAME and, in version 2, EVENTS. `polled`: what `poll()` got with the right secret."""
-    usage = attrs.evolve(usage, instances=usage.instances | set(listed))
+    usage = attrs.evolve(usage, instances=usage.own({*usage.instances, *listed}))
     if speaks_2(polled):
         assert isinstance(polled, Answer)
         return [await _version_2(caller, polled, usage), await _events(caller)]
@@ -94,22 +99,26 @@ async def _version_2(caller: Caller, polled: Answer, usage: Usage) -> Result:
             f"version 2, but POST /poll lists {many} message{'' if many == 1 else 's'}, though no instance was asked"
         )
         return fail(NAME, found, "list those of instances that were asked with the state CONNECTED, and no others")
+    listed = {row["id"] for row in data["instances"] if isinstance(row, dict) and isinstance(row.get("id"), str)}
+    own = usage.own(listed)
     try:
-        held = await _is_held(caller, polled, data["instances"])
+        held = await _is_held(caller, polled, own, usage.shard)
     except NoAnswer as no:
         return fail(NAME, f"version 2, but a POST /poll that may be held is not answered: {no.found}", no.remedy)
     if held:
         return ok(NAME, f"version 2, and POST /poll is held: {_idle(DAY / HELD)}, for all instances")
     often = _idle(DAY / usage.message_poll)
+    if own < listed:
+        others = f"lists other shards, too: {often}, since such an answer is not held ({_calls(DAY / HELD)} if it were)"
+        return warn(NAME, f"version 2, but POST /poll {others}", f"have it know `shard`: {_PAGE}")
     return ok(
         NAME, f"version 2, but POST /poll is not held: {often}, for all instances ({_calls(DAY / HELD)} if it were)"
     )
 
 
-async def _is_held(caller: Caller, at_once: Answer, rows: list[Any]) -> bool:
+async def _is_held(caller: Caller, at_once: Answer, ids: frozenset[str], shard: Shard | None) -> bool:
     """Says whether an answer waits while there is nothing: all that is listed is asked, as the worker would."""
-    ids = [row["id"] for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
-    answer = await poll(caller, caller.secret, ids, TRIAL)
+    answer = await poll(caller, caller.secret, shard, sorted(ids), TRIAL)
     return answer.is_success and answer.seconds - at_once.seconds > TRIAL / 2
 
 

@@ -1,7 +1,7 @@
 """`wa-worker journal`: list, show, retry, discard, stats. What it prints and asks; the decisions are in journal/review.
 
-Runs beside the worker or without it, and needs AUTH_DIR only. Numbers are masked and bodies hidden unless asked for;
-what came from outside never reaches the terminal as control characters.
+Runs beside the worker or without it, and needs AUTH_DIR only, or STATE_URL if it is set. Numbers are masked and
+bodies hidden unless asked for; what came from outside never reaches the terminal as control characters.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import NoReturn
 import click
 
 from wa_worker.cli import journal_text as text
-from wa_worker.cli.settings import faults_told
+from wa_worker.cli.opening import opened_review
+from wa_worker.cli.settings import faults_told, setting_from
 from wa_worker.config import auth_dir_from
 from wa_worker.errors import JournalError
 from wa_worker.journal.items import DISCARDED_AS, LISTED, RETRIED_AS, ItemId, Outcome
-from wa_worker.journal.review import Review, open_review
+from wa_worker.journal.review import Review
 from wa_worker.journal.states import InboxState, SendState, State, state_of
-from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER
 
 
 class _Id(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5; older ones will do
@@ -284,7 +284,8 @@ def _journal(environ: Mapping[str, str], auth_dir: Path | None, *, write: bool =
     try:
         with faults_told():
             folder = auth_dir or auth_dir_from(environ)
-        with open_review(folder / RESERVED_FOLDER / JOURNAL_FILE, write=write) as review:
+            url = None if auth_dir else setting_from(environ, "STATE_URL")
+        with opened_review(folder, url, write=write) as review:
             yield review
     except JournalError as error:
         _fail(str(error))

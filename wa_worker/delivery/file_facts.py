@@ -123,13 +123,16 @@ def _image(file: BinaryIO, mime_type: str) -> FileFacts:
         with _opened(file) as image:
             width, height = image.size
             # of a PNG it would be looked for behind all the pixels
-            if image.format == "JPEG" and image.getexif().get(_ORIENTATION, 1) >= _ON_ITS_SIDE:
+            if image.format in _JPEG and image.getexif().get(_ORIENTATION, 1) >= _ON_ITS_SIDE:
                 width, height = height, width
             return FileFacts(mime_type, width, height, thumbnail=_thumbnail(image))
     except Exception as error:  # noqa: BLE001 - Pillow raises what it likes at bytes that it does not like
         log.info("an image goes without a thumbnail", reason=type(error).__name__)
         return FileFacts(mime_type)
 
+
+_JPEG = ("JPEG", "MPO")
+"""What Pillow calls a JPEG, and one with more pictures behind the first: portraits and HDR of phones."""
 
 _ORIENTATION, _ON_ITS_SIDE = 0x0112, 5
 """The EXIF tag that says how a picture was held, and from which value on width and height change places."""

@@ -1,12 +1,14 @@
 """How long a message waits for its file: its chat with it, since order is kept, and no other chat.
 
 The time runs from when the message came, by the clock that was valid then, and from when it was first seen here, by the
-steady one: whichever is over first. Then the message goes without its file.
+steady one: whichever is over first. Then the message goes without its file; and at once if it is known that the file
+does not come soon.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import trio
 
@@ -19,11 +21,12 @@ PATIENCE = 60.0
 class FileWaits:
     """The messages whose files are not there yet. One per process; Trio thread only.
 
-    patience: seconds, see PATIENCE.
+    patience: seconds, see PATIENCE. is_late(seq): says of a message that its file does not come soon.
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:
         self._patience = patience
+        self.is_late: Callable[[int], bool] = lambda seq: False
         self._until: dict[int, float] = {}
         """By message; those that were posted are dropped."""
 
@@ -41,7 +44,7 @@ class FileWaits:
         self._until.pop(row.seq, None)
 
     def _ends(self, row: PendingInbound) -> float:
-        if row.file is not FileState.OPEN:
+        if row.file is not FileState.OPEN or self.is_late(row.seq):
             return 0.0
         if row.seq not in self._until:
             left = self._patience - (time.time() - row.received_at)

@@ -44,8 +44,8 @@ the start until the first answer to a poll."""
 class InboundDelivery:
     """Delivers received messages. One per process. Ring `wakeup` after a commit to the inbox.
 
-    refusal_pause: see refusals.py; patience: see file_waits.py; seconds. on_accepted(rows): called when the proxy has
-    taken messages and that is on disk.
+    refusal_pause: see refusals.py; patience: see file_waits.py (its `is_late` may be set on `waits`);
+    seconds. on_accepted(rows): called when the proxy has taken messages and that is on disk.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class InboundDelivery:
         self._refusals = Refusals(edge.evidence, inbox.next_seq(), refusal_pause)
         self._unproven = Unproven(edge.evidence)
         self._group_events = OptionalCall(edge.evidence, GROUP_EVENT)
-        self._waits = FileWaits(patience)
+        self.waits = FileWaits(patience)
         self._results = GroupCommit(inbox.settle)
         self._rows = GroupRead(lambda chats: {chat: inbox.pending(chat, BATCH) for chat in chats})
         self._queue = KeyedQueue(
@@ -84,8 +84,14 @@ class InboundDelivery:
             nursery.start_soon(self._take_back)
             await self._queue.run()
 
+    def gained(self) -> None:
+        """Looks for the rows of an instance that was another worker's, which may have posted some of them. Blocking.
+        Raises JournalError."""
+        self._refusals.oldest_new = self._inbox.next_seq()
+        self.wakeup.ring()
+
     def file_decided(self, chat: int) -> None:
-        """It is known now what becomes of a file that a message of this chat may wait for."""
+        """It is known now what becomes of a file that a message of this chat may wait for, or that it comes late."""
         self._queue.release(chat)
 
     async def _take_back(self) -> None:
@@ -112,7 +118,7 @@ class InboundDelivery:
         return Backoff(RETRY.first, 2 * self._refusals.pause)
 
     async def _post_chat(self, chat: int) -> None:
-        rows, until = self._waits.ready(await self._wanted(await self._rows.get(chat)))
+        rows, until = self.waits.ready(await self._wanted(await self._rows.get(chat)))
         if rows:
             structlog.contextvars.bind_contextvars(instance=rows[0].instance)  # of this chat's task
         alone = self._queue.is_alone(chat)
@@ -142,7 +148,7 @@ class InboundDelivery:
     def _forget(self, row: PendingInbound) -> None:
         """Drops what was kept in memory of a message that waits no more."""
         self._refusals.settled(row)
-        self._waits.settled(row)
+        self.waits.settled(row)
         self._group_events.took(row.seq)
 
     def _has_no_call(self, row: PendingInbound, error: EdgeError | None = None, *, batches: bool = False) -> bool:
@@ -153,7 +159,7 @@ class InboundDelivery:
 
     async def _wanted(self, rows: list[PendingInbound]) -> list[PendingInbound]:
         """Settles those of these rows that the proxy does not want, and returns the others: up to the first one of
-        which it is not known yet. Raises NothingAsked if none is left."""
+        which it is not known yet. Raises NothingAsked if none is left, NotBefore if only that one is."""
         wanted: list[PendingInbound] = []
         unwanted: list[PendingInbound] = []
         unknown = False
@@ -165,7 +171,7 @@ class InboundDelivery:
         if unwanted:
             await self._drop(unwanted)
         if not wanted:
-            raise NothingAsked(WANTS_PAUSE if unknown else None)
+            raise NotBefore(trio.current_time() + WANTS_PAUSE) if unknown else NothingAsked
         return wanted
 
     async def _drop(self, rows: list[PendingInbound]) -> None:

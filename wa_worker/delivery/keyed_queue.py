@@ -57,11 +57,8 @@ class _Rest:
 
 
 class NothingAsked(Exception):
-    """Raised by the work on a key for which the proxy was asked nothing: that says nothing of it. `pause`: seconds
-    until the key has its turn again; None: nothing is left of it."""
-
-    def __init__(self, pause: float | None) -> None:
-        self.pause = pause
+    """Raised by the work on a key of which nothing is left, and for which the proxy was asked nothing: that says
+    nothing of it. A key that has its turn again raises NotBefore."""
 
 
 class KeyedQueue:
@@ -247,11 +244,8 @@ class KeyedQueue:
         except JournalError as error:
             log.error("the journal cannot be read", what=self._name, reason=str(error))
             self._rest(key, JOURNAL_PAUSE)
-        except NothingAsked as nothing:
-            if nothing.pause is None:
-                self._forget({key})
-            else:
-                self._rest(key, nothing.pause)
+        except NothingAsked:
+            self._forget({key})
         else:
             self.succeeded(key)
         finally:

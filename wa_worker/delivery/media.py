@@ -4,19 +4,19 @@ Two queues of the journal's rows: those to download, and those to upload. A row 
 for another. Both far sides may be away for long: then their queue tries with pauses, and messages go without their
 files meanwhile (file_waits.py).
 
-What ends a file is asked for more than once: see REFUSALS for the media host and for a storage that refuses a file, and
-media_endpoint.py for a proxy that takes none. A file that was on its way for days is given up by retention.py. One of a
-message that the proxy does not want goes nowhere.
+What ends a file is asked for more than once: see media_refusals.py for the media host and for a storage that refuses a
+file, and media_endpoint.py for a proxy that takes none. A file that was on its way for days is given up by
+retention.py. One of a message that the proxy does not want goes nowhere.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-import attrs
 import structlog
 import trio
 
@@ -24,6 +24,7 @@ from wa_worker.config import Settings
 from wa_worker.delivery.keyed_queue import KeyedQueue, NothingAsked
 from wa_worker.delivery.media_endpoint import DOUBT, UploadEndpoint
 from wa_worker.delivery.media_folder import MediaFolder
+from wa_worker.delivery.media_refusals import HostRefusals, StorageRefusals
 from wa_worker.delivery.waiting_keys import NotBefore
 from wa_worker.edge import media_upload
 from wa_worker.edge.client import EdgeClient
@@ -44,16 +45,6 @@ AT_ONCE = 20
 THREADS = 4
 """That read, write and decrypt files: the journal has others, and does not wait for a slow disk."""
 
-REFUSALS = 3
-"""Times that the media host does not have a file, or gives another than the message says, before that is believed: a
-file that was just uploaded may not be everywhere yet, and one that was cut on the way may be whole the next time."""
-
-REFUSAL_PAUSE = 2.0
-"""Seconds between these."""
-
-UPLOAD_REFUSED_FOR = 120.0
-"""Seconds for which a storage must have refused a file, while it took others, before that is believed."""
-
 NOT_WANTED_PAUSE = 5.0
 """Seconds between looks at a file whose message the proxy does not want, or of which that is not known: it is settled
 soon."""
@@ -73,17 +64,12 @@ class _Files(KeyedQueue):
     """Nobody else changes these rows."""
 
 
-@attrs.define
-class _Refusals:
-    first: float
-    count: int = 0
-
-
 class MediaDelivery:
     """Passes files on. One per process. Ring `wakeup` after a commit of a message with one.
 
     folder: for its files alone. environ: names the proxy to WhatsApp. decided(chat): is told when it is known what
-    becomes of a file of this chat. egress(instance): by which way an instance goes out to WhatsApp.
+    becomes of a file of this chat, or that it will not be for long. egress(instance): by which way an instance goes
+    out to WhatsApp.
     """
 
     def __init__(
@@ -106,7 +92,8 @@ class MediaDelivery:
         self.decided: Callable[[int], None] = lambda chat: None
         self.egress: Callable[[InstanceId], Egress] = lambda instance: None
         self._endpoint = UploadEndpoint(edge.evidence)
-        self._refusals: dict[int, _Refusals] = {}
+        self.refusals = HostRefusals()
+        self._storage_refusals = StorageRefusals(edge.evidence)
         self._downloads = _Files("download", self._finder(FileStep.WANTED), self._download, width=lambda: AT_ONCE)
         self._uploads = _Files(
             "upload",
@@ -116,6 +103,12 @@ class MediaDelivery:
             recovery=edge.evidence.recovery,
         )
         self.wakeup = self._downloads.wakeup
+
+    def gained(self) -> None:
+        """Looks for the files of an instance that was another worker's. Any thread. What is on that one's disk is
+        downloaded once more."""
+        self._downloads.wakeup.ring()
+        self._uploads.wakeup.ring()
 
     async def run(self) -> None:
         """Runs until cancelled. A file under way then is begun anew at the next start."""
@@ -152,7 +145,7 @@ class MediaDelivery:
 
     async def _prepare(self) -> None:
         """Deletes what a crash has left."""
-        stored = await self._until_possible(lambda: self._media.keys(FileStep.STORED, 0, -1))
+        stored = await self._until_possible(lambda: self._media.keys(FileStep.STORED, 0, sys.maxsize))
         taken = await self._until_possible(lambda: self._folder.tidied(stored))
         self._folder.begin(taken)
 
@@ -169,7 +162,7 @@ class MediaDelivery:
         file = await self._at(seq, FileStep.WANTED)
         if failure := await self._hopeless(file):
             await self._settle(file, failure=failure)
-            raise NothingAsked(None)  # of the media host
+            raise NothingAsked  # of the media host
         egress = self.egress(file.instance)
         try:
             async with self._folder.writing(seq, self._most) as part:
@@ -187,25 +180,34 @@ class MediaDelivery:
             log.warning("a received file does not come through its instance's proxy, will retry", reason=error.detail)
             raise NotBefore(trio.current_time() + OWN_PROXY_PAUSE) from None
         except MediaRefused as refusal:
-            if self._count(seq) < REFUSALS:
-                raise NotBefore(trio.current_time() + REFUSAL_PAUSE) from None
+            await self._refused(file, refusal)
+            return
+        await trio.to_thread.run_sync(self._media.stored, seq)
+        self.refusals.served(seq)
+        self._uploads.wakeup.ring()
+
+    async def _refused(self, file: ReceivedFile, refusal: MediaRefused) -> None:
+        """Acts on a refusal of the media host's. Raises NotBefore while it is not believed."""
+        if self.refusals.refused(file.seq, refusal.error):
             log.warning("a received file cannot be had", reason=refusal.error.value, detail=refusal.detail)
             await self._settle(file, failure=refusal.error)
             return
-        await trio.to_thread.run_sync(self._media.stored, seq)
-        self._refusals.pop(seq, None)
-        self._uploads.wakeup.ring()
+        if self.refusals.begins_to_last(file.seq):
+            log.warning("the media host refuses a received file, will retry", detail=refusal.detail)
+            self.decided(file.chat)
+        raise NotBefore(self.refusals.next_try(file.seq))
 
     async def _at(self, seq: int, step: FileStep) -> ReceivedFile:
         """Returns a file that is at this step, and is to be passed on. Raises NothingAsked or NotBefore for any
         other."""
         file = await trio.to_thread.run_sync(self._media.get, seq)
         if file is None or file.step is not step:
-            raise NothingAsked(None)
+            self._forget(seq)
+            raise NothingAsked
         structlog.contextvars.bind_contextvars(instance=file.instance)  # of this file's task
         if file.message is None or file.message.media is None:  # a person discarded it, or the proxy did not want it
             await self._end(file, None, MediaError.DAMAGED)
-            raise NothingAsked(None)
+            raise NothingAsked
         if not self._edge.wants.includes(file.message):
             raise NotBefore(trio.current_time() + NOT_WANTED_PAUSE)
         return file
@@ -222,7 +224,7 @@ class MediaDelivery:
         size = await self._folder.size_of(seq)
         if self._endpoint.is_absent(file.instance):
             await self._settle(file, failure=MediaError.NO_UPLOAD)
-            raise NothingAsked(None)
+            raise NothingAsked
         if size is None:
             await self._lost(seq)
         else:
@@ -242,7 +244,7 @@ class MediaDelivery:
         except OSError as error:
             raise EdgeUnavailable("the volume", f"gives no file: {error.strerror or type(error).__name__}") from error
         except EdgeRejected as error:
-            if not self._is_refused(file.seq):
+            if not self._storage_refusals.refused(file.seq):
                 raise
             log.error("a received file is given up: the proxy's storage refuses it", reason=str(error))
             await self._settle(file, failure=MediaError.NO_UPLOAD, refused=True)
@@ -264,7 +266,7 @@ class MediaDelivery:
             self._media.settle(file.seq, url=url, failure=failure, refused=refused)
 
         await trio.to_thread.run_sync(settle)
-        self._refusals.pop(file.seq, None)
+        self._forget(file.seq)
         self.decided(file.chat)
         await self._folder.drop(file.seq)
 
@@ -275,14 +277,6 @@ class MediaDelivery:
         await trio.to_thread.run_sync(self._media.lost, seq)
         self._downloads.wakeup.ring()
 
-    def _count(self, seq: int) -> int:
-        refusals = self._refusals.setdefault(seq, _Refusals(trio.current_time()))
-        refusals.count += 1
-        return refusals.count
-
-    def _is_refused(self, seq: int) -> bool:
-        """Counts a refusal of the proxy's or its storage's, and says whether it is believed."""
-        count = self._count(seq)
-        first = self._refusals[seq].first
-        others = self._edge.evidence.of_others_since(media_upload.NAME, seq, first)
-        return count >= REFUSALS and trio.current_time() - first >= UPLOAD_REFUSED_FOR and others
+    def _forget(self, seq: int) -> None:
+        self.refusals.forget(seq)
+        self._storage_refusals.forget(seq)

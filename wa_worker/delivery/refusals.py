@@ -36,13 +36,14 @@ class _Refusal:
 class Refusals:
     """The refusals of the messages that wait. In memory only: after a restart the counting starts anew.
 
-    oldest_new: rows below it were there when the process started: a process before it may have posted them.
+    oldest_new: rows below it were there when the process started, or when it got another worker's instance: somebody
+    else may have posted them.
     """
 
     def __init__(self, evidence: Evidence, oldest_new: int, pause: float = REFUSAL_PAUSE) -> None:
         self.pause = pause
         self._evidence = evidence
-        self._oldest_new = oldest_new
+        self.oldest_new = oldest_new
         self._refusals: dict[int, _Refusal] = {}
         self._unanswered: set[int] = set()
         """Rows of which a try may have got through without our hearing of it."""
@@ -82,7 +83,7 @@ class Refusals:
         if self._others_accepted_since(row, known.first):
             return True
         old_enough = trio.current_time() - known.first >= REJECTIONS * self.pause
-        plausible = row.seq in self._unanswered or row.seq < self._oldest_new
+        plausible = row.seq in self._unanswered or row.seq < self.oldest_new
         return (plausible or old_enough) and self._evidence.listed_since(known.first)
 
     def _others_accepted_since(self, row: PendingInbound, moment: float) -> bool:

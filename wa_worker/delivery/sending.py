@@ -71,7 +71,8 @@ class MessageSender:
         self._threads = threads
         self._metrics = metrics
         self._preparing = preparing
-        self._restored = journal.restored
+        self.restored = journal.restored
+        """What says whether the ledger came from a backup."""
         self.polled.on_nothing.append(self._nothing_polled)
         self._record = SendRecord(journal.ledger, preparing, self._settled, marks.wakeup.ring, policy, journal.restored)
         self.pacing = Pacing(policy.pace, journal.contacts, edge, metrics)
@@ -179,14 +180,14 @@ class MessageSender:
 
     def _nothing_polled(self, instances: Iterable[InstanceId]) -> None:
         for instance in instances:
-            if self._restored.has_gap(instance):
+            if self.restored.wants_nothing(instance):
                 self._threads.start_soon(self._nothing_listed, instance)
 
     async def _nothing_listed(self, instance: InstanceId) -> None:
-        """Nothing waits at the proxy: nothing can go out twice. Only after a restore is that news."""
-        if self._restored.has_gap(instance):
+        """Takes note that the proxy lists nothing. That is news only after a restore, and proves little even then."""
+        if self.restored.wants_nothing(instance):
             try:
-                await trio.to_thread.run_sync(lambda: self._restored.listed(instance, {}, hold=False))
+                await trio.to_thread.run_sync(self.restored.nothing_listed, instance)
             except JournalError as problem:
                 log.error("the end of a restore cannot be written", instance=instance, reason=str(problem))
 

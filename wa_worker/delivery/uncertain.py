@@ -99,24 +99,30 @@ class UncertainSends:
 
     # --- at the start
 
-    def recover(self, look_up: LookUp, tries: int) -> int:
-        """Asks the session stores what became of the sends that the last stop cut off. Blocking; before
-        SendLedger.recover(). Returns how many never left. Raises JournalError."""
+    def recover(self, look_up: LookUp, tries: int, instance: InstanceId | None = None) -> int:
+        """Asks the session stores what became of the sends that the last stop cut off; of one instance, if it is named,
+        that was another worker's. Blocking; before SendLedger.recover(). Returns how many never left. Raises
+        JournalError."""
         found: dict[int, WaMessageId | None] = {}
-        for intent in self._doubts.cut_off():
+        for intent in self._doubts.cut_off(instance):
             try:
                 found[intent.seq] = _found(intent, look_up)
             except SessionError as error:
                 log.warning("nothing tells whether a message left", instance=intent.instance, reason=str(error))
-        return self._doubts.found(found, resend=self.resend, tries=tries)
+        return self._doubts.found(found, resend=self.resend, tries=tries, instance=instance)
 
-    def load(self) -> None:
-        """Takes up what the ledger knows of, after SendLedger.recover(). Blocking. Raises JournalError."""
-        for row in self._doubts.maybe_sent():
-            at = self._of(row.instance)
-            at.ids.update(dict.fromkeys(row.wa_ids, row.message_id))
-            if row.unproven:
-                at.waiting[row.message_id] = time.monotonic()
+    def load(self, instance: InstanceId | None = None) -> None:
+        """Takes up what the ledger knows of, of one instance if it is named, after SendLedger.recover(). Blocking.
+        Raises JournalError."""
+        rows = self._doubts.maybe_sent(instance)
+        with self._lock:
+            if instance is not None:  # what was known when it was last ours is old
+                self._instances.pop(instance, None)
+            for row in rows:
+                at = self._of(row.instance)
+                at.ids.update(dict.fromkeys(row.wa_ids, row.message_id))
+                if row.unproven:
+                    at.waiting[row.message_id] = time.monotonic()
 
     # --- threads of the library and of batches
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+import attrs
 import httpx
 import trio
 
@@ -37,6 +38,14 @@ LARGE = 256 * 1024
 """Bytes or characters of JSON above which it is made and read on a thread."""
 
 
+@attrs.frozen
+class Answer:
+    """Holds the body of a success, and the trace of its call, for an error which says that the body is odd."""
+
+    body: bytes
+    trace: str
+
+
 class Caller:
     """Makes the calls of one client. Its methods raise EdgeUnavailable or EdgeRejected."""
 
@@ -58,8 +67,8 @@ class Caller:
         self._gets: dict[str, httpx.Request] = {}
         self._traces = Traces()
 
-    async def get(self, endpoint: str, query: str = "") -> bytes:
-        """Returns the body of a success. Its request is kept for the next time: polls are made over and over."""
+    async def get(self, endpoint: str, query: str = "") -> Answer:
+        """Returns a success. Its request is kept for the next time: polls are made over and over."""
         request = self._gets.get(endpoint + query)
         if request is None:
             url = f"{self._base_url}/{endpoint}{query}"
@@ -73,8 +82,8 @@ class Caller:
 
     async def post(
         self, endpoint: str, content: bytes, private: Iterable[str | None] = (), *, held: float = 0.0
-    ) -> bytes:
-        """Returns the body of a success. `private`: what of `content` no log may show, should the proxy quote it.
+    ) -> Answer:
+        """Returns a success. `private`: what of `content` no log may show, should the proxy quote it.
 
         held: seconds for which the proxy may hold its answer before the deadline begins.
         """
@@ -88,7 +97,7 @@ class Caller:
 
     async def _traced(
         self, endpoint: str, request: httpx.Request, content: bytes, private: Iterable[str | None], deadline: float
-    ) -> bytes:
+    ) -> Answer:
         """Makes a call as a try of its trace, which its error names."""
         trace = self._traces.trace(endpoint, content)
         request.headers["traceparent"] = traceparent(trace)
@@ -99,7 +108,7 @@ class Caller:
             error.trace = trace
             raise
         self._traces.succeeded(endpoint, content)
-        return body
+        return Answer(body, trace)
 
     async def _call(
         self, endpoint: str, request: httpx.Request, private: Iterable[str | None], deadline: float

@@ -25,7 +25,7 @@ from wa_worker.errors import EdgeError, EdgeForeign, EdgeUnavailable, NoSuchVers
 from wa_worker.journal import ReceivedFile
 from wa_worker.messages import QueuedMessage, Wanted
 from wa_worker.metrics import Metrics
-from wa_worker.models import InstanceId, Secret, Status
+from wa_worker.models import InstanceId, Secret, Shard, Status
 
 T = TypeVar("T")
 
@@ -54,27 +54,29 @@ class EdgeClient:
         """Lists the messages to send, oldest first, and the rows that are none."""
         return await self._list(QUEUE, _of(instance), wire.messages_from)
 
-    async def poll(self, worker: str, asked: Mapping[str, str], wait: int) -> wire.Polled:
+    async def poll(
+        self, worker: str, asked: Mapping[str, str], wait: int, shard: Shard | None = None, *, peers: bool = False
+    ) -> wire.Polled:
         """Asks for both at once, for `asked` with the state of each; the proxy may hold the answer for `wait` seconds.
 
-        Raises NoSuchVersion if the answer is that of a proxy without this call.
+        shard, peers: see wire.poll_body(). Raises NoSuchVersion if the answer is that of a proxy without this call.
         """
         began = trio.current_time()
-        content = await encoded(wire.poll_body(worker, asked, wait))
+        content = await encoded(wire.poll_body(worker, asked, wait, shard, peers=peers))
         try:
-            body = await self._caller.post(POLL, content, held=wait)
+            answer = await self._caller.post(POLL, content, held=wait)
         except EdgeForeign as error:
             self.evidence.failed(LIST)
             raise EdgeUnavailable(POLL, error.detail, error.status, trace=error.trace) from error
         except EdgeError as error:
             if error.status in NO_SUCH_POLL:
-                raise NoSuchVersion(POLL, error.detail, error.status) from error
+                raise NoSuchVersion(POLL, error.detail, error.status, trace=error.trace) from error
             self.evidence.failed(LIST)
             raise
         try:
-            polled = wire.polled_from(await parsed(body))
+            polled = wire.polled_from(await parsed(answer.body))
         except wire.NotTheContract as error:
-            raise NoSuchVersion(POLL, str(error)) from None
+            raise NoSuchVersion(POLL, str(error), trace=answer.trace) from None
         self.evidence.poll_accepted(LIST, "", began)
         self.wants.said(polled.want)
         return polled
@@ -86,11 +88,13 @@ class EdgeClient:
     async def post_event(self, event: Event) -> int:
         """Tells one event by its version 1 call. Returns a hash of the answer."""
         content = await encoded(event.body)
-        answer = hash(await self._caller.post(event.endpoint, content, event.private))
-        if self.evidence.is_strange(answer):
-            raise EdgeForeign(event.endpoint, "answered as polls are, which is not as the contract says")
+        answer = await self._caller.post(event.endpoint, content, event.private)
+        found = hash(answer.body)
+        if self.evidence.is_strange(found):
+            said = "answered as polls are, which is not as the contract says"
+            raise EdgeForeign(event.endpoint, said, trace=answer.trace)
         self.evidence.accepted(event.endpoint, event.key)
-        return answer
+        return found
 
     async def post_events(self, events: Sequence[Event], parts: Sequence[bytes]) -> list[Outcome]:
         """Tells several events in one call, `parts` being their JSON, and returns what became of each.
@@ -100,25 +104,27 @@ class EdgeClient:
         content = b'{"events":[' + b",".join(parts) + b"]}"
         private = [text for event in events for text in event.private]
         try:
-            body = await self._caller.post(EVENTS, content, private)
+            answer = await self._caller.post(EVENTS, content, private)
         except EdgeForeign:
             raise
         except EdgeError as error:
             if error.status in NO_SUCH_CALL:
-                raise NoSuchVersion(EVENTS, error.detail, error.status) from error
+                raise NoSuchVersion(EVENTS, error.detail, error.status, trace=error.trace) from error
             raise
         try:
-            results = wire.results_from(await parsed(body), len(events))
+            results = wire.results_from(await parsed(answer.body), len(events))
         except wire.NotTheContract as error:
             self.version.events_answered(well_formed=False)
-            raise EdgeUnavailable(EVENTS, str(error)) from None
+            raise EdgeUnavailable(EVENTS, str(error), trace=answer.trace) from None
         self.version.events_answered(well_formed=True)
         outcomes = [
             Outcome(event_error(event.endpoint, result.status, result.error, event.private))
             for event, result in zip(events, results, strict=True)
         ]
         for event, outcome in zip(events, outcomes, strict=True):
-            if outcome.error is None:
+            if outcome.error is not None:
+                outcome.error.trace = answer.trace
+            else:
                 self.evidence.accepted(event.endpoint, event.key)
         return outcomes
 
@@ -137,12 +143,13 @@ class EdgeClient:
             raise
         except EdgeError as error:
             if error.status in NO_SUCH_CALL or (error.status == 400 and not known):
-                raise NoUploads(error.endpoint, error.detail, error.status) from error
+                raise NoUploads(error.endpoint, error.detail, error.status, trace=error.trace) from error
             raise
         try:
-            target = media_upload.target_from(await parsed(answer))
+            target = media_upload.target_from(await parsed(answer.body))
         except wire.NotTheContract as error:
-            raise (EdgeUnavailable if known else NoUploads)(media_upload.ENDPOINT, str(error)) from None
+            kind = EdgeUnavailable if known else NoUploads
+            raise kind(media_upload.ENDPOINT, str(error), trace=answer.trace) from None
         self.evidence.accepted(media_upload.ENDPOINT, file.seq)
         return target
 
@@ -153,15 +160,15 @@ class EdgeClient:
     async def _list(self, endpoint: str, query: str, structure: Callable[[object], T]) -> T:
         began = trio.current_time()
         try:
-            body = await self._caller.get(endpoint, query)
+            answer = await self._caller.get(endpoint, query)
         except EdgeError:
             self.evidence.failed(endpoint)
             raise
         try:
-            models = structure(await parsed(body))
+            models = structure(await parsed(answer.body))
         except wire.NotTheContract as error:
-            self.evidence.poll_strange(endpoint, hash(body), began)
-            raise EdgeUnavailable(endpoint, str(error)) from None
+            self.evidence.poll_strange(endpoint, hash(answer.body), began)
+            raise EdgeUnavailable(endpoint, str(error), trace=answer.trace) from None
         self.evidence.poll_accepted(endpoint, query, began)
         return models
 

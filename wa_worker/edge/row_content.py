@@ -40,6 +40,13 @@ MAX_OPTIONS = 12
 MAX_OPTION = 100
 """Characters of an option; phones take no more."""
 
+_EDITED = {
+    None: None,
+    "text": None,
+    **{kind.value: kind for kind in (MediaKind.IMAGE, MediaKind.VIDEO, MediaKind.DOCUMENT)},
+}
+"""As what a message was sent that can be edited: a text, or a file with a caption."""
+
 _MIME_TYPE = re.compile(r"[A-Za-z0-9][\w.+-]{0,100}/[A-Za-z0-9][\w.+-]{0,100}(?:\s*;[ -~]{0,200})?", re.ASCII)
 _WA_ID = re.compile(r"[!-~]{1,128}")
 """An id of WhatsApp's: letters and digits in fact, of whatever length its clients like."""
@@ -160,7 +167,10 @@ def _reaction(row: Row) -> ReactionTo:
 
 def _edit(row: Row) -> NewText:
     edit = object_of(row, "edit", Failure.BAD_EDIT)
-    return NewText(target(edit, Failure.BAD_EDIT), body_text(row["body"]))
+    kind = edit.get("message_type")
+    if not (kind is None or isinstance(kind, str)) or kind not in _EDITED:
+        raise RowError(Failure.BAD_EDIT, "edit.message_type is none that has words")
+    return NewText(target(edit, Failure.BAD_EDIT), body_text(row["body"]), _EDITED[kind])
 
 
 def _revoke(row: Row) -> Deletion:

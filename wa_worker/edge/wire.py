@@ -19,7 +19,7 @@ from wa_worker.edge.row_values import message_id, shape
 from wa_worker.errors import Failure, RowError
 from wa_worker.messages import MessageStatus, QueuedMessage, Wanted, wanted
 from wa_worker.messages.pacing import HeldMessage
-from wa_worker.models import Egress, InstanceId, Jid, MessageId, PairingCode, Status, WaMessageId, instance_id
+from wa_worker.models import Egress, InstanceId, Jid, MessageId, PairingCode, Shard, Status, WaMessageId, instance_id
 
 T = TypeVar("T")
 
@@ -56,6 +56,15 @@ class InstanceRows(Rows[InstanceId]):
 
     phones: Mapping[InstanceId, str] = attrs.field(factory=dict, repr=False)
     egress: Mapping[InstanceId, Egress] = attrs.field(factory=dict)
+
+    def of(self, shard: Shard) -> InstanceRows:
+        """Returns what is said of the instances of a shard. A bad row whose id is no text is in each."""
+        return InstanceRows(
+            tuple(instance for instance in self.good if shard.has(instance)),
+            tuple(bad for bad in self.bad if not isinstance(bad.id, str) or shard.has(bad.id)),
+            {instance: phone for instance, phone in self.phones.items() if shard.has(instance)},
+            {instance: egress for instance, egress in self.egress.items() if shard.has(instance)},
+        )
 
 
 @attrs.frozen
@@ -186,12 +195,19 @@ def _id_if_any(item: object) -> MessageId | None:
         return None
 
 
-def poll_body(worker: str, asked: Mapping[str, str], wait: int) -> dict[str, Any]:
-    """`POST /poll`. `asked`: the state of each instance that runs; `wait`: seconds for which it may be held."""
+def poll_body(
+    worker: str, asked: Mapping[str, str], wait: int, shard: Shard | None = None, *, peers: bool = False
+) -> dict[str, Any]:
+    """`POST /poll`. `asked`: the state of each instance that runs; `wait`: seconds for which it may be held.
+
+    Of several workers: shard: the one that is asked for; peers: others run instances that are not asked for.
+    """
     return {
         "worker": worker,
         "instances": [{"id": instance, "state": state} for instance, state in asked.items()],
         "wait": wait,
+        **({} if shard is None else {"shard": str(shard)}),
+        **({"peers": True} if peers else {}),
     }
 
 

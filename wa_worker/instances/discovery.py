@@ -107,9 +107,13 @@ class Discovery:
         self._unlisted: Mapping[InstanceId, int] = {}
         self.refused: frozenset[str] = frozenset()
         """What the proxy lists last as ids of instances, and cannot be ones, or a person has let go of."""
+        self.elsewhere: frozenset[InstanceId] = frozenset()
+        """What the proxy lists last, and does not run here though the fleet was told to start it: another worker has
+        it, or it will run here later."""
 
     def listed(self, rows: Rows[InstanceId], running: Mapping[InstanceId, Running]) -> bool:
-        """Takes a list of instances. `running`: what ran when it was asked for. True if any was started."""
+        """Takes a list of instances. `running`: what ran when it was asked for. True if there was any to start
+        that is not known to run elsewhere."""
         kept_off = self._fleet.kept_off
         self.refused = frozenset(bad.id for bad in rows.bad if isinstance(bad.id, str)) | kept_off.intersection(
             rows.good
@@ -130,4 +134,6 @@ class Discovery:
             self._fleet.announce_again(instance)
         for instance in sorted(decided.start):
             self._fleet.start(instance)
-        return bool(decided.start)
+        new = decided.start - self.elsewhere
+        self.elsewhere = decided.start - self._fleet.running().keys()
+        return bool(new)

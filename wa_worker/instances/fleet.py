@@ -18,7 +18,7 @@ from wa_worker.instances.history import HANDED_OVER, LET_GO, TAKEN_UP, By
 from wa_worker.instances.services import Services
 from wa_worker.instances.status import PARTINGS, StatusPublisher
 from wa_worker.instances.supervisor import run_instance
-from wa_worker.models import InstanceId, ProxyStatus, Reason, Status
+from wa_worker.models import InstanceId, ProxyStatus, Reason, Status, in_shard
 from wa_worker.states import State
 
 log = structlog.get_logger(__name__)
@@ -71,6 +71,7 @@ class InstanceFleet:
         self._services = services
         self._nursery = nursery
         self._stopping = stopping
+        self._shard = services.settings.worker_shard
         self._ownership = ownership
         self._gained: set[InstanceId] = set()
         """Instances that are ours from now on, and not yet prepared."""
@@ -96,8 +97,11 @@ class InstanceFleet:
         }
 
     def start(self, instance: InstanceId) -> None:
-        """Starts an instance, unless it runs or a person has let go of it. One that is not ours is asked for."""
+        """Starts an instance, unless it runs, a person has let go of it, or it is of another shard. One that is not
+        ours is asked for."""
         if instance in self._members or instance in self._kept_off or instance in self._gained:
+            return
+        if not in_shard(self._shard, [instance]):
             return
         if self._ownership is not None and not self._ownership.owns(instance):
             self._ownership.want(instance)
@@ -122,10 +126,10 @@ class InstanceFleet:
             self.start(instance)
 
     async def give_up(self, instance: InstanceId) -> None:
-        """Ends an instance for a peer to go on with. Returns once its session is closed. Cancelled, it ends all the
+        """Ends an instance that is not ours any more. Returns once its session is closed. Cancelled, it ends all the
         same."""
         if member := self._members.get(instance):
-            member.handed_over = True
+            member.handed_over = self._ownership is not None and self._ownership.peers_go_on()
             member.scope.cancel()
             await member.ended.wait()
 
@@ -136,9 +140,9 @@ class InstanceFleet:
 
     def still_let_go(self, instances: Iterable[InstanceId]) -> None:
         """Takes the instances that a person let go of before the start. The proxy is told, for the last run may not
-        have come to it."""
+        have come to it; of one that is another worker's now, that one speaks."""
         parting = Status(ProxyStatus.DISCONNECTED, why=PARTINGS[Reason.RELEASED], since=int(time.time()))
-        for instance in instances:
+        for instance in in_shard(self._shard, instances):
             self._kept_off.add(instance)
             self._nursery.start_soon(self._tell_let_go, instance, parting)
 
@@ -216,7 +220,8 @@ class InstanceFleet:
 
     def _after(self, instance: InstanceId, member: _Member) -> None:
         """Sees to what becomes of an instance that has ended."""
-        if member.handed_over or self._stopping():
+        lost = self._ownership is not None and not self._ownership.owns(instance)
+        if lost or member.handed_over or self._stopping():
             return
         publisher = member.publisher
         if ProxyStatus.CONNECTED in publisher.may_have_heard or member.released_by is By.PERSON:

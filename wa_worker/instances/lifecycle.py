@@ -16,6 +16,7 @@ from wa_worker.instances.services import Services
 from wa_worker.instances.session import run_session
 from wa_worker.instances.state import InstanceState
 from wa_worker.states import Action, Event, Move
+from wa_worker.whatsapp.store import StoreLost
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +45,8 @@ class Lifecycle:
         try:
             account = await trio.to_thread.run_sync(self._store.account)
         except SessionError as error:
-            return self._state.apply(Event.OPEN_FAILED, str(error))
+            event = Event.STORE_LOST if isinstance(error, StoreLost) else Event.OPEN_FAILED
+            return self._state.apply(event, str(error))
         self._state.account = account
         self._state.apply(Event.UNPAIRED if account is None else Event.PAIRED)
         if account is not None:
@@ -55,7 +57,11 @@ class Lifecycle:
         """Does what a move asks for before the next round."""
         match move:
             case Move(action=Action.REPAIR):
-                await archive(self._store, self._state)
+                try:
+                    await archive(self._store, self._state)
+                except SessionError as error:  # it says once more what is to be done about it
+                    await self._after(self._state.apply(Event.OPEN_FAILED, str(error)))
+                    return
                 with trio.move_on_after(DISCONNECTED_FIRST):
                     await self._state.publisher.wait_settled()
             case Move(action=Action.REOPEN):
@@ -64,6 +70,8 @@ class Lifecycle:
                 if await self._services.whatsapp.obstacle(self._state.instance) is not None:
                     self._state.end_unknown()
                     await self._services.whatsapp.until_clear(self._state.instance)
+            case Move(action=Action.LEAVE):
+                await trio.sleep_until(self._state.away_until)
             case Move(action=Action.HOLD):
                 await self._hold(move)
             case _:  # pair again, or open what was paired: at once

@@ -73,7 +73,7 @@ async def _round(services: Services, state: InstanceState, store: SessionStore) 
     early = _EarlyMessages(services.whatsapp, state.instance)
     try:
         device = services.settings.device_name
-        async with services.whatsapp.pairing.pair(state.instance, store, device, egress) as line:
+        async with services.whatsapp.pair(state.instance, store, device, egress) as line:
             codes = RoundOfCodes(services.pair_phones, state, services.settings.default_region)
             try:
                 with services.pair_phones.watch(state.instance, line.phone_changed):
@@ -185,4 +185,4 @@ async def _ended(ended: PairingEnded, shown: float, state: InstanceState, store:
 async def archive(store: SessionStore, state: InstanceState) -> None:
     """Sets the session store aside, so that the instance pairs anew."""
     archived = await trio.to_thread.run_sync(store.archive)
-    log.info("session store archived", instance=state.instance, to=archived.name if archived else None)
+    log.info("session store archived", instance=state.instance, to=archived)

@@ -20,7 +20,7 @@ from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.wire import InstanceRows, Polled
 from wa_worker.errors import EdgeError, NoSuchVersion
 from wa_worker.instances.discovery import Discovery, Fleet, Running
-from wa_worker.models import InstanceId, ProxyStatus
+from wa_worker.models import InstanceId, ProxyStatus, Shard
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +42,10 @@ everybody. Else it asks for the others, and is cut when they are done."""
 GO_BACK_AFTER = 30.0
 """Seconds without an answer after which version 1 is asked, too: a proxy may have gone back to it."""
 
+ELSEWHERE = "ELSEWHERE"
+"""The state of an instance that the proxy listed last and that does not run here, where other workers have some: it is
+no reason to answer. Any proxy of version 2 takes it for a word of later."""
+
 SENDING = "SENDING"
 """The state of an instance that is connected and at work on what it was given: nothing is to be listed for it."""
 
@@ -51,16 +55,29 @@ class Polling:
 
     interval: seconds between lists of instances in version 1.
     pace: when the next poll comes, in version 2, at a proxy that holds no answer.
+    shard: what of all that is listed is for this worker, whatever the proxy makes of it; None: all of it.
+    peers: others than this worker run instances of what is for it, and the fleet knows which to start.
     """
 
     def __init__(
-        self, edge: EdgeClient, fleet: Fleet, polled: PolledMessages, *, interval: float, pace: PollTimer
+        self,
+        edge: EdgeClient,
+        fleet: Fleet,
+        polled: PolledMessages,
+        *,
+        interval: float,
+        pace: PollTimer,
+        shard: Shard | None = None,
+        peers: bool = False,
     ) -> None:
         self._edge = edge
         self._fleet = fleet
         self._polled = polled
         self._interval = interval
         self._pace = pace
+        self._shard = shard
+        self._peers = peers
+        self._others_told = False
         self._discovery = Discovery(fleet)
         self._worker = secrets.token_hex(8)
         self._outage_since: float | None = None
@@ -87,14 +104,14 @@ class Polling:
                     await self._poll_two()
                     continue
                 except NoSuchVersion as error:
-                    log.debug("the proxy has no /poll", reason=error.detail)
+                    log.debug("the proxy has no /poll", reason=error.detail, **error.traced)
                     self._edge.version.is_one()
                 except EdgeError as error:
                     if self._edge.version.two and self._outage() < GO_BACK_AFTER:
                         await self._failed(error)
                         continue
                     # some proxies of version 1 answer so what they do not know
-                    log.debug("/poll was not answered", reason=error.detail)
+                    log.debug("/poll was not answered", reason=error.detail, **error.traced)
                     await trio.sleep(error.retry_after or 0.0)
                     two_unanswered = True
             await self._poll_one(two_unanswered)
@@ -133,17 +150,30 @@ class Polling:
             await trio.sleep(jittered(self._interval, 0.1))
 
     async def _listed(self, rows: InstanceRows, running: Mapping[InstanceId, Running]) -> bool:
-        """Acts on a list. True if an instance was started."""
+        """Acts on a list. True if there was an instance to start."""
+        if self._shard is not None:
+            rows = self._own(rows, self._shard)
         await self._fleet.go_out_by(rows)
         started = self._discovery.listed(rows, running)
         self._fleet.pair_by_code(rows)
         return started
+
+    def _own(self, rows: InstanceRows, shard: Shard) -> InstanceRows:
+        """Leaves out what is for other workers: it must leave no trace here, not even a folder."""
+        own = rows.of(shard)
+        others = len(rows.good) - len(own.good)
+        if others and not self._others_told:
+            self._others_told = True
+            log.debug("instances of other shards are listed, and left to their workers", instances=others)
+        return own
 
     async def _poll_two(self) -> None:
         """Polls as version 2 does. Raises EdgeError."""
         running = self._fleet.running()
         ready = self._ready(running)
         asked = dict.fromkeys(self._discovery.refused, ProxyStatus.DISCONNECTED.value)  # else no answer is held
+        if self._peers:
+            asked |= dict.fromkeys(self._discovery.elsewhere, ELSEWHERE)
         asked |= {instance: _state(now, ready=instance in ready) for instance, now in running.items()}
         held = self._edge.version.two and self._outage_since is None and self._cuts < CUTS and not self._hurried
         wait = WAIT if held else 0
@@ -151,7 +181,7 @@ class Polling:
         began, began_at = trio.current_time(), time.time()
         polled = None
         with self._until_cut(ready) if wait else nullcontext():
-            polled = await self._edge.poll(self._worker, asked, wait)
+            polled = await self._edge.poll(self._worker, asked, wait, self._shard, peers=self._peers)
         if polled is None:
             self._cuts += 1
             return
@@ -165,7 +195,7 @@ class Polling:
             with trio.move_on_after(MARKS_WAIT):
                 await self._polled.done(given)
         elif wait and not started and trio.current_time() - began < self._pace.shortest:
-            # the proxy holds no answers, or lists what is not wanted here
+            # the proxy holds no answers, or lists what is not wanted here: of another shard, say
             await self._wait_for_pace(ready)
 
     async def _wait_for_pace(self, asked_for: frozenset[InstanceId]) -> None:

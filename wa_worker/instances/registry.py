@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import attrs
 
+from wa_worker.delivery.held_back import HeldBack
 from wa_worker.delivery.poll_timer import Activity
 from wa_worker.models import InstanceId, Jid, Reason
 from wa_worker.states import CONDITIONS, TROUBLE, Event, Health, State, held_for
@@ -86,6 +87,10 @@ class Registry:
     def activity(self, instance: InstanceId) -> Activity:
         """Says where to note when an instance received and sent."""
         return self._activities.setdefault(instance, Activity())
+
+    def paced(self) -> Sequence[HeldBack]:
+        """Returns what PACE holds back, of each instance that it paces."""
+        return [activity.held for activity in self._activities.values() if activity.held is not None]
 
     def remove(self, instance: InstanceId) -> None:
         """Forgets what an instance that has ended was doing."""

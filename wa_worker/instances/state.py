@@ -31,6 +31,7 @@ _WARNINGS = {
     Event.REFUSED: "WhatsApp refuses the login",
     Event.PASSKEY: "WhatsApp asks for a passkey, which neonize cannot give: see docs/troubleshooting.md",
     Event.PROXY_FAILED: "the proxy of this instance cannot be used: it is tried again, and nothing else instead",
+    Event.STORE_LOST: "another worker has taken this instance: closed, and nobody is told",
     Event.LOOP_ENDED: "the library stopped in the middle: the messages that it had taken may be lost",
 }
 """What the log says of an event that a person should know of."""
@@ -89,7 +90,11 @@ class InstanceState:
         self.away_until = -math.inf if pause is None else now + pause
         self._registry.set(self.instance, move.to, because=event, detail=detail)
         self._metrics.moved(before, event, move)
-        self._announce(event, detail, qr_code)
+        if event is Event.STORE_LOST:
+            self._status = None
+            self.publisher.fall_silent()
+        else:
+            self._announce(event, detail, qr_code)
         self._log(before, event, move, detail)
         return move
 

@@ -73,6 +73,8 @@ class StatusPublisher:
         self._unknown: list[float] = []
         self._failed = False
         """Whether the last try failed, and no outage has ended since."""
+        self.silent = False
+        """Whether another worker speaks of the instance by now."""
         self.changes = 0
         """How often the status to post has become another one."""
         self.may_have_heard: set[ProxyStatus] = set()
@@ -100,10 +102,17 @@ class StatusPublisher:
 
     def announce(self, status: Status) -> None:
         """Makes `status` the one to post. Sync: it only fills the slot."""
+        self.silent = False
         if status != self._wanted:
             self.changes += status.status is not self.status
             self._wanted = status
             self._changed.ring()
+
+    def fall_silent(self) -> None:
+        """Says no more of the instance, until the next `announce()`: another worker does. What was not posted yet never
+        is, but for a call under way."""
+        self.silent, self._wanted = True, None
+        self._changed.ring()
 
     def parting(self, reason: Reason) -> Status:
         """Returns what to say of the instance last: one of PARTINGS, from now on."""

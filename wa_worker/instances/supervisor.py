@@ -32,7 +32,8 @@ async def run_instance(
     """Runs until cancelled, or until the proxy does not know the instance. Errors nobody expected are logged and the
     instance starts again after a pause: they never reach its neighbours.
 
-    When `says_farewell()` is true at the end, the proxy is told DISCONNECTED.
+    When `says_farewell()` is true at the end, the proxy is told DISCONNECTED, unless another worker has taken the
+    instance.
     """
     structlog.contextvars.bind_contextvars(instance=instance)  # for all that runs below, threads included
     state = InstanceState(instance, publisher, services.registry, services.metrics)
@@ -59,7 +60,7 @@ async def run_instance(
                 await trio.sleep(state.pause(state.apply(Event.CRASHED)))
     finally:
         services.registry.remove(instance)
-        if says_farewell():
+        if says_farewell() and not publisher.silent:
             with trio.move_on_after(FAREWELL, shield=True):
                 await _say_farewell(instance, services.edge, publisher.parting(Reason.WORKER_STOPPING))
 

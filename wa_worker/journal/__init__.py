@@ -1,4 +1,4 @@
-"""Keeps what must survive a crash, in one SQLite file: received messages, the ledger of sends, holds.
+"""Keeps what must survive a crash, in one SQLite file, or in PostgreSQL: received messages, the ledger of sends, holds.
 
 states.py        the states of the rows, and the conditions that have an index
 connection.py    transactions, read-only connections and errors, for every connection to the file
@@ -35,9 +35,11 @@ then nothing of it has happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import attrs
 
@@ -57,10 +59,14 @@ from wa_worker.journal.media import FileStep, ReceivedFile, ReceivedMedia
 from wa_worker.journal.per_instance import InstanceBacklog, read_instance_backlogs
 from wa_worker.journal.polls import PollNote, Polls
 from wa_worker.journal.receipts import DueStatus, Receipts
+from wa_worker.journal.restored import FILE as RESTORED_FILE
 from wa_worker.journal.restored import Restored
+from wa_worker.journal.review import Review, open_review
+from wa_worker.journal.sqlite_database import SqliteDatabase
 from wa_worker.journal.states import InboxState, SendState
 from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.models import InstanceId
+from wa_worker.postgres.url import StateUrl
 
 __all__ = [
     "JOURNAL_RETRY",
@@ -104,6 +110,7 @@ __all__ = [
     "Timers",
     "Trace",
     "open_journal",
+    "open_state_journal",
 ]
 
 
@@ -127,14 +134,16 @@ class Journal:
     changes: Changes
     let_go: LetGo
     database: Database
+    review: Callable[..., AbstractContextManager[Review]]
+    """Opens it for a person: review(write=True) to decide. On a connection of its own."""
 
     def backlog(self) -> Backlog:
         """Counts what waits, on a connection of its own. Blocking. Raises JournalError."""
-        return read_backlog(self.database.path)
+        return read_backlog(self.database)
 
     def backlogs(self) -> Mapping[InstanceId, InstanceBacklog]:
         """Counts what waits for each instance for which something does. Blocking. Raises JournalError."""
-        return read_instance_backlogs(self.database.path)
+        return read_instance_backlogs(self.database)
 
     def trouble(self) -> str | None:
         """Says why the journal cannot commit, None if it can. Blocking."""
@@ -148,21 +157,45 @@ def open_journal(path: Path) -> Iterator[Journal]:
     Makes the file if there is none, readable by this user only, and upgrades an older one. Raises JournalError when it
     cannot be opened or upgraded, is no journal, or is newer.
     """
-    database = Database(path)
+    database = SqliteDatabase(path)
     try:
-        yield Journal(
-            Inbox(database),
-            ReceivedMedia(database),
-            SendLedger(database),
-            Doubts(database),
-            Holds(database),
-            Accounts(database),
-            Receipts(database),
-            Contacts(database),
-            Restored(database),
-            Changes(database),
-            LetGo(database),
-            database,
-        )
+        yield _journal(database, path.with_name(RESTORED_FILE), partial(open_review, path))
     finally:
         database.close()
+
+
+@contextmanager
+def open_state_journal(url: StateUrl, worker: UUID | None) -> Iterator[Journal]:
+    """Opens the journal that several workers share, and closes it at the end.
+
+    `worker`: whose transactions these are, and whose instances' rows are looked for; None: a tool's, that sees all.
+    Makes the tables if there are none, and upgrades older ones. Raises JournalError when it cannot be opened, or is
+    newer.
+    """
+    from wa_worker.journal.postgres_database import PostgresDatabase, open_state_review  # psycopg is an extra
+
+    database = PostgresDatabase(url, worker)
+    try:
+        yield _journal(database, None, partial(open_state_review, url))
+    finally:
+        database.close()
+
+
+def _journal(
+    database: Database, restored: Path | None, review: Callable[..., AbstractContextManager[Review]]
+) -> Journal:
+    return Journal(
+        Inbox(database),
+        ReceivedMedia(database),
+        SendLedger(database),
+        Doubts(database),
+        Holds(database),
+        Accounts(database),
+        Receipts(database),
+        Contacts(database),
+        Restored(database, restored),
+        Changes(database),
+        LetGo(database),
+        database,
+        review,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from wa_worker.journal.database import Database
+from wa_worker.journal.states import SKIP_LOCKED
 from wa_worker.models import Jid
 
 
@@ -26,7 +27,7 @@ class Accounts:
     def put(self, asked: Jid, jid: Jid) -> None:
         """Writes what WhatsApp has answered."""
         with self._database.transaction() as sql:
-            sql.execute("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?)", (asked, jid, time.time()))
+            sql.execute(_PUT, (asked, jid, time.time()))
 
     def purge(self, older_than: float, limit: int = 5000) -> int:
         """Forgets up to `limit` answers of more than `older_than` seconds ago. Returns how many."""
@@ -34,4 +35,8 @@ class Accounts:
             return sql.execute(_PURGE, (time.time() - older_than, limit)).rowcount
 
 
-_PURGE = "DELETE FROM accounts WHERE asked IN (SELECT asked FROM accounts WHERE learned_at < ? LIMIT ?)"
+_PUT = """
+INSERT INTO accounts (asked, jid, learned_at) VALUES (?, ?, ?)
+ON CONFLICT (asked) DO UPDATE SET jid = excluded.jid, learned_at = excluded.learned_at"""
+
+_PURGE = f"DELETE FROM accounts WHERE asked IN (SELECT asked FROM accounts WHERE learned_at < ? LIMIT ? {SKIP_LOCKED})"

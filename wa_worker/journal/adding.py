@@ -6,13 +6,13 @@ Known is what has the same id in the same chat, under either address of a person
 from __future__ import annotations
 
 import enum
-import sqlite3
 import time
 
 import attrs
 
 from wa_worker.journal import media
 from wa_worker.journal.content import content_of
+from wa_worker.journal.database import Sql
 from wa_worker.journal.states import PENDING, SendState
 from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.models import InstanceId, Jid
@@ -47,7 +47,7 @@ class SentByAccount:
 
 
 def add(
-    sql: sqlite3.Connection,
+    sql: Sql,
     instance: InstanceId,
     message: InboundMessage,
     kind: EventKind | None = None,
@@ -63,13 +63,13 @@ def add(
             return None
         if waiting:  # this one stays behind what came before the number was known
             key = lid
-    sql.execute("INSERT OR IGNORE INTO chats (instance, jid) VALUES (?, ?)", (instance, key))
-    row = (kind.value, message.wa_id, content_of(message), time.time(), instance, key)
-    added = sql.execute(_ADD, row)
-    return added.lastrowid if added.rowcount > 0 else None
+    sql.execute(_ADD_CHAT, (instance, key))
+    row = (instance, key, kind.value, message.wa_id, content_of(message), time.time())
+    added = sql.execute(_ADD, row).fetchone()
+    return None if added is None else int(added[0])
 
 
-def is_of_a_worker(sql: sqlite3.Connection, message: InboundMessage, own: SentByAccount) -> bool:
+def is_of_a_worker(sql: Sql, message: InboundMessage, own: SentByAccount) -> bool:
     """Says whether a send of any instance has this id, may have it, or is under way with this secret: two instances may
     be devices of one account."""
     ids = (message.wa_id, message.wa_id, own.secret)
@@ -77,7 +77,7 @@ def is_of_a_worker(sql: sqlite3.Connection, message: InboundMessage, own: SentBy
 
 
 def _by_lid(
-    sql: sqlite3.Connection, instance: InstanceId, message: InboundMessage, lid: Jid | None, kind: EventKind
+    sql: Sql, instance: InstanceId, message: InboundMessage, lid: Jid | None, kind: EventKind
 ) -> tuple[bool, bool]:
     """Looks at both addresses of a person whose number is known.
 
@@ -93,9 +93,13 @@ def _by_lid(
     return known, waiting == {lid}
 
 
+_ADD_CHAT = "INSERT INTO chats (instance, jid) VALUES (?, ?) ON CONFLICT (instance, jid) DO NOTHING"
+
+# that the chat is there no more is an error, and not a message that is known: another worker may tidy up at this moment
 _ADD = """
-INSERT OR IGNORE INTO inbox (chat, kind, wa_id, message, received_at)
-SELECT id, ?, ?, ?, ? FROM chats WHERE instance = ? AND jid = ?"""
+INSERT INTO inbox (chat, kind, wa_id, message, received_at)
+VALUES ((SELECT id FROM chats WHERE instance = ? AND jid = ?), ?, ?, ?, ?)
+ON CONFLICT (chat, kind, wa_id) DO NOTHING RETURNING seq"""
 
 _LOOK_AT_BOTH = f"""
 SELECT jid, EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id AND kind = ? AND wa_id = ?),

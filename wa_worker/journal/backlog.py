@@ -6,18 +6,12 @@ a week of settled rows costs nothing.
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from contextlib import closing
-from pathlib import Path
 
 import attrs
 
-from wa_worker.journal.connection import connect, errors, snapshot
+from wa_worker.journal.database import Database, Sql
 from wa_worker.journal.states import ATTENTION, DEAD, PENDING, UNREPORTED, SendState
-
-PATIENCE = 2.0
-"""Seconds to wait for a lock. Readers of a WAL file meet one only while the file is opened or closed."""
 
 
 @attrs.frozen
@@ -45,17 +39,19 @@ class Backlog:
 
 
 QUERIES = {
-    "to_deliver": f"SELECT count(*), min(seq) FROM inbox INDEXED BY inbox_pending WHERE {PENDING}",
-    "dead": f"SELECT count(*) FROM inbox INDEXED BY inbox_dead WHERE {DEAD}",
+    "to_deliver": "SELECT count(*), min(seq) FROM inbox INDEXED BY inbox_pending"
+    f" WHERE {PENDING} /* owned chats: chat */",
+    "dead": f"SELECT count(*) FROM inbox INDEXED BY inbox_dead WHERE {DEAD} /* owned chats: chat */",
     "ledger": "SELECT state, count(*), min(seq) FROM ledger INDEXED BY ledger_attention"
-    f" WHERE {ATTENTION} GROUP BY state",
-    "to_tell": f"SELECT count(*), min(seq) FROM ledger INDEXED BY ledger_unreported WHERE {UNREPORTED}",
+    f" WHERE {ATTENTION} /* owned: instance */ GROUP BY state",
+    "to_tell": "SELECT count(*), min(seq) FROM ledger INDEXED BY ledger_unreported"
+    f" WHERE {UNREPORTED} /* owned: instance */",
 }
 
 
-def read_backlog(path: Path) -> Backlog:
-    """Counts what waits in the journal at `path`. Blocking. Raises JournalError."""
-    with errors(path), closing(connect(path, "mode=ro", PATIENCE)) as sql, snapshot(sql):
+def read_backlog(database: Database) -> Backlog:
+    """Counts what waits in the journal. Blocking. Raises JournalError."""
+    with database.snapshot() as sql:
         ledger = {state: (size, seq) for state, size, seq in sql.execute(QUERIES["ledger"])}
         sending = [ledger[state] for state in (SendState.WAITING, SendState.INTENT) if state in ledger]
         return Backlog(
@@ -67,13 +63,13 @@ def read_backlog(path: Path) -> Backlog:
         )
 
 
-def _inbox(sql: sqlite3.Connection, size: int, seq: int | None) -> Queue:
+def _inbox(sql: Sql, size: int, seq: int | None) -> Queue:
     return Queue(size, _age(sql, "SELECT received_at FROM inbox WHERE seq = ?", seq))
 
 
-def _ledger(sql: sqlite3.Connection, size: int, seq: int | None) -> Queue:
+def _ledger(sql: Sql, size: int, seq: int | None) -> Queue:
     return Queue(size, _age(sql, "SELECT created_at FROM ledger WHERE seq = ?", seq))
 
 
-def _age(sql: sqlite3.Connection, query: str, seq: int | None) -> float:
+def _age(sql: Sql, query: str, seq: int | None) -> float:
     return 0.0 if seq is None else max(time.time() - sql.execute(query, (seq,)).fetchone()[0], 0.0)

@@ -46,7 +46,7 @@ class RingingCalls:
     def next_due(self) -> float | None:
         """Returns when (unix seconds) the next call is to be told of without its outcome; None if none rings."""
         with self._database.reading() as sql:
-            (oldest,) = sql.execute("SELECT min(rang_at) FROM calls").fetchone()
+            (oldest,) = sql.execute("SELECT min(rang_at) FROM calls WHERE 1 = 1 /* owned: instance */").fetchone()
         return None if oldest is None else float(oldest) + PATIENCE
 
     def give_up(self) -> int:
@@ -82,8 +82,8 @@ def _merged(rang: InboundMessage, end: InboundMessage) -> InboundMessage:
     return attrs.evolve(rang, call=attrs.evolve(rang.call, outcome=end.call.outcome))
 
 
-_RING = "INSERT OR IGNORE INTO calls (instance, call_id, message, rang_at) VALUES (?, ?, ?, ?)"
+_RING = "INSERT INTO calls (instance, call_id, message, rang_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
 _TAKE = "DELETE FROM calls WHERE instance = ? AND call_id = ? RETURNING message"
 
-_GIVE_UP = "DELETE FROM calls WHERE rang_at <= ? OR rang_at > ? RETURNING instance, message"
+_GIVE_UP = "DELETE FROM calls WHERE (rang_at <= ? OR rang_at > ?) /* owned: instance */ RETURNING instance, message"

@@ -81,7 +81,7 @@ class LetGo:
     def put(self, instance: InstanceId, at: float) -> None:
         """Commits that an instance is let go of; if it was already, nothing changes."""
         with self._database.transaction() as sql:
-            sql.execute("INSERT OR IGNORE INTO let_go VALUES (?, ?)", (instance, at))
+            sql.execute("INSERT INTO let_go VALUES (?, ?) ON CONFLICT DO NOTHING", (instance, at))
 
     def remove(self, instance: InstanceId) -> None:
         """Commits that an instance is taken up again."""

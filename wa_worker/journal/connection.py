@@ -1,6 +1,7 @@
 """Gives all connections to the journal's file the same transactions, the same errors and a way to only read.
 
-The worker's own connection is in database.py. Those of monitoring and of `wa-worker journal` are opened for a moment.
+The worker's own connection is in sqlite_database.py. Those of monitoring and of `wa-worker journal` are opened for a
+moment.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from wa_worker.errors import JournalError
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process' lock: `wa-worker journal` reads and writes while the worker runs."""
+
+PATIENCE = 2.0
+"""The same for a look beside the worker. Readers of a WAL file meet a lock only while it is opened or closed."""
 
 
 @contextmanager

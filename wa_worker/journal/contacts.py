@@ -11,14 +11,14 @@ ledger knows, before retention forgets it.
 from __future__ import annotations
 
 import hashlib
-import sqlite3
+import secrets
 import time
 from collections.abc import Iterable, Mapping
 
 import attrs
 
-from wa_worker.journal.database import Database
-from wa_worker.journal.states import SendState
+from wa_worker.journal.database import Database, Sql
+from wa_worker.journal.states import SKIP_LOCKED, SendState
 from wa_worker.models import InstanceId, Jid
 
 DAY = 86_400.0
@@ -126,11 +126,12 @@ class Contacts:
         """Hashes JIDs. Takes the lock at the first time."""
         if self._key is None:
             with self._database.transaction() as sql:
-                sql.execute(_MAKE_KEY)
-                self._key = bytes(sql.execute("SELECT key FROM contact_key").fetchone()[0])
+                sql.execute(_MAKE_KEY, (secrets.token_bytes(32),))
+                key = bytes(sql.execute("SELECT key FROM contact_key").fetchone()[0])
+            self._key = key  # it is committed: another worker has no other one
         return hashlib.blake2b("\0".join(parts).encode(), key=self._key, digest_size=16).digest()
 
-    def _find(self, sql: sqlite3.Connection, instance: InstanceId, account: Jid, chat: Jid) -> Contact:
+    def _find(self, sql: Sql, instance: InstanceId, account: Jid, chat: Jid) -> Contact:
         """Looks a chat up under the address that was asked for, and under the one that WhatsApp has named instead."""
         other = sql.execute("SELECT jid FROM accounts WHERE asked = ?", (chat,)).fetchone()
         heard: list[float] = []
@@ -142,13 +143,14 @@ class Contacts:
         return Contact(max(heard, default=None), begun)
 
 
-_MAKE_KEY = "INSERT INTO contact_key SELECT randomblob(32) WHERE NOT EXISTS (SELECT 1 FROM contact_key)"
+_MAKE_KEY = """
+INSERT INTO contact_key SELECT ? WHERE NOT EXISTS (SELECT 1 FROM contact_key) ON CONFLICT DO NOTHING"""
 
 _WORDS = "kind NOT IN ('receipt', 'group_change', 'update')"
 
 _LINKED = """
 INSERT INTO linked_accounts (instance, account, linked_at, seen_at) VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET seen_at = excluded.seen_at"""
+ON CONFLICT (instance, account) DO UPDATE SET seen_at = excluded.seen_at"""
 
 _ACCOUNT = """
 SELECT linked_at, restricted_until, restricted_at FROM linked_accounts WHERE instance = ? AND account = ?"""
@@ -167,7 +169,8 @@ SELECT max(received_at) FROM inbox JOIN chats ON chats.id = chat WHERE instance 
 
 _BEGIN = """
 INSERT INTO contacts (instance, person, begun_at, first_at) VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET begun_at = excluded.begun_at, first_at = coalesce(first_at, excluded.first_at)"""
+ON CONFLICT (instance, person) DO UPDATE SET begun_at = excluded.begun_at,
+  first_at = coalesce(contacts.first_at, excluded.first_at)"""
 
 _HEARD_OF = f"""
 SELECT jid, max(received_at) FROM inbox JOIN chats ON chats.id = chat WHERE instance = ? AND {_WORDS} GROUP BY jid"""
@@ -179,13 +182,15 @@ GROUP BY 1"""
 
 _LEARN = """
 INSERT INTO contacts (instance, person, heard_at, begun_at) VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET heard_at = max(coalesce(heard_at, excluded.heard_at), coalesce(excluded.heard_at, heard_at)),
-  begun_at = max(coalesce(begun_at, excluded.begun_at), coalesce(excluded.begun_at, begun_at))"""
+ON CONFLICT (instance, person) DO UPDATE SET
+  heard_at = max(coalesce(contacts.heard_at, excluded.heard_at), coalesce(excluded.heard_at, contacts.heard_at)),
+  begun_at = max(coalesce(contacts.begun_at, excluded.begun_at), coalesce(excluded.begun_at, contacts.begun_at))"""
 
-_PURGE = """
+_PURGE = f"""
 DELETE FROM contacts WHERE (instance, person) IN (
-  SELECT instance, person FROM contacts WHERE max(coalesce(heard_at, 0), coalesce(begun_at, 0)) < ? LIMIT ?)"""
+  SELECT instance, person FROM contacts WHERE max(coalesce(heard_at, 0), coalesce(begun_at, 0)) < ?
+  LIMIT ? {SKIP_LOCKED})"""
 
-_PURGE_ACCOUNTS = """
+_PURGE_ACCOUNTS = f"""
 DELETE FROM linked_accounts WHERE (instance, account) IN (
-  SELECT instance, account FROM linked_accounts WHERE seen_at < ? LIMIT ?)"""
+  SELECT instance, account FROM linked_accounts WHERE seen_at < ? LIMIT ? {SKIP_LOCKED})"""

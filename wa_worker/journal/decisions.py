@@ -5,14 +5,14 @@ Owns which rows change, and why the others do not. The transactions are review.p
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 
 import attrs
 
+from wa_worker.journal.database import Sql
 from wa_worker.journal.items import BY_A_PERSON, DISCARDED_AS, RETRIED_AS, ItemId, Outcome
-from wa_worker.journal.states import InboxState, SendState, State, state_of
+from wa_worker.journal.states import FOR_UPDATE, InboxState, SendState, State, state_of
 
 
 @attrs.frozen
@@ -27,8 +27,8 @@ class Decision:
     why_not: Callable[[State], str]
 
 
-def carry_out(decision: Decision, id: ItemId, sql: sqlite3.Connection) -> Outcome:  # noqa: A002
-    """Changes the row of `id`, within the caller's transaction. Raises sqlite3.Error."""
+def carry_out(decision: Decision, id: ItemId, sql: Sql) -> Outcome:  # noqa: A002
+    """Changes the row of `id`, within the caller's transaction. Raises the database's own errors."""
     row = sql.execute(_STATE[id.box], (id.seq,)).fetchone()
     if row is None:
         return Outcome(id, None, refused="there is no such message (settled ones are forgotten after a week)")
@@ -43,8 +43,8 @@ def carry_out(decision: Decision, id: ItemId, sql: sqlite3.Connection) -> Outcom
 
 
 _STATE = {
-    "in": "SELECT state, 0, message IS NULL FROM inbox WHERE seq = ?",
-    "out": f"SELECT state, state = '{SendState.FAILED}' AND reported, 0 FROM ledger WHERE seq = ?",
+    "in": f"SELECT state, 0, message IS NULL FROM inbox WHERE seq = ? {FOR_UPDATE}",
+    "out": f"SELECT state, state = '{SendState.FAILED}' AND reported = 1, 0 FROM ledger WHERE seq = ? {FOR_UPDATE}",
 }
 
 

@@ -29,5 +29,5 @@ class Groups:
 
 _PUT = """
 INSERT INTO groups (instance, jid, subject, set_at) VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET subject = excluded.subject, set_at = excluded.set_at
+ON CONFLICT (instance, jid) DO UPDATE SET subject = excluded.subject, set_at = excluded.set_at
 WHERE excluded.set_at >= groups.set_at"""

@@ -7,6 +7,7 @@ import time
 import attrs
 
 from wa_worker.journal.database import Database
+from wa_worker.journal.states import SKIP_LOCKED
 from wa_worker.models import InstanceId
 
 FORGOTTEN = 86_400.0
@@ -60,7 +61,7 @@ class Holds:
         now = time.time()
         with self._database.transaction() as sql:
             sql.execute(
-                "INSERT OR REPLACE INTO holds (instance, reason, until, count, written_at) VALUES (?, ?, ?, ?, ?)",
+                _PUT,
                 (instance, reason, now + delay, count, now),
             )
 
@@ -74,6 +75,11 @@ class Holds:
             return sql.execute(_PURGE, (before, before, limit)).rowcount
 
 
-_PURGE = """
+_PUT = """
+INSERT INTO holds (instance, reason, until, count, written_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (instance) DO UPDATE SET reason = excluded.reason, until = excluded.until, count = excluded.count,
+  written_at = excluded.written_at"""
+
+_PURGE = f"""
 DELETE FROM holds WHERE instance IN (
-  SELECT instance FROM holds WHERE until < ? AND coalesce(written_at, until) < ? LIMIT ?)"""
+  SELECT instance FROM holds WHERE until < ? AND coalesce(written_at, until) < ? LIMIT ? {SKIP_LOCKED})"""

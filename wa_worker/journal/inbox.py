@@ -21,7 +21,7 @@ from wa_worker.journal.content import content_of, message_of
 from wa_worker.journal.database import Database
 from wa_worker.journal.groups import Groups
 from wa_worker.journal.polls import PollNote, Polls
-from wa_worker.journal.states import DECIDED, PENDING, InboxState
+from wa_worker.journal.states import DECIDED, PENDING, SKIP_LOCKED, InboxState
 from wa_worker.journal.timers import TimerNote, Timers
 from wa_worker.journal.timers import write as write_timer
 from wa_worker.messages import InboundMessage, MediaError, MediaReference
@@ -203,19 +203,20 @@ WITH RECURSIVE key (id) AS (
   SELECT min(chat) FROM inbox WHERE {PENDING} AND chat > ?
   UNION ALL
   SELECT (SELECT min(chat) FROM inbox WHERE {PENDING} AND chat > key.id) FROM key WHERE key.id IS NOT NULL)
-SELECT id FROM key WHERE id IS NOT NULL LIMIT ?"""
+SELECT id FROM key WHERE id IS NOT NULL /* owned chat: key.id */ LIMIT ?"""
 
 _FIND_PENDING = f"""
 SELECT seq, instance, message, rejections, received_at, step, url, failure
 FROM inbox JOIN chats ON chats.id = chat LEFT JOIN media ON message_seq = seq
-WHERE chat = ? AND {PENDING} ORDER BY seq LIMIT ?"""
+WHERE chat = ? AND {PENDING} /* owned: instance */ ORDER BY seq LIMIT ?"""
 
 _ACCEPTED = f"""
 UPDATE inbox SET state = '{InboxState.POSTED}', message = NULL, settled_at = ? WHERE seq = ? AND {PENDING}"""
 
 _REFUSED = f"""
 UPDATE inbox SET rejections = rejections + 1, error = ?,
-  state = iif(?, '{InboxState.DEAD}', state), settled_at = iif(?, ?, settled_at)
+  state = CASE WHEN ? = 1 THEN '{InboxState.DEAD}' ELSE state END,
+  settled_at = CASE WHEN ? = 1 THEN ? ELSE settled_at END
 WHERE seq = ? AND {PENDING}"""
 
 _TAKE_BACK = f"""
@@ -224,13 +225,13 @@ WHERE seq = ? AND state = '{InboxState.POSTED}'"""
 
 _PURGE = f"""
 DELETE FROM inbox WHERE seq IN (
-  SELECT seq FROM inbox WHERE {DECIDED} AND settled_at < ? AND state = '{InboxState.POSTED}' LIMIT ?)"""
+  SELECT seq FROM inbox WHERE {DECIDED} AND settled_at < ? AND state = '{InboxState.POSTED}' LIMIT ? {SKIP_LOCKED})"""
 
 _DISCARD_DEAD = f"""
 UPDATE inbox SET state = '{InboxState.POSTED}', message = NULL, error = ?, settled_at = ? WHERE seq IN (
-  SELECT seq FROM inbox WHERE {DECIDED} AND settled_at < ? AND state = '{InboxState.DEAD}' LIMIT ?)"""
+  SELECT seq FROM inbox WHERE {DECIDED} AND settled_at < ? AND state = '{InboxState.DEAD}' LIMIT ? {SKIP_LOCKED})"""
 
-_LAST_CHAT = "SELECT max(id) FROM (SELECT id FROM chats WHERE id > ? ORDER BY id LIMIT ?)"
+_LAST_CHAT = "SELECT max(id) FROM (SELECT id FROM chats WHERE id > ? ORDER BY id LIMIT ?) AS listed"
 
 _PURGE_CHATS = """
 DELETE FROM chats WHERE id > ? AND id <= ? AND NOT EXISTS (SELECT 1 FROM inbox WHERE chat = chats.id)"""

@@ -8,7 +8,6 @@ becomes of the file is a message once more: an `update` under the same id, behin
 from __future__ import annotations
 
 import enum
-import sqlite3
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -17,7 +16,7 @@ import attrs
 import structlog
 
 from wa_worker.journal.content import content_of, message_of
-from wa_worker.journal.database import Database
+from wa_worker.journal.database import Database, Sql
 from wa_worker.messages import InboundMessage, MediaError, MediaKind, MediaReference
 from wa_worker.models import InstanceId
 
@@ -108,7 +107,7 @@ class ReceivedMedia:
             return _settle_each(sql, rows, MediaError.EXPIRED)
 
 
-def _settle_each(sql: sqlite3.Connection, rows: Iterable[tuple[int]], failure: MediaError) -> int:
+def _settle_each(sql: Sql, rows: Iterable[tuple[int]], failure: MediaError) -> int:
     count = 0
     for (seq,) in rows:
         sql.execute(_SETTLE, (None, failure, seq))
@@ -117,19 +116,19 @@ def _settle_each(sql: sqlite3.Connection, rows: Iterable[tuple[int]], failure: M
     return count
 
 
-def add(sql: sqlite3.Connection, seq: int, file: MediaReference) -> None:
+def add(sql: Sql, seq: int, file: MediaReference) -> None:
     """Adds the file of a message, within the transaction that adds the message."""
     values = (file.kind.value, file.direct_path, file.media_key, file.enc_sha256, file.sha256, file.size)
     sql.execute(_ADD, (seq, *values))
 
 
-def posted_without(sql: sqlite3.Connection, seq: int) -> None:
+def posted_without(sql: Sql, seq: int) -> None:
     """The proxy has taken a message without its file. Within the transaction that settles the message, and before that
     takes its content away."""
     sql.execute(_POSTED, (seq,))
 
 
-def conclude(sql: sqlite3.Connection, seq: int) -> None:
+def conclude(sql: Sql, seq: int) -> None:
     """Ends a file's row once both the message and its file are settled; makes an update of what the proxy does not
     know.
 
@@ -154,7 +153,7 @@ def word(failure: str | None) -> str | None:
     return MediaError.NO_UPLOAD.value if failure == _REFUSED else failure
 
 
-def taken_back(sql: sqlite3.Connection, seq: int, message: InboundMessage) -> InboundMessage:
+def taken_back(sql: Sql, seq: int, message: InboundMessage) -> InboundMessage:
     """Returns a message that was posted without its file, as it is to be posted again.
 
     It says that an update follows only if one does.
@@ -179,14 +178,15 @@ def _name(error: Exception) -> str:
 
 
 _KEYS = {
-    step: f"SELECT message_seq FROM media WHERE step = '{step}' AND message_seq > ? ORDER BY message_seq LIMIT ?"
+    step: f"SELECT message_seq FROM media WHERE step = '{step}' AND message_seq > ? /* owned message: message_seq */"
+    " ORDER BY message_seq LIMIT ?"
     for step in (FileStep.WANTED, FileStep.STORED)
 }
 
 _GET = f"""
 SELECT chat, instance, step, coalesce(posted, message), media.kind, direct_path, media_key, enc_sha256, sha256, size
 FROM media JOIN inbox ON seq = message_seq JOIN chats ON chats.id = chat
-WHERE message_seq = ? AND step <> '{FileStep.SETTLED}'"""
+WHERE message_seq = ? AND step <> '{FileStep.SETTLED}' /* owned: instance */"""
 
 _ADD = """
 INSERT INTO media (message_seq, kind, direct_path, media_key, enc_sha256, sha256, size) VALUES (?, ?, ?, ?, ?, ?, ?)"""
@@ -197,11 +197,13 @@ _SETTLE = f"""
 UPDATE media SET step = '{FileStep.SETTLED}', url = ?, failure = ?
 WHERE message_seq = ? AND step <> '{FileStep.SETTLED}'"""
 
-_UNSETTLED = f"SELECT message_seq, chat FROM media JOIN inbox ON seq = message_seq WHERE step <> '{FileStep.SETTLED}'"
+_UNSETTLED = f"""
+SELECT message_seq, chat FROM media JOIN inbox ON seq = message_seq
+WHERE step <> '{FileStep.SETTLED}' /* owned chats: chat */"""
 
 _OLD = f"""
 SELECT message_seq FROM media JOIN inbox ON seq = message_seq
-WHERE step <> '{FileStep.SETTLED}' AND received_at < ? LIMIT ?"""
+WHERE step <> '{FileStep.SETTLED}' AND received_at < ? /* owned chats: chat */ LIMIT ?"""
 
 _TAKEN_BACK = "UPDATE media SET posted = NULL WHERE message_seq = ?"
 
@@ -210,14 +212,15 @@ SELECT EXISTS (SELECT 1 FROM media WHERE message_seq = ?)
   OR EXISTS (SELECT 1 FROM inbox AS u JOIN inbox AS m ON m.chat = u.chat AND m.wa_id = u.wa_id
              WHERE u.kind = ? AND m.seq = ?)"""
 
-_POSTED = "UPDATE media SET posted = (SELECT message FROM inbox WHERE seq = message_seq) WHERE message_seq = ?"
+_POSTED = """
+UPDATE media SET posted = coalesce((SELECT message FROM inbox WHERE seq = message_seq), posted) WHERE message_seq = ?"""
 
 _CONCLUDED = f"""
 SELECT url, failure, posted FROM media JOIN inbox ON seq = message_seq
 WHERE message_seq = ? AND step = '{FileStep.SETTLED}' AND state = 'posted'"""
 
 _ADD_UPDATE = """
-INSERT OR IGNORE INTO inbox (chat, kind, wa_id, message, received_at)
-SELECT chat, ?, wa_id, ?, ? FROM inbox WHERE seq = ?"""
+INSERT INTO inbox (chat, kind, wa_id, message, received_at)
+SELECT chat, ?, wa_id, ?, ? FROM inbox WHERE seq = ? ON CONFLICT DO NOTHING"""
 
 _DELETE = "DELETE FROM media WHERE message_seq = ?"

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
-from pathlib import Path
 
 import attrs
 
-from wa_worker.journal.backlog import PATIENCE
-from wa_worker.journal.connection import connect, errors, snapshot
+from wa_worker.journal.database import Database
 from wa_worker.journal.states import ATTENTION, DEAD, PENDING, UNREPORTED, SendState
 from wa_worker.models import InstanceId
 
@@ -31,19 +28,21 @@ class InstanceBacklog:
 
 
 QUERIES = {
-    "to_deliver": "SELECT instance, sum(n) FROM (SELECT chat, count(*) AS n FROM inbox INDEXED BY inbox_pending"
-    f" WHERE {PENDING} GROUP BY chat) JOIN chats ON chats.id = chat GROUP BY instance",
+    "to_deliver": "SELECT instance, CAST(sum(n) AS INTEGER) FROM ("
+    f" SELECT chat, count(*) AS n FROM inbox INDEXED BY inbox_pending WHERE {PENDING} GROUP BY chat"
+    ") AS counted JOIN chats ON chats.id = chat WHERE 1 = 1 /* owned: instance */ GROUP BY instance",
     "to_send": "SELECT instance, count(*) FROM ledger INDEXED BY ledger_attention"
-    f" WHERE {ATTENTION} AND state IN ('{SendState.WAITING}', '{SendState.INTENT}') GROUP BY instance",
+    f" WHERE {ATTENTION} AND state IN ('{SendState.WAITING}', '{SendState.INTENT}')"
+    " /* owned: instance */ GROUP BY instance",
     "to_report": "SELECT instance, count(*) FROM ledger INDEXED BY ledger_unreported"
-    f" WHERE {UNREPORTED} GROUP BY instance",
+    f" WHERE {UNREPORTED} /* owned: instance */ GROUP BY instance",
 }
 
 
-def read_instance_backlogs(path: Path) -> Mapping[InstanceId, InstanceBacklog]:
+def read_instance_backlogs(database: Database) -> Mapping[InstanceId, InstanceBacklog]:
     """Reads the backlog of each instance for which something waits. Blocking. Raises JournalError."""
     found: dict[InstanceId, InstanceBacklog] = {}
-    with errors(path), closing(connect(path, "mode=ro", PATIENCE)) as sql, snapshot(sql):
+    with database.snapshot() as sql:
         for field, query in QUERIES.items():
             for instance, count in sql.execute(query):
                 found[instance] = attrs.evolve(found.get(instance, InstanceBacklog()), **{field: count})
@@ -51,17 +50,18 @@ def read_instance_backlogs(path: Path) -> Mapping[InstanceId, InstanceBacklog]:
 
 
 _SET_ASIDE = (
-    "SELECT instance, sum(n) FROM (SELECT chat, count(*) AS n FROM inbox INDEXED BY inbox_dead"
-    f" WHERE {DEAD} GROUP BY chat) JOIN chats ON chats.id = chat GROUP BY instance"
+    "SELECT instance, CAST(sum(n) AS INTEGER) FROM ("
+    f" SELECT chat, count(*) AS n FROM inbox INDEXED BY inbox_dead WHERE {DEAD} GROUP BY chat"
+    ") AS counted JOIN chats ON chats.id = chat WHERE 1 = 1 /* owned: instance */ GROUP BY instance"
     " UNION ALL SELECT instance, count(*) FROM ledger INDEXED BY ledger_attention"
-    f" WHERE {ATTENTION} AND state = '{SendState.UNCERTAIN}' GROUP BY instance"
+    f" WHERE {ATTENTION} AND state = '{SendState.UNCERTAIN}' /* owned: instance */ GROUP BY instance"
 )
 
 
-def read_set_aside(path: Path) -> Mapping[InstanceId, int]:
+def read_set_aside(database: Database) -> Mapping[InstanceId, int]:
     """Counts the messages of each instance that wait for a person's decision. Blocking. Raises JournalError."""
     found: Counter[InstanceId] = Counter()
-    with errors(path), closing(connect(path, "mode=ro", PATIENCE)) as sql:
+    with database.snapshot() as sql:
         for instance, count in sql.execute(_SET_ASIDE):
             found[instance] += count
     return found

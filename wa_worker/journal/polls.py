@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 
 import attrs
 
-from wa_worker.journal.database import Database
+from wa_worker.journal.database import Database, Sql
+from wa_worker.journal.states import SKIP_LOCKED
 from wa_worker.models import InstanceId
 
 
@@ -40,11 +40,14 @@ class Polls:
             return sql.execute(_PURGE, (time.time() - older_than, limit)).rowcount
 
 
-def write(sql: sqlite3.Connection, instance: InstanceId, note: PollNote) -> None:
+def write(sql: Sql, instance: InstanceId, note: PollNote) -> None:
     """Writes a poll within the caller's transaction. One that is known stays as it is."""
     options = json.dumps(note.options, ensure_ascii=False)
-    sql.execute("INSERT OR IGNORE INTO polls VALUES (?, ?, ?, ?)", (instance, note.secret, options, time.time()))
+    sql.execute(
+        "INSERT INTO polls VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", (instance, note.secret, options, time.time())
+    )
 
 
-_PURGE = """
-DELETE FROM polls WHERE (instance, secret) IN (SELECT instance, secret FROM polls WHERE asked_at < ? LIMIT ?)"""
+_PURGE = f"""
+DELETE FROM polls WHERE (instance, secret) IN (
+  SELECT instance, secret FROM polls WHERE asked_at < ? LIMIT ? {SKIP_LOCKED})"""

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import attrs
 
 from wa_worker.journal.database import Database
-from wa_worker.journal.states import ATTENTION, SendState
+from wa_worker.journal.states import ATTENTION, SKIP_LOCKED, SendState
 from wa_worker.messages.receipts import MessageStatus, Progress, Receipt
 from wa_worker.models import InstanceId
 
@@ -80,27 +80,30 @@ class Receipts:
 _RECORD = f"""
 INSERT INTO receipts (instance, wa_id, recipient, rank, due, timestamp, changed_at)
 SELECT :instance, :wa_id, :recipient, :rank,
-  coalesce((SELECT max(state = '{SendState.MARKED}') FROM ledger WHERE instance = :instance AND wa_id = :wa_id), 0),
+  coalesce((SELECT max(CASE WHEN state = '{SendState.MARKED}' THEN 1 ELSE 0 END)
+    FROM ledger WHERE instance = :instance AND wa_id = :wa_id), 0),
   :timestamp, :now
 WHERE EXISTS (SELECT 1 FROM ledger WHERE instance = :instance AND wa_id = :wa_id)
   OR EXISTS (SELECT 1 FROM ledger INDEXED BY ledger_attention
     WHERE {ATTENTION} AND state = '{SendState.INTENT}' AND instance = :instance)
   OR EXISTS (SELECT 1 FROM ledger INDEXED BY ledger_maybe_sent, json_each(maybe_ids)
     WHERE instance = :instance AND maybe_ids IS NOT NULL AND value = :wa_id)
-ON CONFLICT DO UPDATE SET rank = excluded.rank, timestamp = excluded.timestamp, changed_at = excluded.changed_at,
-  due = max(due, excluded.due)
+ON CONFLICT (instance, wa_id, recipient) DO UPDATE SET
+  rank = excluded.rank, timestamp = excluded.timestamp, changed_at = excluded.changed_at,
+  due = max(receipts.due, excluded.due)
 WHERE excluded.rank > receipts.rank
-RETURNING due"""
+RETURNING receipts.due"""
 
 _FIND_DUE = """
 SELECT receipts.seq, instance, message_id, wa_id, coalesce(sent_to, chat), recipient, rank, timestamp
 FROM receipts INDEXED BY receipts_due JOIN ledger USING (instance, wa_id)
-WHERE due AND told < rank AND receipts.seq > ? AND coalesce(sent_to, chat) IS NOT NULL
+WHERE due /* postgres: = 1 */ AND told < rank AND receipts.seq > ? AND coalesce(sent_to, chat) IS NOT NULL
+/* owned: instance */
 ORDER BY receipts.seq LIMIT ?"""
 
 _TOLD = "UPDATE receipts SET told = max(told, ?) WHERE seq = ?"
 
-_PURGE = "DELETE FROM receipts WHERE seq IN (SELECT seq FROM receipts WHERE changed_at < ? LIMIT ?)"
+_PURGE = f"DELETE FROM receipts WHERE seq IN (SELECT seq FROM receipts WHERE changed_at < ? LIMIT ? {SKIP_LOCKED})"
 
 DUE_NOW = f"""
 UPDATE receipts SET due = 1 WHERE due = 0 AND (instance, wa_id) = (

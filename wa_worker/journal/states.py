@@ -84,5 +84,14 @@ UNREPORTED = f"(state = '{SendState.SENT}' OR (state = '{SendState.FAILED}' AND 
 ATTENTION = f"state IN ('{SendState.WAITING}', '{SendState.INTENT}', '{SendState.FAILED}', '{SendState.UNCERTAIN}')"
 """The index ledger_attention."""
 
+ADDED = "json_insert(coalesce(maybe_ids, '[]'), '$[#]', :maybe_id)"
+"""The ids under which a message may have left, with one more."""
+
+FOR_UPDATE = "/* postgres: FOR UPDATE */"
+"""Ends a query whose rows are changed next. With SQLite a transaction has the whole file to itself."""
+
+SKIP_LOCKED = "/* postgres: FOR UPDATE SKIP LOCKED */"
+"""Ends a query whose rows are forgotten next: several workers tidy up, and none waits for another."""
+
 FORGETTABLE = f"state IN ('{SendState.WAITING}', '{SendState.MARKED}', '{SendState.FAILED}', '{SendState.UNCERTAIN}')"
 """The index ledger_settled: rows that are not needed for ever."""

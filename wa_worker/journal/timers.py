@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 
 import attrs
 
-from wa_worker.journal.database import Database
+from wa_worker.journal.database import Database, Sql
+from wa_worker.journal.states import SKIP_LOCKED
 from wa_worker.messages import ChatTimer
 from wa_worker.models import InstanceId, Jid
 
@@ -50,7 +50,7 @@ class Timers:
             return sql.execute(_PURGE, (time.time() - older_than, limit)).rowcount
 
 
-def write(sql: sqlite3.Connection, instance: InstanceId, note: TimerNote) -> None:
+def write(sql: Sql, instance: InstanceId, note: TimerNote) -> None:
     """Writes a note within the caller's transaction. What is older than what is known changes nothing; of the same
     second, a change of the setting counts more than a message that only tells of it."""
     timer = note.timer
@@ -65,10 +65,11 @@ WHERE instance = ? AND account = ? AND chat = ?"""
 _NOTE = """
 INSERT INTO chat_timers (instance, account, chat, expiration, set_at, changed, initiator, trigger)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET expiration = excluded.expiration, set_at = excluded.set_at, changed = excluded.changed,
+ON CONFLICT (instance, account, chat) DO UPDATE SET
+  expiration = excluded.expiration, set_at = excluded.set_at, changed = excluded.changed,
   initiator = excluded.initiator, trigger = excluded.trigger
 WHERE (excluded.set_at, excluded.changed) >= (chat_timers.set_at, chat_timers.changed)"""
 
-_PURGE = """
+_PURGE = f"""
 DELETE FROM chat_timers WHERE (instance, account, chat) IN (
-  SELECT instance, account, chat FROM chat_timers WHERE expiration = 0 AND set_at < ? LIMIT ?)"""
+  SELECT instance, account, chat FROM chat_timers WHERE expiration = 0 AND set_at < ? LIMIT ? {SKIP_LOCKED})"""

@@ -110,10 +110,12 @@ class ReactionTo:
 
 @attrs.frozen
 class NewText:
-    """Gives a text of ours new words."""
+    """Gives a message of ours new words. `captioned`: as what it was sent with the words as its caption; None: it is a
+    text."""
 
     target: Target
     body: str = attrs.field(repr=False)
+    captioned: MediaKind | None = None
 
 
 @attrs.frozen

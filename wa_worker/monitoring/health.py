@@ -98,7 +98,12 @@ def _server(
     async def ready() -> tuple[dict[str, object], int]:
         reasons = await readiness.reasons_not_ready()
         said: dict[str, object] = {"status": "not ready" if reasons else "ready", "reasons": reasons}
-        return {**said, "held": held(registry)}, 503 if reasons else 200  # no reason to restart or to route around it
+        if readiness.uploads_hanging:
+            said["uploads_hanging"] = readiness.uploads_hanging
+        said["held"] = held(registry)
+        if notes := readiness.notes():
+            said["notes"] = notes
+        return said, 503 if reasons else 200  # no reason to restart or to route around it
 
     async def scrape() -> Response:
         snapshot = await readiness.snapshot()

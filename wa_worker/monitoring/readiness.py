@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import attrs
 import trio
 
+from wa_worker.delivery.held_back import held_by_reason
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.evidence import LIST, QUEUE
 from wa_worker.errors import JournalError
@@ -39,6 +41,7 @@ class Phase(enum.Enum):
     """Where the start is; each member's value is the reason for not being ready."""
 
     WAITING = "waiting for the lock on the volume"
+    JOINING = "waiting for PostgreSQL to take this worker in"
     LOADING = "the journal and the WhatsApp library are loading"
     WORKING = ""
     STOPPING = "stopping"
@@ -95,9 +98,17 @@ class Readiness:
         self._journal: Journal | None = None
         self._edge: EdgeClient | None = None
         self._volume: VolumeGuard | None = None
+        self.uploads_hanging = 0
+        """Uploads to WhatsApp's media host that were given up and have not ended: while there are many, none goes."""
+        self.other_shards = 0
+        """Sessions on the volume that belong to other workers, and are not started."""
+
+    def joining(self) -> None:
+        """The volume is ours, and the state is elsewhere."""
+        self._phase = Phase.JOINING
 
     def loading(self) -> None:
-        """The volume is ours."""
+        """The volume is ours, and PostgreSQL has taken the worker in if it shares its instances."""
         self._phase = Phase.LOADING
 
     def working(self, journal: Journal, edge: EdgeClient, volume: VolumeGuard) -> None:
@@ -117,9 +128,20 @@ class Readiness:
         """Says why the worker is not ready; empty if it is."""
         return reasons_not_ready(self._facts(*await trio.to_thread.run_sync(self._read_journal)))
 
+    def notes(self) -> list[str]:
+        """Says what a person should know though it makes nothing unready."""
+        many = self.other_shards
+        if not many:
+            return []
+        what = "1 session on the volume is" if many == 1 else f"{many} sessions on the volume are"
+        return [f"{what} of other shards, and not started: see docs/scaling.md"]
+
     async def snapshot(self) -> Snapshot:
         """Says what a scrape needs of the worker's state."""
-        backlog, trouble = await trio.to_thread.run_sync(self._read_journal)
+        paced = self._registry.paced()
+        (backlog, trouble), held = await trio.to_thread.run_sync(
+            lambda: (self._read_journal(), held_by_reason(paced, time.time()))
+        )
         now = trio.current_time()
         return Snapshot(
             states=Counter(snapshot.state for snapshot in self._registry.all().values()),
@@ -129,6 +151,8 @@ class Readiness:
             poll_ages={name: now - at for name in self._polls() if (at := self._polled(name)) is not None},
             threads=_threads(),
             attention=self._registry.attention(),
+            paced=held,
+            other_shards=self.other_shards,
         )
 
     async def backlogs(self) -> Mapping[InstanceId, InstanceBacklog]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -21,11 +22,21 @@ KEEPALIVE = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_co
 """A server that is gone without a word is noticed within 20 s (postgresql.org/docs, libpq-connect)."""
 
 
+Kind = TypeVar("Kind", bound=psycopg.Connection)
+
+
 def connect(url: StateUrl, name: str, *, statement_timeout: float = 10.0) -> psycopg.Connection:
+    """Opens a connection as connect_as() does, of psycopg's own class."""
+    return connect_as(psycopg.Connection, url, name, statement_timeout=statement_timeout)
+
+
+def connect_as(
+    kind: type[Kind], url: StateUrl, name: str, *, statement_timeout: float, connect_timeout: int | None = None
+) -> Kind:
     """Opens a connection of ours, in which each statement is a transaction unless one is begun. Blocking.
 
     name: what the server's list of connections says of it, behind "wa-worker ". statement_timeout: seconds after which
-    the server ends a statement. Raises StateError.
+    the server ends a statement. connect_timeout: seconds, 2 at the least, unless it is the URL's. Raises StateError.
     """
     settings = {
         "search_path": SCHEMA,
@@ -41,7 +52,9 @@ def connect(url: StateUrl, name: str, *, statement_timeout: float = 10.0) -> psy
         info = make_conninfo(
             url.with_options().reveal(), application_name=f"wa-worker {name}", options=options, **KEEPALIVE
         )
-        return psycopg.connect(info, autocommit=True, prepare_threshold=3)
+        if connect_timeout is not None:
+            info = make_conninfo(info, connect_timeout=connect_timeout)
+        return kind.connect(info, autocommit=True, prepare_threshold=3)
 
 
 @contextmanager

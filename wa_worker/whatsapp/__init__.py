@@ -12,6 +12,8 @@ egress_memory.py  where that is remembered: in files
 egress_rows.py    or in PostgreSQL
 egress_probe.py   whether such a proxy lets it through
 socks.py          connections through a socks5 proxy
+environment_proxy.py which proxy the environment names
+socket_gate/      nothing passes when the lease has run out
 routes.py         the ways out of all instances
 client.py         neonize's client on one quiet thread; pinned to the version it was read from
 parsing.py        the library's protobufs from their bytes, with every text in them a text
@@ -31,12 +33,18 @@ group_subjects.py what groups are called
 timers.py         what a message says of its chat's timer
 outgoing/         a message to send as protobuf
 authors.py        who wrote the message that another is about
+unfinished.py     which message the library is in the middle of when its connection ends
 uploads.py        files to WhatsApp's media host, one at a time
+quiet_sockets.py  cuts the connection of an upload that hangs
 registration.py   under which JID the account of a number is registered
 restriction.py    whether WhatsApp lets the account write first to people, as its own sends tell
 send_errors.py    what the library's error texts mean for a send
 sqlite.py         reads whatsmeow's files with its own SQLite
-store.py          an instance's folder: paths, is it paired, archive
+store.py          what the keys of a session are kept in, whatever that is
+folder_store.py   an instance's folder: paths, is it paired, archive
+schema_store.py   an instance's schema in PostgreSQL, the same
+store_reader.py   reads such schemas, over one connection for all
+store_watch.py    trouble with a store, by the library's log: the session's line is cut at once
 message_secrets.py the id of a send whose outcome nobody knows, and who wrote a message, from whatsmeow's store
 poll_votes.py     what was chosen in a vote
 send_tracking.py  what a session finds out of a send that failed

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 import trio
@@ -17,13 +16,13 @@ from wa_worker.journal import JOURNAL_RETRY
 from wa_worker.models import EgressProxy, InstanceId, WaMessageId
 from wa_worker.whatsapp.identity import identity
 from wa_worker.whatsapp.message_secrets import sent_id
-from wa_worker.whatsapp.pairing import PairingHosts
+from wa_worker.whatsapp.pairing import PairingHosts, PairingLine
 from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.probe import FRESH
 from wa_worker.whatsapp.routes import Routes
 from wa_worker.whatsapp.session import Session, open_session
 from wa_worker.whatsapp.session_host import SessionHost
-from wa_worker.whatsapp.store import SessionStore
+from wa_worker.whatsapp.store import SessionStore, Stores
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +40,7 @@ class WhatsApp:
 
     def __init__(
         self,
-        auth_dir: Path,
+        stores: Stores,
         host: SessionHost,
         pairing: PairingHosts,
         routes: Routes,
@@ -50,12 +49,12 @@ class WhatsApp:
         self.pairing = pairing
         self.routes = routes
         self.breaker: CircuitBreaker[InstanceId] = CircuitBreaker(CROWD, PAUSES, works=anyone_connected)
-        self._auth_dir = auth_dir
+        self.stores = stores
         self._host = host
 
     def store(self, instance: InstanceId) -> SessionStore:
-        """Returns the session store of an instance."""
-        return SessionStore.of(self._auth_dir, instance)
+        """Returns the session store of an instance. Raises SessionError if that is not this worker's."""
+        return self.stores.of(instance)
 
     def sent_id(self, instance: InstanceId, secret: bytes, mark: str | None) -> WaMessageId | None:
         """See message_secrets.sent_id()."""
@@ -63,16 +62,17 @@ class WhatsApp:
 
     async def obstacle(self, instance: InstanceId) -> str | None:
         """Returns None if it makes sense to open this session now, else why not, but for its proxy."""
-        return await self.routes.unreachable(instance) or self._barred(instance)
+        return await self.routes.unreachable(instance) or await self.stores.problem() or self._barred(instance)
 
     async def until_clear(self, instance: InstanceId) -> None:
         """Returns once there is no obstacle, within about two FRESH of the moment since which there is none."""
         while await self.obstacle(instance) is not None:  # noqa: ASYNC110 - nothing tells
             await trio.sleep(jittered(FRESH / 2, 0.5))
 
-    def open_session(
+    @asynccontextmanager
+    async def open_session(
         self, instance: InstanceId, on_message: Callable[[], None], egress: EgressProxy | None
-    ) -> AbstractAsyncContextManager[Session]:
+    ) -> AsyncIterator[Session]:
         """See session.open_session(). `egress`: by which way; raises SessionError if it is another by its turn."""
 
         def obstacle() -> str | None:
@@ -80,14 +80,25 @@ class WhatsApp:
                 return "its proxy has changed meanwhile"
             return self._barred(instance)
 
-        return open_session(
-            instance,
-            self.store(instance),
-            self._host,
-            on_message=on_message,
-            obstacle=obstacle,
-            proxy=egress,
-        )
+        with self.routes.way_out(instance, egress) as proxy:
+            async with open_session(
+                instance,
+                self.store(instance),
+                self._host,
+                on_message=on_message,
+                obstacle=obstacle,
+                proxy=proxy,
+            ) as session:
+                yield session
+
+    @asynccontextmanager
+    async def pair(
+        self, instance: InstanceId, store: SessionStore, device_name: str, egress: EgressProxy | None
+    ) -> AsyncIterator[PairingLine]:
+        """See PairingHosts.pair(). `egress`: by which way."""
+        with self.routes.way_out(instance, egress) as proxy:
+            async with self.pairing.pair(instance, store, device_name, proxy) as line:
+                yield line
 
     async def record(self, instance: InstanceId, data: bytes, me: bytes) -> None:
         """Commits a message that came while the pairing host was logged in. WhatsApp believes that we have it, so this

@@ -18,6 +18,7 @@ import ctypes
 import mmap
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import attrs
 from neonize._binder import ProxySettings, func_callback_bytes, func_callback_bytes2, func_string, gocode
@@ -106,7 +107,7 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
 
     def __init__(
         self,
-        dsn: str,
+        dsn: Secret,
         uuid: str,
         device_name: str,
         gate: StartGate,
@@ -120,12 +121,13 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
             requireFullSync=False,
             historySyncConfig=RECENT_HISTORY if recent_history else NO_HISTORY,
         )
-        super().__init__(dsn, uuid=uuid, props=props)
+        super().__init__(dsn.reveal(), uuid=uuid, props=props)
         # it would call Stop() whenever this object is collected: outside the gate, perhaps on a successor's id
         self._stop_finalizer.detach()
         self._gate = gate
         self._stopped = False
         self._proxy = proxy
+        self._hidden = passwords_in(dsn)
         library = GatedLibrary(gate)
         self._NewClient__client = library
         for part in (self.contact, self.chat_settings):
@@ -147,7 +149,7 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
         on_event = func_callback_bytes(
             lambda _uuid, data, size, code: callbacks.on_event(code, ctypes.string_at(data, size))
         )
-        on_log = func_callback_bytes2(lambda data, size: _log_line(callbacks, data, size))
+        on_log = func_callback_bytes2(lambda data, size: self._log_line(callbacks, data, size))
         proxy = None if self._proxy is None else ProxySettings(self._proxy.reveal())._to_c_struct()
         error = gocode.Neonize(
             self.name.encode(),
@@ -169,9 +171,9 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
             None if proxy is None else ctypes.byref(proxy),
         )
         if not self._stopped:
-            self._cut()
+            self.cut()
         _LEFT_OVER.append((on_qr, on_login, on_event, on_log, buffer))
-        return readable(error) if error else "" if self._stopped else ENDED_SILENTLY
+        return self._hide(readable(error)) if error else "" if self._stopped else ENDED_SILENTLY
 
     def pair_phone(self, phone: str) -> str:
         """Asks for a code by which the phone of this number (digits) can link the device: `ABCD-1234`. Blocks until
@@ -203,13 +205,31 @@ class QuietClient(NewClient):  # type: ignore[misc]  # neonize has no types
         self._stopped = True
         super().stop()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
         """Disconnects without waiting at the gate. A start holds that for up to 2 s, at boot for one session after the
         other, and each message that comes meanwhile is lost. What is risked instead: this reads a native map once,
         some 100 ns, and a start writes to it once.
         """
         self._gate.pass_at_once()
         gocode.Disconnect(self.uuid)
+
+    def _log_line(self, callbacks: Callbacks, data: int, size: int) -> None:
+        entry = parsed(LogEntry, ctypes.string_at(data, size))
+        callbacks.on_log(entry.Level, entry.Name, self._hide(entry.Message))
+
+    def _hide(self, text: str) -> str:
+        for password in self._hidden:
+            text = text.replace(password, "***")
+        return text
+
+
+def passwords_in(dsn: Secret) -> tuple[str, ...]:
+    """Returns the password of a URL as it is written there and as it is meant; none of what is no URL."""
+    try:
+        written = urlsplit(dsn.reveal()).password if "://" in dsn.reveal() else None
+    except ValueError:
+        written = None
+    return tuple(sorted({written, unquote(written)}, key=len, reverse=True)) if written else ()
 
 
 _MEDIA_TYPES = {
@@ -224,8 +244,3 @@ _MEDIA_TYPES = {
 _LEFT_OVER: list[object] = []
 """Thunks of ended sessions: a straggling goroutine may still log through them, and a freed thunk is a crash.
 Some hundred bytes for each session that was ever opened."""
-
-
-def _log_line(callbacks: Callbacks, data: int, size: int) -> None:
-    entry = parsed(LogEntry, ctypes.string_at(data, size))
-    callbacks.on_log(entry.Level, entry.Name, entry.Message)

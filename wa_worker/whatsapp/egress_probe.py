@@ -10,13 +10,13 @@ import base64
 from collections.abc import Mapping
 from ssl import SSLContext
 from urllib.parse import unquote_to_bytes, urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
 
 import httpcore
 import httpx
 import trio
 
 from wa_worker.models import Egress, EgressProxy, Unusable
+from wa_worker.whatsapp.environment_proxy import environment_proxy
 from wa_worker.whatsapp.probe import PATIENCE, SERVER, SharedAnswer
 from wa_worker.whatsapp.socks import SocksBackend
 
@@ -25,10 +25,11 @@ _TIMEOUTS = {"timeout": httpx.Timeout(PATIENCE).as_dict()}
 
 
 class EgressProbe:
-    """One per process. Trio thread only. `environ`: the worker's, whose HTTPS_PROXY the library sees, too."""
+    """One per process. Trio thread only. `environ`: the worker's, whose HTTPS_PROXY the library sees, too: with socks5,
+    it dials that one through the other."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._passes_on = _through_the_environments(environ)
+        self._passes_on = environment_proxy(environ, SERVER[0]) is not None
         self._answers: dict[EgressProxy, SharedAnswer] = {}
         self._context: SSLContext | None = None
 
@@ -70,13 +71,6 @@ def credentials(proxy: EgressProxy) -> tuple[bytes, bytes] | None:
     """Returns the user and the password, None if it has none."""
     url = urlsplit(proxy.url.reveal())
     return None if url.username is None else (unquote_to_bytes(url.username), unquote_to_bytes(url.password or ""))
-
-
-def _through_the_environments(environ: Mapping[str, str]) -> bool:
-    """Says whether the library's HTTP client has a proxy besides: with socks5, it dials that one through the other."""
-    spared = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
-    named = environ.get("HTTPS_PROXY") or environ.get("https_proxy")
-    return bool(named) and not proxy_bypass_environment(SERVER[0], {"no": spared})
 
 
 async def _connect(proxy: EgressProxy, context: SSLContext | None) -> str | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from ssl import SSLContext
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
 
 import httpcore
 import httpx
@@ -22,6 +21,7 @@ from wa_worker.edge.transport import StackTransport, directly
 from wa_worker.errors import EdgeUnavailable
 from wa_worker.messages import MediaError, MediaReference
 from wa_worker.models import Egress, EgressProxy, Unusable
+from wa_worker.whatsapp.environment_proxy import environment_proxy
 from wa_worker.whatsapp.media_crypto import OVERHEAD, DamagedMedia, Decryptor
 from wa_worker.whatsapp.socks import SocksBackend
 
@@ -194,12 +194,11 @@ def _check(response: httpx.Response) -> None:
 
 def proxy_for(environ: Mapping[str, str]) -> httpx.Proxy | None:
     """Returns the proxy to the media host: that which Go would use. Nonsense counts as none: see probe.target()."""
-    url = environ.get("HTTPS_PROXY") or environ.get("https_proxy") or ""
-    spared = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
-    if not url or proxy_bypass_environment(HOST, {"no": spared}):
+    url = environment_proxy(environ, HOST)
+    if url is None:
         return None
     try:
-        return httpx.Proxy((url if "://" in url else f"http://{url}").replace("socks5h://", "socks5://", 1))
+        return httpx.Proxy(url.replace("socks5h://", "socks5://", 1))
     except (ValueError, httpx.InvalidURL):
         return None
 

@@ -1,7 +1,8 @@
 """The native side of a session: its thread, and the order in which it is started and taken down.
 
-How it stops: disconnect, so that nothing new comes; let what is in neonize's channel drain through the callbacks;
-stop; wait for the thread. When the library does not let go in time (it may sit in a dial), the thread is abandoned.
+How it stops: disconnect, so that nothing new comes; let what is in neonize's channel, and what the library is in the
+middle of, drain through the callbacks; stop; wait for the thread. When the library does not let go in time (it may sit
+in a dial), the thread is abandoned.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from wa_worker.wakeup import Wakeup
 from wa_worker.whatsapp import events
 from wa_worker.whatsapp.client import Callbacks, QuietClient
 from wa_worker.whatsapp.gate import StartGate
+from wa_worker.whatsapp.unfinished import Unfinished
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +40,9 @@ HASTE = 3.0
 
 DRAINED = 0.02
 """Seconds without a callback after which neonize's channel is empty: it hands over at once what is in it."""
+
+IN_HAND = 2.0
+"""Seconds for the message that the library is in the middle of: some statements of its store, which may be slow."""
 
 
 class NativeSession:
@@ -58,6 +63,7 @@ class NativeSession:
         self.instance = instance
         self.client = client
         self.alive = Wakeup()
+        self.unfinished = Unfinished()
         self.closing = False
         """Whether its end has begun, or the library gave up: nothing is sent any more."""
         self._codes = codes
@@ -175,10 +181,13 @@ class NativeSession:
         await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1))
 
     async def _drain(self) -> None:
-        """Waits until no callback runs and none has for a moment; without limit while one waits for the disk."""
+        """Waits until no callback runs and none has for a moment; without limit while one waits for the disk. If the
+        library was in the middle of a message when it was disconnected, that is waited for, too."""
+        until = trio.current_time() + IN_HAND
         while not self._ended.is_set():
             self._callback_done.arm()
             with trio.move_on_after(math.inf if self._busy else DRAINED) as quiet:
                 await self._callback_done.wait()
-            if quiet.cancelled_caught and not self._busy:
+            late = not self.unfinished or trio.current_time() >= until
+            if quiet.cancelled_caught and not self._busy and late:
                 return

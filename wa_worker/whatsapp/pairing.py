@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from wa_worker.errors import SessionError
-from wa_worker.models import EgressProxy, InstanceId
+from wa_worker.models import InstanceId, Secret
 from wa_worker.whatsapp.host_process import HOST_ENDED, HostProcess, Listener
 from wa_worker.whatsapp.pairing_events import (
     EarlyMessage,
@@ -133,20 +133,21 @@ class PairingHosts:
 
     @asynccontextmanager
     async def pair(
-        self, instance: InstanceId, store: SessionStore, device_name: str, proxy: EgressProxy | None = None
+        self, instance: InstanceId, store: SessionStore, device_name: str, proxy: Secret | None = None
     ) -> AsyncIterator[PairingLine]:
         """Yields a pairing under way. Its events come until Paired or PairingEnded; leaving or cancelling ends it, and
-        drops what was not received. `proxy`: of its own. Raises SessionError if no host can be started."""
-        store.prepare()
+        drops what was not received. `proxy`: the URL of the one that it is given. Raises SessionError if no host can be
+        started."""
+        await trio.to_thread.run_sync(store.prepare)
         host = await self._host_with_room()
         token = f"{instance}/{next(self._tokens)}"
         # codes come every 20 s and only the newest counts; the room is for messages of a first login
         send, receive = trio.open_memory_channel[PairingEvent](512)
         line = PairingLine(receive, host, token)
-        more = self._more if proxy is None else {**self._more, "proxy": proxy.url.reveal()}
+        more = self._more if proxy is None else {**self._more, "proxy": proxy.reveal()}
         host.live[token] = Listener(instance, send)
         try:
-            await host.tell(do="pair", pairing=token, dsn=store.dsn, device_name=device_name, **more)
+            await host.tell(do="pair", pairing=token, dsn=store.dsn.reveal(), device_name=device_name, **more)
             if host.dead:
                 host.live[token].offer(HOST_ENDED)
             with receive:

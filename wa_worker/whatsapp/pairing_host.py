@@ -86,7 +86,7 @@ class Pairing:
         self._token = command["pairing"]
         proxy = command.get("proxy")
         self._client = QuietClient(
-            command["dsn"],
+            Secret(command["dsn"]),
             self._token,
             command["device_name"],
             StartGate(),  # `starts` is the gate here

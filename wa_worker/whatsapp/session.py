@@ -21,7 +21,7 @@ from neonize.proto import Neonize_pb2 as pb
 from wa_worker.errors import JournalError
 from wa_worker.journal import JOURNAL_RETRY
 from wa_worker.messages import Accepted, MediaKind, OutgoingMessage, UploadedFile
-from wa_worker.models import EgressProxy, InstanceId, Jid, WaMessageId
+from wa_worker.models import InstanceId, Jid, Secret, WaMessageId
 from wa_worker.states import Event, Report
 from wa_worker.wakeup import Wakeup
 from wa_worker.whatsapp import events, receipts
@@ -38,13 +38,11 @@ from wa_worker.whatsapp.send_tracking import SendTracking
 from wa_worker.whatsapp.session_host import NO_GROUPS, NO_RECEIPTS, SessionHost
 from wa_worker.whatsapp.session_sender import SessionSender
 from wa_worker.whatsapp.store import SessionStore
+from wa_worker.whatsapp.store_watch import StoreWatch
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-DISK_TROUBLE = ("disk I/O error", "database or disk is full", "attempt to write a readonly database")
-"""What SQLite says, in whatsmeow's log, when its store cannot be written: messages are then dropped, not kept."""
 
 UNSYNCED = 30.0
 """Seconds after which what waited at WhatsApp counts as sent, though WhatsApp has not said so."""
@@ -61,7 +59,7 @@ class Session:
         store: SessionStore,
         host: SessionHost,
         on_new_message: Callable[[], None],
-        proxy: EgressProxy | None = None,
+        proxy: Secret | None = None,
     ) -> None:
         self.instance = instance
         self.me: Identity | None = None
@@ -74,7 +72,7 @@ class Session:
             host.device_name,
             host.gate,
             recent_history=host.recent_history,
-            proxy=None if proxy is None else proxy.url,
+            proxy=proxy,
         )
         self._native = NativeSession(instance, client, host.gate, host.threads, host.codes(instance))
         self._host = host
@@ -88,6 +86,7 @@ class Session:
         self._restriction = Restriction(self.on_report)
         self._look_up = SubjectLookUp(self._native, host.receiver.subjects)
         self._placeholders = Placeholders()
+        self._store_watch = StoreWatch(store, client.cut, self.on_report)
         self._on_new_message = on_new_message
         self._log = log.bind(instance=instance)
         self._reports: deque[Report] = deque(maxlen=64)  # they come one at a time; 64 at once is a storm
@@ -178,12 +177,13 @@ class Session:
         self._refusal = refusal(message) or self._refusal
         self._tracking.on_log(message)
         self._placeholders.on_log(message)
-        if any(sign in message for sign in DISK_TROUBLE):
-            self.on_report(Report(Event.VOLUME_FAILED, "the session store cannot be written"))
+        self._store_watch.on_log(message)
+        self._native.unfinished.on_log(message)
 
     def _on_event(self, code: int, data: bytes) -> None:
         with self._native.callback():
             self.last_heard = time.monotonic()
+            self._native.unfinished.on_event(data)
             try:
                 if code == ME:
                     self.me = identity(parsed(pb.Device, data))
@@ -270,10 +270,11 @@ async def open_session(
     *,
     on_message: Callable[[], None],
     obstacle: Callable[[], str | None],
-    proxy: EgressProxy | None = None,
+    proxy: Secret | None = None,
 ) -> AsyncIterator[Session]:
     """Opens the session of a paired store and closes it at the end, whatever happens. Raises SessionError with what
-    `obstacle` says when its turn has come, None for nothing. `proxy`: of its own.
+    `obstacle` says when its turn has come, None for nothing. `proxy`: the URL of the one
+    that it is given.
 
     `on_message` is called on a native thread after each new message's commit. Cancelling while it opens or closes is
     bounded by native_session.HASTE.

@@ -16,9 +16,9 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-Value = str | bytes | int | float | None
+from wa_worker.whatsapp.store import Reader, Value
 
 _OPEN_READ_ONLY, _OPEN_URI = 0x01, 0x40
 _ROW, _DONE = 100, 101
@@ -28,13 +28,6 @@ _TRANSIENT = ctypes.c_void_p(-1)
 
 _STEPS = 10_000
 """Instructions of SQLite's between two looks at the clock."""
-
-
-class Reader(Protocol):
-    """Reads from one file."""
-
-    def rows(self, query: str, *parameters: str | bytes) -> list[tuple[Value, ...]]:
-        """Returns all rows. Raises sqlite3.Error."""
 
 
 @contextmanager

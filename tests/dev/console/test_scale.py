@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from tests import axe
-from tests.dev.console.page import Page
+from tests.dev.console.page import ENTER, Page
 from wa_worker.dev.console import bind, open_console
 from wa_worker.dev.proxy import StatusDetails, Store, open_proxy
 
@@ -123,6 +123,75 @@ def _filter(many: Many, page: Page) -> None:
         "shop-1!",
         "trouble",
     ]
+
+
+async def test_the_filter_is_the_readers_while_things_change_and_when_one_goes_on(tab: Page) -> None:
+    await in_browser(_filter_stays, tab)
+
+
+def _filter_stays(many: Many, page: Page) -> None:
+    words, shown = "return document.querySelector('#q').value", "#card-shop-10-name"
+    page.look(1280, 860, dark=False)
+    page.open(many.url)
+    page.type("#q", "shop-1")
+    many.break_off("shop-15", "refused")  # an update of the list as it was, while it is asked for another
+    page.wait(lambda: page.texts(".rows .name") == ["shop-15", *NAMES[10:15], *NAMES[16:20]])
+    assert page.run(words) == "shop-1"
+    page.wait(lambda: "q=shop-1" in page.run("return document.querySelector('#cards').dataset.events"))
+
+    # emptied, and left before it was asked for: an update does not bring the old words back
+    page.run("const q = document.querySelector('#q'); q.value = ''; document.querySelector('#body').focus()")
+    many.break_off("shop-16", "refused")
+    page.wait(lambda: page.texts(".rows .name")[:2] == ["shop-15", "shop-16"])
+    assert page.run(words) == ""
+
+    # on to a link before it was asked for
+    page.run("document.querySelector('#q').value = 'shop-2'; document.querySelector('#card-shop-10-chats').click()")
+    page.wait(lambda: page.run("return location.search") == "?instance=shop-10&q=shop-2")
+    page.wait(lambda: page.text("#live") == "Live")
+    assert page.texts(".rows .name") == NAMES[20:30]
+    assert not page.all(shown)
+
+    # and from the form for a new chat to the chat
+    page.click("#new-chat")
+    page.wait(lambda: "chat=new" in page.run("return location.search"))
+    page.wait(lambda: page.text("#live") == "Live")
+    page.run("document.querySelector('#to').value = '5511988880002'")
+    page.type("#body", "the first" + ENTER)
+    page.wait(lambda: "s.whatsapp.net" in page.run("return location.search"))
+    assert "q=shop-2" in page.run("return location.search")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+async def test_in_portuguese_all_can_be_read_and_axe_finds_nothing(tab: Page, *, dark: bool) -> None:
+    await in_browser(partial(_portuguese, dark=dark), tab)
+
+
+def _portuguese(many: Many, page: Page, *, dark: bool) -> None:
+    try:
+        speak(page, "pt-BR")
+        page.look(360, 740, dark=dark)
+        page.driver.get(many.url)
+        page.wait(lambda: page.text("#live") == "Ao vivo")
+        assert page.run("return document.documentElement.lang") == "pt-BR"
+        assert page.text("#counts") == "1 com problema, 39 conectadas"
+        many.break_off("shop-20", "replaced")
+        page.wait(lambda: page.text("#card-shop-20 .why").startswith("Outro cliente usa esta sessão"))
+        assert page.text("#card-shop-20 .badge") == "Desconectada"
+        page.run("for (const each of document.querySelectorAll('details.help, .rows details')) each.open = true")
+        page.run("document.querySelectorAll('.rows .card:nth-child(n+4)').forEach((each) => each.remove())")
+        assert page.fits_the_screen()
+        assert axe.violations(page.driver) == []
+    except axe.NotInstalled as missing:
+        pytest.skip(str(missing))
+    finally:
+        speak(page, "en-US")
+
+
+def speak(page: Page, language: str) -> None:
+    """Has the browser ask for a language."""
+    agent = page.run("return navigator.userAgent")
+    page.driver.execute_cdp_cmd("Emulation.setUserAgentOverride", {"userAgent": agent, "acceptLanguage": language})
 
 
 async def test_what_the_reader_has_done_survives_an_update(tab: Page) -> None:

@@ -54,6 +54,20 @@ def test_it_listens_where_it_is_told() -> None:
         assert here.getsockname()[0] == "127.0.0.1"
 
 
+@pytest.mark.parametrize("header", ["HX-Current-URL", "Referer"])
+async def test_what_a_form_leads_to_is_narrowed_as_its_page_is(desk: Desk, header: str) -> None:
+    """With the script, which names its page's address, and without."""
+    came_from = {header: f"http://127.0.0.1:{desk.port}/?instance=shop&q=sh%20op&show=way#conversation"}
+    scripted = {"HX-Request": "true"} if header == "HX-Current-URL" else {}
+    del desk.http.headers["HX-Request"]
+    fields = {"instance": "shop", "chat": "new", "to": "5511988880002", "body": "first"}
+    answer = await desk.http.post("/do/send", data=fields, headers={**came_from, **scripted})
+    leads_to = answer.headers["HX-Redirect" if scripted else "Location"]
+    assert leads_to == "/?instance=shop&chat=5511988880002%40s.whatsapp.net&q=sh+op&show=way"
+    refused = await desk.http.post("/do/send", data={**fields, "body": ""}, headers=came_from)
+    assert 'value="sh op"' in refused.text, "and what is said instead of it"
+
+
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1", "evil.example:{port}", "127.0.0.1.evil.example:{port}", ""]
 )

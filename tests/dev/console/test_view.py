@@ -238,6 +238,15 @@ def test_many_instances_come_trouble_first_and_can_be_narrowed(store: Store) -> 
     assert narrowed.new_url == "/?instance=shop&chat=new&q=x+y&show=way#conversation"
 
 
+def test_a_filter_in_use_stays_however_few_are_left(store: Store) -> None:
+    store.add_instance("pub")
+    view = View(store, WorkerState(), None)
+    assert view.page(At()).counts is None
+    for at in (At(q="pub"), At(show="trouble", q="")):
+        assert view.page(at).counts is not None
+    assert [card.id for card in view.page(At(q="pub")).cards] == ["pub"]
+
+
 def test_who_is_broken_is_so_while_the_worker_is_away(store: Store) -> None:
     store.update_status("shop", "DISCONNECTED", None, StatusDetails(reason="worker_stopping"))
     (card,) = View(store, WorkerState(), None).page(At()).cards

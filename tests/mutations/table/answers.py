@@ -152,7 +152,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "client-strange-is-believed",
         "edge/client.py",
-        "        if self.evidence.is_strange(answer):",
+        "        if self.evidence.is_strange(found):",
         "        if False:",
         "nothing final on one unproven word",
         "delivery/test_inbound.py::test_what_a_portal_takes_is_not_delivered",

@@ -9,6 +9,8 @@ _WORD = "only who may change a message does"
 _SEEN = "the console shows what the proxy has"
 _LOOP = "what is tried in the console is what a worker gets"
 _STAYS = "what one does in the console outlives an update, and what came of it is said"
+_NARROWED = "what the instances are narrowed to is the reader's, whatever happens meanwhile and wherever one goes on to"
+_LANGUAGE = "each reads the console in the language of the browser, and what others wrote as they wrote it"
 _SCALE = "the broken one of many is seen first"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -411,5 +413,61 @@ MUTATIONS: tuple[Mutation, ...] = (
         "",
         _SCALE,
         "dev/console/test_scale.py::test_on_a_phone_the_broken_one_is_seen_and_the_chat_is_near",
+    ),
+    Mutation(
+        "console-links-forget-the-words",
+        "dev/console/static/console.js",
+        "if (!link || !filter) return;",
+        "return;",
+        _NARROWED,
+        "dev/console/test_scale.py::test_the_filter_is_the_readers_while_things_change_and_when_one_goes_on",
+    ),
+    Mutation(
+        "console-redirect-forgets-the-words",
+        "dev/console/app.py",
+        "go = (done.go or at).within(came_from)",
+        "go = done.go or at",
+        _NARROWED,
+        "dev/console/test_server.py::test_what_a_form_leads_to_is_narrowed_as_its_page_is",
+    ),
+    Mutation(
+        "console-filter-goes-with-the-sixth",
+        "dev/console/view.py",
+        "len(cards) <= FEW and not (at.q or at.show)",
+        "len(cards) <= FEW",
+        _NARROWED,
+        "dev/console/test_view.py::test_a_filter_in_use_stays_however_few_are_left",
+    ),
+    Mutation(
+        "console-translates-others",
+        "dev/console/texts.py",
+        "    if not isinstance(said, Said) or language is Language.ENGLISH:",
+        "    said = said if isinstance(said, Said) else Said(str(said))\n    if language is Language.ENGLISH:",
+        _LANGUAGE,
+        "dev/console/test_texts.py::test_a_sentence_is_said_later_in_another_language",
+    ),
+    Mutation(
+        "console-stream-in-english",
+        "dev/console/app.py",
+        "Response(streams.run(_at(), language_of(request.accept_languages)), content",
+        "Response(streams.run(_at(), Language.ENGLISH), content",
+        _LANGUAGE,
+        "dev/console/test_scale.py::test_in_portuguese_all_can_be_read_and_axe_finds_nothing",
+    ),
+    Mutation(
+        "console-notice-in-english",
+        "dev/console/templates/notice.html",
+        "{{ notice|t }}",
+        "{{ notice }}",
+        _LANGUAGE,
+        "dev/console/test_texts.py::test_the_browser_decides",
+    ),
+    Mutation(
+        "console-filter-in-english",
+        "dev/console/view.py",
+        "why=in_words(row, language),",
+        "why=in_words(row),",
+        _LANGUAGE,
+        "dev/console/test_texts.py::test_the_filter_looks_through_the_words_that_are_shown",
     ),
 )

@@ -137,10 +137,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         "two-client-failure-unnoted",
         "edge/client.py",
         (
-            "                raise NoSuchVersion(POLL, error.detail, error.status) from error\n"
+            "                raise NoSuchVersion(POLL, error.detail, error.status, trace=error.trace) from error\n"
             "            self.evidence.failed(LIST)\n"
         ),
-        "                raise NoSuchVersion(POLL, error.detail, error.status) from error\n",
+        "                raise NoSuchVersion(POLL, error.detail, error.status, trace=error.trace) from error\n",
         "the end of an outage is heard of",
         "edge/test_client_poll.py::test_an_answer_that_says_nothing_of_the_version",
     ),
@@ -163,8 +163,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "two-client-events-prove-nothing",
         "edge/client.py",
-        "            if outcome.error is None:\n",
-        "            if False:\n",
+        "                self.evidence.accepted(event.endpoint, event.key)\n        return outcomes\n",
+        "                pass\n        return outcomes\n",
         "what was taken is a witness",
         "edge/test_poster.py::test_each_event_is_judged_as_its_call_of_version_1_is",
     ),
@@ -175,5 +175,45 @@ MUTATIONS: tuple[Mutation, ...] = (
         "_stable(STATUS, instance)",
         "each status has its id",
         "edge/test_poster.py::test_an_event_has_the_same_id_in_each_try_but_a_status",
+    ),
+    Mutation(
+        "trace-no-such-poll",
+        "edge/client.py",
+        "raise NoSuchVersion(POLL, error.detail, error.status, trace=error.trace)",
+        "raise NoSuchVersion(POLL, error.detail, error.status)",
+        "That a proxy has no such call names the call's trace.",
+        "edge/test_trace.py::test_every_error_of_a_call_names_its_trace",
+    ),
+    Mutation(
+        "trace-odd-poll",
+        "edge/client.py",
+        "raise NoSuchVersion(POLL, str(error), trace=answer.trace)",
+        "raise NoSuchVersion(POLL, str(error))",
+        "An answer that is not the contract's names the call's trace.",
+        "edge/test_trace.py::test_every_error_of_a_call_names_its_trace",
+    ),
+    Mutation(
+        "trace-no-such-events",
+        "edge/client.py",
+        "raise NoSuchVersion(EVENTS, error.detail, error.status, trace=error.trace)",
+        "raise NoSuchVersion(EVENTS, error.detail, error.status)",
+        "That a proxy has no such call names the call's trace.",
+        "edge/test_trace.py::test_every_error_of_a_call_names_its_trace",
+    ),
+    Mutation(
+        "trace-odd-list",
+        "edge/client.py",
+        "raise EdgeUnavailable(endpoint, str(error), trace=answer.trace)",
+        "raise EdgeUnavailable(endpoint, str(error))",
+        "An answer that is not the contract's names the call's trace.",
+        "edge/test_trace.py::test_every_error_of_a_call_names_its_trace",
+    ),
+    Mutation(
+        "trace-one-event",
+        "edge/client.py",
+        "                outcome.error.trace = answer.trace\n",
+        "                pass\n",
+        "What is said of one event names the trace of the call.",
+        "edge/test_trace.py::test_what_is_said_of_one_event_names_the_trace_of_the_call",
     ),
 )

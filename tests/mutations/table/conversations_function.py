@@ -93,7 +93,7 @@ MUTATIONS = (
     Mutation(
         "function-phones-wait",
         SQL,
-        " or public.wa_pair_phones() <> phones;",
+        "\n        or public.wa_pair_phones(p_shard, p_shards) <> phones;",
         ";",
         "a held poll ends when a number is to be paired by a code",
         f"{TALK}a_held_poll_ends_when_a_number_is_to_be_paired_by_a_code",

@@ -128,7 +128,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "proxy-want-waits",
         "dev/proxy/polling.py",
-        "self._said() != before or ",
+        "self._said(asked) != before or ",
         "",
         "A held answer ends when it would say something else.",
         ROWS_TEST + "a_held_answer_ends_when_it_would_say_something_else",

@@ -170,4 +170,28 @@ MUTATIONS = (
         "each reason of the contract has words in both languages",
         "worker_proxy/test_connect_react.py::test_the_component_and_what_it_shares_with_the_page_have_no_type_errors",
     ),
+    Mutation(
+        "page-code-not-stored",
+        f"{KIT}index.ts",
+        'pairing_code: optionalText(body, "pairing_code", MAX_ID)',
+        "pairing_code: null",
+        "the code to type reaches the page",
+        f"{PAGE}test_a_phone_types_the_code_that_the_page_shows",
+    ),
+    Mutation(
+        "page-code-not-shown",
+        f"{KIT}connect.js",
+        'write(part(element, ".code"), row.pairing_code ?? "")',
+        'write(part(element, ".code"), "")',
+        "the code to type is on the page",
+        f"{PAGE}test_a_phone_types_the_code_that_the_page_shows",
+    ),
+    Mutation(
+        "page-phone-not-asked",
+        f"{KIT}customers.sql",
+        "set enabled = true, pair_phone = digits,",
+        "set enabled = true, pair_phone = null,",
+        "who gives a number is paired by a code",
+        f"{PAGE}test_a_phone_types_the_code_that_the_page_shows",
+    ),
 )

@@ -105,7 +105,8 @@ MUTATIONS = (
     Mutation(
         "function-looks-once",
         SQL,
-        "      due := public.wa_poll_is_due(p_connected, p_down, p_other) or public.wa_pair_phones() <> phones;\n",
+        "      due := public.wa_poll_is_due(connected, down, p_other, p_shard, p_shards, p_peers)\n"
+        "        or public.wa_pair_phones(p_shard, p_shards) <> phones;\n",
         "",
         HOLD,
         f"{HELD}test_a_look_that_waits_ends_at_once_too",

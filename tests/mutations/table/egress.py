@@ -30,7 +30,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "egress-not-in-pairings",
         "whatsapp/pairing.py",
-        '{**self._more, "proxy": proxy.url.reveal()}',
+        '{**self._more, "proxy": proxy.reveal()}',
         "self._more",
         _ALONE,
         _E2E + "test_all_of_an_instance_goes_out_through_its_proxy[http]",
@@ -38,7 +38,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "egress-not-loaded",
         "app/work.py",
-        "                await trio.to_thread.run_sync(egress.load)\n",
+        "            await trio.to_thread.run_sync(egress.load)\n",
         "",
         "A worker that starts again goes out as before.",
         _E2E + "test_another_proxy_is_gone_over_to_and_remembered",

@@ -144,7 +144,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "supervisor-farewell-always",
         "instances/supervisor.py",
-        "        if says_farewell():\n",
+        "        if says_farewell() and not publisher.silent:\n",
         "        if True:\n",
         "one that is released is not told DISCONNECTED",
         "instances/test_supervisor.py::test_the_farewell_is_for_the_end_of_the_worker",

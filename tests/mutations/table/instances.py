@@ -24,8 +24,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "lifecycle-log-out-without-archive",
         "instances/lifecycle.py",
-        "                await archive(self._store, self._state)\n                with",
-        "                with",
+        "                    await archive(self._store, self._state)\n",
+        "                    pass\n",
         "states.md: the store is archived before pairing starts",
         "e2e/test_endings.py::test_removed_on_the_phone_while_connected",
     ),
@@ -112,8 +112,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "lifecycle-busy-store-is-unpaired",
         "instances/lifecycle.py",
-        "        except SessionError as error:\n            return",
-        "        except ZeroDivisionError as error:\n            return",
+        "        except SessionError as error:\n            event",
+        "        except ZeroDivisionError as error:\n            event",
         "a store that cannot be read now is no crash",
         "instances/test_lifecycle.py::test_a_store_that_cannot_be_read_now_is_no_reason_for_a_code",
     ),

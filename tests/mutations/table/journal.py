@@ -16,8 +16,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "inbox-one-kind-only",
         "journal/adding.py",
-        "(kind.value, message.wa_id, content_of",
-        "(EventKind.MESSAGE.value, message.wa_id, content_of",
+        "(instance, key, kind.value",
+        "(instance, key, EventKind.MESSAGE.value",
         "an event about a message is not the message",
         "journal/test_inbox.py::test_an_event_about_a_message_is_not_taken_for_the_message",
     ),
@@ -64,8 +64,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "inbox-refusal-resurrects",
         "journal/inbox.py",
-        "iif(?, ?, settled_at)\nWHERE seq = ? AND {PENDING}",
-        "iif(?, ?, settled_at)\nWHERE seq = ?",
+        "THEN ? ELSE settled_at END\nWHERE seq = ? AND {PENDING}",
+        "THEN ? ELSE settled_at END\nWHERE seq = ?",
         "what a person has discarded stays discarded",
         "journal/test_inbox.py::test_what_a_person_has_discarded_meanwhile_stays_discarded",
     ),
@@ -128,14 +128,14 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "inbox-unknown-is-told-new",
         "journal/adding.py",
-        "return added.lastrowid if added.rowcount > 0 else None",
-        "return added.lastrowid",
+        "return None if added is None else int(added[0])",
+        "return 0 if added is None else int(added[0])",
         "P3: at least once, in order, and once only after a 2xx",
         "journal/test_inbox.py::test_known_messages_are_known_by_instance_chat_and_id",
     ),
     Mutation(
         "database-not-durable",
-        "journal/database.py",
+        "journal/sqlite_database.py",
         '"synchronous=FULL"',
         '"synchronous=OFF"',
         "P3: a commit is on the disk before WhatsApp is told",
@@ -143,7 +143,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "database-readable-by-others",
-        "journal/database.py",
+        "journal/sqlite_database.py",
         "os.O_CREAT | os.O_RDWR, 0o600",
         "os.O_CREAT | os.O_RDWR, 0o644",
         "P8: the journal is for this user only",
@@ -151,7 +151,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "database-folder-for-others",
-        "journal/database.py",
+        "journal/sqlite_database.py",
         "mkdir(mode=0o700",
         "mkdir(mode=0o755",
         "P8: the journal is for this user only",
@@ -159,7 +159,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "database-unlocked",
-        "journal/database.py",
+        "journal/sqlite_database.py",
         "        with self._lock, errors(self.path), nullcontext()",
         "        with errors(self.path), nullcontext()",
         "any thread may call the journal",
@@ -167,7 +167,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "database-newer-is-opened",
-        "journal/database.py",
+        "journal/sqlite_database.py",
         "refuse_newer(path, format_of(path))",
         "format_of(path)",
         "a newer journal is left alone",
@@ -175,7 +175,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "database-trouble-for-ever",
-        "journal/database.py",
+        "journal/sqlite_database.py",
         "                self._trouble = None\n",
         "                pass\n",
         "a journal that works again says so",
@@ -183,7 +183,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "database-trouble-unheard",
-        "journal/database.py",
+        "journal/sqlite_database.py",
         "                self._trouble = str(error)\n",
         "                pass\n",
         "/ready says that the journal does not work",

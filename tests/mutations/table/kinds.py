@@ -206,8 +206,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "calls-ring-for-ever",
         "journal/calls.py",
-        "WHERE rang_at <= ? OR rang_at > ?",
-        "WHERE rang_at <= ? AND rang_at > ?",
+        "WHERE (rang_at <= ? OR rang_at > ?)",
+        "WHERE (rang_at <= ? AND rang_at > ?)",
         "a call whose outcome never comes is told of",
         "journal/test_calls.py::test_one_whose_outcome_never_comes_is_told_of_after_a_while_over_a_restart_too",
     ),
@@ -278,7 +278,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "wanted-settled-is-a-success",
         "delivery/inbound.py",
-        "            raise NothingAsked(WANTS_PAUSE if unknown else None)",
+        "            raise NotBefore(trio.current_time() + WANTS_PAUSE) if unknown else NothingAsked",
         "            return []",
         "what costs no call is no sign that the proxy works",
         "delivery/test_inbound_wanted.py::test_what_is_settled_without_a_call_is_no_sign_that_the_proxy_works",

@@ -103,7 +103,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "config-secret-any-characters",
-        "config.py",
+        "config/converters.py",
         "if not value.isascii() or not value.isprintable()",
         "if not value.isprintable()",
         "a secret that no header can carry is a fault",
@@ -111,15 +111,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "config-secret-is-shown",
-        "config.py",
-        "return Secret(_text(value))",
+        "config/converters.py",
+        "return Secret(text(value))",
         "return _text(value)",
         "P8: numbers are masked, bodies, codes and the secret never reach a log",
         "test_config.py::test_the_secret_is_not_shown",
     ),
     Mutation(
         "config-any-url",
-        "config.py",
+        "config/converters.py",
         'parts.scheme not in ("http", "https") or ',
         "",
         "an EDGE_BASE_URL that is none is a fault",
@@ -127,7 +127,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "config-url-with-password",
-        "config.py",
+        "config/converters.py",
         "    if parts.username is not None or parts.password is not None:",
         "    if False:",
         "P8: numbers are masked, bodies, codes and the secret never reach a log",
@@ -135,7 +135,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "config-trailing-slash",
-        "config.py",
+        "config/converters.py",
         'return value.rstrip("/")',
         "return value",
         "EDGE_BASE_URL has no trailing slash",
@@ -143,7 +143,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "config-no-limits",
-        "config.py",
+        "config/converters.py",
         " or not low <= int(value) <= high",
         "",
         "intervals and ports have limits",
@@ -151,15 +151,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "config-milliseconds",
-        "config.py",
-        "whole(value) / 1000",
-        "whole(value)",
+        "config/converters.py",
+        "milliseconds(value) / 1000",
+        "milliseconds(value)",
         "..._MS is in milliseconds",
         "test_config.py::test_a_setting",
     ),
     Mutation(
         "config-first-fault-only",
-        "config.py",
+        "config/__init__.py",
         '                faults.append(f"{name} {error}.")',
         "                raise ConfigError([str(error)])",
         "all faults at once",
@@ -167,7 +167,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "config-file-is-ignored",
-        "config.py",
+        "config/__init__.py",
         "    if path is None:\n        return direct",
         "    if True:\n        return direct",
         "NAME_FILE",
@@ -175,7 +175,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "config-both-ways",
-        "config.py",
+        "config/__init__.py",
         "    if direct is not None:\n",
         "    if False:\n",
         "NAME and NAME_FILE at once are a fault",
@@ -183,7 +183,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "config-empty-file",
-        "config.py",
+        "config/__init__.py",
         "    if not text:\n        raise",
         "    if False:\n        raise",
         "an empty file is a fault",

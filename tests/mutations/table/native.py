@@ -15,7 +15,7 @@ MUTATIONS = (
     Mutation(
         "loop-not-cut",
         "whatsapp/client.py",
-        "        if not self._stopped:\n            self._cut()\n",
+        "        if not self._stopped:\n            self.cut()\n",
         "",
         CUT,
         "whatsapp/test_session.py::test_a_loop_that_ends_by_itself_is_cut_at_once",

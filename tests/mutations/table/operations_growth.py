@@ -119,7 +119,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "journal-log-without-limit",
-        "journal/database.py",
+        "journal/sqlite_database.py",
         '"journal_size_limit=8388608",',
         "",
         "The write-ahead log shrinks again.",

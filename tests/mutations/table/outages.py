@@ -222,7 +222,7 @@ MUTATIONS = (
     Mutation(
         "refusals-409-at-once",
         _REFUSALS,
-        "plausible = row.seq in self._unanswered or row.seq < self._oldest_new",
+        "plausible = row.seq in self._unanswered or row.seq < self.oldest_new",
         "plausible = True",
         "P3: a message that cannot be there is not believed to be",
         _TEST_INBOUND + "test_one_that_cannot_be_there_is_not_believed_to_be",
@@ -330,7 +330,7 @@ MUTATIONS = (
     Mutation(
         "fleet-let-go-for-ever",
         _FLEET,
-        "if told and not self._stopping():",
+        "if ProxyStatus.CONNECTED in publisher.may_have_heard or member.released_by is By.PERSON:",
         "if False:",
         "let go is never for ever",
         _TEST_FLEET + "test_one_that_the_proxy_takes_for_connected_is_reported_when_let_go",

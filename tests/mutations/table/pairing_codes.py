@@ -152,8 +152,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "history-setting-unheard",
         "app/work.py",
-        "            recent_history=self._recent_history,\n        )\n\n    def _whatsapp",
-        "        )\n\n    def _whatsapp",
+        "            recent_history=self._recent_history,\n        )\n\n    def _host",
+        "        )\n\n    def _host",
         "HISTORY is heard by who pairs",
         "e2e/test_history.py::test_a_history_costs_a_pairing_nothing",
     ),

@@ -70,8 +70,8 @@ MUTATIONS = [
     Mutation(
         "poll-overwritten",
         "journal/polls.py",
-        "INSERT OR IGNORE INTO polls",
-        "INSERT OR REPLACE INTO polls",
+        "VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "VALUES (?, ?, ?, ?) ON CONFLICT (instance, secret) DO UPDATE SET options = excluded.options",
         "Nobody puts other options in the place of a known poll's",
         "journal/test_polls.py::test_nobody_puts_other_options_in_the_place_of_a_known_polls",
     ),

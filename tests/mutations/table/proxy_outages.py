@@ -152,7 +152,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "fleet-runs-twice",
         "instances/fleet.py",
-        "        if instance in self._members or instance in self._kept_off:\n            return",
+        "        if instance in self._members or instance in self._kept_off or instance in self._gained:\n"
+        "            return",
         "        pass",
         "an instance runs once",
         "instances/test_fleet.py::test_started_twice_it_runs_once",
@@ -176,8 +177,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "fleet-let-go-unsaid",
         "instances/fleet.py",
-        "                self._nursery.start_soon(self._tell_let_go, instance, publisher.parting(Reason.RELEASED))",
-        "                pass",
+        "            self._nursery.start_soon(self._tell_let_go, instance, publisher.parting(Reason.RELEASED))",
+        "            pass",
         "P5: the status at the proxy becomes true, also of one that was let go of",
         "instances/test_fleet.py::test_one_that_the_proxy_takes_for_connected_is_reported_when_let_go",
     ),

@@ -48,8 +48,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "receipt-before-mark",
         "journal/receipts.py",
-        "SELECT max(state = '{SendState.MARKED}')",
-        "SELECT max(state <> '{SendState.INTENT}')",
+        "SELECT max(CASE WHEN state = '{SendState.MARKED}'",
+        "SELECT max(CASE WHEN state <> '{SendState.INTENT}'",
         "the proxy hears of the message before its status",
         "delivery/test_receipts.py::test_the_proxy_hears_of_a_status_after_it_has_heard_of_the_message",
     ),
@@ -87,7 +87,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "receipt-ease-for-all",
-        "journal/database.py",
+        "journal/sqlite_database.py",
         'self._connection.execute("PRAGMA synchronous=FULL")',
         "pass",
         "P3: what is acknowledged is on the disk",

@@ -152,7 +152,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "in-success-without-asking",
         "delivery/media.py",
-        "            raise NothingAsked(None)  # of the media host",
+        "            raise NothingAsked  # of the media host",
         "            return",
         "what asked nothing is no sign that the host works",
         "delivery/test_media.py::test_what_the_media_host_was_not_asked_says_nothing_of_it",

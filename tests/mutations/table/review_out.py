@@ -71,9 +71,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "upload-counted-before-it-begins",
         "whatsapp/uploads.py",
-        "            with trio.move_on_after(deadline):\n",
-        "            with self._count:\n                self._running += 1\n"
-        "            with trio.move_on_after(deadline):\n",
+        "            if call.before and not call.over:\n",
+        "            if not call.over:\n",
         "an upload that never began hangs for nobody",
         "whatsapp/test_uploads.py::test_whoever_gives_up_before_it_begins_leaves_no_count",
     ),

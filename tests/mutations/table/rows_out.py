@@ -12,6 +12,10 @@ FORMAT = "delivery/test_file_facts.py::test_the_format_is_that_of_the_bytes"
 KEY = "whatsapp/test_authors.py::test_the_key_of"
 SSRF = "a link leads to no address that is not public"
 
+_EDITED = "an edit changes the words where they stand"
+_ENDED = "an upload that hangs is ended"
+_OTHERS = "no connection is cut that works"
+
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "row-nan-is-a-place",
@@ -192,7 +196,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "file-bomb",
         "delivery/file_facts.py",
-        'if image.format == "JPEG" and image',
+        "if image.format in _JPEG and image",
         "if image",
         "no picture is unpacked that has too many pixels",
         "delivery/test_file_facts.py::test_a_bomb_is_sent_without_being_unpacked",
@@ -256,10 +260,99 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "upload-for-ever",
         "whatsapp/uploads.py",
-        "            if self._running >= MOST_ABANDONED:\n",
+        "            if self.hanging >= MOST_ABANDONED:\n",
         "            if False:\n",
         "while too many uploads hang none is begun",
         "whatsapp/test_uploads.py::test_one_at_a_time_and_none_while_too_many_hang",
+    ),
+    Mutation(
+        "edit-takes-a-caption-away",
+        "whatsapp/outgoing/message.py",
+        "new = _text(body, context) if kind is None else caption(kind, body, context)",
+        "new = _text(body, context)",
+        _EDITED,
+        "e2e/test_row_types.py::test_texts_reply_mention_and_what_is_about_others",
+    ),
+    Mutation(
+        "edit-of-a-document-without-its-wrapper",
+        "whatsapp/outgoing/media.py",
+        "            document = Message(documentMessage=DocumentMessage(caption=words, contextInfo=context))\n"
+        "            return Message(documentWithCaptionMessage=FutureProofMessage(message=document))\n",
+        "            return Message(documentMessage=DocumentMessage(caption=words, contextInfo=context))\n",
+        _EDITED,
+        "whatsapp/outgoing/test_message.py::test_new_words_stand_where_the_old_ones_stood",
+    ),
+    Mutation(
+        "edit-of-what-has-no-words",
+        "edge/row_content.py",
+        "for kind in (MediaKind.IMAGE, MediaKind.VIDEO, MediaKind.DOCUMENT)}",
+        "for kind in MediaKind}",
+        _EDITED,
+        "edge/test_queued_row.py::test_a_hostile_row_is_failed_and_costs_no_other",
+    ),
+    Mutation(
+        "photo-of-a-phone-lies-on-its-side",
+        "delivery/file_facts.py",
+        '_JPEG = ("JPEG", "MPO")',
+        '_JPEG = ("JPEG",)',
+        "a picture is as large as it is shown",
+        "delivery/test_file_facts.py::test_a_photo_with_more_pictures_behind_it_is_shown_as_it_was_held",
+    ),
+    Mutation(
+        "upload-hangs-on",
+        "whatsapp/quiet_sockets.py",
+        "        connection.shutdown(socket.SHUT_RDWR)\n",
+        "",
+        _ENDED,
+        "whatsapp/test_uploads.py::test_an_upload_that_hangs_is_ended",
+    ),
+    Mutation(
+        "upload-hang-is-unheard",
+        "whatsapp/uploads.py",
+        "                self._abandoned.append(call)\n                self._told(self.hanging)",
+        "                self._abandoned.append(call)",
+        "an upload that hangs is told of",
+        "whatsapp/test_uploads.py::test_an_upload_that_hangs_is_ended",
+    ),
+    Mutation(
+        "upload-old-connection-is-cut",
+        "whatsapp/quiet_sockets.py",
+        " or found.st_ino in before:",
+        ":",
+        _OTHERS,
+        "whatsapp/test_quiet_sockets.py::test_only_a_new_connection_that_is_quiet_is_cut",
+    ),
+    Mutation(
+        "upload-busy-connection-is-cut",
+        "whatsapp/quiet_sockets.py",
+        "if _quiet(connection) < seconds:",
+        "if False:",
+        _OTHERS,
+        "whatsapp/test_quiet_sockets.py::test_one_on_which_something_came_is_left_alone",
+    ),
+    Mutation(
+        "upload-quiet-since-something-was-sent",
+        "whatsapp/quiet_sockets.py",
+        "_LAST_DATA_RECEIVED = 52",
+        "_LAST_DATA_RECEIVED = 44",
+        _ENDED,
+        "whatsapp/test_quiet_sockets.py::test_one_that_sends_and_hears_nothing_is_cut",
+    ),
+    Mutation(
+        "upload-descriptors-leak",
+        "whatsapp/quiet_sockets.py",
+        "    finally:\n        os.close(own)\n",
+        "    finally:\n        pass\n",
+        "looking for a connection leaves no descriptor",
+        "whatsapp/test_quiet_sockets.py::test_only_a_new_connection_that_is_quiet_is_cut",
+    ),
+    Mutation(
+        "upload-hangs-not-in-ready",
+        "monitoring/health.py",
+        "        if readiness.uploads_hanging:\n",
+        "        if False:\n",
+        "an upload that hangs is told of",
+        "monitoring/test_health.py::test_ready_says_why_not",
     ),
     Mutation(
         "upload-kind",

@@ -112,8 +112,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "session-store-trouble-unheard",
         "whatsapp/session.py",
-        "        if any(sign in message for sign in DISK_TROUBLE):",
-        "        if False:",
+        "        self._store_watch.on_log(message)\n",
+        "",
         "the session closes when whatsmeow's store cannot be written",
         "whatsapp/test_session.py::test_a_store_that_takes_no_write_is_heard_of_in_the_librarys_log",
     ),

@@ -34,8 +34,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "shared-hand-over-is-not-wanted",
         "instances/fleet.py",
-        "        if member.handed_over or self._stopping():\n            return\n        publisher",
-        "        if self._stopping():\n            return\n        publisher",
+        "        if lost or member.handed_over or self._stopping():\n",
+        "        if lost or self._stopping():\n",
         "a peer goes on with what is handed over",
         f"{TEST}test_one_that_is_handed_over_ends_without_a_word_to_the_proxy",
     ),

@@ -59,6 +59,8 @@ def edit(**fields: Any) -> Message:
     return made(protocolMessage={"type": "MESSAGE_EDIT", "key": KEY, **fields})
 
 
+EDITED = Content("edit", "Oi", edit=Edit("3EB0FIRST"))
+
 CASES = [
     Case("image, nothing said", made(imageMessage={}), Content("image", media=Media("image/jpeg"))),
     Case(
@@ -229,6 +231,15 @@ CASES = [
         Content("reaction", reaction=Reaction("3EB0FIRST", "+" * LONGEST_EMOJI)),
     ),
     Case("reaction to nothing", made(reactionMessage={"text": "+"}), Content(None)),
+    Case("edit of a caption", edit(editedMessage={"imageMessage": {"caption": "Oi"}}), EDITED),
+    Case("edit of a video's caption", edit(editedMessage={"videoMessage": {"caption": "Oi", "seconds": 3}}), EDITED),
+    Case(
+        "edit of a document's caption",
+        edit(
+            editedMessage={"documentWithCaptionMessage": {"message": {"documentMessage": {"caption": "Oi"}}}},
+        ),
+        EDITED,
+    ),
     Case("edit", edit(editedMessage={"conversation": "Oi"}), Content("edit", "Oi", edit=Edit("3EB0FIRST"))),
     Case(
         "edit, ephemeral within",

@@ -5,9 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from neonize.proto.waCommon.WACommon_pb2 import MessageKey
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import DisappearingMode
 
-from wa_worker.messages import ChatTimer, ContactCard, ContactName, ContactPhone, Contacts, OutgoingMessage, Text
+from wa_worker.messages import (
+    ChatTimer,
+    ContactCard,
+    ContactName,
+    ContactPhone,
+    Contacts,
+    MediaKind,
+    NewText,
+    OutgoingMessage,
+    Target,
+    Text,
+)
 from wa_worker.models import Jid
 from wa_worker.whatsapp.outgoing import address, protobuf
 
@@ -52,6 +64,26 @@ def test_in_a_chat_with_a_timer_a_text_carries_it() -> None:
 @pytest.mark.parametrize("timer", [None, ChatTimer(0, 1_700_000_000, changed=True)])
 def test_without_one_it_says_nothing_of_timers(timer: ChatTimer | None) -> None:
     assert sent("Oi", timer) == sent("Oi")
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        (None, ("conversation",)),
+        (MediaKind.IMAGE, ("imageMessage", "caption")),
+        (MediaKind.VIDEO, ("videoMessage", "caption")),
+        (MediaKind.DOCUMENT, ("documentWithCaptionMessage", "message", "documentMessage", "caption")),
+    ],
+)
+def test_new_words_stand_where_the_old_ones_stood(kind: MediaKind | None, place: tuple[str, ...]) -> None:
+    """A text in the place of a photo takes its caption away."""
+    content = NewText(Target("3EB0"), "11 reais", kind)
+    made = protobuf(OutgoingMessage(Jid("1@s.whatsapp.net"), content), key=MessageKey(ID="3EB0", fromMe=True))
+    found: Any = made.editedMessage.message.protocolMessage.editedMessage
+    for name in place:
+        assert [field.name for field, _ in found.ListFields()] == [name]
+        found = getattr(found, name)
+    assert found == "11 reais"
 
 
 def test_a_name_begins_no_line_of_a_card() -> None:

@@ -15,6 +15,7 @@ import trio
 
 from wa_worker.dev.console.display_text import plain
 from wa_worker.dev.console.page import NEW, At
+from wa_worker.dev.console.texts import Said
 from wa_worker.dev.console.writing import Fields, Row, body_of, message_row, reaction_row
 from wa_worker.dev.errors import CannotDoError
 from wa_worker.dev.proxy import Store
@@ -30,7 +31,7 @@ class Done:
     """Says what was done, for who asked; "" if one sees it. `go`: the page to look at now, if it is another."""
 
     text: str
-    go: str = ""
+    go: At | None = None
 
 
 class Actions:
@@ -60,7 +61,7 @@ class Actions:
 
     async def run(self, name: str, fields: Fields) -> Done:
         if name not in self._actions:
-            raise CannotDoError("There is no such button.")
+            raise CannotDoError(Said("There is no such button."))
         await trio.lowlevel.checkpoint()
         try:
             return await self._actions[name](fields)
@@ -73,29 +74,31 @@ class Actions:
         try:
             instance = instance_id(fields.get("instance", "").strip())
         except ValueError as error:
-            raise CannotDoError(f"Not added: {error}.") from error
+            raise CannotDoError(Said("Not added: {}.", error)) from error
         if not self._store.add_instance(instance):
-            raise CannotDoError(f"Not added: there is an instance {_named(instance)} already.")
-        return Done(f"{_named(instance)} was added. The worker asks for its instances every second.")
+            raise CannotDoError(Said("Not added: there is an instance {} already.", _named(instance)))
+        return Done(Said("{} was added. The worker asks for its instances every second.", _named(instance)))
 
     async def _connect(self, fields: Fields) -> Done:
         instance = _instance(fields)
         if instance not in self._store.parked():
-            raise CannotDoError(f"{_named(instance)} is not disconnected.")
+            raise CannotDoError(Said("{} is not disconnected.", _named(instance)))
         self._store.add_instance(instance)
-        return Done(f"{_named(instance)} is back at the proxy. The worker resumes its session.")
+        return Done(Said("{} is back at the proxy. The worker resumes its session.", _named(instance)))
 
     async def _disconnect(self, fields: Fields) -> Done:
         instance = _instance(fields)
         if not self._store.park_instance(instance):
-            raise CannotDoError(f"There is no instance {_named(instance)} to disconnect.")
-        return Done(f"{_named(instance)} was taken from the proxy. The worker lets go and keeps the session.")
+            raise CannotDoError(Said("There is no instance {} to disconnect.", _named(instance)))
+        return Done(Said("{} was taken from the proxy. The worker lets go and keeps the session.", _named(instance)))
 
     async def _remove(self, fields: Fields) -> Done:
         instance = _instance(fields)
         if not (self._store.forget_parked(instance) or self._store.remove_instance(instance, call_back=True)):
-            raise CannotDoError(f"There is no instance {_named(instance)} to remove.")
-        return Done(f"{_named(instance)} was removed. Its session stays in the folder: the same name resumes it.")
+            raise CannotDoError(Said("There is no instance {} to remove.", _named(instance)))
+        return Done(
+            Said("{} was removed. Its session stays in the folder: the same name resumes it.", _named(instance))
+        )
 
     # --- messages
 
@@ -103,7 +106,7 @@ class Actions:
         to = fields.get("to", "").strip()
         row = message_row(fields, self._store, self._console)
         if not to:
-            raise CannotDoError("Not sent: write a phone number to send it to.")
+            raise CannotDoError(Said("Not sent: write a phone number to send it to."))
         self._queue(fields, to, row)
         return Done("", _go(fields, to))
 
@@ -116,7 +119,9 @@ class Actions:
         try:
             self._store.queue_row(instance, to, **row)
         except LookupError:
-            raise CannotDoError(f"Not sent: {_named(instance)} is not at the proxy. Connect or add it first.") from None
+            raise CannotDoError(
+                Said("Not sent: {} is not at the proxy. Connect or add it first.", _named(instance))
+            ) from None
 
     async def _write(self, fields: Fields) -> Done:
         assert self._people is not None
@@ -132,26 +137,25 @@ class Actions:
         instance = _instance(fields)
         row = self._store.instance(instance)
         if row is None or row.qr_code is None:
-            raise CannotDoError(f"{_named(instance)} shows no code just now.")
+            raise CannotDoError(Said("{} shows no code just now.", _named(instance)))
         await self._people.scan(instance, row.qr_code)
-        return Done(f"The phone has scanned the code of {_named(instance)}.")
+        return Done(Said("The phone has scanned the code of {}.", _named(instance)))
 
     async def _drop(self, fields: Fields) -> Done:
         assert self._people is not None
         await self._people.drop(_instance(fields))
-        return Done("The connection was cut. It cannot be made anew for 5 seconds.")
+        return Done(Said("The connection was cut. It cannot be made anew for 5 seconds."))
 
     async def _ban(self, fields: Fields) -> Done:
         assert self._people is not None
         await self._people.ban(_instance(fields))
-        return Done(
-            "WhatsApp refuses logins for 10 seconds. The worker waits for the end of the ban and a little more."
-        )
+        said = "WhatsApp refuses logins for 10 seconds. The worker waits for the end of the ban and a little more."
+        return Done(Said(said))
 
     async def _log_out(self, fields: Fields) -> Done:
         assert self._people is not None
         await self._people.log_out(_instance(fields))
-        return Done("The phone has removed the device. A new code will be there in a moment.")
+        return Done(Said("The phone has removed the device. A new code will be there in a moment."))
 
 
 def _instance(fields: Fields) -> str:
@@ -159,16 +163,16 @@ def _instance(fields: Fields) -> str:
 
 
 def _named(instance: str) -> str:
-    return plain(instance, 40) or "without a name"
+    return plain(instance, 40) or Said("without a name")
 
 
-def _go(fields: Fields, to: str) -> str:
+def _go(fields: Fields, to: str) -> At | None:
     """Returns the page to look at, if another than the one that the message came from: the chat's own, if that was the
     form for new ones; the same without what is answered now."""
     instance, chat = _instance(fields), fields.get("chat", "")
     if chat != NEW:
-        return At(instance, chat).url() if fields.get("reply") else ""
+        return At(instance, chat) if fields.get("reply") else None
     try:
-        return At(instance, destination(to)).url()
+        return At(instance, destination(to))
     except ValueError:
-        return At(instance, to).url()
+        return At(instance, to)

@@ -9,7 +9,7 @@ adds that nothing is ever reloaded.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,8 @@ from werkzeug.exceptions import HTTPException
 
 from wa_worker.admin.answers import static_files
 from wa_worker.admin.rendering import HTMX as ADMIN_HTMX
-from wa_worker.admin.texts import text
+from wa_worker.admin.texts import language_of
+from wa_worker.admin.texts import text as admin_text
 from wa_worker.admin.words import Language
 from wa_worker.dev.console.actions import Actions, Done
 from wa_worker.dev.console.contents import FILE_PATH, SAMPLES_PATH
@@ -28,6 +29,7 @@ from wa_worker.dev.console.display_text import clock, plain
 from wa_worker.dev.console.files import Files, Served, sample
 from wa_worker.dev.console.live import ChangeCounter
 from wa_worker.dev.console.page import At, Page
+from wa_worker.dev.console.texts import Said, in_language
 from wa_worker.dev.console.view import View
 from wa_worker.dev.console.writing import EMOJIS
 from wa_worker.dev.errors import CannotDoError
@@ -64,9 +66,9 @@ HTMX = json.dumps(
 
 
 class Renderer:
-    """Holds the templates. Undefined names are errors."""
+    """Holds the templates, for one language. Undefined names are errors."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: Language = Language.ENGLISH) -> None:
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("wa_worker.dev.console"),
             autoescape=True,
@@ -76,8 +78,10 @@ class Renderer:
         )
         self._templates.globals["emojis"] = EMOJIS
         self._templates.globals["htmx_config"] = HTMX
-        self._templates.globals["group_word"] = partial(text, language=Language.ENGLISH)
-        self._templates.filters |= {"clock": clock, "plain": plain}
+        self._templates.globals["group_word"] = partial(admin_text, language=language)
+        self._templates.globals["language"] = language.value
+        self._templates.globals["_"] = lambda english, *arguments: in_language(Said(english, *arguments), language)
+        self._templates.filters |= {"clock": clock, "plain": plain, "t": partial(in_language, language=language)}
 
     def page(self, page: Page, notice: str = "") -> str:
         template = self._templates.get_template("page.html")
@@ -95,9 +99,9 @@ def create_app(view: View, actions: Actions, changes: ChangeCounter, files: File
     app: Quart = QuartTrio("wa_worker.dev.console")
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_FORM
-    renderer = Renderer()
+    renderers = {language: Renderer(language) for language in Language}
     script = static_files()["htmx.min.js"].data  # the admin page's: one copy for both
-    streams = _Streams(view, renderer, changes)
+    streams = _Streams(view, renderers, changes)
     hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
 
     @app.before_request
@@ -114,7 +118,8 @@ def create_app(view: View, actions: Actions, changes: ChangeCounter, files: File
 
     @app.get("/")
     async def page() -> Response:
-        return html(renderer.page(view.page(_at())))
+        language = language_of(request.accept_languages)
+        return html(renderers[language].page(view.page(_at(), language)))
 
     @app.get(FILE_PATH)
     async def file() -> Response:
@@ -132,27 +137,31 @@ def create_app(view: View, actions: Actions, changes: ChangeCounter, files: File
     async def events() -> Response:
         if streams.count >= STREAMS:
             return Response("Too many pages are open.\n", 503, content_type="text/plain; charset=utf-8")
-        response = Response(streams.run(_at()), content_type="text/event-stream")
+        response = Response(streams.run(_at(), language_of(request.accept_languages)), content_type="text/event-stream")
         response.timeout = None
         return response
 
     @app.post("/do/<name>")
     async def do(name: str) -> Response:
         fields = (await request.form).to_dict()
+        language = language_of(request.accept_languages)
+        renderer = renderers[language]
         status, done = 200, Done("")
         try:
             done = await actions.run(name, fields)
         except CannotDoError as error:
-            status, done = 409, Done(str(error))
+            status, done = 409, Done(_said(error))
+        came_from = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
         at = At(fields.get("instance", ""), fields.get("chat", ""), fields.get("reply", "") if status != 200 else "")
+        go = (done.go or at).within(came_from)
         if "HX-Request" in request.headers:
             answer = html(renderer.notice(done.text, bad=status != 200), status)
             if done.go:
-                answer.headers["HX-Redirect"] = done.go
+                answer.headers["HX-Redirect"] = go.url()
             return answer
         if status == 200:
-            return Response("", 303, {"Location": done.go or at.url()})
-        return html(renderer.page(view.page(at), done.text), status)
+            return Response("", 303, {"Location": go.url()})
+        return html(renderer.page(view.page(go, language), done.text), status)
 
     @app.errorhandler(HTTPException)
     async def http_error(problem: HTTPException) -> Response:
@@ -182,6 +191,12 @@ async def sent(served: Served | None) -> Response:
     return response
 
 
+def _said(error: CannotDoError) -> Said:
+    """Returns the reason, of which the simulated people know no languages."""
+    (reason,) = error.args
+    return reason if isinstance(reason, Said) else Said(str(reason))
+
+
 def html(text: str, status: int = 200) -> Response:
     return Response(text, status, content_type="text/html; charset=utf-8")
 
@@ -193,13 +208,13 @@ def _at() -> At:
 class _Streams:
     """Updates as server-sent events: of each page the parts that have changed, as HTML by id."""
 
-    def __init__(self, view: View, renderer: Renderer, changes: ChangeCounter) -> None:
+    def __init__(self, view: View, renderers: Mapping[Language, Renderer], changes: ChangeCounter) -> None:
         self.count = 0
         self._view = view
-        self._renderer = renderer
+        self._renderers = renderers
         self._changes = changes
 
-    async def run(self, at: At) -> AsyncIterator[bytes]:
+    async def run(self, at: At, language: Language) -> AsyncIterator[bytes]:
         """Runs until the page is closed. The first update has all: things may have changed since the page was made."""
         self.count += 1
         try:
@@ -208,11 +223,11 @@ class _Streams:
             seen = -1
             while True:
                 seen = await self._changes.wait(seen)
-                page = self._view.page(at)
+                page = self._view.page(at, language)
                 if page == shown:
                     continue
                 shown, at = page, page.at
-                rendered = {name: self._renderer.part(page, name) for name in PARTS}
+                rendered = {name: self._renderers[language].part(page, name) for name in PARTS}
                 changed = {name: text for name, text in rendered.items() if text != sent.get(name)}
                 sent = rendered
                 yield f"data: {json.dumps({'events': at.url('/events'), 'html': changed})}\n\n".encode()

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from wa_worker.dev.addresses import phone_or_jid
 from wa_worker.dev.console.files import BYTES, Files, sample
 from wa_worker.dev.console.page import Box, File
+from wa_worker.dev.console.texts import Said, joined
 
 Content = Mapping[str, Any]
 
@@ -116,7 +117,7 @@ def _call(content: Content) -> Iterator[Box]:
 
 
 def _view_once(content: Content) -> Iterator[Box]:
-    yield Box("View once", "It can be seen on the phone only.")
+    yield Box("View once", Said("It can be seen on the phone only."))
 
 
 _BOXES: dict[str, Callable[[Content], Iterator[Box]]] = {
@@ -136,16 +137,16 @@ _BOXES: dict[str, Callable[[Content], Iterator[Box]]] = {
 def file_in(media: Content, kind: str, files: Files) -> File:
     """Returns the file of a message that came in."""
     url, error = text_of(media, "url"), text_of(media, "error")
-    about = [kind_in_words(kind, media), size_in_words(media.get("size")), _length(media.get("duration"))]
+    about: list[str] = [kind_in_words(kind, media), size_in_words(media.get("size")), _length(media.get("duration"))]
     content_type = files.content_type(url) if url else None
     if content_type is None:
-        missing = _MISSING.get(error, error) or "not at this proxy"
-        return File("", "", text_of(media, "filename"), " · ".join(_some(*about, missing)))
+        missing = Said(_MISSING[error]) if error in _MISSING else error or Said("not at this proxy")
+        return File("", "", text_of(media, "filename"), joined(" · ", _some(*about, missing)))
     shown = content_type.partition("/")[0] if content_type != BYTES else ""
     if not shown and kind != "document":
-        about.append("not shown: it does not look like what it is called")
+        about.append(Said("not shown: it does not look like what it is called"))
     link = f"{FILE_PATH}?{urlencode({'url': url})}"
-    return File(shown, link, text_of(media, "filename"), " · ".join(_some(*about)), sticker=kind == "sticker")
+    return File(shown, link, text_of(media, "filename"), joined(" · ", _some(*about)), sticker=kind == "sticker")
 
 
 def file_out(media: Content, kind: str, console: str) -> File:
@@ -155,14 +156,14 @@ def file_out(media: Content, kind: str, console: str) -> File:
     ours = link.removeprefix(f"{console}{SAMPLES_PATH}") if console else link
     found = sample(ours) if ours != link else None
     if found is None:
-        return File("", "", name or link, " · ".join(_some(kind_in_words(kind, media), link if name else "")))
+        return File("", "", name or link, joined(" · ", _some(kind_in_words(kind, media), link if name else "")))
     shown = found.content_type.partition("/")[0] if found.inline else ""
-    about = " · ".join(_some(kind_in_words(kind, media), size_in_words(len(found.data))))
+    about = joined(" · ", _some(kind_in_words(kind, media), size_in_words(len(found.data))))
     return File(shown, f"{SAMPLES_PATH}{found.name}", name or found.name, about, sticker=kind == "sticker")
 
 
 def kind_in_words(kind: str, media: Content) -> str:
-    return "voice note" if media.get("voice") is True else kind
+    return Said("voice note" if media.get("voice") is True else kind)
 
 
 def size_in_words(size: object) -> str:

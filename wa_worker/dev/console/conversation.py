@@ -18,13 +18,14 @@ from wa_worker.dev.console.display_text import SHOWN, UNFOLDED, parts
 from wa_worker.dev.console.files import Files
 from wa_worker.dev.console.notes import note
 from wa_worker.dev.console.page import At, Body, Chat, Message, Quote, Reaction
+from wa_worker.dev.console.texts import Said
 from wa_worker.dev.console.ticks import Ticks, ticks_of
 from wa_worker.dev.proxy import InboundRow, MessageRow, Store
 from wa_worker.jid import destination
 
 HISTORY = 300
 
-US = "you"
+US = Said("you")
 
 _IN_BOXES = ("contact", "contacts", "poll", "event", "order", "product", "call", "view_once")
 """Kinds whose words say what their box says."""
@@ -101,11 +102,11 @@ class Conversations:
 
     def _outbound(self, row: MessageRow, ticks: Ticks) -> _Entry:
         if row.status == "failed":
-            words = f"failed: {row.error}" if row.error else "failed"
+            words = Said("failed: {}", row.error) if row.error else Said("failed")
         elif row.status == "sent":
-            words = f"marked sent {row.marks} times, first" if row.marks > 1 else "marked sent"
+            words = Said("marked sent {} times, first", row.marks) if row.marks > 1 else Said("marked sent")
         else:
-            words = ""
+            words = Said("")
         content = row.content or {}
         kind = text_of(content, "type") or "text"
         media = object_of(content, "media")
@@ -138,7 +139,7 @@ class Conversations:
         message = Message(
             key=_key(f"in-{row.seq}"),
             state="phone" if from_me else "in",
-            words="" if row.times_posted == 1 else f"posted {row.times_posted} times",
+            words="" if row.times_posted == 1 else Said("posted {} times", row.times_posted),
             at=row.received_at,
             body=body_of(_words(kind, row.body, content)),
             wa_id=row.wa_message_id,
@@ -176,7 +177,7 @@ def _quoting(entry: _Entry, there: list[_Shown]) -> Message:
     words = text_of(context, "body")
     if answered is None:
         from_ = text_of(context, "from")
-        said = Quote(phone_or_jid(from_) if from_ else "", words or "a message that is not here")
+        said = Quote(phone_or_jid(from_) if from_ else "", words or Said("a message that is not here"))
     else:
         said = Quote(answered.entry.who, words or answered.message.last, answered.message.key)
     return attrs.evolve(entry.message, quote=said)
@@ -196,7 +197,7 @@ def _changes_another(entry: _Entry, there: list[_Shown]) -> bool:
             other.reactions[entry.author] = Reaction(emoji, entry.who)
     elif change == "poll_vote":
         chosen = ", ".join(each for each in list_of(about, "selected") if isinstance(each, str))
-        other.votes[entry.author] = f"{entry.who}: {chosen or 'has voted'}"
+        other.votes[entry.author] = Said("{}: {}", entry.who, chosen or Said("has voted"))
     elif change == "edit" and own:
         before = other.message.before or "".join(part.text for part in other.message.body.start)
         marks = tuple(dict.fromkeys((*other.message.marks, "edited")))
@@ -204,7 +205,7 @@ def _changes_another(entry: _Entry, there: list[_Shown]) -> bool:
         other.message = attrs.evolve(other.message, last=summary(other.message))
     elif change == "revoke" and (own or entry.group):  # an admin of a group deletes what others wrote
         marks = tuple(dict.fromkeys((*other.message.marks, "deleted")))
-        other.message = attrs.evolve(other.message, marks=marks, last="[deleted]", answer=False)
+        other.message = attrs.evolve(other.message, marks=marks, last=Said("[deleted]"), answer=False)
     else:
         return False
     return True

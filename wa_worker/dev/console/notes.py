@@ -7,14 +7,15 @@ from typing import Any
 
 from wa_worker.dev.addresses import phone_or_jid
 from wa_worker.dev.console.contents import object_of, people, text_of
+from wa_worker.dev.console.texts import Said
 
 _ACTIONS = {
-    "add": "added {people}",
-    "remove": "removed {people}",
-    "promote": "made {people} an admin",
-    "demote": "made {people} an admin no more",
-    "leave": "left: {people}",
-    "subject": "named the group {subject}",
+    "add": "added {}",
+    "remove": "removed {}",
+    "promote": "made {} an admin",
+    "demote": "made {} an admin no more",
+    "leave": "left: {}",
+    "subject": "named the group {}",
     "description": "changed the description",
     "announce": "changed who may write",
 }
@@ -23,7 +24,11 @@ _ACTIONS = {
 def note(payload: Mapping[str, Any]) -> str:
     """Returns one line."""
     by, action = text_of(payload, "by"), text_of(payload, "action")
-    what = _ACTIONS.get(action, f"{text_of(payload, 'event_type')}: {action} {{people}}")
-    subject = text_of(object_of(payload, "group"), "subject")
-    said = what.replace("{people}", ", ".join(people(payload, "participants"))).replace("{subject}", subject)
-    return f"{phone_or_jid(by)} {said}".strip() if by else said.strip()
+    about = ", ".join(people(payload, "participants"))
+    if action not in _ACTIONS:
+        said: str = f"{text_of(payload, 'event_type')}: {action} {about}".strip()
+    else:
+        sentence = _ACTIONS[action]
+        subject = text_of(object_of(payload, "group"), "subject")
+        said = Said(sentence, *([subject if action == "subject" else about] if "{}" in sentence else []))
+    return Said("{} {}", phone_or_jid(by), said) if by else said

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import attrs
 
@@ -28,6 +28,11 @@ class At:
     def url(self, path: str = "/") -> str:
         query = urlencode({key: value for key, value in attrs.asdict(self).items() if value})
         return f"{path}?{query}" if query else path
+
+    def within(self, url: str) -> At:
+        """Returns the same place, with the instances narrowed to what the page at `url` narrows them to."""
+        said = dict(parse_qsl(urlsplit(url).query))
+        return attrs.evolve(self, q=said.get("q", ""), show=said.get("show", ""))
 
     def to(self, instance: str, chat: str = "") -> At:
         """Returns another place in the same list of instances."""

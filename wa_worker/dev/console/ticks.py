@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import attrs
 
 from wa_worker.dev.console.display_text import clock
+from wa_worker.dev.console.texts import Said, joined
 from wa_worker.dev.proxy import ReceiptRow
 
 
@@ -32,10 +33,12 @@ def _ticks(rows: list[ReceiptRow]) -> Ticks:
     if len(rows) == 1:
         (row,) = rows
         at = getattr(row, f"{row.status}_at")
-        error = f": {row.error}" if row.status == "failed" and row.error else ""
-        return Ticks(row.status, f"{row.status} {clock(at)}{error}")
+        if row.status == "failed" and row.error:
+            return Ticks(row.status, Said("{} {}: {}", Said(row.status), clock(at), row.error))
+        return Ticks(row.status, Said("{} {}", Said(row.status), clock(at)))
     counted = Counter(row.status for row in rows)
-    words = ", ".join(f"{status} by {counted[status]}" for status in _ORDER if counted[status])
+    each = (Said("{} by {}", Said(status), counted[status]) for status in _ORDER if counted[status])
+    words = joined(", ", tuple(each))
     return Ticks(next(status for status in reversed(_ORDER) if counted[status]), words)
 
 

@@ -12,10 +12,12 @@ from urllib.parse import quote
 import attrs
 
 from wa_worker.admin.rows import ORDER, TROUBLE, chosen, counts
+from wa_worker.admin.words import Language
 from wa_worker.dev.addresses import phone_or_jid
 from wa_worker.dev.console.conversation import Conversations, chat_shown
 from wa_worker.dev.console.page import NEW, At, Badge, Card, Composer, Message, Page, Phone, Quote
 from wa_worker.dev.console.reasons import in_words
+from wa_worker.dev.console.texts import Said, in_language, text
 from wa_worker.dev.proxy import InstanceRow, Store
 from wa_worker.dev.samples import SAMPLES
 from wa_worker.jid import USER, is_number
@@ -47,8 +49,9 @@ class View:
         self._users = users
         self._conversations = conversations or Conversations(store)
 
-    def page(self, at: At) -> Page:
-        """Says what is there now. The page's `at` says what was chosen where `at` left it open."""
+    def page(self, at: At, language: Language = Language.ENGLISH) -> Page:
+        """Says what is there now, for who reads this language. The page's `at` says what was chosen where `at` left it
+        open."""
         parked = set(self._store.parked())
         rows = self._store.instances()
         names = sorted({row.id for row in rows} | parked)
@@ -57,8 +60,10 @@ class View:
         chat = at.chat or next((chat.id for chat in chats), "")
         reply = _answered(messages.get(chat, ()), at.reply)
         at = attrs.evolve(at, instance=instance, chat=chat, reply=at.reply if reply else "")
-        cards = [self._card(row, at) for row in rows] + [self._parked_card(each, at) for each in parked]
-        few = len(cards) <= FEW
+        cards = [self._card(row, at, language) for row in rows] + [
+            self._parked_card(each, at, language) for each in parked
+        ]
+        few = len(cards) <= FEW and not (at.q or at.show)  # a filter in use stays, however few are left
         chats = [attrs.evolve(each, current=each.id == chat, url=_url(at, each.id)) for each in chats]
         head = next((each for each in chats if each.current), None)
         if head is None and chat not in ("", NEW):
@@ -86,7 +91,7 @@ class View:
             ),
         )
 
-    def _card(self, row: InstanceRow, at: At) -> Card:
+    def _card(self, row: InstanceRow, at: At, language: Language) -> Card:
         phone = None
         if self._users is not None:
             linked = self._users.device_of(row.id) is not None
@@ -95,9 +100,9 @@ class View:
         return Card(
             key=f"card-{_key(row.id)}",
             id=row.id,
-            badge=self._badge(row),
+            badge=in_words_of(self._badge(row), language),
             status=row.status,
-            why=in_words(row),
+            why=in_words(row, language),
             since=row.updated_at,
             qr_code=row.qr_code,
             pairing_code=row.pairing_code,
@@ -111,7 +116,7 @@ class View:
         told = self._worker.of(row.id)
         if row.qr_code is not None:
             how = _SCAN_BY_HAND if self._users is None else _SCAN_BY_BUTTON
-            return Badge("Waiting for a scan", "wait", f"{_LOGGED_OUT} {how}" if told.logged_out else how)
+            return Badge("Waiting for a scan", "wait", Said("{} {}", _LOGGED_OUT, how) if told.logged_out else how)
         if row.status == "DISCONNECTED" and told.state is None and row.reason in _TROUBLE:
             return Badge("Disconnected", "bad")
         badge = _STATES.get((row.status, told.state))
@@ -120,13 +125,14 @@ class View:
         if badge is not None:
             return attrs.evolve(badge, detail=told.why) if told.state in _TELLS_WHY else badge
         if row.status == "CONNECTED" and told.state is None and self._worker.answers:
-            return Badge("Connected", "wait", "So says the proxy; the worker does not run it.")
-        detail = f"The worker says: {told.state.value}" if told.state else ""
+            return Badge("Connected", "wait", Said("So says the proxy; the worker does not run it."))
+        detail = Said("The worker says: {}", told.state.value) if told.state else ""
         return attrs.evolve(_STATUSES[row.status], detail=detail)
 
-    def _parked_card(self, instance: str, at: At) -> Card:
+    def _parked_card(self, instance: str, at: At, language: Language) -> Card:
         going = self._worker.of(instance).state is not None
         badge = Badge("Letting go", "wait", _GOING) if going else Badge("Disconnected", "off", _PARKED)
+        badge = in_words_of(badge, language)
         return Card(
             key=f"card-{_key(instance)}",
             id=instance,
@@ -140,6 +146,16 @@ class View:
             url=at.to(instance).url(),
             current=instance == at.instance,
         )
+
+
+def in_words_of(badge: Badge, language: Language) -> Badge:
+    """Returns a badge in a language: the filter looks through its words."""
+    ours = language is Language.ENGLISH or isinstance(
+        badge.detail, Said
+    )  # what the worker says is English: `why` has it
+    return attrs.evolve(
+        badge, text=text(badge.text, language), detail=in_language(badge.detail, language) if ours else ""
+    )
 
 
 def _url(at: At, chat: str) -> str:
@@ -160,12 +176,12 @@ def _answered(messages: Sequence[Message], wa_id: str) -> Quote | None:
     found = next((each for each in messages if wa_id and each.wa_id == wa_id and each.answer), None)
     if found is None:
         return None
-    who = "you" if found.state != "in" else found.sender
+    who = Said("you") if found.state != "in" else found.sender
     return Quote(who, found.last, found.key)
 
 
-_GOING = "The worker is about to notice that the proxy does not want it any more."
-_PARKED = "The worker keeps the session: Connect resumes it without a scan."
+_GOING = Said("The worker is about to notice that the proxy does not want it any more.")
+_PARKED = Said("The worker keeps the session: Connect resumes it without a scan.")
 
 _STATUSES = {
     "CONNECTED": Badge("Connected", "good"),
@@ -188,9 +204,9 @@ _TROUBLE = TROUBLE | {row.reason for (state, _), row in REASONS.items() if state
 
 _TELLS_WHY = {State.RECONNECTING, State.RETRYING, State.HELD}
 
-_LOGGED_OUT = "The phone logged this device out."
-_SCAN_BY_HAND = "On your phone: WhatsApp > Linked devices > Link a device."
-_SCAN_BY_BUTTON = "The simulated phone can scan this code."
+_LOGGED_OUT = Said("The phone logged this device out.")
+_SCAN_BY_HAND = Said("On your phone: WhatsApp > Linked devices > Link a device.")
+_SCAN_BY_BUTTON = Said("The simulated phone can scan this code.")
 
 
 def _key(text: str) -> str:

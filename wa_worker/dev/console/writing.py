@@ -7,6 +7,7 @@ from typing import Any
 
 from wa_worker.dev.console.contents import SAMPLES_PATH, object_of, text_of
 from wa_worker.dev.console.conversation import HISTORY, chat_of
+from wa_worker.dev.console.texts import Said
 from wa_worker.dev.errors import CannotDoError
 from wa_worker.dev.proxy import Store
 from wa_worker.dev.samples import SAMPLES
@@ -37,7 +38,7 @@ def reaction_row(fields: Fields, store: Store) -> Row:
     """Returns the same of a reaction. `emoji` '': it is taken back. Raises CannotDoError."""
     emoji = fields.get("emoji", "")
     if len(emoji) > LONGEST_EMOJI:
-        raise CannotDoError("That is no emoji.")
+        raise CannotDoError(Said("That is no emoji."))
     about, _ = _about(fields.get("message", ""), fields, store)
     return {"type": "reaction", "reaction": {**about, "emoji": emoji}}
 
@@ -46,16 +47,16 @@ def body_of(fields: Fields, *, empty: bool = False) -> str:
     """Raises CannotDoError if there is none, or too much of it."""
     body = fields.get("body", "").replace("\r\n", "\n")  # what forms make of a new line
     if not body.strip() and not empty:
-        raise CannotDoError("Not sent: the message is empty.")
+        raise CannotDoError(Said("Not sent: the message is empty."))
     if len(body) > LONGEST_BODY:
-        raise CannotDoError(f"Not sent: more than {LONGEST_BODY} characters.")
+        raise CannotDoError(Said("Not sent: more than {} characters.", LONGEST_BODY))
     return body
 
 
 def _with_file(name: str, fields: Fields, console: str) -> Row:
     sample = SAMPLES.get(name)
     if sample is None:
-        raise CannotDoError("Not sent: there is no such file.")
+        raise CannotDoError(Said("Not sent: there is no such file."))
     media: Row = {
         "link": f"{console}{SAMPLES_PATH}{sample.name}",
         "mime_type": sample.mime_type,
@@ -78,4 +79,4 @@ def _about(wa_id: str, fields: Fields, store: Store) -> tuple[Row, str]:
     for sent in reversed(store.messages(instance, last=HISTORY)):
         if sent.wa_message_id == wa_id and chat_of(sent) == chat:
             return {"message_id": wa_id}, sent.body or text_of(object_of(sent.content, "media"), "caption")
-    raise CannotDoError("Not sent: the message that it is about is not on this page any more.")
+    raise CannotDoError(Said("Not sent: the message that it is about is not on this page any more."))

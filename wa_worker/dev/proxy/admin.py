@@ -173,9 +173,10 @@ def create_admin(
 
     @admin.post("/play-older")
     async def play_older() -> Response:
-        """Makes it a proxy of before files, receipts, events and codes, until it is started anew."""
+        """Makes it a proxy of before files, receipts, events, codes and shards, until it is started anew."""
         store.play_older()
         polling.want = None
+        polling.knows_shards = False
         return ok()
 
     @admin.get("/faults")

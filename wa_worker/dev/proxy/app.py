@@ -22,7 +22,7 @@ from .calls import Outcome
 from .content import MEDIA_UPLOAD
 from .events import MOST_EVENTS, REFUSALS, Refusals, events_of, take_events
 from .fields import BadRequestError, check_unicode
-from .polling import Polling, TooManyError, asked_from
+from .polling import Polling, TooManyError
 from .storage import Storage
 from .store import Store
 
@@ -92,7 +92,7 @@ def create_app(store: Store, polling: Polling, storage: Storage, *, secret: str)
 
     @app.post("/poll")
     async def poll() -> Response:
-        text = await polling.answer(asked_from(await json_object()))
+        text = await polling.answer(await json_object())
         if text is None:
             raise NotFound
         return Response(text, 200, content_type="application/json")

@@ -113,10 +113,20 @@ class ReferenceProxy:
         self._polling.want = want
 
     def play_older(self) -> None:
-        """Makes it a proxy of before files, receipts, events and codes: it has none of their calls, and says nothing
-        of them. Which version it speaks is another matter: `contract`."""
+        """Makes it a proxy of before files, receipts, events, codes and shards: it has none of their calls, and says
+        nothing of them. Which version it speaks is another matter: `contract`."""
         self.store.play_older()
         self.want = None
+        self.knows_shards = False
+
+    @property
+    def knows_shards(self) -> bool:
+        """Whether it knows the words `shard` and `peers` of POST /poll. Polls that are held already keep theirs."""
+        return self._polling.knows_shards
+
+    @knows_shards.setter
+    def knows_shards(self, knows: bool) -> None:
+        self._polling.knows_shards = knows
 
     @property
     def longest_hold(self) -> float:

@@ -146,6 +146,11 @@ class Store(Received):
         rows = self._db.execute("SELECT id FROM instances WHERE status <> 'CONNECTED' ORDER BY id")
         return [*(id_ for (id_,) in rows), *sorted(self._called_back)]
 
+    @property
+    def called_back(self) -> frozenset[str]:
+        """Names those of them whose status is CONNECTED: they are listed for the worker that runs them."""
+        return frozenset(self._called_back)
+
     def listed(self) -> list[dict[str, Any]]:
         """The same as a worker gets them, each with its `pair_phone` if it has one, and its `proxy` if it ever had."""
         more: dict[str, dict[str, str | None]] = {}

@@ -64,6 +64,7 @@ def take_receipt(simulator: Simulator, device: Device, stanza: Node) -> None:
         device.connection.send(Node("ack", ack))
     relay.pass_on(simulator, device, stanza)
     if stanza.attrs.get("type") == "retry":
+        simulator.retry_receipts[wa_id] += 1
         letter = device.mailbox.get((sender, wa_id))
         if letter is not None and letter.encrypt_again is not None:
             letter.encrypt_again(letter, stanza)

@@ -67,6 +67,7 @@ async def _serve_login(simulator: Simulator, connection: Connection, noise_key: 
         while True:
             await connection.receive()
     if device.connection is not None:
+        simulator.overlaps[jid] += 1
         device.connection.finish(REPLACED)
         _disconnect(device, device.connection)
     device.connection = connection

@@ -42,6 +42,8 @@ class Simulator:
         self.connections = 0  # sockets open now
         self.logins: Counter[str] = Counter()  # successful ones, by device JID
         self.attempts: Counter[str] = Counter()  # logins tried, by device JID
+        self.retry_receipts: Counter[str] = Counter()  # messages that a device asked for once more, by their ids
+        self.overlaps: Counter[str] = Counter()  # logins while the device was connected already
         self.turned_away = 0  # requests for a WebSocket that got a 503
         self.faults: list[BaseException] = []  # errors of the simulator or of an on_message: there should be none
         self.waiting: set[WaitingClient] = set()  # unpaired clients that show codes

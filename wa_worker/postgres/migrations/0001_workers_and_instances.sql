@@ -6,7 +6,7 @@ CREATE TABLE workers (
   id          uuid PRIMARY KEY,            -- new at each start of a process, never used again
   host        text NOT NULL,
   version     text NOT NULL,
-  capacity    integer NOT NULL,            -- most instances that it takes, 0: no limit
+  capacity    integer NOT NULL,            -- most instances that it takes now, 1000000: no limit
   draining    boolean NOT NULL DEFAULT false,
   healthy     boolean NOT NULL DEFAULT true, -- some session of it gets through to WhatsApp
   expires_at  timestamptz NOT NULL,

@@ -19,6 +19,21 @@ from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import (
 from wa_worker.messages import MediaKind, UploadedMedia
 
 
+def caption(kind: MediaKind, words: str, context: ContextInfo | None) -> Message:
+    """Returns a file's message with nothing but a caption: what an edit puts in the place of the old one. A text there
+    would take the caption away. Kinds without captions are no edits."""
+    match kind:
+        case MediaKind.IMAGE:
+            return Message(imageMessage=ImageMessage(caption=words, contextInfo=context))
+        case MediaKind.VIDEO:
+            return Message(videoMessage=VideoMessage(caption=words, contextInfo=context))
+        case MediaKind.DOCUMENT:
+            document = Message(documentMessage=DocumentMessage(caption=words, contextInfo=context))
+            return Message(documentWithCaptionMessage=FutureProofMessage(message=document))
+        case _:
+            raise AssertionError("a file without a caption is not edited")
+
+
 def media(sent: UploadedMedia, context: ContextInfo | None) -> Message:
     """Returns a message with the file."""
     named, facts, file = sent.media, sent.facts, sent.file

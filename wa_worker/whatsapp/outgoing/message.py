@@ -25,7 +25,7 @@ from wa_worker.models import Jid
 from wa_worker.whatsapp.outgoing.about import deletion, new_text, reaction
 from wa_worker.whatsapp.outgoing.cards import contacts
 from wa_worker.whatsapp.outgoing.context import context_info
-from wa_worker.whatsapp.outgoing.media import media
+from wa_worker.whatsapp.outgoing.media import caption, media
 from wa_worker.whatsapp.outgoing.places import location
 from wa_worker.whatsapp.outgoing.polls import poll
 
@@ -63,8 +63,9 @@ def _content(message: OutgoingMessage, context: ContextInfo | None, key: Message
             return poll(asked, context)
         case ReactionTo(emoji=emoji) if key is not None:
             return reaction(key, emoji, now)
-        case NewText(body=body) if key is not None:
-            return new_text(key, _text(body, context), now)
+        case NewText(body=body, captioned=kind) if key is not None:
+            new = _text(body, context) if kind is None else caption(kind, body, context)
+            return new_text(key, new, now)
         case Deletion() if key is not None:
             return deletion(key)
         case OutgoingMedia():

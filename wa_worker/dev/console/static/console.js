@@ -2,6 +2,7 @@
 // The server makes all HTML, escaped; htmx and idiomorph put it in its place.
 "use strict";
 
+const SAYS = { ...document.body.dataset };
 const byId = (id) => document.getElementById(id);
 const touched = (field) => field.value !== field.defaultValue || field === document.activeElement;
 
@@ -46,15 +47,15 @@ function listen() {
     byId("cards").dataset.events = events;
     for (const [id, text] of Object.entries(html)) take(id, text);
     toEnd();
-    tell("live", "Live", true);
+    tell("live", SAYS.live, true);
     document.body.classList.remove("stale");
-    if (byId("notice").textContent === LOST) notify("", true);
+    if (byId("notice").textContent === SAYS.lost) notify("", true);
   };
   stream.onerror = () => {
     const over = stream.readyState === EventSource.CLOSED;
     document.body.classList.add("stale");
-    if (!over) notify(LOST, false);
-    tell("live", over ? "Not live: close other pages of the console and reload" : "Not live, trying again", false);
+    if (!over) notify(SAYS.lost, false);
+    tell("live", over ? SAYS.over : SAYS.trying, false);
   };
 }
 
@@ -68,7 +69,6 @@ function tell(id, text, good) {
   byId(id).className = good ? "good" : "bad";
 }
 
-const LOST = "The dev console does not answer: is wa-worker dev still running?";
 let fading = 0;
 
 function notify(text, good) {
@@ -76,6 +76,19 @@ function notify(text, good) {
   clearTimeout(fading);
   if (good) fading = setTimeout(tell, 6000, "notice", "", true); // a problem stays until the next action
 }
+
+// What was typed a moment ago the server does not know yet: the links lead to a page that is narrowed to it.
+document.addEventListener("click", ({ target }) => {
+  const link = target.closest("a[href^='/']"), filter = byId("filter");
+  if (!link || !filter) return;
+  const to = new URL(link.href);
+  for (const name of ["q", "show"]) {
+    const said = filter.elements.namedItem(name).value;
+    if (said) to.searchParams.set(name, said);
+    else to.searchParams.delete(name);
+  }
+  link.href = to.pathname + to.search + to.hash;
+}, true);
 
 const dismiss = byId("dismiss");
 let cameFrom = null; // what had the focus before it
@@ -88,7 +101,7 @@ function clear() {
   notify("", true);
 }
 
-for (const event of ["htmx:sendError", "htmx:responseError"]) document.addEventListener(event, () => notify(LOST, false));
+for (const event of ["htmx:sendError", "htmx:responseError"]) document.addEventListener(event, () => notify(SAYS.lost, false));
 
 document.addEventListener("htmx:beforeRequest", ({ detail: { elt, xhr } }) => {
   xhr.sent = [...elt.querySelectorAll("textarea, #new-instance")].map((field) => [field.id, field.value]);

@@ -9,11 +9,13 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.nobody import as_nobody, folder_of_nobody
 from wa_worker.errors import SessionError
-from wa_worker.models import RESERVED_FOLDER, Account, InstanceId, Jid
-from wa_worker.whatsapp.store import ARCHIVES_KEPT, SessionStore, paired_instances
+from wa_worker.models import RESERVED_FOLDER, Account, InstanceId, Jid, Shard
+from wa_worker.whatsapp.folder_store import FolderStore, FolderStores, paired_instances
+from wa_worker.whatsapp.store import ARCHIVES_KEPT, sessions_of
 
 pytestmark = pytest.mark.usefixtures("pythons_sqlite")
 
@@ -21,7 +23,7 @@ SHOP = InstanceId("shop")
 PHONE, LID = Jid("5511988880005@s.whatsapp.net"), Jid("98765432109876@lid")
 
 
-def pair(store: SessionStore, *, devices: int = 1) -> None:
+def pair(store: FolderStore, *, devices: int = 1) -> None:
     """A store as whatsmeow leaves it, as far as we read it."""
     store.prepare()
     with closing(sqlite3.connect(store.file)) as sql, sql:
@@ -36,10 +38,10 @@ def pair(store: SessionStore, *, devices: int = 1) -> None:
 
 @pytest.mark.parametrize("folder", ["plain", "with space", "a?b#c", "100%", "%3f", "a&b=c", "ção", "a;b"])
 def test_the_dsn_names_the_very_file(tmp_path: Path, folder: str) -> None:
-    store = SessionStore.of(tmp_path / folder, SHOP)
+    store = FolderStore.of(tmp_path / folder, SHOP)
     pair(store)
-    # as the library opens it: see SessionStore.dsn
-    uri = f"file:{store.dsn}?_foreign_keys=on"
+    # as the library opens it: see FolderStore.dsn
+    uri = f"file:{store.dsn.reveal()}?_foreign_keys=on"
     with closing(sqlite3.connect(uri, uri=True)) as sql:
         assert sql.execute("SELECT count(*) FROM whatsmeow_device").fetchone() == (1,)
         (_, _, opened) = sql.execute("PRAGMA database_list").fetchone()
@@ -48,7 +50,7 @@ def test_the_dsn_names_the_very_file(tmp_path: Path, folder: str) -> None:
 
 
 def test_the_dsn_has_each_option_once(tmp_path: Path) -> None:
-    path, _, options = SessionStore.of(tmp_path, SHOP).dsn.partition("?")
+    path, _, options = FolderStore.of(tmp_path, SHOP).dsn.reveal().partition("?")
     assert unquote(path) == str(tmp_path / "shop" / "session.db")
     assert options.split("&") == [
         "_journal_mode=WAL",
@@ -61,18 +63,18 @@ def test_the_dsn_has_each_option_once(tmp_path: Path) -> None:
 
 def test_a_relative_folder_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert SessionStore.of(Path("auth"), SHOP).dsn.startswith(f"{tmp_path}/auth/shop/session.db?")
+    assert FolderStore.of(Path("auth"), SHOP).dsn.reveal().startswith(f"{tmp_path}/auth/shop/session.db?")
 
 
 def test_the_folder_is_private(tmp_path: Path) -> None:
-    store = SessionStore.of(tmp_path, SHOP)
+    store = FolderStore.of(tmp_path, SHOP)
     store.prepare()
     store.prepare()
     assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
 
 
 def test_paired(tmp_path: Path) -> None:
-    store = SessionStore.of(tmp_path, SHOP)
+    store = FolderStore.of(tmp_path, SHOP)
     assert not store.is_paired()
     assert not store.folder.exists(), "asking makes nothing"
     store.prepare()
@@ -90,7 +92,7 @@ def test_paired(tmp_path: Path) -> None:
     "garbage", [b"", b"x", b"not a database at all" * 500, b"SQLite format 3\0" + b"\xff" * 5000], ids=lambda b: b[:8]
 )
 def test_garbage_is_not_paired(tmp_path: Path, garbage: bytes) -> None:
-    store = SessionStore.of(tmp_path, SHOP)
+    store = FolderStore.of(tmp_path, SHOP)
     store.prepare()
     store.file.write_bytes(garbage)
     assert not store.is_paired()
@@ -99,13 +101,13 @@ def test_garbage_is_not_paired(tmp_path: Path, garbage: bytes) -> None:
 
 
 def test_a_folder_in_place_of_the_file_is_not_paired(tmp_path: Path) -> None:
-    store = SessionStore.of(tmp_path, SHOP)
+    store = FolderStore.of(tmp_path, SHOP)
     store.file.mkdir(parents=True)
     assert not store.is_paired()
 
 
 def test_lookups(tmp_path: Path) -> None:
-    store = SessionStore.of(tmp_path, SHOP)
+    store = FolderStore.of(tmp_path, SHOP)
     assert store.phone_of(LID) is store.lid_of(PHONE) is None
     pair(store)
     assert (store.phone_of(LID), store.lid_of(PHONE)) == (PHONE, LID)
@@ -115,7 +117,7 @@ def test_lookups(tmp_path: Path) -> None:
 
 def test_a_mapping_that_cannot_be_read_now_is_none(tmp_path: Path) -> None:
     """A message that came is not lost for it."""
-    store = SessionStore.of(tmp_path, SHOP)
+    store = FolderStore.of(tmp_path, SHOP)
     store.prepare()
     store.file.symlink_to("x" * 300)  # a name too long to be looked up
     with pytest.raises(SessionError):
@@ -124,7 +126,7 @@ def test_a_mapping_that_cannot_be_read_now_is_none(tmp_path: Path) -> None:
 
 
 def test_archives_are_kept_but_not_for_ever(tmp_path: Path) -> None:
-    store = SessionStore.of(tmp_path, SHOP)
+    store = FolderStore.of(tmp_path, SHOP)
     assert store.archive() is None
     archives = store.folder / "archive"
     for old in ("20240101T000000Z", "20240101T000000Z+", "20250101T000000Z", "20250601T000000Z"):
@@ -138,30 +140,30 @@ def test_archives_are_kept_but_not_for_ever(tmp_path: Path) -> None:
         assert not store.is_paired()
         assert store.archive() is None
         assert [path.name for path in store.folder.iterdir()] == ["archive"]
-        assert {path.name for path in target.iterdir()} >= {"session.db", "session.db-wal"}
-        assert (target / "session.db-wal").read_text() == str(n)
-        assert stat.S_IMODE(target.stat().st_mode) == 0o700
-        kept = [*kept, target.name][-ARCHIVES_KEPT:]
+        assert {path.name for path in (archives / target).iterdir()} >= {"session.db", "session.db-wal"}
+        assert (archives / target / "session.db-wal").read_text() == str(n)
+        assert stat.S_IMODE((archives / target).stat().st_mode) == 0o700
+        kept = [*kept, target][-ARCHIVES_KEPT:]
         assert sorted(path.name for path in archives.iterdir()) == kept, "the newest, also of one second"
 
 
 def test_an_archive_outlives_a_clock_that_was_ahead(tmp_path: Path) -> None:
-    store = SessionStore.of(tmp_path, SHOP)
+    store = FolderStore.of(tmp_path, SHOP)
     for n in range(ARCHIVES_KEPT):
         (store.folder / "archive" / f"299{n}0101T000000Z").mkdir(parents=True)
     pair(store)
     target = store.archive()
     assert target is not None
-    assert (target / "session.db").exists()
+    assert (store.folder / "archive" / target / "session.db").exists()
 
 
 def test_which_instances_are_paired(tmp_path: Path) -> None:
     assert list(paired_instances(tmp_path / "missing")) == []
     for name in ("b", "a", "...", "x" * 128):
-        pair(SessionStore(tmp_path / name))
+        pair(FolderStore(tmp_path / name))
     for unsafe in (RESERVED_FOLDER, "with space", "ação", "x" * 129, "a:b", "lost+found", "a\nb"):
-        pair(SessionStore(tmp_path / unsafe))
-    pair(SessionStore(tmp_path / "unpaired"), devices=0)
+        pair(FolderStore(tmp_path / unsafe))
+    pair(FolderStore(tmp_path / "unpaired"), devices=0)
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
@@ -170,11 +172,25 @@ def test_which_instances_are_paired(tmp_path: Path) -> None:
     assert list(paired_instances(tmp_path / "file")) == []
 
 
+def test_which_sessions_are_of_a_shard(tmp_path: Path) -> None:
+    for name in ("shop", "pub", "three"):
+        pair(FolderStore(tmp_path / name))
+    (tmp_path / "two").mkdir()
+    with capture_logs() as lines:
+        assert sessions_of(FolderStores(tmp_path), None) == (["pub", "shop", "three"], 0)
+        assert sessions_of(FolderStores(tmp_path), Shard(1, 1)) == (["pub", "shop", "three"], 0)
+        assert lines == []
+        assert sessions_of(FolderStores(tmp_path), Shard(1, 2)) == (["three"], 2)
+    (line,) = lines
+    assert (line["log_level"], line["sessions"], line["shard"]) == ("warning", 2, "1/2")
+    assert "docs/scaling.md" in line["remedy"]
+
+
 def test_a_folder_of_somebody_else_stops_nobody() -> None:
     with folder_of_nobody() as auth_dir:
 
         def look() -> list[InstanceId]:
-            pair(SessionStore(auth_dir / "b"))
+            pair(FolderStore(auth_dir / "b"))
             (auth_dir / "a").mkdir(mode=0)
             return list(paired_instances(auth_dir))
 
@@ -194,7 +210,7 @@ def test_a_folder_of_somebody_else_stops_nobody() -> None:
     ],
 )
 def test_whose_device_it_is(tmp_path: Path, jid: str, name: str, expected: Account) -> None:
-    store = SessionStore.of(tmp_path, SHOP)
+    store = FolderStore.of(tmp_path, SHOP)
     assert store.account() is None
     pair(store, devices=0)
     assert store.account() is None
@@ -205,7 +221,7 @@ def test_whose_device_it_is(tmp_path: Path, jid: str, name: str, expected: Accou
 
 def test_a_store_that_has_no_name_for_it_is_paired_all_the_same(tmp_path: Path) -> None:
     """A later whatsmeow may keep the name elsewhere."""
-    store = SessionStore.of(tmp_path, SHOP)
+    store = FolderStore.of(tmp_path, SHOP)
     pair(store)
     with closing(sqlite3.connect(store.file)) as sql, sql:
         sql.execute("ALTER TABLE whatsmeow_device DROP COLUMN push_name")

@@ -10,15 +10,15 @@ import enum
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 
+from wa_worker.config import converters as to
 from wa_worker.errors import ConfigError
 from wa_worker.jid import numbering
 from wa_worker.messages.pacing import PaceLimits, pace_limits
-from wa_worker.messages.wanted import ALL, Wanted, wanted
-from wa_worker.models import Secret
+from wa_worker.messages.wanted import Wanted
+from wa_worker.models import Secret, Shard
 from wa_worker.postgres.url import StateUrl
 
 
@@ -49,86 +49,6 @@ class LogFormat(enum.Enum):
     CONSOLE = "console"
 
 
-def _text(value: str) -> str:
-    if not value:
-        raise ValueError("is empty")
-    return value
-
-
-def _secret(value: str) -> Secret:
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("has characters that an HTTP header cannot carry; use letters, digits and symbols, no spaces")
-    return Secret(_text(value))
-
-
-def _url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("is not an http(s) URL; it looks like https://<project>.supabase.co/functions/v1/worker-proxy")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("holds a user or password; the secret goes into WORKER_SECRET")
-    try:
-        parts.port  # noqa: B018 - reading it checks it
-    except ValueError:
-        raise ValueError("has a port that is none") from None
-    if parts.netloc.endswith(":"):
-        raise ValueError("ends its host with ':' but names no port")
-    if parts.query or parts.fragment:
-        raise ValueError("has a query or fragment; give the base URL only")
-    return value.rstrip("/")
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def convert(value: str) -> int:
-        if not value.isascii() or not value.removeprefix("-").isdigit() or not low <= int(value) <= high:
-            raise ValueError(f"is not a whole number from {low} to {high}")
-        return int(value)
-
-    return convert
-
-
-def _seconds(low_ms: int, high_ms: int) -> Callable[[str], float]:
-    whole = _whole(low_ms, high_ms)
-    return lambda value: whole(value) / 1000
-
-
-def _days(low: int, high: int) -> Callable[[str], float]:
-    whole = _whole(low, high)
-    return lambda value: whole(value) * 86_400.0
-
-
-def _choice(kind: type[enum.Enum]) -> Callable[[str], enum.Enum]:
-    def convert(value: str) -> enum.Enum:
-        try:
-            return kind(value.lower())
-        except ValueError:
-            raise ValueError(f"is none of: {', '.join(str(e.value) for e in kind)}") from None
-
-    return convert
-
-
-def _flag(value: str) -> bool:
-    if value not in ("0", "1"):
-        raise ValueError("is neither 0 nor 1")
-    return value == "1"
-
-
-def _kinds(value: str) -> frozenset[Wanted]:
-    words = {word.strip().lower() for word in value.split(",") if word.strip()}
-    known = [*(kind.value for kind in Wanted), ALL]
-    if unknown := sorted(words.difference(known)):
-        raise ValueError(f"has {unknown[0]!r}, which is none of: {', '.join(known)}")
-    return wanted(words)
-
-
-def _region(value: str) -> str:
-    if not numbering.is_region(value.upper()):
-        raise ValueError(
-            "is no region with phone numbers; use two letters of ISO 3166, such as BR, PT or MX (not a country code)"
-        )
-    return value.upper()
-
-
 def _setting(name: str, convert: Callable[[str], Any], help: str, *, default: Any = attrs.NOTHING) -> Any:  # noqa: A002
     return attrs.field(default=default, metadata={"name": name, "convert": convert, "help": help}, kw_only=True)
 
@@ -137,12 +57,12 @@ def _setting(name: str, convert: Callable[[str], Any], help: str, *, default: An
 class Settings:
     """Holds everything configurable. Durations are in seconds here, in milliseconds in the environment (`..._MS`)."""
 
-    edge_base_url: str = _setting("EDGE_BASE_URL", _url, "base URL of the worker-proxy")
-    worker_secret: Secret = _setting("WORKER_SECRET", _secret, "shared secret, sent as a bearer token")
-    port: int = _setting("PORT", _whole(0, 65535), "port of the health endpoint (0: any free one)", default=3000)
-    bind_host: str = _setting("BIND_HOST", _text, "address the health endpoint listens on", default="0.0.0.0")  # noqa: S104
+    edge_base_url: str = _setting("EDGE_BASE_URL", to.url, "base URL of the worker-proxy")
+    worker_secret: Secret = _setting("WORKER_SECRET", to.secret, "shared secret, sent as a bearer token")
+    port: int = _setting("PORT", to.whole(0, 65535), "port of the health endpoint (0: any free one)", default=3000)
+    bind_host: str = _setting("BIND_HOST", to.text, "address the health endpoint listens on", default="0.0.0.0")  # noqa: S104
     auth_dir: Path = _setting(
-        "AUTH_DIR", lambda v: Path(_text(v)), "folder of the sessions and the journal", default=Path("/data/auth")
+        "AUTH_DIR", lambda v: Path(to.text(v)), "folder of the sessions and the journal", default=Path("/data/auth")
     )
     state_url: StateUrl | None = _setting(
         "STATE_URL",
@@ -150,48 +70,63 @@ class Settings:
         "PostgreSQL that several workers share, with the sessions and the journal (else these are in AUTH_DIR)",
         default=None,
     )
+    worker_capacity: int = _setting(
+        "WORKER_CAPACITY",
+        to.whole(0, 100_000),
+        "with STATE_URL: how many instances this worker takes at the most (0: no limit)",
+        default=0,
+    )
+    drain: float = _setting(
+        "DRAIN_MS",
+        to.seconds(0, 600_000),
+        "with STATE_URL: how long a worker that is told to stop hands its instances to the others",
+        default=4.0,
+    )
     instance_poll: float = _setting(
-        "INSTANCE_POLL_MS", _seconds(100, 3_600_000), "how often to ask which instances to connect", default=10.0
+        "INSTANCE_POLL_MS", to.seconds(100, 3_600_000), "how often to ask which instances to connect", default=10.0
     )
     message_poll: float = _setting(
-        "MSG_POLL_MS", _seconds(50, 3_600_000), "how often a connected instance asks for messages", default=2.0
+        "MSG_POLL_MS", to.seconds(50, 3_600_000), "how often a connected instance asks for messages", default=2.0
     )
     message_poll_max: float = _setting(
         "MSG_POLL_MAX_MS",
-        _seconds(0, 3_600_000),
+        to.seconds(0, 3_600_000),
         "to what an idle instance's poll interval grows (0 or below MSG_POLL_MS: it does not)",
         default=0.0,
     )
     events_at_once: int = _setting(
         "EVENTS_AT_ONCE",
-        _whole(1, 64),
+        to.whole(1, 64),
         "how many calls of /events are under way at the most (version 2 of the contract)",
         default=4,
     )
+    worker_shard: Shard | None = _setting(
+        "WORKER_SHARD", Shard.from_text, "which of all instances this worker runs: 1/3, 2/3 or 3/3, say", default=None
+    )
     device_name: str = _setting(
-        "DEVICE_NAME", _text, "name shown on the phone under linked devices", default="wa-worker"
+        "DEVICE_NAME", to.text, "name shown on the phone under linked devices", default="wa-worker"
     )
     pairings_at_once: int = _setting(
         "PAIRINGS_AT_ONCE",
-        _whole(1, 1000),
+        to.whole(1, 1000),
         "how many instances show QR codes at the same time; the others wait their turn",
         default=64,
     )
     forward_kinds: frozenset[Wanted] | None = _setting(
         "FORWARD_KINDS",
-        _kinds,
+        to.kinds,
         "what goes to the proxy only if wanted: a list of edit, revoke, reaction, call, view_once, from_me; or all",
         default=None,
     )
     default_region: str = _setting(
         "DEFAULT_REGION",
-        _region,
+        to.region,
         "where a phone number without country code is dialled (two letters)",
         default=numbering.DEFAULT_REGION,
     )
     on_uncertain_send: OnUncertain = _setting(
         "ON_UNCERTAIN_SEND",
-        _choice(OnUncertain),
+        to.choice(OnUncertain),
         "a message that may have left when the worker died: resend it, or hold it for a person",
         default=OnUncertain.RESEND,
     )
@@ -203,46 +138,46 @@ class Settings:
     )
     dead_kept: float = _setting(
         "DEAD_MESSAGE_DAYS",
-        _days(1, 3650),
+        to.days(1, 3650),
         "how long a received message that the proxy refuses can be retried; then its content is discarded",
         default=30 * 86_400.0,
     )
     history: History = _setting(
-        "HISTORY", _choice(History), "what a phone that is linked is asked for of its history", default=History.OFF
+        "HISTORY", to.choice(History), "what a phone that is linked is asked for of its history", default=History.OFF
     )
     send_read_receipts: bool = _setting(
-        "SEND_READ_RECEIPTS", _flag, "1: what the proxy has taken is marked as read at WhatsApp", default=False
+        "SEND_READ_RECEIPTS", to.flag, "1: what the proxy has taken is marked as read at WhatsApp", default=False
     )
     media_in: MediaIn = _setting(
         "MEDIA_IN",
-        _choice(MediaIn),
+        to.choice(MediaIn),
         "on: files of received messages go to the proxy's storage, if it takes files; off: they do not",
         default=MediaIn.ON,
     )
     media_disk: int = _setting(
         "MEDIA_DISK_MB",
-        _whole(1, 1_000_000),
-        "how many MB of received files may lie on the volume at once",
+        to.whole(1, 1_000_000),
+        "how many MB of received files may lie on the volume",
         default=512,
     )
     media_max: int = _setting(
-        "MEDIA_MAX_MB", _whole(1, 64), "the largest file that is received or sent, in MB", default=16
+        "MEDIA_MAX_MB", to.whole(1, 64), "the largest file that is received or sent, in MB", default=16
     )
     media_allow_private: bool = _setting(
         "MEDIA_ALLOW_PRIVATE",
-        _flag,
+        to.flag,
         "1: links of files to send may lead to private addresses and be plain http, for intranets and tests",
         default=False,
     )
     admin_token: Secret | None = _setting(
-        "ADMIN_TOKEN", _secret, "opens /admin and GET /instances on the health port", default=None
+        "ADMIN_TOKEN", to.secret, "opens /admin and GET /instances on the health port", default=None
     )
-    admin_show_qr: bool = _setting("ADMIN_SHOW_QR", _flag, "1: the admin page shows QR codes", default=False)
+    admin_show_qr: bool = _setting("ADMIN_SHOW_QR", to.flag, "1: the admin page shows QR codes", default=False)
     log_level: str = _setting(
-        "LOG_LEVEL", lambda v: str(_choice(_LogLevel)(v).value), "debug, info, warning or error", default="info"
+        "LOG_LEVEL", lambda v: str(to.choice(_LogLevel)(v).value), "debug, info, warning or error", default="info"
     )
     log_format: LogFormat = _setting(
-        "LOG_FORMAT", _choice(LogFormat), "json, console, or auto (console on a terminal)", default=LogFormat.AUTO
+        "LOG_FORMAT", to.choice(LogFormat), "json, console, or auto (console on a terminal)", default=LogFormat.AUTO
     )
 
     @classmethod

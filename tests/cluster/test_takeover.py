@@ -1,0 +1,39 @@
+"""A worker that dies: its instances go on elsewhere, with nothing lost, nothing doubled, and no scan."""
+
+from __future__ import annotations
+
+import trio
+
+from tests.cluster.cluster import Cluster
+from tests.cluster.traffic import Traffic
+
+BAR = 30.0
+"""Seconds from the kill until every instance is connected elsewhere."""
+
+
+async def test_what_a_killed_worker_had_the_others_go_on_with(cluster: Cluster, instances: int) -> None:
+    world = cluster.world
+    for _ in range(3):
+        await cluster.start()
+    names = await cluster.pair(instances)
+    await cluster.balanced(names, 3)
+    scans = len(world.codes)
+    traffic = Traffic(cluster, names)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(traffic.run)
+        await world.until(lambda store: len(store.inbound()) > instances)
+        dead = cluster.members[1]
+        orphans = [name for name, owner in cluster.owners().items() if owner == dead.id]
+        assert orphans
+        before = {name: world.simulator.logins[world.jids[name]] for name in orphans}
+        killed = trio.current_time()
+        dead.worker.kill()
+        with trio.fail_after(BAR * 2):  # the bar is for a quiet machine
+            while not all(world.simulator.logins[world.jids[name]] > before[name] for name in orphans):  # noqa: ASYNC110
+                await trio.sleep(0.1)
+        cluster.note(taken_over_after=trio.current_time() - killed)
+        account = await traffic.end()
+    account.check(killed=True)
+    assert len(world.codes) == scans
+    assert all(owner not in (None, dead.id) for owner in cluster.owners().values())
+    assert not world.simulator.overlaps, "nobody logged in while another was"

@@ -1,0 +1,208 @@
+"""Mutations of what keeps a worker whose lease has run out away from WhatsApp: the socket gate and the watchdog."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+_GATE = "whatsapp/socket_gate/test_gate.py::"
+_WAYS = "whatsapp/socket_gate/test_way_out.py::"
+_WATCHDOG = "ownership/test_watchdog.py::"
+_NOTHING = "Nothing passes to or from WhatsApp once the lease has run out."
+_SAME_WAY = "Behind the gate a session goes out as it would without."
+_ENDS = "A worker whose lease has run out ends, whatever it does."
+
+MUTATIONS: tuple[Mutation, ...] = (
+    Mutation(
+        "socket-gate-reads-no-clock",
+        "whatsapp/socket_gate/opening.py",
+        "        if not left(self._deadline(), boottime()):\n",
+        "        if False:\n",
+        _NOTHING,
+        _GATE + "test_nothing_is_passed_on_after_the_deadline[True]",
+    ),
+    Mutation(
+        "socket-gate-clock-before-the-wait-only",
+        "whatsapp/socket_gate/stream.py",
+        "                if taken := self._send(view[sent:]):\n",
+        "                self._opening.check = (lambda: None) if sent else self._opening.check  # type: ignore\n"
+        "                if taken := self._send(view[sent:]):\n",
+        _NOTHING,
+        "whatsapp/socket_gate/test_stream.py::test_one_that_waited_for_room_looks_at_the_clock_again",
+    ),
+    Mutation(
+        "socket-gate-idle-tunnels-stay",
+        "whatsapp/socket_gate/gate.py",
+        "                self._nursery.start_soon(self._watch)\n",
+        "",
+        "At the deadline idle tunnels are cut, too.",
+        _GATE + "test_an_idle_tunnel_is_cut_at_the_deadline_and_there_is_no_other",
+    ),
+    Mutation(
+        "socket-gate-any-password",
+        "whatsapp/socket_gate/gate.py",
+        " or not hmac.compare_digest(opening.password.reveal().encode(), given)",
+        " or not given",
+        "No other process of the machine uses the gate.",
+        _GATE + "test_nobody_else_uses_it",
+    ),
+    Mutation(
+        "socket-gate-ended-session-connects",
+        "whatsapp/socket_gate/gate.py",
+        "opening is None or opening.ended or ",
+        "opening is None or ",
+        "A session that is over connects no more.",
+        _GATE + "test_one_that_holds_on_after_its_end_is_cut",
+    ),
+    Mutation(
+        "socket-gate-ended-session-holds-on",
+        "whatsapp/socket_gate/gate.py",
+        "PARTING = 5.0",
+        "PARTING = 500.0",
+        "A session that is over connects no more.",
+        _GATE + "test_one_that_holds_on_after_its_end_is_cut",
+    ),
+    Mutation(
+        "socket-gate-drops-the-last-bytes",
+        "whatsapp/socket_gate/gate.py",
+        "            if opening.in_use and self._nursery is not None:\n",
+        "            if False:\n",
+        "What a session sent before it was closed is passed on.",
+        _GATE + "test_what_a_closed_session_has_left_is_passed_on",
+    ),
+    Mutation(
+        "socket-gate-cuts-all-for-one",
+        "whatsapp/socket_gate/gate.py",
+        "for opening in self._current() if opening.instance == instance)",
+        "for opening in self._current())",
+        "One instance is cut, and no other.",
+        _GATE + "test_one_instance_is_cut_and_no_other",
+    ),
+    Mutation(
+        "socket-gate-cut-is-not-for-good",
+        "whatsapp/socket_gate/opening.py",
+        "            first, self._cut = not self._cut, True\n",
+        "            first, self._cut = not self._cut, False\n",
+        "What was cut stays so until the session is opened again.",
+        _GATE + "test_one_instance_is_cut_and_no_other",
+    ),
+    Mutation(
+        "socket-gate-cut-waits-for-the-loop",
+        "whatsapp/socket_gate/opening.py",
+        "                _cut(sock)\n",
+        "                pass\n",
+        "The watchdog cuts while Trio's loop stands still.",
+        _GATE + "test_a_thread_cuts_while_the_loop_stands_still",
+    ),
+    Mutation(
+        "socket-gate-swallows-an-end",
+        "whatsapp/socket_gate/gate.py",
+        "    await to.send_eof()\n",
+        "",
+        "Each direction of a tunnel ends by itself.",
+        _GATE + "test_both_directions_pass_and_each_ends_by_itself",
+    ),
+    Mutation(
+        "socket-gate-forgets-the-instances-proxy",
+        "whatsapp/socket_gate/way_out.py",
+        "egress = opening.egress or self._shared(host)",
+        "egress = self._shared(host)",
+        _SAME_WAY,
+        _WAYS + "test_through_the_proxy_of_the_instance[http]",
+    ),
+    Mutation(
+        "socket-gate-forgets-the-environment",
+        "whatsapp/socket_gate/way_out.py",
+        "return None if url is None else egress_from(url)",
+        "return None",
+        _SAME_WAY,
+        _WAYS + "test_through_the_one_of_the_environment",
+    ),
+    Mutation(
+        "socket-gate-nonsense-goes-straight",
+        "whatsapp/socket_gate/way_out.py",
+        "        if isinstance(egress, Unusable):\n",
+        "        if isinstance(egress, Unusable):\n            egress = None\n        if egress and not egress.url:\n",
+        "A proxy that cannot be used is no leave to go out without.",
+        _WAYS + "test_through_the_one_of_the_environment",
+    ),
+    Mutation(
+        "socket-gate-refusal-is-a-tunnel",
+        "whatsapp/socket_gate/way_out.py",
+        "    if not 200 <= event.status_code <= 299:\n",
+        "    if False:\n",
+        "A proxy's refusal is told, and no tunnel.",
+        _WAYS + "test_through_the_proxy_of_the_instance[http]",
+    ),
+    Mutation(
+        "socket-gate-not-for-sessions",
+        "whatsapp/bridge.py",
+        "                proxy=proxy,\n",
+        "                proxy=None,\n",
+        "All of a session goes through the gate.",
+        "whatsapp/socket_gate/test_session.py::test_one_whose_connection_broke_while_it_was_stopped_does_not_log_in",
+    ),
+    Mutation(
+        "socket-gate-not-for-pairings",
+        "whatsapp/bridge.py",
+        "self.pairing.pair(instance, store, device_name, proxy)",
+        "self.pairing.pair(instance, store, device_name, None)",
+        "A pairing goes through the gate, too.",
+        "whatsapp/socket_gate/test_session.py::test_one_whose_connection_broke_while_it_was_stopped_does_not_log_in",
+    ),
+    Mutation(
+        "watchdog-cuts-nothing",
+        "ownership/watchdog.py",
+        "            self._cut()\n",
+        "            pass\n",
+        _NOTHING,
+        _WATCHDOG + "test_it_cuts_says_why_and_exits[lapses-was not renewed in time]",
+    ),
+    Mutation(
+        "watchdog-exits-never",
+        "ownership/watchdog.py",
+        "            self._end(why)\n",
+        "            pass\n",
+        _ENDS,
+        _WATCHDOG + "test_it_cuts_says_why_and_exits[lapses-was not renewed in time]",
+    ),
+    Mutation(
+        "watchdog-trusts-what-it-cannot-read",
+        "ownership/watchdog.py",
+        '            why = f"the deadline of the lease cannot be read: {error!r}"\n',
+        "            return\n",
+        _ENDS,
+        _WATCHDOG + "test_it_cuts_says_why_and_exits[cannot tell-no deadline]",
+    ),
+    Mutation(
+        "watchdog-waits-for-the-cut",
+        "ownership/watchdog.py",
+        "            silent.start()\n",
+        "            pass\n",
+        _ENDS,
+        _WATCHDOG + "test_a_cut_that_hangs_keeps_it_no_longer",
+    ),
+    Mutation(
+        "watchdog-deaf-to-renewals",
+        "ownership/watchdog.py",
+        "            while seconds := left(self._deadline(), boottime()):\n",
+        "            deadline = self._deadline()\n            while seconds := left(deadline, boottime()):\n",
+        "A renewal moves the deadline.",
+        _WATCHDOG + "test_renewals_keep_it",
+    ),
+    Mutation(
+        "watchdog-never-stands-down",
+        "ownership/watchdog.py",
+        "        self._stood_down.set()\n",
+        "        pass\n",
+        "A worker that has closed everything in order may go on.",
+        _WATCHDOG + "test_one_that_has_closed_everything_may_go_on",
+    ),
+    Mutation(
+        "deadline-that-is-no-number",
+        "ownership/deadline.py",
+        "    return deadline - now if now < deadline else 0.0\n",
+        "    return max(deadline - now, 0.0)\n",
+        _NOTHING,
+        "ownership/test_deadline.py::test_what_is_left[nan-0.0]",
+    ),
+)

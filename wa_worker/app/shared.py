@@ -1,0 +1,170 @@
+"""What a worker has that shares its instances with others: a lease, a gate for its sessions, and what ends it in time.
+
+The keeper says which instances are ours; they are started here, once what their last owner left is taken up. Nothing of
+a session goes on the wire after the lease: the gate cuts at its end, and the watchdog ends the process soon after.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, closing
+from uuid import UUID
+
+import attrs
+import structlog
+import trio
+
+from wa_worker.config import Settings
+from wa_worker.errors import StateError
+from wa_worker.instances.fleet import InstanceFleet
+from wa_worker.instances.registry import Registry
+from wa_worker.journal import Journal, open_state_journal
+from wa_worker.metrics import Metrics
+from wa_worker.models import InstanceId
+from wa_worker.ownership.claims import Claims
+from wa_worker.ownership.keeper import Keeper
+from wa_worker.ownership.lease import SAFE, TTL
+from wa_worker.ownership.lease_metrics import LeaseMetrics
+from wa_worker.ownership.watchdog import Watchdog
+from wa_worker.postgres.connecting import connect, state_errors
+from wa_worker.postgres.migrations import upgrade
+from wa_worker.postgres.url import StateUrl
+from wa_worker.states import State
+from wa_worker.whatsapp.egress_rows import EgressRows
+from wa_worker.whatsapp.schema_store import SchemaStores
+from wa_worker.whatsapp.socket_gate import SocketGate
+
+log = structlog.get_logger(__name__)
+
+LAST_MOMENT = (TTL - SAFE) / 2
+"""Seconds from the lease's end, at which the gate cuts everything, to that of the process: for the sessions to close in
+order, and for what they have received to be committed. Peers may take the instances as long again after that."""
+
+TRIES = 2.0
+"""Seconds between tries to reach PostgreSQL at the start."""
+
+Prepare = Callable[[InstanceId], Awaitable[None]]
+
+_TRIED = frozenset({State.OPENING, State.CONNECTED, State.RECONNECTING, State.RETRYING})
+"""The states of instances that should get through to WhatsApp."""
+
+
+class OwnedInstances:
+    """Implements keeper.Sessions: starts what becomes ours, as soon as there is a fleet. Trio thread only."""
+
+    def __init__(self, stores: SchemaStores, registry: Registry) -> None:
+        self._stores = stores
+        self._registry = registry
+        self._fleet: InstanceFleet | None = None
+        self._prepare: Prepare | None = None
+        self._early: set[InstanceId] = set()
+        """Those that became ours before there was a fleet."""
+
+    def attach(self, fleet: InstanceFleet, prepare: Prepare) -> None:
+        """Starts what is ours by now, and what will be. `prepare` takes up what the last owner left."""
+        self._fleet, self._prepare = fleet, prepare
+        for instance in sorted(self._early):
+            self._start(instance)
+        self._early.clear()
+
+    def gained(self, instance: InstanceId, schema: str, application_name: str) -> None:
+        self._stores.gained(instance, schema, application_name)
+        if self._fleet is None:
+            self._early.add(instance)
+        else:
+            self._start(instance)
+
+    async def give_up(self, instance: InstanceId) -> None:
+        self._early.discard(instance)
+        if self._fleet is not None:
+            await self._fleet.give_up(instance)
+        self._stores.lost(instance)
+
+    def last_used(self, instance: InstanceId) -> float:
+        activity = self._registry.activity(instance)
+        return max(activity.last_in or 0.0, activity.last_out or 0.0)
+
+    def connections(self) -> tuple[int, int]:
+        states = [snapshot.state for snapshot in self._registry.all().values()]
+        return sum(state in _TRIED for state in states), states.count(State.CONNECTED)
+
+    def _start(self, instance: InstanceId) -> None:
+        fleet, prepare = self._fleet, self._prepare
+        assert fleet is not None
+        assert prepare is not None
+        fleet.gained(instance, lambda: prepare(instance))
+
+
+@attrs.frozen
+class Shared:
+    """Holds these parts. One per process."""
+
+    url: StateUrl
+    keeper: Keeper
+    instances: OwnedInstances
+    stores: SchemaStores
+    egress: EgressRows
+    gate: SocketGate
+    watchdog: Watchdog
+
+    def open_journal(self) -> AbstractContextManager[Journal]:
+        """Returns the journal of all, as this worker may see and change it."""
+        return open_state_journal(self.url, UUID(self.keeper.worker_id))
+
+    async def drain(self, seconds: float) -> None:
+        """Hands all instances to peers; those that none has taken in so many seconds are free for whoever comes."""
+        await self.keeper.drain(seconds)
+        self.watchdog.stand_down()  # every session is closed
+
+
+@asynccontextmanager
+async def open_shared(
+    settings: Settings, url: StateUrl, registry: Registry, metrics: Metrics, environ: Mapping[str, str]
+) -> AsyncIterator[Shared]:
+    """Waits until PostgreSQL has taken this worker in, and keeps its lease in the block; at its end what is left is
+    free. Raises LeaseLost, in a group, as soon as the lease is over."""
+    await _until_there(url)
+    stores = SchemaStores(url)
+    instances = OwnedInstances(stores, registry)
+    counts = LeaseMetrics(metrics.registry)
+    keeper = Keeper(Claims(url, socket.gethostname()), instances, counts, capacity=settings.worker_capacity)
+    counts.watch(keeper.owned, keeper.seconds_left)
+    registry.on_connected.append(keeper.proven)
+    gate = SocketGate(keeper.deadline, environ)
+    watchdog = Watchdog(lambda: keeper.deadline() + LAST_MOMENT, gate.cut_all)
+    with closing(stores):
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(keeper.run)
+                await nursery.start(gate.run)
+                watchdog.start()
+                try:
+                    yield Shared(url, keeper, instances, stores, EgressRows(url), gate, watchdog)
+                finally:
+                    watchdog.stand_down()  # every session has closed
+                    nursery.cancel_scope.cancel()
+        finally:  # the gate has cut what the library may have held on to
+            if keeper.seconds_left() > 0:
+                await keeper.leave()
+
+
+async def _until_there(url: StateUrl) -> None:
+    """Waits until PostgreSQL answers, and makes or upgrades the tables: a worker that starts while it is away is there
+    when it is back. Where it answers that a password is wrong, that is said, and tried again as well."""
+    said: str | None = None
+    while True:
+        try:
+            await trio.to_thread.run_sync(_make_tables, url, abandon_on_cancel=True)
+        except StateError as error:
+            if str(error) != said:
+                log.error("PostgreSQL does not take this worker in: waiting for it", reason=str(error))
+            said = str(error)
+            await trio.sleep(TRIES)
+        else:
+            return
+
+
+def _make_tables(url: StateUrl) -> None:
+    with state_errors(url), closing(connect(url, "start")) as sql:
+        upgrade(sql)

@@ -1,0 +1,299 @@
+"""Keeps this worker's lease, and takes and gives away instances, for as long as the worker runs.
+
+One task, one connection, one step at a time: each is one hop to a thread. What to do next is owner.py's decision. It
+ends with LeaseLost as soon as the lease is over, also while the database does not answer, or when it was drained.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Protocol, TypeVar
+
+import structlog
+import trio
+
+from wa_worker.errors import LeaseLost, StateError
+from wa_worker.models import InstanceId
+from wa_worker.ownership.claims import Claims
+from wa_worker.ownership.deadline import boottime
+from wa_worker.ownership.lease import RETRY, STATEMENT, UNLIMITED, Came, Claimed, View
+from wa_worker.ownership.notices import Notices
+from wa_worker.ownership.owner import Claim, GiveAway, Leaving, ListMine, Look, Owner, Reap, Renew, Step, Wait
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+GIVES_UP = STATEMENT + 1.0
+"""Seconds after which a step counts as failed, and goes on with a new connection."""
+
+CLAIM_GIVES_UP = 4.0
+"""The same for a claim, which is some statements: a renewal that is due then still has its chances."""
+
+ABANDONED = 3
+"""Threads of steps that nobody waits for any more. Each ends once its connection does, or its connecting: 5 s."""
+
+LAST_SECONDS = 5.0
+"""For the sessions that are left when the time to drain is over."""
+
+
+class Sessions(Protocol):
+    """Runs what this worker owns. Trio thread only."""
+
+    def gained(self, instance: InstanceId, schema: str, application_name: str) -> None:
+        """It is ours now. Nothing waits."""
+
+    async def give_up(self, instance: InstanceId) -> None:
+        """Returns once its session is closed, and all that it had is in the journal."""
+
+    def last_used(self, instance: InstanceId) -> float:
+        """Says when there last was a message, in seconds of any clock: the idlest go first.
+
+        Infinity keeps it from being handed over, as while a person scans its code; not from being drained.
+        """
+
+    def connections(self) -> tuple[int, int]:
+        """Returns how many sessions are to be connected to WhatsApp, and how many are."""
+
+
+class Counts(Protocol):
+    """Counts what happens: metrics.Metrics."""
+
+    def took_over(self, came: Came) -> None: ...
+    def fenced(self) -> None: ...
+
+
+class Keeper:
+    """Implements what a fleet asks about ownership. Trio thread only, but for `deadline`."""
+
+    def __init__(
+        self,
+        claims: Claims,
+        sessions: Sessions,
+        counts: Counts,
+        *,
+        capacity: int = 0,
+        clock: Callable[[], float] = boottime,
+    ) -> None:
+        """`capacity`: the most instances, 0 for no limit."""
+        self._claims = claims
+        self._sessions = sessions
+        self._counts = counts
+        self._capacity = capacity or UNLIMITED
+        self._clock = clock
+        self._owner = Owner(self._capacity, random.Random(), sessions.last_used)  # noqa: S311 - jitter
+        self._threads = trio.CapacityLimiter(ABANDONED)
+        self._notices = Notices()
+        self._nursery: trio.Nursery | None = None
+        self._view: View | None = None
+        self._wake = trio.Event()
+        self._empty = trio.Event()
+        self._over = trio.Event()
+        self._ends = False
+
+    # --- what others ask
+
+    @property
+    def worker_id(self) -> str:
+        """Names this worker in the database, from the time that `run` has started."""
+        return str(self._claims.me)
+
+    def deadline(self) -> float:
+        """Returns until when this worker may act, in seconds of CLOCK_BOOTTIME. From any thread."""
+        return self._owner.lease.deadline
+
+    def seconds_left(self) -> float:
+        return max(-1e9, self.deadline() - self._clock())
+
+    def owned(self) -> int:
+        return len(self._owner.owned)
+
+    def owns(self, instance: InstanceId) -> bool:
+        return instance in self._owner.owned and self._owner.lease.holds(self._clock())
+
+    def peers_go_on(self) -> bool:
+        """Says whether a peer can take what ends here."""
+        return self._view is not None and any(peer.has_room for peer in self._view.peers)
+
+    def want(self, instance: InstanceId) -> None:
+        """Has the database know, soon, that somebody is to run it. Nothing is written when it does."""
+        self._notices.want(instance, self._clock())
+        if self._notices.due:
+            self._wake.set()
+
+    def unwanted(self, instance: InstanceId) -> None:
+        """Has the database know, soon, that nobody is to run it."""
+        self._notices.unwant(instance)
+        self._wake.set()
+
+    def proven(self, instance: InstanceId) -> None:
+        """Takes note that its session got through to WhatsApp."""
+        self._notices.prove(instance)
+        self._wake.set()
+
+    # --- the task
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Registers this worker, then keeps its lease until it was drained. Raises LeaseLost.
+
+        Started once the database knows this worker; until then it waits for the database. Cancelled, it leaves
+        everything as it is: the lease runs out by itself.
+        """
+        await self._register()
+        task_status.started()
+        try:
+            async with trio.open_nursery() as self._nursery:
+                lost = await self._keep()
+                self._nursery.cancel_scope.cancel()
+        finally:
+            self._claims.close()
+            self._empty.set()
+            self._over.set()
+        if lost:
+            self._counts.fenced()
+            log.error("this worker's lease is over: it ends, and starts anew as another")
+            raise lost
+
+    async def drain(self, seconds: float) -> None:
+        """Gives everything away, as fast as peers take it, and what is left when `seconds` are over at once.
+
+        Ends `run`, and returns when that has ended. Takes no longer than `seconds` and twice LAST_SECONDS. Cancelled,
+        it stops waiting.
+        """
+        self._owner.drain()
+        self._wake.set()
+        with trio.move_on_after(seconds):
+            await self._empty.wait()
+        self._leave(self._owner.leave_all())
+        with trio.move_on_after(LAST_SECONDS):
+            await self._empty.wait()
+        self._ends = True
+        self._wake.set()
+        with trio.move_on_after(LAST_SECONDS):
+            await self._over.wait()
+
+    async def leave(self) -> None:
+        """Takes this worker's row away, so that what it still had is free at once. After its last transaction: the next
+        would find no row. Takes GIVES_UP at the most, cancelled or not; without it the lease runs out by itself."""
+        claims = self._claims.again()
+        with trio.move_on_after(GIVES_UP, shield=True), suppress(StateError):
+            await trio.to_thread.run_sync(claims.leave, limiter=self._threads, abandon_on_cancel=True)
+        claims.close()
+
+    async def _register(self) -> None:
+        said = False
+        while True:
+            started = self._clock()
+            try:
+                await self._ask(GIVES_UP, lambda claims: claims.register(self._capacity))
+                self._owner.registered(started)
+            except StateError as error:
+                if not said:
+                    log.warning("the state database does not take this worker in, trying on", error=str(error))
+                said = True
+                await trio.sleep(RETRY)
+                self._claims.close()
+                self._claims = self._claims.anew()  # it may have been taken in, under that name
+            else:
+                log.info("this worker is known to its peers", worker=self.worker_id)
+                return
+
+    async def _keep(self) -> LeaseLost | None:
+        """Takes step after step, until all was given away. Returns why not, if the lease was lost."""
+        try:
+            while not self._ends:
+                now = self._clock()
+                self._owner.health.observe(now, *self._sessions.connections())
+                step = self._owner.step(now)
+                if isinstance(step, Wait):
+                    await self._wait(step, now)
+                else:
+                    await self._take(step, now)
+        except LeaseLost as lost:
+            return lost
+        return None
+
+    async def _wait(self, wait: Wait, now: float) -> None:
+        if self._notices.due:
+            notice = self._notices.take(now)
+            if not await self._try(notice.tell):
+                self._notices.take_back(notice)
+                await trio.sleep(RETRY)
+            return
+        if self._owner.draining and not self._owner.owned and not self._owner.leaving:
+            self._empty.set()
+        self._wake = trio.Event()
+        with trio.move_on_after(max(0.0, wait.until - now)):
+            await self._wake.wait()
+
+    async def _take(self, step: Step, started: float) -> None:
+        owner = self._owner
+        try:
+            match step:
+                case Renew(capacity, through, draining):
+                    alive = await self._ask(
+                        GIVES_UP, lambda claims: claims.renew(capacity, through=through, draining=draining)
+                    )
+                    owner.renewed(started, self._clock(), alive=alive)
+                case Look():
+                    self._view = await self._ask(GIVES_UP, lambda claims: claims.look())
+                    self._leave(owner.looked(self._clock(), self._view))
+                case Reap():
+                    await self._ask(GIVES_UP, lambda claims: claims.reap())
+                    owner.reaped(self._clock())
+                case Claim(count):
+                    claimed = await self._ask(CLAIM_GIVES_UP, lambda claims: claims.claim(count))
+                    self._gain(owner.claimed(self._clock(), claimed))
+                case GiveAway(instances):
+                    await self._ask(GIVES_UP, lambda claims: claims.give_away(instances))
+                    owner.gave_away(instances)
+                case ListMine():
+                    mine = await self._ask(CLAIM_GIVES_UP, lambda claims: claims.mine())
+                    gained, leaving = owner.listed(self._clock(), mine)
+                    self._leave(leaving)
+                    self._gain(gained)
+        except LeaseLost:
+            raise
+        except StateError as error:
+            log.warning("the state database did not do a step", step=type(step).__name__.lower(), error=str(error))
+            owner.failed(step, self._clock())
+
+    def _gain(self, gained: Iterable[Claimed]) -> None:
+        for each in gained:
+            self._counts.took_over(each.came)
+            log.info("took an instance", instance=each.instance, token=each.token, it_was=each.came.value)
+            self._sessions.gained(each.instance, each.schema, each.application_name)
+
+    def _leave(self, leaving: Iterable[Leaving]) -> None:
+        for instance, because in leaving:
+            log.info("gives an instance away", instance=instance, because=because.value)
+            if self._nursery is not None:
+                self._nursery.start_soon(self._give_up, instance)
+
+    async def _give_up(self, instance: InstanceId) -> None:
+        await self._sessions.give_up(instance)
+        self._owner.closed(instance)
+        self._wake.set()
+
+    async def _try(self, call: Callable[[Claims], object]) -> bool:
+        try:
+            await self._ask(GIVES_UP, call)
+        except StateError as error:
+            log.warning("the state database did not take note", error=str(error))
+            return False
+        return True
+
+    async def _ask(self, seconds: float, call: Callable[[Claims], T]) -> T:
+        """Runs `call` on a thread. Raises StateError, also when it takes longer, or than the lease lasts.
+
+        The thread of a call that takes too long ends by itself, for its connection is cut.
+        """
+        claims = self._claims
+        left = self._owner.lease.deadline - self._clock()
+        with trio.move_on_after(min(seconds, left) if left > 0 else seconds):
+            return await trio.to_thread.run_sync(call, claims, limiter=self._threads, abandon_on_cancel=True)
+        claims.close()
+        self._claims = claims.again()
+        raise StateError(f"no answer for {seconds:g} s")
