@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -13,7 +14,7 @@ from tests.e2e.world import PATIENCE, World, eventually
 from tests.state_fixture import state_server as state_server
 from tests.state_fixture import state_url as state_url
 from tests.transfer.volume import moved, on_volume
-from wa_worker.dev.proxy import Fault
+from wa_worker.dev.proxy import Fault, Store
 from wa_worker.dev.simulator.trust import command
 from wa_worker.models import InstanceId
 from wa_worker.postgres.connecting import connect
@@ -78,6 +79,37 @@ async def test_a_killed_workers_volume_goes_to_postgresql_and_back_without_a_sca
     await contact.send(world.jids[SHOPS[2]], "after")
     await world.until(lambda store: "after" in [row.body for row in store.inbound()])
     assert len(world.codes) == scans
+
+
+async def test_a_worker_on_postgresql_goes_on_and_so_does_the_one_on_the_volume_that_comes_back(
+    world: World, tmp_path: Path, state_url: StateUrl
+) -> None:
+    state = {"STATE_URL": state_url.with_options().reveal(), "AUTH_DIR": str(tmp_path / "own")}
+    worker = await world.start_worker()
+    for n, shop in enumerate(SHOPS[:2]):
+        await world.pair(shop, f"55119999900{n:02}")
+    await worker.stop()
+    contact = world.simulator.contact(CONTACT)
+    scans = len(world.codes)
+    await call(world, "state", "import", str(world.auth_dir), **state)
+    back = str(tmp_path / "back")
+    for number, settings in enumerate((state, {"AUTH_DIR": back}), 1):
+        if number == 2:
+            await call(world, "state", "export", back, **state)
+        worker = await world.start_worker(**settings)
+        for shop in SHOPS[:2]:
+            await worker.logged("connected", instance=shop)
+            world.proxy.store.queue(shop, CONTACT, f"out {number}")
+            await contact.send(world.jids[shop], f"in {number}")
+        with trio.fail_after(PATIENCE):
+            await world.proxy.wait_for(partial(_through, count=2 * number))
+        assert [message.text for message in contact.received].count(f"out {number}") == 2
+        await worker.stop()
+    assert len(world.codes) == scans
+
+
+def _through(store: Store, count: int) -> bool:
+    return settled(store) and len(store.inbound()) == count
 
 
 async def _log_in(world: World, dsn: str, jid: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from uuid import uuid4
@@ -245,3 +246,17 @@ def test_a_commit_whose_answer_is_cut_off_leaves_the_volume_closed(bed: Bed) -> 
     assert (bed.auth_dir / SHOP).exists()
     assert bed.move_in().before == 1
     assert not (bed.auth_dir / SHOP).exists()
+
+
+def test_rows_of_an_instance_that_came_from_elsewhere_stay_behind(bed: Bed) -> None:
+    """As on volumes of shards, each of which has the whole journal of the volume that there was before."""
+    first, second = bed.volume("first", SHOP), bed.volume("second", SHOP, CAFE)
+    bed.move_in(first)
+    before = bed.in_state(SHOP)
+    with pytest.raises(TransferError, match="shop is in PostgreSQL already"):
+        bed.move_in(second)
+    shutil.rmtree(second / SHOP)
+    done = bed.move_in(second)
+    assert (done.instances, done.behind) == (1, (SHOP,))
+    assert bed.in_state(SHOP) == before
+    assert bed.claimable() == [CAFE, SHOP]

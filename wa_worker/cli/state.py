@@ -46,6 +46,8 @@ def import_(environ: Mapping[str, str], auth_dir: Path, dry_run: bool) -> None:
     before = f" {done.before} were there before." if done.before else ""
     what = f"{done.sessions} sessions, {done.rows} rows"
     click.echo(f"{done.instances} instances {said} PostgreSQL {url.place}: {what}.{before}")
+    for instance in done.behind:
+        click.echo(f"{instance} was in PostgreSQL: what only the volume's journal has of it stays there.", err=True)
     if not done.contacts:
         click.echo(
             "Left behind: whom each instance has written to first, and its limits for new contacts, for PostgreSQL "

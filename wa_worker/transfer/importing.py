@@ -43,7 +43,8 @@ class Imported:
     """Says what was moved, or would be.
 
     rows: of the journal. before: instances that had come already. contacts: whether the history of contacts came along;
-    False: it stays behind, for PostgreSQL hashes with another key.
+    False: it stays behind, for PostgreSQL hashes with another key. behind: instances in PostgreSQL already, of which
+    the volume had only rows of the journal.
     """
 
     instances: int
@@ -51,6 +52,7 @@ class Imported:
     rows: int
     before: int
     contacts: bool
+    behind: tuple[InstanceId, ...] = ()
 
 
 @attrs.define
@@ -63,6 +65,7 @@ class _Import:
     journal: sqlite3.Connection
     known: sessions.Reference
     progress: Progress
+    behind: tuple[InstanceId, ...]
     move: str = ""
     contacts: bool = True
 
@@ -110,19 +113,34 @@ def _opened(path: Path, url: StateUrl, environ: Mapping[str, str], progress: Pro
     ):
         progress("PostgreSQL")
         upgrade(sql)
-        volume, move = volume_at(auth_dir, journal), marks.move_of(auth_dir)
-        for row in marks.rows(sql, volume.instances).values():
-            if move is None or not row.has_come(move):
-                marks.refuse_other(sql, row, move)
+        volume, behind = _without_others(sql, volume_at(auth_dir, journal))
         with sessions.reference(sql, url, environ) as known:
-            yield _Import(url, volume, sql, journal, known, progress)
+            yield _Import(url, volume, sql, journal, known, progress, behind)
+
+
+def _without_others(sql: psycopg.Connection, volume: Volume) -> tuple[Volume, tuple[InstanceId, ...]]:
+    """Leaves out instances that are in PostgreSQL already, and of which the volume has no more than journal rows: they
+    went elsewhere before, and came from there. Returns those, too. Raises TransferError if it has a session of one."""
+    move = marks.move_of(volume.folder)
+    behind = []
+    for row in marks.rows(sql, volume.instances).values():
+        if move is not None and row.has_come(move):
+            continue
+        try:
+            marks.refuse_other(sql, row, move)
+        except TransferError:
+            if volume.session(row.instance) is not None:
+                raise
+            behind.append(row.instance)
+    left = tuple(instance for instance in volume.instances if instance not in behind)
+    return attrs.evolve(volume, instances=left), tuple(behind)
 
 
 def _look(this: _Import) -> Imported:
     move = marks.move_of(this.volume.folder)
     left, paired = _left(this, move)
     count = sum(count_rows(this.journal, instance) for instance in left)
-    return Imported(len(left), len(paired), count, len(this.volume.instances) - len(left), contacts=True)
+    return Imported(len(left), len(paired), count, len(this.volume.instances) - len(left), True, this.behind)
 
 
 def _left(this: _Import, move: str | None) -> tuple[list[InstanceId], list[InstanceId]]:
@@ -170,7 +188,7 @@ def _move(this: _Import) -> Imported:
     except BaseException:
         _open_again(this)
         raise
-    return Imported(len(left), paired, count, len(this.volume.instances) - len(left), this.contacts)
+    return Imported(len(left), paired, count, len(this.volume.instances) - len(left), this.contacts, this.behind)
 
 
 def _import_one(this: _Import, instance: InstanceId) -> tuple[bool, int]:
