@@ -151,4 +151,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         "A volume that is whole is not emptied.",
         _OUT + "test_it_goes_on_after_kill_9_at_any_stage",
     ),
+    Mutation(
+        "state-stale-session-left-behind",
+        "transfer/importing.py",
+        "            if volume.session(row.instance) is not None:\n",
+        "            if False:\n",
+        "Only journal rows stay behind: a session in both places is refused.",
+        _IN + "test_rows_of_an_instance_that_came_from_elsewhere_stay_behind",
+    ),
+    Mutation(
+        "state-session-of-a-former-owner",
+        "transfer/marks.py",
+        '        sql.execute(_sql("ALTER SCHEMA {} RENAME TO {}", row.schema, new))\n',
+        "        new = row.schema\n",
+        "After an export no session of a former owner finds its keys.",
+        _OUT + "test_a_session_of_a_former_owner_finds_no_keys",
+    ),
 )
