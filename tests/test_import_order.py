@@ -23,7 +23,7 @@ PACKAGE = Path(wa_worker.__file__).parent
 ORDER = """
     __init__ models durable messages errors backoff wakeup circuit_breaker jid postgres config advice logs states
     ownership volume journal metrics edge whatsapp delivery instances monitoring backup
-    admin app process check cli __main__
+    transfer admin app process check cli __main__
 """
 LAYERS = ORDER.split()
 RANK = {name: rank for rank, name in enumerate(LAYERS)}

@@ -190,3 +190,7 @@ class SessionError(Exception):
 
 class BackupError(Exception):
     """A backup cannot be made or restored. Do: print it, leave everything as it was, exit 1."""
+
+
+class TransferError(Exception):
+    """Instances cannot be moved to PostgreSQL, or back. Do: print it, exit 1. What was moved stays moved."""

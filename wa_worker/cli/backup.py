@@ -19,7 +19,7 @@ import click
 
 from wa_worker.cli.settings import faults_told
 from wa_worker.config import auth_dir_from, lookup
-from wa_worker.errors import BackupError, ConfigError
+from wa_worker.errors import BackupError, ConfigError, JournalError, StateError, TransferError
 from wa_worker.models import InstanceId, Secret, instance_id
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def backup(
         raise click.UsageError("--move takes all instances; --move, --list and --take-back exclude each other")
     if take_back == bool(file):
         raise click.UsageError("--take-back takes no FILE" if take_back else "FILE is missing")
-    with _signals_raised(), _errors_told():
+    with signals_raised(), errors_told():
         if take_back:
             _take_back(environ, auth_dir)
         elif listing and file:
@@ -97,7 +97,7 @@ def _make(
     with faults_told():
         folder, key = auth_dir or auth_dir_from(environ), _key(environ)
     with _sink(file) as sink:
-        made = make_backup(folder, sink, key, frozenset(instances), move=move, progress=_Progress())
+        made = make_backup(folder, sink, key, frozenset(instances), move=move, progress=Progress())
     for instance in made.left_out:
         click.echo(f"{instance} is not paired: left out", err=True)
     closed = " No worker runs on this volume any more." if move else ""
@@ -158,16 +158,16 @@ def restore(environ: Mapping[str, str], file: str, into: Path | None, source_is_
     """
     from wa_worker.backup import restoring
 
-    with _signals_raised(), _errors_told(), _source(file) as source:
+    with signals_raised(), errors_told(), _source(file) as source:
         with faults_told():
             folder, key = into or auth_dir_from(environ), _key(environ)
-        contents = restoring.restore(source, key, folder, source_is_stopped=source_is_stopped, progress=_Progress())
+        contents = restoring.restore(source, key, folder, source_is_stopped=source_is_stopped, progress=Progress())
     click.echo(f"{len(contents.sessions)} sessions are in {folder}.", err=True)
     if not contents.about.moved:
         click.echo("What the proxy lists at first is uncertain: it may have been sent after the backup.", err=True)
 
 
-class _Progress:
+class Progress:
     """Says on stderr what is done, when it takes longer."""
 
     def __init__(self) -> None:
@@ -237,16 +237,17 @@ def _source(file: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _errors_told() -> Iterator[None]:
+def errors_told() -> Iterator[None]:
+    """Ends the process with 1 after an error for people, and says it."""
     try:
         yield
-    except (BackupError, OSError) as error:
+    except (BackupError, TransferError, StateError, JournalError, OSError) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
 
 
 @contextmanager
-def _signals_raised() -> Iterator[None]:
+def signals_raised() -> Iterator[None]:
     """Has a signal end the command as an error does: with what it began cleared away, and 128 and its number."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):

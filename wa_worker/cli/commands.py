@@ -20,7 +20,7 @@ from wa_worker.cli.backup import backup, restore
 class _Commands(click.Group):
     """In the order in which one meets them."""
 
-    _ORDER = ("run", "check", "instances", "journal", "backup", "restore", "dev", "bench")
+    _ORDER = ("run", "check", "instances", "journal", "backup", "restore", "state", "dev", "bench")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self.commands, key=self._ORDER.index)
@@ -219,6 +219,19 @@ def journal(ctx: click.Context) -> None:
 
     Needs AUTH_DIR (or AUTH_DIR_FILE, or --auth-dir) and the right to read it. Numbers are masked and bodies hidden
     unless asked for.
+
+    \b
+    Exit codes: 0 done, 1 not (or not all of it), 2 the command or the settings are wrong.
+    """
+    ctx.obj = os.environ
+
+
+@cli.group(cls=_Imported)
+@click.pass_context
+def state(ctx: click.Context) -> None:
+    """Move instances from a volume to PostgreSQL, or back.
+
+    Needs STATE_URL (or STATE_URL_FILE), the database that several workers share, and the `postgres` extra.
 
     \b
     Exit codes: 0 done, 1 not (or not all of it), 2 the command or the settings are wrong.

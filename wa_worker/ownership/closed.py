@@ -1,4 +1,4 @@
-"""Why no worker may run on a volume, though nobody holds its lock: it was moved, or a restore was cut off on it.
+"""Why no worker may run on a volume, though nobody holds its lock: it was moved, or what was to fill it was cut off.
 
 The word is a file beside the lock, written before what it is about begins. It is never taken back by a worker: by the
 command that wrote it when that failed or is done, or by a person.
@@ -15,18 +15,23 @@ from wa_worker.models import RESERVED_FOLDER
 
 FILE = "closed.json"
 
-MOVED, RESTORING = "moved", "restoring"
+MOVED, RESTORING, IN_STATE, EXPORTING = "moved", "restoring", "in state", "exporting"
 
 _WHY = {
     MOVED: "it was moved with `wa-worker backup --move`{at}. The copy has its sessions now, and two that run take them "
     "from each other for ever: run the copy. If there is no copy, and never will be: wa-worker backup --take-back",
     RESTORING: "a restore that began{at} did not come to its end, or is under way. If none is under way, empty the "
     "folder and restore again",
+    IN_STATE: "its instances are in PostgreSQL, or on their way there, since a `wa-worker state import` that "
+    "began{at}. If that was cut off, run it again: it goes on. Then run workers with its STATE_URL, and another "
+    "AUTH_DIR. The way back: `wa-worker state export` into an empty folder",
+    EXPORTING: "a `wa-worker state export` to it that began{at} did not come to its end, or is under way. If it was "
+    "cut off, run it again: it goes on",
 }
 
 
 def close_volume(auth_dir: Path, why: str) -> None:
-    """Has every worker refuse this volume from now on, over a crash too. `why`: MOVED or RESTORING. Raises OSError."""
+    """Has every worker refuse this volume from now on, over a crash too. `why`: MOVED, ... Raises OSError."""
     write_json(auth_dir / RESERVED_FOLDER / FILE, {"why": why, "at": int(time.time())})
 
 
@@ -61,7 +66,7 @@ def why_closed(auth_dir: Path) -> str | None:
 
 
 def closed_for(auth_dir: Path) -> str | None:
-    """Returns the word that closes it: MOVED, RESTORING, or '' for another. None: none does. Raises OSError."""
+    """Returns the word that closes it: MOVED, ..., or '' for another. None: none does. Raises OSError."""
     if why_closed(auth_dir) is None:
         return None
     try:
