@@ -91,7 +91,8 @@ async def main(auth_dir: Path, how: dict[str, Any]) -> None:
     store, leave = FolderStore.of(auth_dir, SHOP), trio.CancelScope()
     with open_journal(auth_dir / RESERVED_FOLDER / "journal.db") as journal:
         async with trio.open_nursery() as threads:
-            line = LeasedLine(leave, trio.CancelScope(), threads)
+            uploads = Uploads(patience=PATIENCE * 10)
+            line = LeasedLine(leave, trio.CancelScope(), threads, uploads)
             gate = None
             if how.get("gate", True):
                 gate = SocketGate(lambda: line.until, {"HTTPS_PROXY": how["proxy"]} if "proxy" in how else {})
@@ -102,7 +103,7 @@ async def main(auth_dir: Path, how: dict[str, Any]) -> None:
             receiver = Receiver(journal.inbox, Metrics(), Told(lambda: None, file=lambda: None))
             receipts = Receipts(lambda what, ids: say(what, ids=ids))
             host = SessionHost(receiver, StartGate(), threads, "wa-worker", receipts, journal.accounts)
-            host = attrs.evolve(host, receipts=Ticks(), uploads=Uploads(patience=PATIENCE * 10))
+            host = attrs.evolve(host, receipts=Ticks(), uploads=uploads)
             routes = Routes.of(table, {"HTTPS_PROXY": how.get("proxy", "")}, gate)
             hosts = PairingHosts(threads, command("wa_worker.whatsapp.pairing_host"))
             whatsapp = WhatsApp(FolderStores(auth_dir), host, hosts, routes, lambda: False)

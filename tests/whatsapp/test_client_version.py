@@ -47,6 +47,6 @@ def test_what_was_read_has_not_changed(method: Callable[..., Any], digest: str) 
 
 def test_it_is_one_of_the_librarys_clients() -> None:
     assert issubclass(QuietClient, NewClient)
-    assert {"run", "stop", "_cut", "upload_as", "show_typing", "pair_phone"} == {
+    assert {"run", "stop", "cut", "upload_as", "show_typing", "pair_phone", "_hide", "_log_line"} == {
         name for name in vars(QuietClient) if not name.startswith("__")
     }
