@@ -19,7 +19,7 @@ from tests.journal.test_media import REFERENCE, picture
 from tests.postgres_server import Postgres
 from tests.state_fixture import SUPERUSER, open_state_database
 from wa_worker.errors import JournalError, LeaseLost
-from wa_worker.journal import FileStep, Journal, SendState, SentByAccount, open_state_journal
+from wa_worker.journal import FileStep, Journal, SendState, SentByAccount, Settled, open_state_journal
 from wa_worker.journal.database import Sql
 from wa_worker.journal.postgres_database import PostgresDatabase
 from wa_worker.messages import MediaError, Progress, Receipt
@@ -148,6 +148,38 @@ def test_rows_of_another_worker_are_not_seen_until_the_instance_is_ones_own(
     with open_state_journal(state.url, None) as tool:
         state.give(OTHER, None)
         assert seen(tool) == all_of({SHOP, OTHER}), "a tool sees all"
+
+
+def test_what_nobody_has_and_nobody_wants_is_told_by_the_eldest_worker(
+    state: StateStore, journal: Journal, peer: Journal
+) -> None:
+    """An instance that was let go of runs nowhere, and what it has received and sent is yet to be told."""
+    fill(peer, OTHER)
+    state.give(OTHER, None)
+    assert seen(journal) == seen(peer) == all_of(set()), "somebody is about to take it"
+    state.admin.execute("UPDATE instances SET wanted = false WHERE id = %s", (OTHER,))
+    assert seen(journal) == all_of({OTHER}), "the eldest"
+    assert seen(peer) == all_of(set())
+    state.reap(state.worker)
+    assert seen(peer) == all_of({OTHER}), "the eldest that is left"
+    state.give(OTHER, uuid4())
+    assert seen(peer) == all_of({OTHER}), "its owner is no more"
+
+
+def test_the_late_outcome_of_a_former_owner_changes_nothing(state: StateStore, journal: Journal, peer: Journal) -> None:
+    """Its send waited for longer than the hand-over: whoever has the instance has settled that by now."""
+    fill(peer, OTHER)
+    state.give(OTHER, state.worker)
+    assert journal.ledger.recover(resend=True, tries=3, instance=OTHER) == 1
+    journal.ledger.step(OTHER, [Settled("under way", SendState.SENT, WaMessageId("B"))], None)
+    peer.ledger.step(OTHER, [Settled("under way", SendState.WAITING, doubt=True)], None)
+    peer.ledger.step(OTHER, [], "under way", undo=True)
+    with pytest.raises(JournalError):
+        peer.ledger.step(OTHER, [], "under way")
+    found = state.admin.execute(
+        "SELECT state, wa_id FROM ledger WHERE instance = %s AND message_id = '\"under way\"'", (OTHER,)
+    ).fetchone()
+    assert found == ("sent", "B")
 
 
 def test_what_a_start_makes_uncertain_is_ones_own(journal: Journal, peer: Journal) -> None:

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.postgres_server import Postgres
 from wa_worker.errors import StateError
 from wa_worker.models import InstanceId
 from wa_worker.ownership.claims import Claims
@@ -146,6 +147,22 @@ def test_a_session_under_an_old_token_is_ended_and_finds_nothing(
         session.execute("SELECT 1")  # that of the owner goes on
 
 
+def test_sessions_of_another_database_are_left_alone(
+    state_url: StateUrl, state_server: Postgres, start_worker: StartWorker
+) -> None:
+    """Numbers begin at 1 in each: those of another fleet on this server have the same names."""
+    worker, peer = start_worker(), start_worker()
+    worker.want([SHOP])
+    (old,) = worker.claim(1)
+    elsewhere = psycopg.connect(
+        state_server.dsn("postgres"), dbname="postgres", application_name=old.application_name, autocommit=True
+    )
+    with elsewhere as session:
+        worker.give_away([old])
+        assert len(peer.claim(1)) == 1
+        session.execute("SELECT 1")
+
+
 def test_two_that_claim_at_once_never_get_the_same(start_worker: StartWorker, admin: psycopg.Connection) -> None:
     workers = [start_worker() for _ in range(4)]
     names = [InstanceId(f"i{n}") for n in range(60)]
@@ -271,6 +288,20 @@ def test_keys_under_a_token_that_nobody_expects_are_not_replaced_by_none(
     assert [each.instance for each in worker.claim(2)] == [two.instance], "the other one is not concerned"
     assert row_of(admin, one.instance)[:2] == (None, 1)
     assert f"wa_{one.n}_9" in schemas(admin)
+
+
+def test_what_a_person_has_let_go_of_is_not_wanted_by_a_list(
+    admin: psycopg.Connection, start_worker: StartWorker
+) -> None:
+    worker = start_worker()
+    worker.want([SHOP])
+    worker.unwant([SHOP])
+    admin.execute("INSERT INTO let_go VALUES (%s, 0)", (SHOP,))
+    worker.want([SHOP])
+    assert worker.claim(1) == []
+    admin.execute("DELETE FROM let_go")
+    worker.want([SHOP])
+    assert len(worker.claim(1)) == 1
 
 
 def test_wanting_what_is_known_uses_up_no_numbers(admin: psycopg.Connection, start_worker: StartWorker) -> None:

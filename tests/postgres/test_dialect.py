@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from wa_worker.postgres.dialect import translate, translator
+from wa_worker.postgres.dialect import _OWNER, translate, translator
 
 ME = UUID(int=7)
 
@@ -31,7 +31,7 @@ def test_a_worker_sees_its_own_rows_and_a_tool_all() -> None:
     query = "SELECT a FROM t WHERE a > ? /* owned: t.instance */ LIMIT 1"
     assert translate(query, ME) == (
         "SELECT a FROM t WHERE a > %s AND (t.instance IN (SELECT i.id FROM wa.instances AS i"
-        f" WHERE i.owner = '{ME}')) IS TRUE LIMIT 1"
+        f" WHERE {_OWNER} = '{ME}')) IS TRUE LIMIT 1"
     )
     assert translate(query, None) == "SELECT a FROM t WHERE a > %s  LIMIT 1"
 

@@ -11,6 +11,7 @@ import pytest
 from tests.state_fixture import state_server as state_server
 from tests.state_fixture import state_url as state_url
 from wa_worker.edge.wire import instances_from
+from wa_worker.errors import StateError
 from wa_worker.models import EgressProxy, InstanceId, Unusable
 from wa_worker.postgres.connecting import connect
 from wa_worker.postgres.migrations import upgrade
@@ -65,5 +66,6 @@ async def test_without_postgresql_nothing_is_used_and_nothing_is_no_proxy(state_
     found = table.of(SHOP)
     assert isinstance(found, Unusable)
     assert "hidden" not in found.why
-    table.load_one(SHOP)
-    assert isinstance(table.of(SHOP), Unusable)
+    with pytest.raises(StateError):
+        table.load_one(SHOP)
+    assert isinstance(table.of(SHOP), Unusable), "it is as it was"

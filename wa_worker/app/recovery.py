@@ -10,7 +10,7 @@ import trio
 from wa_worker.delivery.batch import MAX_TRIES
 from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.uncertain import LookUp, UncertainSends
-from wa_worker.errors import JournalError
+from wa_worker.errors import JournalError, StateError
 from wa_worker.journal import JOURNAL_RETRY, Journal
 from wa_worker.models import InstanceId
 from wa_worker.whatsapp.egress import EgressTable
@@ -52,19 +52,22 @@ class TakeOver:
         self._inbound = inbound
         self._rings = rings
 
-    async def prepare(self, instance: InstanceId) -> None:
-        """Returns when the instance may be started: after PostgreSQL has answered, however long that takes."""
+    async def prepare(self, instance: InstanceId) -> bool:
+        """Returns when it is known whether the instance may be started: after PostgreSQL has answered, however long
+        that takes. True: a person has let go of it."""
         while True:
             try:
-                await trio.to_thread.run_sync(self._take_up, instance)
+                kept_off = await trio.to_thread.run_sync(self._take_up, instance)
                 break
-            except JournalError as error:
+            except (JournalError, StateError) as error:
                 log.error("the journal cannot commit, trying again", instance=instance, reason=str(error))
                 await trio.sleep(JOURNAL_RETRY)
         for ring in self._rings:
             ring()
+        return kept_off
 
-    def _take_up(self, instance: InstanceId) -> None:
+    def _take_up(self, instance: InstanceId) -> bool:
         self._egress.load_one(instance)
         recover(self._journal, self._uncertain, self._look_up, instance)
         self._inbound.gained()
+        return instance in self._journal.let_go.all()

@@ -6,6 +6,7 @@ a session goes on the wire after the lease: the gate cuts at its end, and the wa
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, closing
@@ -24,13 +25,13 @@ from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId
 from wa_worker.ownership.claims import Claims
 from wa_worker.ownership.keeper import Keeper
-from wa_worker.ownership.lease import SAFE, TTL
+from wa_worker.ownership.lease import SAFE, TTL, Because
 from wa_worker.ownership.lease_metrics import LeaseMetrics
 from wa_worker.ownership.watchdog import Watchdog
 from wa_worker.postgres.connecting import connect, state_errors
 from wa_worker.postgres.migrations import upgrade
 from wa_worker.postgres.url import StateUrl
-from wa_worker.states import State
+from wa_worker.states import PROVEN, State
 from wa_worker.whatsapp.egress_rows import EgressRows
 from wa_worker.whatsapp.schema_store import SchemaStores
 from wa_worker.whatsapp.socket_gate import SocketGate
@@ -44,7 +45,7 @@ order, and for what they have received to be committed. Peers may take the insta
 TRIES = 2.0
 """Seconds between tries to reach PostgreSQL at the start."""
 
-Prepare = Callable[[InstanceId], Awaitable[None]]
+Prepare = Callable[[InstanceId], Awaitable[bool]]
 
 _TRIED = frozenset({State.OPENING, State.CONNECTED, State.RECONNECTING, State.RETRYING})
 """The states of instances that should get through to WhatsApp."""
@@ -53,8 +54,10 @@ _TRIED = frozenset({State.OPENING, State.CONNECTED, State.RECONNECTING, State.RE
 class OwnedInstances:
     """Implements keeper.Sessions: starts what becomes ours, as soon as there is a fleet. Trio thread only."""
 
-    def __init__(self, stores: SchemaStores, registry: Registry) -> None:
+    def __init__(self, stores: SchemaStores, registry: Registry, cut: Callable[[InstanceId], object]) -> None:
+        """`cut`: ends the connections of an instance, should the library hold on to one."""
         self._stores = stores
+        self._cut = cut
         self._registry = registry
         self._fleet: InstanceFleet | None = None
         self._prepare: Prepare | None = None
@@ -75,13 +78,17 @@ class OwnedInstances:
         else:
             self._start(instance)
 
-    async def give_up(self, instance: InstanceId) -> None:
+    async def give_up(self, instance: InstanceId, because: Because) -> None:
         self._early.discard(instance)
         if self._fleet is not None:
-            await self._fleet.give_up(instance)
+            await self._fleet.give_up(instance, goes_on=because is not Because.UNWANTED)
+        self._cut(instance)
         self._stores.lost(instance)
 
     def last_used(self, instance: InstanceId) -> float:
+        snapshot = self._registry.all().get(instance)
+        if snapshot is not None and snapshot.state is State.PAIRING:
+            return math.inf  # somebody may be scanning its code
         activity = self._registry.activity(instance)
         return max(activity.last_in or 0.0, activity.last_out or 0.0)
 
@@ -126,18 +133,18 @@ async def open_shared(
     free. Raises LeaseLost, in a group, as soon as the lease is over."""
     await _until_there(url)
     stores = SchemaStores(url)
-    instances = OwnedInstances(stores, registry)
+    gate = SocketGate(lambda: keeper.deadline(), environ)  # noqa: PLW0108 - there is no keeper yet
+    instances = OwnedInstances(stores, registry, gate.cut)
     counts = LeaseMetrics(metrics.registry)
     keeper = Keeper(Claims(url, socket.gethostname()), instances, counts, capacity=settings.worker_capacity)
     counts.watch(keeper.owned, keeper.seconds_left)
-    registry.on_connected.append(keeper.proven)
-    gate = SocketGate(keeper.deadline, environ)
     watchdog = Watchdog(lambda: keeper.deadline() + LAST_MOMENT, gate.cut_all)
     with closing(stores):
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(keeper.run)
                 await nursery.start(gate.run)
+                registry.on_connected.append(lambda instance: nursery.start_soon(_prove, registry, keeper, instance))
                 watchdog.start()
                 try:
                     yield Shared(url, keeper, instances, stores, EgressRows(url), gate, watchdog)
@@ -147,6 +154,16 @@ async def open_shared(
         finally:  # the gate has cut what the library may have held on to
             if keeper.seconds_left() > 0:
                 await keeper.leave()
+
+
+async def _prove(registry: Registry, keeper: Keeper, instance: InstanceId) -> None:
+    """Tells the peers that an instance works here, once its session has been through for long enough. One that ends
+    the worker soon after each login would go through all of them."""
+    was = registry.all().get(instance)
+    await trio.sleep(PROVEN)
+    now = registry.all().get(instance)
+    if was is not None and now is not None and (was.state, was.since) == (now.state, now.since):
+        keeper.proven(instance)
 
 
 async def _until_there(url: StateUrl) -> None:

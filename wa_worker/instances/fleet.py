@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 import structlog
@@ -15,6 +14,7 @@ from wa_worker.edge.wire import InstanceRows
 from wa_worker.errors import EdgeError
 from wa_worker.instances.discovery import Running
 from wa_worker.instances.history import HANDED_OVER, LET_GO, TAKEN_UP, By
+from wa_worker.instances.newcomers import Newcomers, Ownership, Prepare
 from wa_worker.instances.services import Services
 from wa_worker.instances.status import PARTINGS, StatusPublisher
 from wa_worker.instances.supervisor import run_instance
@@ -27,20 +27,6 @@ LET_GO_RETRY = Backoff(first=10.0, ceiling=3600.0)
 """Between tries to tell the proxy that an instance which was let go of is not connected."""
 
 
-class Ownership(Protocol):
-    """Says which instances this worker may run when several share them. Trio thread only; nothing waits."""
-
-    def owns(self, instance: InstanceId) -> bool: ...
-    def want(self, instance: InstanceId) -> None:
-        """The proxy lists it, or a person wants it: a worker that has room is to take it."""
-
-    def unwanted(self, instance: InstanceId) -> None:
-        """It has ended here, and no worker is to take it until somebody wants it again."""
-
-    def peers_go_on(self) -> bool:
-        """Says whether others run what ends here: then the proxy hears no farewell."""
-
-
 @attrs.define(eq=False)
 class _Member:
     publisher: StatusPublisher
@@ -50,6 +36,8 @@ class _Member:
     """A person took it up again before it had ended."""
     handed_over: bool = False
     """A peer goes on with it: the proxy hears nothing of the end here."""
+    is_unwanted: bool = False
+    """Nobody is to run it any more: the state database says so."""
     ended: trio.Event = attrs.field(factory=trio.Event)
 
 
@@ -73,8 +61,7 @@ class InstanceFleet:
         self._stopping = stopping
         self._shard = services.settings.worker_shard
         self._ownership = ownership
-        self._gained: set[InstanceId] = set()
-        """Instances that are ours from now on, and not yet prepared."""
+        self._newcomers = Newcomers(nursery, services.metrics.crashed)
         self._members: dict[InstanceId, _Member] = {}
         self._let_go: dict[InstanceId, trio.CancelScope] = {}
         """Instances that were let go of, of which the proxy may still think that they are connected."""
@@ -99,37 +86,44 @@ class InstanceFleet:
     def start(self, instance: InstanceId) -> None:
         """Starts an instance, unless it runs, a person has let go of it, or it is of another shard. One that is not
         ours is asked for."""
-        if instance in self._members or instance in self._kept_off or instance in self._gained:
+        if instance in self._members or instance in self._kept_off or instance in self._newcomers:
             return
         if not in_shard(self._shard, [instance]):
             return
-        if self._ownership is not None and not self._ownership.owns(instance):
-            self._ownership.want(instance)
-            return
         if scope := self._let_go.pop(instance, None):
             scope.cancel()
+        if self._ownership is not None:
+            self._ownership.want(instance)  # also of one that is ours: it may just have been unwanted
+            if not self._ownership.owns(instance):
+                return
         member = _Member(StatusPublisher(instance, self._services.edge, ask_others=self._ask_others))
         self._members[instance] = member
         self._nursery.start_soon(self._run, instance, member)
 
-    def gained(self, instance: InstanceId, prepare: Callable[[], Awaitable[None]]) -> None:
+    def gained(self, instance: InstanceId, prepare: Prepare) -> None:
         """Starts an instance that has become ours, once `prepare()` has taken up what its last owner left."""
-        self._gained.add(instance)
-        self._nursery.start_soon(self._take_over, instance, prepare)
+        known = instance in self._kept_off
 
-    async def _take_over(self, instance: InstanceId, prepare: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await prepare()
-        finally:
-            self._gained.discard(instance)
-        if self._ownership is not None and self._ownership.owns(instance):  # it may have been given up meanwhile
+        def prepared(kept_off: bool) -> None:
+            if self._ownership is None or not self._ownership.owns(instance):
+                return
+            if kept_off:
+                self._kept_off.add(instance)
+                self._ownership.unwanted(instance)
+                return
+            if known:  # a person has taken it up at another worker
+                self._kept_off.discard(instance)
             self.start(instance)
 
-    async def give_up(self, instance: InstanceId) -> None:
+        self._newcomers.add(instance, prepare, prepared)
+
+    async def give_up(self, instance: InstanceId, *, goes_on: bool) -> None:
         """Ends an instance that is not ours any more. Returns once its session is closed. Cancelled, it ends all the
-        same."""
+        same. goes_on: a peer has it or will; otherwise nobody wants it, and the proxy hears that it has ended."""
+        await self._newcomers.drop(instance)
         if member := self._members.get(instance):
-            member.handed_over = self._ownership is not None and self._ownership.peers_go_on()
+            member.handed_over = goes_on and self._ownership is not None and self._ownership.peers_go_on()
+            member.is_unwanted = not goes_on
             member.scope.cancel()
             await member.ended.wait()
 
@@ -220,7 +214,7 @@ class InstanceFleet:
 
     def _after(self, instance: InstanceId, member: _Member) -> None:
         """Sees to what becomes of an instance that has ended."""
-        lost = self._ownership is not None and not self._ownership.owns(instance)
+        lost = self._ownership is not None and not self._ownership.owns(instance) and not member.is_unwanted
         if lost or member.handed_over or self._stopping():
             return
         publisher = member.publisher
@@ -228,7 +222,7 @@ class InstanceFleet:
             self._nursery.start_soon(self._tell_let_go, instance, publisher.parting(Reason.RELEASED))
         if member.starts_again:
             self.start(instance)
-        elif self._ownership is not None:
+        elif self._ownership is not None and not member.is_unwanted:
             self._ownership.unwanted(instance)
 
     def _is_last(self, member: _Member) -> bool:

@@ -124,12 +124,12 @@ WHERE state = '{SendState.INTENT}' {_OF} /* owned: instance */"""
 _NEVER_LEFT = f"""
 UPDATE ledger SET state = CASE WHEN attempts < :tries THEN '{SendState.WAITING}' ELSE '{SendState.UNCERTAIN}' END,
   secret = NULL, store = NULL, changed_at = :now, error = 'the worker stopped before it left'
-WHERE seq = :seq AND state = '{SendState.INTENT}'"""
+WHERE seq = :seq AND state = '{SendState.INTENT}' /* owned: instance */"""
 
 _ADD_ID = f"""
 UPDATE ledger SET maybe_ids = {ADDED},
   unproven = CASE WHEN :resend = 1 AND attempts < :tries THEN 1 ELSE 0 END
-WHERE seq = :seq AND state = '{SendState.INTENT}'"""
+WHERE seq = :seq AND state = '{SendState.INTENT}' /* owned: instance */"""
 
 _HOLD = f"""
 UPDATE ledger SET state = '{SendState.UNCERTAIN}', unproven = 0

@@ -257,14 +257,14 @@ VALUES (?, ?, '{SendState.INTENT}', 1, ?, ?, ?, ?)"""
 
 _BEGIN = """
 UPDATE ledger SET state = ?, attempts = attempts + ?, secret = ?, store = ?, changed_at = ?
-WHERE instance = ? AND message_id = ?"""
+WHERE instance = ? AND message_id = ? /* owned: instance */"""
 
 _SETTLE = f"""
 UPDATE ledger SET state = :state, wa_id = coalesce(:wa_id, wa_id), error = :error, not_before = :not_before,
   reported = 0, doubts = doubts + :doubt, unproven = :unproven, sent_to = :sent_to, sent_at = :sent_at, secret = NULL,
   store = NULL, changed_at = :now, attempts = attempts + :counted,
   maybe_ids = CASE WHEN CAST(:maybe_id AS TEXT) IS NULL THEN maybe_ids ELSE {ADDED} END
-WHERE instance = :instance AND message_id = :message_id"""
+WHERE instance = :instance AND message_id = :message_id /* owned: instance */"""
 
 _RECOVER = f"""
 UPDATE ledger SET doubts = doubts + 1, secret = NULL, store = NULL, changed_at = :now,

@@ -177,6 +177,7 @@ class PostgresDatabase:
             self._drop()  # then the server has rolled back, or does it when it notices
 
     def _commit(self, connection: psycopg.Connection, number: str) -> None:
+        process = connection.info.backend_pid  # of one that is broken libpq does not say it any more
         try:
             connection.execute("COMMIT")
         except psycopg.Error as error:
@@ -184,7 +185,7 @@ class PostgresDatabase:
                 self._roll_back(connection)
                 raise
             self._drop()
-            if not number or not self._was_committed(number, connection.info.backend_pid):
+            if not number or not self._was_committed(number, process):
                 raise
             log.warning("the answer to a commit was cut off; it was committed", reason=words_of(error))
 

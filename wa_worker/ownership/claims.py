@@ -24,7 +24,7 @@ import structlog
 from wa_worker import __version__
 from wa_worker.errors import StateError
 from wa_worker.models import InstanceId
-from wa_worker.ownership.lease import MOST_CLAIMS, STATEMENT, TTL, Came, Claimed, Peer, View, judge
+from wa_worker.ownership.lease import MOST_CLAIMS, RETRY, STATEMENT, TTL, Came, Claimed, Peer, View, judge
 from wa_worker.ownership.schemas import damage_of, take_schema
 from wa_worker.ownership.statements import (
     ALIVE,
@@ -172,7 +172,8 @@ class Claims:
         except (psycopg.Error, StateError) as error:
             if sql.broken:
                 raise
-            sql.execute(PUT_OFF, values | {"claims": claims, "pause": DAMAGED_PAUSE})
+            late = isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable)
+            sql.execute(PUT_OFF, values | {"claims": claims, "pause": RETRY if late else DAMAGED_PAUSE})
             log.error("the keys of an instance cannot be taken over", instance=instance, error=damage_of(error))
             return None
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
+import attrs
 import structlog
 import trio
 
@@ -18,7 +19,7 @@ from wa_worker.errors import LeaseLost, StateError
 from wa_worker.models import InstanceId
 from wa_worker.ownership.claims import Claims
 from wa_worker.ownership.deadline import boottime
-from wa_worker.ownership.lease import RETRY, STATEMENT, UNLIMITED, Came, Claimed, View
+from wa_worker.ownership.lease import RETRY, STATEMENT, UNLIMITED, Because, Came, Claimed, View
 from wa_worker.ownership.notices import Notices
 from wa_worker.ownership.owner import Claim, GiveAway, Leaving, ListMine, Look, Owner, Reap, Renew, Step, Wait
 
@@ -45,7 +46,7 @@ class Sessions(Protocol):
     def gained(self, instance: InstanceId, schema: str, application_name: str) -> None:
         """It is ours now. Nothing waits."""
 
-    async def give_up(self, instance: InstanceId) -> None:
+    async def give_up(self, instance: InstanceId, because: Because) -> None:
         """Returns once its session is closed, and all that it had is in the journal."""
 
     def last_used(self, instance: InstanceId) -> float:
@@ -166,6 +167,8 @@ class Keeper:
         self._wake.set()
         with trio.move_on_after(seconds):
             await self._empty.wait()
+        if self._over.is_set():
+            return  # the lease was lost meanwhile
         self._leave(self._owner.leave_all())
         with trio.move_on_after(LAST_SECONDS):
             await self._empty.wait()
@@ -238,7 +241,8 @@ class Keeper:
                     )
                     owner.renewed(started, self._clock(), alive=alive)
                 case Look():
-                    self._view = await self._ask(GIVES_UP, lambda claims: claims.look())
+                    view = await self._ask(GIVES_UP, lambda claims: claims.look())
+                    self._view = attrs.evolve(view, unwanted=self._notices.still_unwanted(view.unwanted))
                     self._leave(owner.looked(self._clock(), self._view))
                 case Reap():
                     await self._ask(GIVES_UP, lambda claims: claims.reap())
@@ -270,10 +274,10 @@ class Keeper:
         for instance, because in leaving:
             log.info("gives an instance away", instance=instance, because=because.value)
             if self._nursery is not None:
-                self._nursery.start_soon(self._give_up, instance)
+                self._nursery.start_soon(self._give_up, instance, because)
 
-    async def _give_up(self, instance: InstanceId) -> None:
-        await self._sessions.give_up(instance)
+    async def _give_up(self, instance: InstanceId, because: Because) -> None:
+        await self._sessions.give_up(instance, because)
         self._owner.closed(instance)
         self._wake.set()
 

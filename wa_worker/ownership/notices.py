@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 from wa_worker.models import InstanceId
@@ -56,6 +58,10 @@ class Notices:
     def prove(self, instance: InstanceId) -> None:
         """Its session got through to WhatsApp."""
         self._proven[instance] = None
+
+    def still_unwanted(self, instances: Iterable[InstanceId]) -> tuple[InstanceId, ...]:
+        """Leaves out those that are wanted again, of which the database has yet to hear."""
+        return tuple(each for each in instances if each not in self._wanted)
 
     @property
     def due(self) -> bool:

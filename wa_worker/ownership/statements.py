@@ -65,7 +65,10 @@ GIVE_AWAY = """
 """
 
 WANT = """
-    WITH again AS (UPDATE instances SET wanted = true WHERE id = ANY(%(ids)s) AND NOT wanted)
+    WITH again AS (
+        UPDATE instances SET wanted = true WHERE id = ANY(%(ids)s) AND NOT wanted
+            AND NOT EXISTS (SELECT FROM let_go WHERE let_go.instance = instances.id)
+    )
     INSERT INTO instances (id)
     SELECT id FROM unnest(%(ids)s::text[]) AS listed (id)
     WHERE NOT EXISTS (SELECT FROM instances known WHERE known.id = listed.id)
@@ -79,12 +82,13 @@ PROVEN = """
 
 END_FORMER = """
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-    WHERE application_name LIKE 'wa/%%' AND split_part(application_name, '/', 2) = ANY(%(numbers)s)
+    WHERE datname = current_database() AND application_name LIKE 'wa/%%'
+        AND split_part(application_name, '/', 2) = ANY(%(numbers)s)
         AND application_name <> ALL(%(names)s)
 """
 
 END_DEAD = """
     SELECT count(pg_terminate_backend(a.pid)) FROM workers w
     JOIN pg_stat_activity a ON strpos(a.application_name, w.id::text) > 0
-    WHERE w.expires_at < clock_timestamp() AND a.pid <> pg_backend_pid()
+    WHERE w.expires_at < clock_timestamp() AND a.datname = current_database() AND a.pid <> pg_backend_pid()
 """

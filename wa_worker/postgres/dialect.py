@@ -19,13 +19,20 @@ import re
 from collections.abc import Callable
 from uuid import UUID
 
+_OWNER = (
+    "CASE WHEN i.wanted OR EXISTS (SELECT FROM wa.workers AS o WHERE o.id = i.owner) THEN i.owner ELSE"
+    " (SELECT w.id FROM wa.workers AS w WHERE w.expires_at > clock_timestamp() ORDER BY w.started_at, w.id LIMIT 1) END"
+)
+"""Whose an instance is. What nobody wants and nobody has is the eldest worker's: it runs nowhere, but what it has
+received and sent is yet to be told."""
+
 _OWNED = {
-    "owned": "({} IN (SELECT i.id FROM wa.instances AS i WHERE i.owner = '{worker}')) IS TRUE",
+    "owned": "({} IN (SELECT i.id FROM wa.instances AS i WHERE {owner} = '{worker}')) IS TRUE",
     "owned chats": "({} IN (SELECT c.id FROM wa.chats AS c JOIN wa.instances AS i ON i.id = c.instance"
-    " WHERE i.owner = '{worker}')) IS TRUE",
-    "owned chat": "(SELECT i.owner FROM wa.chats AS c JOIN wa.instances AS i ON i.id = c.instance"
+    " WHERE {owner} = '{worker}')) IS TRUE",
+    "owned chat": "(SELECT {owner} FROM wa.chats AS c JOIN wa.instances AS i ON i.id = c.instance"
     " WHERE c.id = {}) = '{worker}'",
-    "owned message": "(SELECT i.owner FROM wa.inbox AS m JOIN wa.chats AS c ON c.id = m.chat"
+    "owned message": "(SELECT {owner} FROM wa.inbox AS m JOIN wa.chats AS c ON c.id = m.chat"
     " JOIN wa.instances AS i ON i.id = c.instance WHERE m.seq = {}) = '{worker}'",
 }
 """What the markers become. The planner makes no join of what is IS TRUE, nor of a comparison with a value: the first
@@ -82,4 +89,4 @@ def _marker(marker: str, text: str, worker: UUID | None) -> str:
         return text
     if marker not in _OWNED:
         raise ValueError(f"no such marker: {marker}")
-    return "" if worker is None else f"AND {_OWNED[marker].format(text, worker=worker)}"
+    return "" if worker is None else f"AND {_OWNED[marker].format(text, worker=worker, owner=_OWNER)}"

@@ -33,7 +33,10 @@ class EgressTable:
         self._egress.update(self._memory.all())
 
     def load_one(self, instance: InstanceId) -> None:
-        """Reads what is remembered of one instance that another worker has run. Blocking; before it runs here."""
+        """Reads what is remembered of one instance that another worker has run. Blocking; before it runs here.
+
+        Raises StateError if that cannot be asked now.
+        """
         self._egress[instance] = self._memory.of(instance)
 
     def of(self, instance: InstanceId) -> Egress:

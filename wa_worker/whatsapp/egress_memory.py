@@ -28,7 +28,7 @@ class EgressMemory(Protocol):
         """Returns those of all instances that have one. What cannot be read is Unusable."""
 
     def of(self, instance: InstanceId) -> Egress:
-        """Returns that of one instance. What cannot be read is Unusable."""
+        """Returns that of one instance. What is there and cannot be read is Unusable. Raises StateError."""
 
     def keep(self, instance: InstanceId, egress: Egress) -> str | None:
         """Remembers one durably. Returns None, or why that was not possible: then all is as it was."""

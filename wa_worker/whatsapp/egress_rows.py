@@ -9,7 +9,7 @@ from wa_worker.errors import StateError
 from wa_worker.models import Egress, InstanceId
 from wa_worker.postgres.connecting import connect, state_errors
 from wa_worker.postgres.url import StateUrl
-from wa_worker.whatsapp.egress_memory import UNREADABLE, egress_of, egress_text
+from wa_worker.whatsapp.egress_memory import egress_of, egress_text
 
 
 class EgressRows:
@@ -23,11 +23,9 @@ class EgressRows:
         return {}
 
     def of(self, instance: InstanceId) -> Egress:
-        try:
-            with closing(connect(self._url, "egress")) as sql, state_errors(self._url):
-                row = sql.execute("SELECT egress FROM instances WHERE id = %s", (instance,)).fetchone()
-        except StateError:
-            return UNREADABLE
+        """Raises StateError while PostgreSQL cannot be asked: nothing is made of that."""
+        with closing(connect(self._url, "egress")) as sql, state_errors(self._url):
+            row = sql.execute("SELECT egress FROM instances WHERE id = %s", (instance,)).fetchone()
         return None if row is None or row[0] is None else egress_of(row[0])
 
     def keep(self, instance: InstanceId, egress: Egress) -> str | None:

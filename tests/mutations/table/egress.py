@@ -204,14 +204,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "whatsapp/test_egress_rows.py::test_to_hear_of_its_proxy_makes_nobody_take_an_instance",
     ),
     Mutation(
-        "egress-row-away-is-none",
-        "whatsapp/egress_rows.py",
-        "            return UNREADABLE\n",
-        "            return None\n",
-        "What cannot be read is not no proxy.",
-        "whatsapp/test_egress_rows.py::test_without_postgresql_nothing_is_used_and_nothing_is_no_proxy",
-    ),
-    Mutation(
         "egress-row-not-kept",
         "whatsapp/egress_rows.py",
         " DO UPDATE SET egress = excluded.egress",
