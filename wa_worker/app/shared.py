@@ -137,7 +137,7 @@ async def open_shared(
     instances = OwnedInstances(stores, registry, gate.cut)
     counts = LeaseMetrics(metrics.registry)
     keeper = Keeper(Claims(url, socket.gethostname()), instances, counts, capacity=settings.worker_capacity)
-    counts.watch(keeper.owned, keeper.seconds_left)
+    counts.watch(keeper.owned, keeper.seconds_left, keeper.unowned)
     watchdog = Watchdog(lambda: keeper.deadline() + LAST_MOMENT, gate.cut_all)
     with closing(stores):
         try:

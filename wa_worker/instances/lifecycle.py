@@ -45,8 +45,7 @@ class Lifecycle:
         try:
             account = await trio.to_thread.run_sync(self._store.account)
         except SessionError as error:
-            event = Event.STORE_LOST if isinstance(error, StoreLost) else Event.OPEN_FAILED
-            return self._state.apply(event, str(error))
+            return self._state.apply(_event_of(error), str(error))
         self._state.account = account
         self._state.apply(Event.UNPAIRED if account is None else Event.PAIRED)
         if account is not None:
@@ -60,7 +59,7 @@ class Lifecycle:
                 try:
                     await archive(self._store, self._state)
                 except SessionError as error:  # it says once more what is to be done about it
-                    await self._after(self._state.apply(Event.OPEN_FAILED, str(error)))
+                    await self._after(self._state.apply(_event_of(error), str(error)))
                     return
                 with trio.move_on_after(DISCONNECTED_FIRST):
                     await self._state.publisher.wait_settled()
@@ -110,3 +109,8 @@ class Lifecycle:
             self._state.apply(Event.STILL_HELD, hold.reason, lasts=remaining)
             self._log.info("held since before the start", because=hold.reason, seconds=round(remaining))
             await trio.sleep_until(self._state.away_until)
+
+
+def _event_of(error: SessionError) -> Event:
+    """Says what became of a session store that cannot be used: another worker's is nothing to tell of."""
+    return Event.STORE_LOST if isinstance(error, StoreLost) else Event.OPEN_FAILED

@@ -111,6 +111,10 @@ class Keeper:
     def owned(self) -> int:
         return len(self._owner.owned)
 
+    def unowned(self) -> int:
+        """Counts the instances that nobody has, at the last look. Where the workers have room, they are soon taken."""
+        return self._view.claimable if self._view is not None else 0
+
     def owns(self, instance: InstanceId) -> bool:
         return instance in self._owner.owned and self._owner.lease.holds(self._clock())
 

@@ -26,9 +26,14 @@ class LeaseMetrics:
         for came in Came:
             self._takeovers.labels(came.value)
 
-    def watch(self, owned: Callable[[], int], lease_left: Callable[[], float]) -> None:
+    def watch(self, owned: Callable[[], int], lease_left: Callable[[], float], unowned: Callable[[], int]) -> None:
         """Adds what is asked at each scrape."""
         registry = self._registry
+        Gauge(
+            "wa_worker_unowned_instances",
+            "Instances that are to run and that no worker has, as this one saw them last",
+            registry=registry,
+        ).set_function(unowned)
         Gauge("wa_worker_owned_instances", "Instances that this worker owns", registry=registry).set_function(owned)
         Gauge(
             "wa_worker_lease_seconds_left",

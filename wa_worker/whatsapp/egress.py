@@ -37,7 +37,7 @@ class EgressTable:
 
         Raises StateError if that cannot be asked now.
         """
-        self._egress[instance] = self._memory.of(instance)
+        self._egress = {**self._egress, instance: self._memory.of(instance)}  # the Trio thread may be reading
 
     def of(self, instance: InstanceId) -> Egress:
         """Returns by which way an instance goes out."""

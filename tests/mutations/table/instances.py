@@ -112,8 +112,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "lifecycle-busy-store-is-unpaired",
         "instances/lifecycle.py",
-        "        except SessionError as error:\n            event",
-        "        except ZeroDivisionError as error:\n            event",
+        "        except SessionError as error:\n            return",
+        "        except ZeroDivisionError as error:\n            return",
         "a store that cannot be read now is no crash",
         "instances/test_lifecycle.py::test_a_store_that_cannot_be_read_now_is_no_reason_for_a_code",
     ),

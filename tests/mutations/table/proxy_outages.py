@@ -152,7 +152,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "fleet-runs-twice",
         "instances/fleet.py",
-        "        if instance in self._members or instance in self._kept_off or instance in self._gained:\n"
+        "        if instance in self._members or instance in self._kept_off or instance in self._newcomers:\n"
         "            return",
         "        pass",
         "an instance runs once",

@@ -10,15 +10,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "shared-starts-what-is-not-ours",
         "instances/fleet.py",
-        "        if self._ownership is not None and not self._ownership.owns(instance):\n",
-        "        if False:\n",
+        "            if not self._ownership.owns(instance):\n",
+        "            if False:\n",
         "only the owner of an instance runs it",
         f"{TEST}test_one_that_is_not_ours_is_asked_for_and_not_started",
     ),
     Mutation(
         "shared-starts-before-it-is-prepared",
         "instances/fleet.py",
-        " or instance in self._gained:\n",
+        " or instance in self._newcomers:\n",
         ":\n",
         "what the last owner left is taken up first",
         f"{TEST}test_one_that_becomes_ours_starts_once_what_its_last_owner_left_is_taken_up",
@@ -26,8 +26,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "shared-starts-what-was-lost-meanwhile",
         "instances/fleet.py",
-        "        if self._ownership is not None and self._ownership.owns(instance):  # it",
-        "        if True:  # it",
+        "            if self._ownership is None or not self._ownership.owns(instance):\n                return\n            if kept_off",
+        "            if kept_off",
         "only the owner of an instance runs it",
         f"{TEST}test_one_that_is_lost_before_it_is_prepared_does_not_start",
     ),
@@ -42,7 +42,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "shared-release-stays-wanted",
         "instances/fleet.py",
-        "        elif self._ownership is not None:\n            self._ownership.unwanted(instance)\n",
+        "        elif self._ownership is not None and not member.is_unwanted:\n            self._ownership.unwanted(instance)\n",
         "",
         "no peer takes what the proxy has let go of",
         f"{TEST}test_one_that_the_proxy_or_a_person_lets_go_of_is_wanted_by_no_peer",

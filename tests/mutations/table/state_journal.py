@@ -92,7 +92,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "state-journal-doubt-unasked",
         _DATABASE,
-        "if not number or not self._was_committed(number, connection.info.backend_pid):",
+        "if not number or not self._was_committed(number, process):",
         "if True:",
         "a commit whose answer is lost is asked for",
         _TESTS + "test_a_commit_whose_answer_is_lost_is_asked_for",
