@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.journal.rows import ANA, BIA, OTHER, SHOP, YEAR, admit, read_only, send
@@ -79,6 +79,7 @@ TOLD_AFTER = st.lists(st.booleans(), min_size=8)
 @ON_A_FILE
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=SAID, told_after=TOLD_AFTER)
+@example(said=[Progress.READ, Progress.DELIVERED], told_after=[False, False])
 def test_it_never_goes_back(store: Store, said: list[Progress], told_after: list[bool]) -> None:
     never_goes_back(store, said, told_after)
 
