@@ -19,12 +19,14 @@ from wa_worker.ownership.lease import (
     RETRY,
     SAFE,
     UNLIMITED,
+    WOKEN,
     Because,
     Claimed,
     Peer,
     View,
 )
-from wa_worker.ownership.owner import Claim, GiveAway, ListMine, Look, Owner, Reap, Renew, Wait
+from wa_worker.ownership.owner import Owner
+from wa_worker.ownership.steps import Claim, GiveAway, ListMine, Look, Reap, Renew, Wait
 
 IDS = [InstanceId(f"i{n:03}") for n in range(200)]
 
@@ -225,3 +227,19 @@ def test_a_worker_that_is_cut_off_from_whatsapp_gives_away_what_peers_can_take()
     assert owner.looked(now, a_view(owner, 50, 0, peer(25, capacity=25))) == [], "a peer that is full"
     left = owner.looked(now, a_view(owner, 50, 0, peer(25)))
     assert [because for _, because in left] == [Because.CUT_OFF] * DRAIN_BATCH
+
+
+def test_one_that_is_told_looks_soon_and_not_all_at_the_same_moment() -> None:
+    moments = set()
+    for seed in range(8):
+        owner = Owner(100, random.Random(seed))
+        owner.registered(0.0)
+        owner.looked(0.1, a_view(owner, 0))
+        owner.woken(0.2)
+        wait = owner.step(0.2)
+        assert isinstance(wait, Wait)
+        assert 0.2 < wait.until <= 0.2 + WOKEN
+        owner.woken(0.2 + WOKEN / 2)
+        assert isinstance(owner.step(wait.until), Look), "it is not put off by the next"
+        moments.add(wait.until)
+    assert len(moments) == 8

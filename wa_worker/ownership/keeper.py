@@ -19,8 +19,10 @@ from wa_worker.models import InstanceId
 from wa_worker.ownership.claims import Claims
 from wa_worker.ownership.deadline import boottime
 from wa_worker.ownership.lease import RETRY, STATEMENT, UNLIMITED, Came, Claimed, View
+from wa_worker.ownership.line import Line
 from wa_worker.ownership.notices import Notices
-from wa_worker.ownership.owner import Claim, GiveAway, Leaving, ListMine, Look, Owner, Reap, Renew, Step, Wait
+from wa_worker.ownership.owner import Owner
+from wa_worker.ownership.steps import Claim, GiveAway, Leaving, ListMine, Look, Reap, Renew, Step, Wait
 
 log = structlog.get_logger(__name__)
 
@@ -31,9 +33,6 @@ GIVES_UP = STATEMENT + 1.0
 
 CLAIM_GIVES_UP = 4.0
 """The same for a claim, which is some statements: a renewal that is due then still has its chances."""
-
-ABANDONED = 3
-"""Threads of steps that nobody waits for any more. Each ends once its connection does, or its connecting: 5 s."""
 
 LAST_SECONDS = 5.0
 """For the sessions that are left when the time to drain is over."""
@@ -78,17 +77,18 @@ class Keeper:
         clock: Callable[[], float] = boottime,
     ) -> None:
         """`capacity`: the most instances, 0 for no limit."""
-        self._claims = claims
+        self._line = Line(claims)
         self._sessions = sessions
         self._counts = counts
         self._capacity = capacity or UNLIMITED
         self._clock = clock
         self._owner = Owner(self._capacity, random.Random(), sessions.last_used)  # noqa: S311 - jitter
-        self._threads = trio.CapacityLimiter(ABANDONED)
         self._notices = Notices()
         self._nursery: trio.Nursery | None = None
         self._view: View | None = None
         self._wake = trio.Event()
+        self._woken = False
+        """The owner knows that the database has something to look at."""
         self._empty = trio.Event()
         self._over = trio.Event()
         self._ends = False
@@ -98,7 +98,7 @@ class Keeper:
     @property
     def worker_id(self) -> str:
         """Names this worker in the database, from the time that `run` has started."""
-        return str(self._claims.me)
+        return str(self._line.claims.me)
 
     def deadline(self) -> float:
         """Returns until when this worker may act, in seconds of CLOCK_BOOTTIME. From any thread."""
@@ -148,7 +148,7 @@ class Keeper:
                 lost = await self._keep()
                 self._nursery.cancel_scope.cancel()
         finally:
-            self._claims.close()
+            self._line.claims.close()
             self._empty.set()
             self._over.set()
         if lost:
@@ -177,10 +177,8 @@ class Keeper:
     async def leave(self) -> None:
         """Takes this worker's row away, so that what it still had is free at once. After its last transaction: the next
         would find no row. Takes GIVES_UP at the most, cancelled or not; without it the lease runs out by itself."""
-        claims = self._claims.again()
-        with trio.move_on_after(GIVES_UP, shield=True), suppress(StateError):
-            await trio.to_thread.run_sync(claims.leave, limiter=self._threads, abandon_on_cancel=True)
-        claims.close()
+        with suppress(StateError):
+            await self._line.leave(GIVES_UP)
 
     async def _register(self) -> None:
         said = False
@@ -194,8 +192,7 @@ class Keeper:
                     log.warning("the state database does not take this worker in, trying on", error=str(error))
                 said = True
                 await trio.sleep(RETRY)
-                self._claims.close()
-                self._claims = self._claims.anew()  # it may have been taken in, under that name
+                self._line.begin_anew()  # it may have been taken in, under that name
             else:
                 log.info("this worker is known to its peers", worker=self.worker_id)
                 return
@@ -224,9 +221,20 @@ class Keeper:
             return
         if self._owner.draining and not self._owner.owned and not self._owner.leaving:
             self._empty.set()
+        if self._line.told and not self._woken:
+            self._owner.woken(now)
+            self._woken = True
+            return
         self._wake = trio.Event()
         with trio.move_on_after(max(0.0, wait.until - now)):
-            await self._wake.wait()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._line_told)
+                await self._wake.wait()
+                nursery.cancel_scope.cancel()
+
+    async def _line_told(self) -> None:
+        await self._line.until_told()
+        self._wake.set()
 
     async def _take(self, step: Step, started: float) -> None:
         owner = self._owner
@@ -238,6 +246,7 @@ class Keeper:
                     )
                     owner.renewed(started, self._clock(), alive=alive)
                 case Look():
+                    self._woken = False
                     self._view = await self._ask(GIVES_UP, lambda claims: claims.look())
                     self._leave(owner.looked(self._clock(), self._view))
                 case Reap():
@@ -286,14 +295,6 @@ class Keeper:
         return True
 
     async def _ask(self, seconds: float, call: Callable[[Claims], T]) -> T:
-        """Runs `call` on a thread. Raises StateError, also when it takes longer, or than the lease lasts.
-
-        The thread of a call that takes too long ends by itself, for its connection is cut.
-        """
-        claims = self._claims
+        """Runs `call` on a thread. Raises StateError, also when it takes longer, or than the lease lasts."""
         left = self._owner.lease.deadline - self._clock()
-        with trio.move_on_after(min(seconds, left) if left > 0 else seconds):
-            return await trio.to_thread.run_sync(call, claims, limiter=self._threads, abandon_on_cancel=True)
-        claims.close()
-        self._claims = claims.again()
-        raise StateError(f"no answer for {seconds:g} s")
+        return await self._line.ask(min(seconds, left) if left > 0 else seconds, call)

@@ -12,8 +12,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 
-import attrs
-
 from wa_worker.errors import LeaseLost
 from wa_worker.models import InstanceId
 from wa_worker.ownership.lease import (
@@ -25,6 +23,7 @@ from wa_worker.ownership.lease import (
     PATIENCE,
     RENEW,
     RETRY,
+    WOKEN,
     Because,
     Claimed,
     Health,
@@ -33,55 +32,7 @@ from wa_worker.ownership.lease import (
     fair_share,
     is_uneven,
 )
-
-
-@attrs.frozen
-class Renew:
-    """Extend the lease, and tell peers these."""
-
-    capacity: int
-    through: bool
-    draining: bool
-
-
-@attrs.frozen
-class Look:
-    """Read a View."""
-
-
-@attrs.frozen
-class Reap:
-    """Delete the rows of workers whose lease has run out."""
-
-
-@attrs.frozen
-class Claim:
-    """Take so many instances that nobody owns."""
-
-    count: int
-
-
-@attrs.frozen
-class GiveAway:
-    """Say that these are nobody's: their sessions have ended here."""
-
-    instances: tuple[Claimed, ...]
-
-
-@attrs.frozen
-class ListMine:
-    """Read which instances are ours, and their tokens."""
-
-
-@attrs.frozen
-class Wait:
-    """Nothing is to be done until then, unless something happens."""
-
-    until: float
-
-
-Step = Renew | Look | Reap | Claim | GiveAway | ListMine | Wait
-Leaving = tuple[InstanceId, Because]
+from wa_worker.ownership.steps import Claim, GiveAway, Leaving, ListMine, Look, Reap, Renew, Step, Wait
 
 
 def _never_used(_instance: InstanceId) -> float:
@@ -189,6 +140,10 @@ class Owner:
             self._leave(each)
         self._to_claim = self._room(now, view)
         return leaving + [(each, because) for each in more]
+
+    def woken(self, now: float) -> None:
+        """Has it look soon: the database says that something is free, or wanted, or not. It is a hint, no more."""
+        self._look_at = min(self._look_at, now + self._rng.uniform(0.0, WOKEN))
 
     def reaped(self, now: float) -> None:
         self._reap = False
