@@ -153,7 +153,10 @@ class Owner:
         """Returns those whose sessions are to be started. Raises LeaseLost when the answer came too late."""
         self._check(now)
         self._to_claim = 0
-        return [each for each in claimed if self._gain(each)]
+        gained = [each for each in claimed if self._gain(each)]
+        if gained:  # they log in, and may be the idlest
+            self._hand_over_at = max(self._hand_over_at, now + HAND_OVER)
+        return gained
 
     def listed(self, now: float, mine: Sequence[Claimed]) -> tuple[list[Claimed], list[Leaving]]:
         """Returns what is ours and was not known, and what is not ours and was. Raises LeaseLost when too late."""
@@ -230,7 +233,9 @@ class Owner:
         return fair_share(view.wanted, [self.health.capacity(self._capacity), *capacities])
 
     def _to_hand_over(self, now: float, view: View) -> list[InstanceId]:
-        crowded = self.leaving or view.claimable >= BATCH // 2
+        crowded = (
+            self.leaving or view.claimable >= BATCH // 2 or any(peer.draining and peer.owned for peer in view.peers)
+        )
         if now < self._hand_over_at or crowded or not self.owned:
             return []
         if not is_uneven(view.mine, view.peers, self._share(view)):
