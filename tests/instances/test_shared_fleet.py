@@ -27,6 +27,8 @@ class Shared:
     wanted: list[InstanceId] = attrs.Factory(list)
     not_wanted: list[InstanceId] = attrs.Factory(list)
     peers: bool = True
+    doubts: int = 0
+    answer: bool | None = None
 
     def owns(self, instance: InstanceId) -> bool:
         return instance in self.mine
@@ -39,6 +41,13 @@ class Shared:
 
     def peers_go_on(self) -> bool:
         return self.peers
+
+    def doubt(self) -> None:
+        self.doubts += 1
+
+    async def verify(self, instance: InstanceId) -> bool | None:
+        await trio.lowlevel.checkpoint()
+        return self.answer
 
 
 async def nothing() -> None:

@@ -197,6 +197,22 @@ async def test_what_is_free_or_wanted_or_not_is_heard_of_at_once(
     nursery.cancel_scope.cancel()
 
 
+async def test_who_doubts_what_is_ours_hears_it_at_once(
+    state_url: StateUrl, admin: psycopg.Connection, nursery: trio.Nursery
+) -> None:
+    (keeper, noted), peer = a_keeper(state_url), Claims(state_url, "peer")
+    await nursery.start(keeper.run)
+    keeper.want(SHOP)
+    await until(lambda: noted.running)
+    assert await keeper.verify(SHOP) is True
+    peer.register(100)
+    admin.execute("UPDATE instances SET owner = %s, token = token + 1", (peer.me,))
+    assert await keeper.verify(SHOP) is False
+    await until(lambda: not noted.running)
+    peer.close()
+    nursery.cancel_scope.cancel()
+
+
 async def test_a_connection_that_the_server_ends_is_replaced(
     state_url: StateUrl, admin: psycopg.Connection, nursery: trio.Nursery
 ) -> None:

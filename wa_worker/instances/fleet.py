@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Protocol
 
 import attrs
 import structlog
@@ -15,6 +14,7 @@ from wa_worker.edge.wire import InstanceRows
 from wa_worker.errors import EdgeError
 from wa_worker.instances.discovery import Running
 from wa_worker.instances.history import HANDED_OVER, LET_GO, TAKEN_UP, By
+from wa_worker.instances.ownership import Ownership
 from wa_worker.instances.services import Services
 from wa_worker.instances.status import PARTINGS, StatusPublisher
 from wa_worker.instances.supervisor import run_instance
@@ -25,20 +25,6 @@ log = structlog.get_logger(__name__)
 
 LET_GO_RETRY = Backoff(first=10.0, ceiling=3600.0)
 """Between tries to tell the proxy that an instance which was let go of is not connected."""
-
-
-class Ownership(Protocol):
-    """Says which instances this worker may run when several share them. Trio thread only; nothing waits."""
-
-    def owns(self, instance: InstanceId) -> bool: ...
-    def want(self, instance: InstanceId) -> None:
-        """The proxy lists it, or a person wants it: a worker that has room is to take it."""
-
-    def unwanted(self, instance: InstanceId) -> None:
-        """It has ended here, and no worker is to take it until somebody wants it again."""
-
-    def peers_go_on(self) -> bool:
-        """Says whether others run what ends here: then the proxy hears no farewell."""
 
 
 @attrs.define(eq=False)

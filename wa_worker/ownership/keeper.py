@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 import trio
@@ -18,10 +18,11 @@ from wa_worker.errors import LeaseLost, StateError
 from wa_worker.models import InstanceId
 from wa_worker.ownership.claims import Claims
 from wa_worker.ownership.deadline import boottime
-from wa_worker.ownership.lease import RETRY, STATEMENT, UNLIMITED, Came, Claimed, View
+from wa_worker.ownership.lease import RETRY, STATEMENT, UNLIMITED, Claimed, View
 from wa_worker.ownership.line import Line
 from wa_worker.ownership.notices import Notices
 from wa_worker.ownership.owner import Owner
+from wa_worker.ownership.sessions import Counts, Sessions
 from wa_worker.ownership.steps import Claim, GiveAway, Leaving, ListMine, Look, Reap, Renew, Step, Wait
 
 log = structlog.get_logger(__name__)
@@ -34,34 +35,11 @@ GIVES_UP = STATEMENT + 1.0
 CLAIM_GIVES_UP = 4.0
 """The same for a claim, which is some statements: a renewal that is due then still has its chances."""
 
+VERIFIED_IN = 5.0
+"""Seconds for which somebody waits who asks whether an instance is still ours: a step, and one that was under way."""
+
 LAST_SECONDS = 5.0
 """For the sessions that are left when the time to drain is over."""
-
-
-class Sessions(Protocol):
-    """Runs what this worker owns. Trio thread only."""
-
-    def gained(self, instance: InstanceId, schema: str, application_name: str) -> None:
-        """It is ours now. Nothing waits."""
-
-    async def give_up(self, instance: InstanceId) -> None:
-        """Returns once its session is closed, and all that it had is in the journal."""
-
-    def last_used(self, instance: InstanceId) -> float:
-        """Says when there last was a message, in seconds of any clock: the idlest go first.
-
-        Infinity keeps it from being handed over, as while a person scans its code; not from being drained.
-        """
-
-    def connections(self) -> tuple[int, int]:
-        """Returns how many sessions are to be connected to WhatsApp, and how many are."""
-
-
-class Counts(Protocol):
-    """Counts what happens: metrics.Metrics."""
-
-    def took_over(self, came: Came) -> None: ...
-    def fenced(self) -> None: ...
 
 
 class Keeper:
@@ -89,6 +67,7 @@ class Keeper:
         self._wake = trio.Event()
         self._woken = False
         """The owner knows that the database has something to look at."""
+        self._verified = trio.Event()
         self._empty = trio.Event()
         self._over = trio.Event()
         self._ends = False
@@ -132,6 +111,20 @@ class Keeper:
         """Takes note that its session got through to WhatsApp."""
         self._notices.prove(instance)
         self._wake.set()
+
+    def doubt(self) -> None:
+        """Has the database be asked soon what is ours."""
+        self._owner.doubt()
+        self._wake.set()
+
+    async def verify(self, instance: InstanceId) -> bool | None:
+        """Asks the database now whether an instance is ours; if not, it is given up. None: no answer in VERIFIED_IN."""
+        answered = self._verified
+        self.doubt()
+        with trio.move_on_after(VERIFIED_IN):
+            await answered.wait()
+            return self.owns(instance)
+        return None
 
     # --- the task
 
@@ -259,10 +252,14 @@ class Keeper:
                     await self._ask(GIVES_UP, lambda claims: claims.give_away(instances))
                     owner.gave_away(instances)
                 case ListMine():
+                    answered, self._verified = self._verified, trio.Event()
                     mine = await self._ask(CLAIM_GIVES_UP, lambda claims: claims.mine())
                     gained, leaving = owner.listed(self._clock(), mine)
                     self._leave(leaving)
                     self._gain(gained)
+                    if self._verified.statistics().tasks_waiting:  # they asked when this was on its way
+                        owner.doubt()
+                    answered.set()
         except LeaseLost:
             raise
         except StateError as error:

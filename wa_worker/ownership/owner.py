@@ -145,6 +145,10 @@ class Owner:
         """Has it look soon: the database says that something is free, or wanted, or not. It is a hint, no more."""
         self._look_at = min(self._look_at, now + self._rng.uniform(0.0, WOKEN))
 
+    def doubt(self) -> None:
+        """Has what is ours be listed next."""
+        self._list = True
+
     def reaped(self, now: float) -> None:
         self._reap = False
         self._look_at = now
