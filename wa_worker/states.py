@@ -39,6 +39,10 @@ class State(enum.Enum):
     """WhatsApp told us to keep away (replaced, banned, outdated...): closed for minutes or longer."""
 
 
+UNOWNED = "unowned"
+"""What is said in the place of a state of an instance that is to run and that no worker has, where several share."""
+
+
 class Event(enum.Enum):
     UNPAIRED = "no device in the store"
     PAIRED = "a device is in the store"

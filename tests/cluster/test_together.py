@@ -6,6 +6,7 @@ import httpx
 import trio
 
 from tests.cluster.cluster import Cluster
+from tests.e2e.test_admin import TOKEN, logged_in
 from tests.e2e.world import eventually
 
 
@@ -47,3 +48,38 @@ async def test_who_has_the_lease_comes_back_from_one_other_login_and_fights_no_s
     await world.until(lambda store: store.statuses(name)[-1].status == "DISCONNECTED")
     assert [each.reason for each in world.proxy.store.statuses(name)][-1] == "replaced"
     assert member.worker.process.returncode is None
+
+
+async def test_each_worker_shows_and_lets_go_of_the_instances_of_all(cluster: Cluster) -> None:
+    world = cluster.world
+    for _ in range(2):
+        await cluster.start(ADMIN_TOKEN=TOKEN)
+    (name,) = await cluster.pair(1)
+    owner = cluster.owner_of(name)
+    (peer,) = (member for member in cluster.members if member is not owner)
+    async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {TOKEN}"}) as http:
+        csrf = await logged_in(http, peer.worker)
+
+        async def until_row(**fields: object) -> dict[str, object]:
+            with trio.fail_after(30):
+                while True:
+                    for row in (await http.get("/instances")).json()["instances"]:
+                        if fields.items() <= row.items():
+                            return dict(row)
+                    await trio.sleep(0.1)
+
+        row = await until_row(id=name, state="connected")
+        assert owner.id is not None
+        assert str(row["worker"]).endswith(owner.id[:8])
+        assert f"{owner.id[:8]}" in (await http.get("/admin")).text
+        await http.post("/admin/let-go", data={"csrf": csrf, "instance": name})
+        await world.until(lambda store: store.statuses(name)[-1].status == "DISCONNECTED")
+        assert cluster.one("SELECT count(*) FROM wa.instances WHERE owner IS NOT NULL AND wanted") == 0
+        await eventually(lambda: cluster.one("SELECT count(*) FROM wa.instances WHERE owner IS NULL") == 1)
+        assert not world.simulator.connected(world.jids[name])
+        assert "A person let go of it here" in (await http.get(f"/admin/instances/{name}")).text
+        csrf = await logged_in(http, owner.worker)
+        answer = await http.post("/admin/take-up", data={"csrf": csrf, "instance": name})
+        assert "done_take_up" in answer.headers["location"]
+        with trio.fail_after(30):
+            await world.simulator.wait_connected(world.jids[name])

@@ -19,7 +19,7 @@ from wa_worker.models import InstanceId
 from wa_worker.ownership.claims import Claims
 from wa_worker.ownership.deadline import boottime
 from wa_worker.ownership.keeper import Keeper
-from wa_worker.ownership.lease import RENEW, SAFE, Came
+from wa_worker.ownership.lease import RENEW, SAFE, Because, Came
 from wa_worker.postgres.connecting import connect
 from wa_worker.postgres.migrations import upgrade
 from wa_worker.postgres.url import StateUrl
@@ -40,7 +40,7 @@ class Noted:
     def gained(self, instance: InstanceId, schema: str, application_name: str) -> None:
         self.running[instance] = (schema, application_name)
 
-    async def give_up(self, instance: InstanceId) -> None:
+    async def give_up(self, instance: InstanceId, because: Because) -> None:
         await trio.sleep(self.closing_takes)
         del self.running[instance]
 

@@ -146,7 +146,7 @@ class Work:
                 else:
                     rings = [media.gained, *(each.wakeup.ring for each in (calls, marks, receipts))]
                     left = TakeOver(journal, sender.uncertain, native.sent_id, egress, inbound, rings)
-                    together.instances.attach(fleet, left.prepare)
+                    together.instances.attach(fleet, left.prepare, journal.let_go)
                     self.stop.hand_over(partial(together.drain, settings.drain), settings.drain)
                 self.readiness.working(journal, edge, volume)
                 self.admin.working(journal, fleet)

@@ -85,12 +85,12 @@ class InstanceFleet:
     def start(self, instance: InstanceId) -> None:
         """Starts an instance, unless it runs, a person has let go of it, or it is of another shard. One that is not
         ours is asked for."""
-        if instance in self._members or instance in self._kept_off or instance in self._gained:
-            return
-        if not in_shard(self._shard, [instance]):
+        if instance in self._members or instance in self._gained or not in_shard(self._shard, [instance]):
             return
         if self._ownership is not None and not self._ownership.owns(instance):
-            self._ownership.want(instance)
+            self._ownership.want(instance)  # where a person has let go of it, the database knows
+            return
+        if instance in self._kept_off:
             return
         if scope := self._let_go.pop(instance, None):
             scope.cancel()
@@ -99,7 +99,11 @@ class InstanceFleet:
         self._nursery.start_soon(self._run, instance, member)
 
     def gained(self, instance: InstanceId, prepare: Callable[[], Awaitable[None]]) -> None:
-        """Starts an instance that has become ours, once `prepare()` has taken up what its last owner left."""
+        """Starts an instance that has become ours, once `prepare()` has taken up what its last owner left.
+
+        A person may have let go of it here, and taken it up again elsewhere: else nobody would have it.
+        """
+        self._kept_off.discard(instance)
         self._gained.add(instance)
         self._nursery.start_soon(self._take_over, instance, prepare)
 
@@ -115,9 +119,15 @@ class InstanceFleet:
         """Ends an instance that is not ours any more. Returns once its session is closed. Cancelled, it ends all the
         same."""
         if member := self._members.get(instance):
-            member.handed_over = self._ownership is not None and self._ownership.peers_go_on()
+            goes_on = self._ownership is not None and self._ownership.peers_go_on()
+            member.handed_over = goes_on and instance not in self._kept_off
             member.scope.cancel()
             await member.ended.wait()
+
+    @property
+    def alone(self) -> bool:
+        """Says whether there are no other workers that share these instances."""
+        return self._ownership is None
 
     @property
     def kept_off(self) -> frozenset[InstanceId]:
@@ -132,10 +142,16 @@ class InstanceFleet:
             self._kept_off.add(instance)
             self._nursery.start_soon(self._tell_let_go, instance, parting)
 
-    def let_go(self, instance: InstanceId) -> None:
-        """Ends an instance because a person wants it; its data stays. It does not start until it is taken up."""
+    def let_go(self, instance: InstanceId, *, elsewhere: bool = False) -> None:
+        """Ends an instance because a person wants it; its data stays. It does not start until it is taken up.
+
+        elsewhere: another worker runs it, which ends it and says so.
+        """
         self._kept_off.add(instance)
-        if member := self._members.get(instance):
+        if elsewhere:
+            assert self._ownership is not None
+            self._ownership.unwanted(instance)
+        elif member := self._members.get(instance):
             member.released_by = By.PERSON
             member.scope.cancel()
         else:
@@ -143,12 +159,21 @@ class InstanceFleet:
             if self._ownership is not None:
                 self._ownership.unwanted(instance)
 
+    def let_go_elsewhere(self, instance: InstanceId) -> None:
+        """Ends one that runs here because a person let go of it at another worker."""
+        if member := self._members.get(instance):
+            self._kept_off.add(instance)
+            member.released_by = By.PERSON
+            member.scope.cancel()
+
     def take_up(self, instance: InstanceId) -> None:
         """Starts an instance that a person had let go of. If the proxy does not list it, it is released later."""
         self._kept_off.discard(instance)
         self._services.history.ended(instance, TAKEN_UP, By.PERSON)
         if member := self._members.get(instance):
             member.starts_again = member.scope.cancel_called
+        if self._ownership is not None:
+            self._ownership.want(instance, anew=True)
         self.start(instance)
 
     def qr_code(self, instance: InstanceId) -> str | None:
@@ -207,14 +232,14 @@ class InstanceFleet:
     def _after(self, instance: InstanceId, member: _Member) -> None:
         """Sees to what becomes of an instance that has ended."""
         lost = self._ownership is not None and not self._ownership.owns(instance)
-        if lost or member.handed_over or self._stopping():
+        if (lost and member.released_by is not By.PERSON) or member.handed_over or self._stopping():
             return
         publisher = member.publisher
         if ProxyStatus.CONNECTED in publisher.may_have_heard or member.released_by is By.PERSON:
             self._nursery.start_soon(self._tell_let_go, instance, publisher.parting(Reason.RELEASED))
         if member.starts_again:
             self.start(instance)
-        elif self._ownership is not None:
+        elif self._ownership is not None and not lost:
             self._ownership.unwanted(instance)
 
     def _is_last(self, member: _Member) -> bool:

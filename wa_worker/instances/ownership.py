@@ -23,8 +23,8 @@ class Ownership(Protocol):
     """Says which instances this worker may run when several share them. Trio thread only; nothing waits."""
 
     def owns(self, instance: InstanceId) -> bool: ...
-    def want(self, instance: InstanceId) -> None:
-        """The proxy lists it, or a person wants it: a worker that has room is to take it."""
+    def want(self, instance: InstanceId, *, anew: bool = False) -> None:
+        """The proxy lists it: a worker that has room is to take it. anew: a person wants it, whatever was before."""
 
     def unwanted(self, instance: InstanceId) -> None:
         """It has ended here, and no worker is to take it until somebody wants it again."""

@@ -18,7 +18,7 @@ from wa_worker.errors import LeaseLost, StateError
 from wa_worker.models import InstanceId
 from wa_worker.ownership.claims import Claims
 from wa_worker.ownership.deadline import boottime
-from wa_worker.ownership.lease import RETRY, STATEMENT, UNLIMITED, Claimed, View
+from wa_worker.ownership.lease import RETRY, STATEMENT, UNLIMITED, Because, Claimed, View
 from wa_worker.ownership.line import Line
 from wa_worker.ownership.notices import Notices
 from wa_worker.ownership.owner import Owner
@@ -96,9 +96,12 @@ class Keeper:
         """Says whether a peer can take what ends here."""
         return self._view is not None and any(peer.has_room for peer in self._view.peers)
 
-    def want(self, instance: InstanceId) -> None:
-        """Has the database know, soon, that somebody is to run it. Nothing is written when it does."""
-        self._notices.want(instance, self._clock())
+    def want(self, instance: InstanceId, *, anew: bool = False) -> None:
+        """Has the database know, soon, that somebody is to run it. Nothing is written when it does.
+
+        anew: that may be otherwise than it was told not long ago.
+        """
+        self._notices.want(instance, self._clock(), anew=anew)
         if self._notices.due:
             self._wake.set()
 
@@ -276,10 +279,10 @@ class Keeper:
         for instance, because in leaving:
             log.info("gives an instance away", instance=instance, because=because.value)
             if self._nursery is not None:
-                self._nursery.start_soon(self._give_up, instance)
+                self._nursery.start_soon(self._give_up, instance, because)
 
-    async def _give_up(self, instance: InstanceId) -> None:
-        await self._sessions.give_up(instance)
+    async def _give_up(self, instance: InstanceId, because: Because) -> None:
+        await self._sessions.give_up(instance, because)
         self._owner.closed(instance)
         self._wake.set()
 

@@ -38,13 +38,13 @@ class Notices:
         self._proven: dict[InstanceId, None] = {}
         self._told_at: dict[InstanceId, float] = {}
 
-    def want(self, instance: InstanceId, now: float) -> None:
-        """It is to be run, by anybody. Nothing is to be told of what was told not long ago.
+    def want(self, instance: InstanceId, now: float, *, anew: bool = False) -> None:
+        """It is to be run, by anybody. Nothing is to be told of what was told not long ago, unless it is `anew`.
 
         Nor is it kept for later: the proxy may have ceased to list it by then.
         """
         self._unwanted.pop(instance, None)
-        if now - self._told_at.get(instance, float("-inf")) >= TOLD_AGAIN:
+        if anew or now - self._told_at.get(instance, float("-inf")) >= TOLD_AGAIN:
             self._wanted[instance] = None
 
     def unwant(self, instance: InstanceId) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from wa_worker.models import InstanceId
-from wa_worker.ownership.lease import Came
+from wa_worker.ownership.lease import Because, Came
 
 
 class Sessions(Protocol):
@@ -14,7 +14,7 @@ class Sessions(Protocol):
     def gained(self, instance: InstanceId, schema: str, application_name: str) -> None:
         """It is ours now. Nothing waits."""
 
-    async def give_up(self, instance: InstanceId) -> None:
+    async def give_up(self, instance: InstanceId, because: Because) -> None:
         """Returns once its session is closed, and all that it had is in the journal."""
 
     def last_used(self, instance: InstanceId) -> float:

@@ -72,12 +72,18 @@ GIVE_AWAY = """
     SELECT pg_notify('wa_look', '') WHERE EXISTS (SELECT FROM free)
 """
 
+# What a person has let go of, at whatever worker, is wanted by nobody until it is taken up again.
 WANT = """
-    WITH again AS (UPDATE instances SET wanted = true WHERE id = ANY(%(ids)s) AND NOT wanted RETURNING 1),
+    WITH again AS (
+        UPDATE instances SET wanted = true
+        WHERE id = ANY(%(ids)s) AND NOT wanted AND NOT EXISTS (SELECT FROM let_go l WHERE l.instance = instances.id)
+        RETURNING 1
+    ),
     new AS (
         INSERT INTO instances (id)
         SELECT id FROM unnest(%(ids)s::text[]) AS listed (id)
         WHERE NOT EXISTS (SELECT FROM instances known WHERE known.id = listed.id)
+            AND NOT EXISTS (SELECT FROM let_go l WHERE l.instance = listed.id)
         ON CONFLICT (id) DO NOTHING
         RETURNING 1
     )
