@@ -10,6 +10,7 @@ from wa_worker.models import NextStep, ProxyStatus, Reason
 from wa_worker.states import (
     AT_ONCE,
     CONDITIONS,
+    ONCE_MORE,
     QUICK,
     REASONS,
     RESTRICTED,
@@ -62,7 +63,8 @@ def test_a_row(state: State, event: Event) -> None:
             assert move.pause is None
         case Action.REOPEN:
             assert move.to is State.RETRYING
-            assert move.pause is (AT_ONCE if event in (Event.LOOP_ENDED, Event.PROXY_CHANGED) else QUICK)
+            quick = AT_ONCE if event in (Event.LOOP_ENDED, Event.PROXY_CHANGED) else QUICK
+            assert move.pause is (ONCE_MORE if event is Event.OVERTAKEN else quick)
         case Action.LEAVE:
             assert (move.to, event, move.pause) == (State.RETRYING, Event.STORE_LOST, QUICK)
         case Action.REPAIR:
@@ -97,6 +99,7 @@ OPENED_ANEW = {
     *((state, Event.OPEN_FAILED) for state in State),
     *((state, event) for state in LIVE for event in (Event.VOLUME_FAILED, Event.LOOP_ENDED, Event.STORE_FAILED)),
     *((state, Event.PROXY_CHANGED) for state in LIVE),
+    *((state, Event.OVERTAKEN) for state in LIVE),
     *((state, Event.PROXY_FAILED) for state in LIVE | {State.PAIRING, State.RETRYING}),
     (State.PAIRING, Event.VOLUME_FAILED),
     (State.OPENING, Event.DEADLINE),

@@ -39,6 +39,10 @@ class State(enum.Enum):
     """WhatsApp told us to keep away (replaced, banned, outdated...): closed for minutes or longer."""
 
 
+UNOWNED = "unowned"
+"""What is said in the place of a state of an instance that is to run and that no worker has, where several share."""
+
+
 class Event(enum.Enum):
     UNPAIRED = "no device in the store"
     PAIRED = "a device is in the store"
@@ -49,6 +53,7 @@ class Event(enum.Enum):
     DISCONNECTED = "the connection broke"
     LOGGED_OUT = "the phone removed this device"
     REPLACED = "another client took the session over"
+    OVERTAKEN = "a login of a former worker took the session over"
     BANNED = "temporary ban"
     OUTDATED = "WhatsApp refuses this client version"
     REFUSED = "WhatsApp refused the login for another reason"
@@ -124,6 +129,8 @@ QUICK = Backoff(first=1.0, ceiling=60.0)
 """Trouble that passes: networks, servers, ourselves."""
 AT_ONCE = Backoff(first=0.2, ceiling=60.0, factor=4.0)
 """The session was healthy, and what WhatsApp has for it waits: unless it ends like that again and again."""
+ONCE_MORE = Backoff(first=2.0, ceiling=2.0)
+"""The lease says that the session is ours: a login of its former worker slipped through, and that worker ends."""
 POLITE = Backoff(first=180.0, ceiling=3600.0)
 """Someone else holds the session: no fight."""
 SLOW = Backoff(first=900.0, ceiling=6 * 3600.0)
@@ -150,6 +157,7 @@ _RESTRICTION = (Event.RESTRICTED, Event.UNRESTRICTED)
 _ENDINGS = {
     Event.LOGGED_OUT: Move(State.LOGGED_OUT, Action.REPAIR),
     Event.REPLACED: Move(State.HELD, Action.HOLD, POLITE),
+    Event.OVERTAKEN: Move(State.RETRYING, Action.REOPEN, ONCE_MORE),
     Event.BANNED: Move(State.HELD, Action.HOLD, REFUSAL),
     Event.OUTDATED: Move(State.HELD, Action.HOLD, SLOW),
     Event.REFUSED: Move(State.HELD, Action.HOLD, REFUSAL),
@@ -218,7 +226,7 @@ REASONS: dict[tuple[State, Event], Why] = {
         (State.RETRYING, event): _TRIED_AGAIN
         for event in (
             *(Event.OPEN_FAILED, Event.LOOP_ENDED, Event.DEADLINE, Event.DEAF, Event.PROXY_CHANGED),
-            *(Event.STORE_FAILED, Event.STORE_LOST),  # nobody is told of the latter
+            *(Event.OVERTAKEN, Event.STORE_FAILED, Event.STORE_LOST),  # nobody is told of the last
         )
     },
     (State.RETRYING, Event.PROXY_FAILED): Why(Reason.PROXY_FAILED, NextStep.CHECK_PROXY),

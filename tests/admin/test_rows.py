@@ -7,10 +7,12 @@ import time
 import attrs
 import pytest
 
+from wa_worker.admin.actions import Waiting
+from wa_worker.admin.reading import joined
 from wa_worker.admin.rows import Group, Row, Seen, chosen, counts, detail, row, rows
 from wa_worker.admin.words import Language
 from wa_worker.instances.registry import InstanceSnapshot
-from wa_worker.journal import InstanceBacklog
+from wa_worker.journal import Change, Elsewhere, InstanceBacklog, Together
 from wa_worker.models import InstanceId, Jid, NextStep, Reason
 from wa_worker.states import REASONS, Event, State
 
@@ -54,6 +56,30 @@ def test_trouble_comes_first_then_what_is_on_its_way_then_the_rest() -> None:
         *("a-pairing", "retrying", "to-decide", "connected", "a-let-go"),
     ]
     assert counts(shown) == {Group.TROUBLE: 5, Group.WAY: 2, Group.CONNECTED: 2, Group.LET_GO: 1}
+
+
+def test_those_of_other_workers_are_among_them_and_found_by_their_worker() -> None:
+    held, well = Change(5.0, "held", "banned", 99, "to +5511988880001"), Change(6.0, "connected", "connected")
+    others = {
+        InstanceId("held"): Elsewhere("b 2", 3.0, held, InstanceBacklog(to_send=4), 1),
+        InstanceId("well"): Elsewhere("b 2", 3.0, well),
+        InstanceId("new"): Elsewhere("b 2", 3.0),
+        InstanceId("nobodys"): Elsewhere(None),
+        InstanceId("let-go"): Elsewhere(None),
+    }
+    waiting = Waiting(let_go={InstanceId("let-go"): 7.0}, together=Together("a 1", others))
+    found = joined([seen("mine", State.CONNECTED, Event.CONNECTED)], waiting)
+    shown = rows(found, Language.ENGLISH)
+    assert [each.id for each in shown] == ["held", "nobodys", "new", "mine", "well", "let-go"]
+    assert [each.id for each in chosen(shown, "b 2", "")] == ["held", "new", "well"]
+    assert [each.id for each in chosen(shown, "a 1", "")] == ["mine", "let-go"]
+    first = shown[0]
+    assert (first.state, first.reason, first.since, first.until, first.waits, first.set_aside, first.worker) == (
+        *("held", "banned", 5.0, 99, 4, 1),
+        "b 2",
+    )
+    assert detail(next(each for each in found if each.id == "held")) == "to ***0001"
+    assert shown[1].reason_words == "No worker has it"
 
 
 def test_what_is_told_of_one() -> None:

@@ -17,7 +17,7 @@ from wa_worker.admin.texts import TEXTS, language_of, moment, span, text
 from wa_worker.admin.words import BY, REASONS, STATES, STEPS, Language, word
 from wa_worker.instances.history import ENDED, HANDED_OVER, LET_GO, TAKEN_UP, By
 from wa_worker.models import NextStep, Reason
-from wa_worker.states import State
+from wa_worker.states import UNOWNED, State
 
 FOLDER = Path(wa_worker.admin.__file__).parent
 TABLES = {"TEXTS": TEXTS, "REASONS": REASONS, "STEPS": STEPS, "STATES": STATES, "BY": BY}
@@ -34,9 +34,9 @@ def test_each_language_has_each_text_and_they_differ(table: str) -> None:
 
 
 def test_whatever_may_be_said_has_words() -> None:
-    assert REASONS.keys() == {*Reason, LET_GO, TAKEN_UP, HANDED_OVER}
+    assert REASONS.keys() == {*Reason, LET_GO, TAKEN_UP, HANDED_OVER, UNOWNED}
     assert STEPS.keys() == set(NextStep)
-    assert STATES.keys() == {state.name.lower() for state in State} | {ENDED, LET_GO}
+    assert STATES.keys() == {state.name.lower() for state in State} | {ENDED, LET_GO, UNOWNED}
     assert BY.keys() == set(By)
     assert {*Group, *NOTES} <= TEXTS.keys()
 

@@ -43,7 +43,7 @@ def held(stores: SchemaStores) -> str | None:
 
 
 async def test_what_was_ours_before_there_was_a_fleet_starts_with_it_once_it_is_prepared(tmp_path: Path) -> None:
-    async with open_owned(tmp_path) as (owned, fleet, stores, _):
+    async with open_owned(tmp_path) as (owned, fleet, stores, bed):
         prepared: list[InstanceId] = []
 
         async def prepare(instance: InstanceId) -> bool:
@@ -52,13 +52,13 @@ async def test_what_was_ours_before_there_was_a_fleet_starts_with_it_once_it_is_
 
         owned.gained(SHOP, "wa_7_42", "wa/7/42")
         assert held(stores) == "wa_7_42"
-        owned.attach(fleet, prepare)
+        owned.attach(fleet, prepare, bed.journal.let_go)
         await until(lambda: list(fleet.running()) == [SHOP])
         assert prepared == [SHOP]
 
 
 async def test_what_is_given_up_before_there_was_a_fleet_does_not_start(tmp_path: Path) -> None:
-    async with open_owned(tmp_path) as (owned, fleet, stores, _):
+    async with open_owned(tmp_path) as (owned, fleet, stores, bed):
         owned.gained(SHOP, "wa_7_42", "wa/7/42")
         await owned.give_up(SHOP, Because.HANDED_OVER)
         assert held(stores) is None
@@ -66,18 +66,18 @@ async def test_what_is_given_up_before_there_was_a_fleet_does_not_start(tmp_path
         async def prepare(_instance: InstanceId) -> bool:
             return False
 
-        owned.attach(fleet, prepare)
+        owned.attach(fleet, prepare, bed.journal.let_go)
         await trio.testing.wait_all_tasks_blocked()
         assert list(fleet.running()) == []
 
 
 async def test_a_session_is_closed_before_its_store_is_let_go(tmp_path: Path) -> None:
-    async with open_owned(tmp_path) as (owned, fleet, stores, _):
+    async with open_owned(tmp_path) as (owned, fleet, stores, bed):
 
         async def prepare(_instance: InstanceId) -> bool:
             return False
 
-        owned.attach(fleet, prepare)
+        owned.attach(fleet, prepare, bed.journal.let_go)
         owned.gained(SHOP, "wa_7_42", "wa/7/42")
         await until(lambda: list(fleet.running()) == [SHOP])
         await owned.give_up(SHOP, Because.HANDED_OVER)

@@ -66,3 +66,16 @@ def test_a_state_that_this_version_does_not_know_is_trouble_and_no_error() -> No
     rows = [_row(), _row(id="new", state="hibernating")]
     assert [row["id"] for row in text.ordered(rows)] == ["new", "shop"]
     assert text.summary(rows) == "2 instances: 1 hibernating, 1 connected"
+
+
+def test_where_there_are_several_workers_it_is_said_whose_each_is() -> None:
+    rows = [_row(id="a", worker="host 1a2b3c4d"), _row(id="b", worker=None, state="unowned", reason="unowned")]
+    heading, mine, nobodys = text.lines(rows, NOW, colour=False)
+    assert heading.split()[:3] == ["INSTANCE", "STATE", "WORKER"]
+    assert "host 1a2b3c4d" in mine
+    assert nobodys.split()[:3] == ["b", "unowned", "-"]
+    assert [row["id"] for row in text.chosen(rows, (), trouble=False, worker="1a2b")] == ["a"]
+    assert [row["id"] for row in text.chosen(rows, (), trouble=False)] == ["b", "a"], "nobody's is trouble"
+    assert [row["id"] for row in text.chosen(rows, ("unowned",), trouble=True)] == ["b"]
+    assert "  worker        host 1a2b3c4d" in text.details(rows[0], NOW)
+    assert "WORKER" not in next(text.lines([_row()], NOW, colour=False))

@@ -28,11 +28,15 @@ class Shared:
     wanted: list[InstanceId] = attrs.Factory(list)
     not_wanted: list[InstanceId] = attrs.Factory(list)
     peers: bool = True
+    doubts: int = 0
+    anew: bool = False
+    answer: bool | None = None
 
     def owns(self, instance: InstanceId) -> bool:
         return instance in self.mine
 
-    def want(self, instance: InstanceId) -> None:
+    def want(self, instance: InstanceId, *, anew: bool = False) -> None:
+        self.anew |= anew
         self.wanted.append(instance)
 
     def unwanted(self, instance: InstanceId) -> None:
@@ -40,6 +44,13 @@ class Shared:
 
     def peers_go_on(self) -> bool:
         return self.peers
+
+    def doubt(self) -> None:
+        self.doubts += 1
+
+    async def verify(self, instance: InstanceId) -> bool | None:
+        await trio.lowlevel.checkpoint()
+        return self.answer
 
 
 async def nothing() -> bool:
@@ -206,3 +217,30 @@ async def test_what_nobody_expected_of_one_preparation_is_tried_again_and_ends_n
         assert [line["event"] for line in lines if "exc_info" in line] == [
             "what an instance's last owner left cannot be taken up, trying again"
         ]
+
+
+async def test_one_of_a_peer_is_let_go_of_there_and_taken_up_from_anywhere(tmp_path: Path) -> None:
+    async with open_fleet(tmp_path) as (fleet, bed, shared):
+        fleet.let_go(SHOP, elsewhere=True)
+        assert shared.not_wanted == [SHOP]
+        await trio.testing.wait_all_tasks_blocked()
+        assert bed.journal.changes.of(SHOP) == [], "its owner says that"
+        fleet.take_up(SHOP)
+        assert (shared.anew, shared.wanted[:1]) == (True, [SHOP])
+        fleet.let_go(SHOP, elsewhere=True)
+        await own(fleet, shared)  # a person has taken it up at another worker, and it became ours
+        assert SHOP not in fleet.kept_off
+
+
+async def test_one_that_a_person_let_go_of_at_a_peer_takes_leave_of_the_proxy(tmp_path: Path) -> None:
+    async with open_fleet(tmp_path) as (fleet, bed, shared):
+        await own(fleet, shared)
+        shared.mine.remove(SHOP)  # it is leaving
+        fleet.let_go_elsewhere(SHOP)
+        await fleet.give_up(SHOP, goes_on=False)
+        await until(lambda: bed.fixture.proxy.store.statuses(SHOP)[-1].status == "DISCONNECTED")
+        await until(lambda: [each.reason for each in bed.journal.changes.of(SHOP)][:1] == ["let_go"])
+        assert shared.not_wanted == [], "a person may want it again by now"
+        fleet.let_go_elsewhere(SHOP)  # which does not run any more
+        fleet.start(SHOP)
+        assert shared.wanted == [SHOP], "whether it is wanted is the database's word"

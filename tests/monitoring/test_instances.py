@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from wa_worker.instances.registry import Registry
-from wa_worker.journal import SendState, Settled, open_journal
+from wa_worker.journal import Change, Elsewhere, SendState, Settled, Together, open_journal
 from wa_worker.journal.per_instance import InstanceBacklog
 from wa_worker.messages import ChatType, InboundMessage
 from wa_worker.metrics import Metrics
@@ -50,6 +50,21 @@ def test_an_instance_says_what_it_does_and_why() -> None:
         "paced_until": None,
         "backlog": {"to_deliver": 1, "to_send": 2, "to_report": 3},
     }
+
+
+def test_those_of_other_workers_are_told_with_whose_they_are() -> None:
+    registry = Registry()
+    registry.set(SHOP, State.CONNECTED, because=Event.CONNECTED)
+    held = Change(5.0, "held", "banned", 99, "sent to +5511988880001")
+    other = Elsewhere("b 2", 3.0, held, InstanceBacklog(to_send=4))
+    together = Together("a 1", {CAFE: other, InstanceId("free"): Elsewhere(None), SHOP: other})
+    cafe, free, shop = describe(registry, {}, together)["instances"]
+    assert (shop["id"], shop["state"], shop["worker"]) == ("shop", "connected", "a 1"), "its own it knows best"
+    assert (free["state"], free["worker"]) == ("unowned", None)
+    assert (cafe["id"], cafe["state"], cafe["reason"], cafe["worker"]) == ("cafe", "held", "banned", "b 2")
+    assert (cafe["since"], cafe["until"], cafe["detail"]) == (5, 99, "sent to ***0001")
+    assert cafe["backlog"] == {"to_deliver": 0, "to_send": 4, "to_report": 0}
+    assert cafe.keys() == free.keys() == shop.keys()
 
 
 def test_a_log_out_is_kept_until_the_phone_has_linked_it_again() -> None:

@@ -10,7 +10,8 @@ import attrs
 from tests.ownership.world import Network, Trap, Violated, World
 from wa_worker.models import InstanceId
 from wa_worker.ownership.lease import HAND_OVER, MOST_CLAIMS, PATIENCE, SLACK, TTL, UNLIMITED
-from wa_worker.ownership.owner import Claim, GiveAway, ListMine, Owner, Renew
+from wa_worker.ownership.owner import Owner
+from wa_worker.ownership.steps import Claim, GiveAway, ListMine, Renew
 
 MakeOwner = Callable[[int, random.Random], Owner]
 

@@ -333,3 +333,17 @@ def test_a_connection_that_was_cut_is_replaced(admin: psycopg.Connection, start_
         worker.look()
     assert "password" not in str(error.value)
     assert worker.renew(1, through=False, draining=False)
+
+
+def test_what_a_person_has_let_go_of_is_wanted_by_nobody_until_it_is_taken_up(
+    admin: psycopg.Connection, start_worker: StartWorker
+) -> None:
+    worker, peer = start_worker(), start_worker()
+    worker.want([SHOP])
+    admin.execute("INSERT INTO let_go VALUES (%s, 1), ('new', 1)", (SHOP,))
+    worker.unwant([SHOP])
+    peer.want([SHOP, InstanceId("new")])  # the proxy lists them
+    assert peer.claim(10) == []
+    admin.execute("DELETE FROM let_go")
+    peer.want([SHOP, InstanceId("new")])
+    assert {each.instance for each in peer.claim(10)} == {SHOP, "new"}

@@ -171,6 +171,63 @@ async def test_what_a_dead_worker_owned_is_taken(
     nursery.cancel_scope.cancel()
 
 
+async def test_what_is_free_or_wanted_or_not_is_heard_of_at_once(
+    state_url: StateUrl, admin: psycopg.Connection, nursery: trio.Nursery
+) -> None:
+    """A look comes every 2 s by itself: eight of them would take more than the bound."""
+    (keeper, noted), peer = a_keeper(state_url), Claims(state_url, "peer")
+    await nursery.start(keeper.run)
+    peer.register(100)
+    began = trio.current_time()
+    for _ in range(3):
+        peer.want([SHOP])
+        await until(lambda: noted.running)
+        peer.unwant([SHOP])
+        await until(lambda: not noted.running)
+    await until(lambda: count(admin, "SELECT count(*) FROM instances WHERE owner IS NULL") == 1)
+    admin.execute("UPDATE instances SET wanted = true, owner = %s", (peer.me,))  # which tells nobody
+    peer.give_away(peer.mine())
+    await until(lambda: noted.running)
+    admin.execute("UPDATE instances SET owner = %s", (peer.me,))
+    await until(lambda: not noted.running)
+    peer.leave()
+    await until(lambda: noted.running)
+    peer.close()
+    assert trio.current_time() - began < 6
+    nursery.cancel_scope.cancel()
+
+
+async def test_who_doubts_what_is_ours_hears_it_at_once(
+    state_url: StateUrl, admin: psycopg.Connection, nursery: trio.Nursery
+) -> None:
+    (keeper, noted), peer = a_keeper(state_url), Claims(state_url, "peer")
+    await nursery.start(keeper.run)
+    keeper.want(SHOP)
+    await until(lambda: noted.running)
+    assert await keeper.verify(SHOP) is True
+    peer.register(100)
+    admin.execute("UPDATE instances SET owner = %s, token = token + 1", (peer.me,))
+    assert await keeper.verify(SHOP) is False
+    await until(lambda: not noted.running)
+    peer.close()
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_connection_that_the_server_ends_is_replaced(
+    state_url: StateUrl, admin: psycopg.Connection, nursery: trio.Nursery
+) -> None:
+    keeper, noted = a_keeper(state_url)
+    await nursery.start(keeper.run)
+    await until(lambda: count(admin, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%owned%'") >= 1)
+    with structlog.testing.capture_logs() as logged:
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%lease%'")
+        await until(lambda: logged)
+        keeper.want(SHOP)
+        await until(lambda: noted.running)
+    assert sum(line["log_level"] == "warning" for line in logged) <= 2, "it does not try without end"
+    nursery.cancel_scope.cancel()
+
+
 async def test_a_worker_whose_row_was_deleted_ends(state_url: StateUrl, admin: psycopg.Connection) -> None:
     keeper, noted = a_keeper(state_url)
     with structlog.testing.capture_logs(), trio.fail_after(RENEW + 3), pytest.RaisesGroup(LeaseLost):

@@ -62,3 +62,13 @@ def test_what_was_said_while_it_was_being_told_counts() -> None:
     notices.want(BAR, 0.0)
     notices.take_back(notice)
     assert notices.take(2.0) == Notice(wanted=(BAR,), unwanted=(SHOP,))
+
+
+def test_what_a_person_wants_is_told_at_once() -> None:
+    notices = Notices()
+    notices.want(SHOP, 0.0)
+    notices.take(0.0)
+    notices.want(SHOP, 1.0)
+    assert not notices.due
+    notices.want(SHOP, 1.0, anew=True)
+    assert notices.take(1.0).wanted == (SHOP,)

@@ -19,12 +19,14 @@ from wa_worker.ownership.lease import (
     RETRY,
     SAFE,
     UNLIMITED,
+    WOKEN,
     Because,
     Claimed,
     Peer,
     View,
 )
-from wa_worker.ownership.owner import Claim, GiveAway, ListMine, Look, Owner, Reap, Renew, Wait
+from wa_worker.ownership.owner import Owner
+from wa_worker.ownership.steps import Claim, GiveAway, ListMine, Look, Reap, Renew, Wait
 
 IDS = [InstanceId(f"i{n:03}") for n in range(200)]
 
@@ -32,7 +34,7 @@ IDS = [InstanceId(f"i{n:03}") for n in range(200)]
 def an_owner(owning: int = 0, capacity: int = UNLIMITED, used: dict[InstanceId, float] | None = None) -> Owner:
     owner = Owner(capacity, random.Random(1), lambda each: (used or {}).get(each, 0.0))
     owner.registered(0.0)
-    owner.claimed(0.0, [Claimed(each, 1) for each in IDS[:owning]])
+    owner.claimed(-HAND_OVER, [Claimed(each, 1) for each in IDS[:owning]])
     return owner
 
 
@@ -225,3 +227,32 @@ def test_a_worker_that_is_cut_off_from_whatsapp_gives_away_what_peers_can_take()
     assert owner.looked(now, a_view(owner, 50, 0, peer(25, capacity=25))) == [], "a peer that is full"
     left = owner.looked(now, a_view(owner, 50, 0, peer(25)))
     assert [because for _, because in left] == [Because.CUT_OFF] * DRAIN_BATCH
+
+
+def test_nothing_moves_twice_while_a_peer_stops() -> None:
+    owner = an_owner(owning=10)
+    assert owner.looked(0.1, a_view(owner, 14, 0, peer(0), Peer(100, 4, True, True))) == [], "what it has is on its way"
+    assert owner.looked(0.1, a_view(owner, 14, 0, peer(0), Peer(100, 0, True, True)))
+
+
+def test_what_was_just_taken_is_not_handed_over_before_it_has_logged_in() -> None:
+    owner = an_owner(owning=9)
+    owner.claimed(0.1, [Claimed(IDS[9], 1)])
+    assert owner.looked(HAND_OVER, a_view(owner, 10, 0, peer(0))) == []
+    assert owner.looked(HAND_OVER + 0.1, a_view(owner, 10, 0, peer(0)))
+
+
+def test_one_that_is_told_looks_soon_and_not_all_at_the_same_moment() -> None:
+    moments = set()
+    for seed in range(8):
+        owner = Owner(100, random.Random(seed))
+        owner.registered(0.0)
+        owner.looked(0.1, a_view(owner, 0))
+        owner.woken(0.2)
+        wait = owner.step(0.2)
+        assert isinstance(wait, Wait)
+        assert 0.2 < wait.until <= 0.2 + WOKEN
+        owner.woken(0.2 + WOKEN / 2)
+        assert isinstance(owner.step(wait.until), Look), "it is not put off by the next"
+        moments.add(wait.until)
+    assert len(moments) == 8

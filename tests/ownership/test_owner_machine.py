@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.ownership.schedules import calm
 from tests.ownership.world import Network, Process, Trap, World
 from wa_worker.models import InstanceId
-from wa_worker.ownership.owner import Claim, GiveAway, ListMine, Look, Reap, Renew
+from wa_worker.ownership.steps import Claim, GiveAway, ListMine, Look, Reap, Renew
 
 WHICH = st.integers(0, 5)
 LENGTH = st.sampled_from((0.5, 2.9, 4.0, 6.0, 9.0, 11.0, 14.0, 20.0, 60.0))

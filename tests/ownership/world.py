@@ -19,7 +19,8 @@ from tests.ownership.database_model import DatabaseModel
 from wa_worker.errors import LeaseLost
 from wa_worker.models import InstanceId
 from wa_worker.ownership.lease import UNLIMITED, Claimed
-from wa_worker.ownership.owner import Claim, GiveAway, ListMine, Look, Owner, Reap, Renew, Step, Wait
+from wa_worker.ownership.owner import Owner
+from wa_worker.ownership.steps import Claim, GiveAway, ListMine, Look, Reap, Renew, Step, Wait
 
 GIVES_UP = 3.0
 """Seconds after which a worker no longer waits for an answer: the request may still be carried out later."""

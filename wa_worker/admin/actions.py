@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import attrs
 import structlog
 import trio
 
 from wa_worker.instances.fleet import InstanceFleet
-from wa_worker.journal import Change, InboxState, InstanceBacklog, Journal, SendState
+from wa_worker.journal import Change, Elsewhere, InboxState, InstanceBacklog, Journal, SendState, Together
 from wa_worker.journal.items import Item, ItemId, Outcome
 from wa_worker.journal.per_instance import read_set_aside
 from wa_worker.journal.review import Review
@@ -33,6 +33,8 @@ class Waiting:
     backlogs: Mapping[InstanceId, InstanceBacklog] = attrs.field(factory=dict)
     set_aside: Mapping[InstanceId, int] = attrs.field(factory=dict)
     let_go: Mapping[InstanceId, float] = attrs.field(factory=dict)
+    together: Together | None = None
+    """What other workers have; None: there are none."""
 
 
 @attrs.frozen
@@ -53,7 +55,8 @@ class Actions:
 
     def waiting(self) -> Waiting:
         """Reads what the journal says of all instances. Blocking."""
-        return Waiting(self.journal.backlogs(), read_set_aside(self.journal.database), self.journal.let_go.all())
+        journal = self.journal
+        return Waiting(journal.backlogs(), read_set_aside(journal.database), journal.let_go.all(), journal.together())
 
     def past(self, instance: InstanceId) -> Past:
         """Reads what the journal says of an instance. Blocking."""
@@ -61,22 +64,39 @@ class Actions:
             return Past(self.journal.changes.of(instance), review.items(ASIDE, instance, SHOWN))
 
     async def let_go(self, instance: InstanceId, at: float) -> bool:
-        """Ends an instance that runs, until it is taken up again, over restarts too. False: it does not run."""
-        if instance not in self.fleet.running() or instance in self.fleet.kept_off:
+        """Ends an instance that runs, until it is taken up again, over restarts too. False: it does not run.
+
+        One of another worker's ends there, soon; one that no worker has is taken by none.
+        """
+        here = instance in self.fleet.running()
+        if here and instance in self.fleet.kept_off:
+            return False
+        other = None if here else await self._elsewhere(instance)
+        if not here and other is None:
             return False
         await trio.to_thread.run_sync(self.journal.let_go.put, instance, at)
-        self.fleet.let_go(instance)
+        self.fleet.let_go(instance, elsewhere=other is not None and other.worker is not None)
         log.warning("a person let go of an instance", instance=instance)
         return True
 
     async def take_up(self, instance: InstanceId) -> bool:
         """Starts an instance that was let go of. False: it was not."""
-        if instance not in self.fleet.kept_off:
+        if instance not in self.fleet.kept_off and instance not in await self._let_go_elsewhere():
             return False
         await trio.to_thread.run_sync(self.journal.let_go.remove, instance)
         self.fleet.take_up(instance)
         log.warning("a person took an instance up again", instance=instance)
         return True
+
+    async def _elsewhere(self, instance: InstanceId) -> Elsewhere | None:
+        together = await trio.to_thread.run_sync(self.journal.together)
+        return None if together is None else together.elsewhere.get(instance)
+
+    async def _let_go_elsewhere(self) -> Collection[InstanceId]:
+        """Returns what was let go of at any worker, if there are several."""
+        if self.fleet.alone:
+            return ()
+        return await trio.to_thread.run_sync(self.journal.let_go.all)
 
     async def retry(self, instance: InstanceId, item: ItemId) -> bool:
         """Tries a message again that was set aside. False: it is not there any more, or of another instance."""

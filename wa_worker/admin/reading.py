@@ -47,11 +47,15 @@ def joined(seen: list[Seen], waiting: Waiting) -> list[Seen]:
     known = {each.id: each for each in seen}
     for instance in waiting.let_go:
         known.setdefault(instance, Seen(instance))
+    if (together := waiting.together) is not None:
+        known = {instance: attrs.evolve(each, worker=together.here) for instance, each in known.items()}
+        for instance, other in together.elsewhere.items():
+            known.setdefault(instance, Seen(instance, other=other))
     return [
         attrs.evolve(
             each,
-            backlog=waiting.backlogs.get(instance, each.backlog),
-            set_aside=waiting.set_aside.get(instance, 0),
+            backlog=waiting.backlogs.get(instance, each.backlog) if each.other is None else each.other.backlog,
+            set_aside=waiting.set_aside.get(instance, 0) if each.other is None else each.other.set_aside,
             let_go=waiting.let_go.get(instance),
         )
         for instance, each in known.items()

@@ -14,12 +14,13 @@ import attrs
 
 from wa_worker.admin.words import REASONS, STATES, STEPS, Language, word
 from wa_worker.delivery.poll_timer import Activity
+from wa_worker.instances.elsewhere import Shown, shown
 from wa_worker.instances.history import ENDED, LET_GO
 from wa_worker.instances.registry import InstanceSnapshot
 from wa_worker.jid import masked, masked_address
-from wa_worker.journal import InstanceBacklog
+from wa_worker.journal import Elsewhere, InstanceBacklog
 from wa_worker.models import InstanceId, Reason
-from wa_worker.states import RESTRICTED, State, why
+from wa_worker.states import RESTRICTED, UNOWNED, State, why
 
 MOST_ROWS = 250
 """Rows of a page: the first of them are what one looks for, and the search finds the others. 250 are 100 kB."""
@@ -41,7 +42,10 @@ TONES = {Group.TROUBLE: "bad", Group.WAY: "wait", Group.CONNECTED: "good", Group
 
 @attrs.frozen
 class Seen:
-    """Holds what is known of an instance at a moment. `now` None: it does not run."""
+    """Holds what is known of an instance at a moment. `now` None: it does not run here.
+
+    worker: who runs it, if there are several. other: what is known of one that is not this worker's.
+    """
 
     id: InstanceId
     now: InstanceSnapshot | None = None
@@ -51,6 +55,8 @@ class Seen:
     """Messages that wait for a person's decision."""
     let_go: float | None = None
     """Since when it is let go."""
+    worker: str = ""
+    other: Elsewhere | None = None
 
 
 @attrs.frozen
@@ -72,11 +78,14 @@ class Row:
     last_out: float | None
     backlog: InstanceBacklog
     set_aside: int
+    worker: str = ""
+    """Who runs it, if there are several workers."""
 
     @property
     def haystack(self) -> str:
         """What the search looks through."""
-        return " ".join((self.id, self.number, self.state_words, self.reason_words, self.reason, self.state)).casefold()
+        words = (self.id, self.number, self.state_words, self.reason_words, self.reason, self.state, self.worker)
+        return " ".join(words).casefold()
 
     @property
     def waits(self) -> int:
@@ -105,7 +114,9 @@ def row(seen: Seen, language: Language) -> Row:
         state = now.state.name.lower()
         reason = Reason.LOGGED_OUT if now.logged_out else now.reason or ""
         step = _step(now)
-    since = now.since if now is not None else 0.0
+    since, until = (now.since, now.until) if now is not None else (0.0, None)
+    if (there := _there(seen)) is not None:
+        state, reason, since, until = there.state, there.reason, there.since, there.until
     return Row(
         seen.id,
         group,
@@ -116,12 +127,13 @@ def row(seen: Seen, language: Language) -> Row:
         word(REASONS, reason, language),
         word(STEPS, step, language),
         seen.let_go if seen.let_go is not None else since,
-        now.until if now is not None and group is not Group.LET_GO else None,
+        until if group is not Group.LET_GO else None,
         masked_address(now.account.partition("@")[0]) if now is not None and now.account else "",
         seen.activity.last_in,
         seen.activity.last_out,
         seen.backlog,
         seen.set_aside,
+        seen.worker if seen.other is None else seen.other.worker or "",
     )
 
 
@@ -145,16 +157,26 @@ def counts(found: Iterable[Listed]) -> Mapping[Group, int]:
 
 def detail(seen: Seen) -> str:
     """Returns what the log says of the last event, masked."""
-    return masked(seen.now.detail) if seen.now is not None else ""
+    there = _there(seen)
+    return masked(seen.now.detail if seen.now is not None else there.detail if there is not None else "")
 
 
 def _group(seen: Seen) -> Group:
-    now = seen.now
+    now, there = seen.now, _there(seen)
+    if there is not None:
+        if there.state in (UNOWNED, State.HELD.name.lower()) or there.logged_out or there.reason in TROUBLE:
+            return Group.TROUBLE
+        return Group.CONNECTED if there.state == State.CONNECTED.name.lower() else Group.WAY
     if seen.let_go is not None or now is None:
         return Group.LET_GO
     if now.state is State.HELD or now.logged_out or now.trouble is not None or now.reason in TROUBLE:
         return Group.TROUBLE
     return Group.CONNECTED if now.state is State.CONNECTED else Group.WAY
+
+
+def _there(seen: Seen) -> Shown | None:
+    """Returns what is shown of one that is not this worker's, and that nobody has let go of."""
+    return shown(seen.other) if seen.other is not None and seen.let_go is None else None
 
 
 def _step(now: InstanceSnapshot) -> str:

@@ -54,6 +54,7 @@ TEXTS: Table = {
     "nothing_to_do": ("nothing", "nada"),
     "since": ("Since", "Desde"),
     "ends": ("Until", "Até"),
+    "worker": ("Worker", "Worker que a tem"),
     "number": ("Number", "Número"),
     "received": ("Last received", "Última recebida"),
     "sent": ("Last sent", "Última enviada"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from wa_worker.instances.history import ENDED, HANDED_OVER, LET_GO, TAKEN_UP, By
 from wa_worker.models import NextStep, Reason
-from wa_worker.states import State
+from wa_worker.states import UNOWNED, State
 
 
 class Language(enum.StrEnum):
@@ -48,6 +48,7 @@ REASONS: Table = {
     Reason.CRASHED: ("An error of the worker's own", "Um erro do próprio worker"),
     LET_GO: ("A person let go of it here", "Uma pessoa a soltou aqui"),
     TAKEN_UP: ("A person took it up again", "Uma pessoa a retomou"),
+    UNOWNED: ("No worker has it", "Nenhum worker está com ela"),
     HANDED_OVER: ("Another worker goes on with it", "Outro worker continua com ela"),
 }
 
@@ -72,6 +73,7 @@ STATES: Table = {
     State.LOGGED_OUT.name.lower(): ("Logged out", "Desvinculada"),
     State.HELD.name.lower(): ("Kept away", "Afastada"),
     ENDED: ("Ended", "Encerrada"),
+    UNOWNED: ("Nobody's", "De ninguém"),
     LET_GO: ("Let go", "Solta"),
 }
 

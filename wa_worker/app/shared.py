@@ -17,10 +17,10 @@ import structlog
 import trio
 
 from wa_worker.config import Settings
-from wa_worker.errors import StateError
+from wa_worker.errors import JournalError, StateError
 from wa_worker.instances.fleet import InstanceFleet
 from wa_worker.instances.registry import Registry
-from wa_worker.journal import Journal, open_state_journal
+from wa_worker.journal import Journal, LetGo, open_state_journal
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId
 from wa_worker.ownership.claims import Claims
@@ -61,12 +61,13 @@ class OwnedInstances:
         self._registry = registry
         self._fleet: InstanceFleet | None = None
         self._prepare: Prepare | None = None
+        self._let_go: LetGo | None = None
         self._early: set[InstanceId] = set()
         """Those that became ours before there was a fleet."""
 
-    def attach(self, fleet: InstanceFleet, prepare: Prepare) -> None:
+    def attach(self, fleet: InstanceFleet, prepare: Prepare, let_go: LetGo) -> None:
         """Starts what is ours by now, and what will be. `prepare` takes up what the last owner left."""
-        self._fleet, self._prepare = fleet, prepare
+        self._fleet, self._prepare, self._let_go = fleet, prepare, let_go
         for instance in sorted(self._early):
             self._start(instance)
         self._early.clear()
@@ -81,9 +82,21 @@ class OwnedInstances:
     async def give_up(self, instance: InstanceId, because: Because) -> None:
         self._early.discard(instance)
         if self._fleet is not None:
+            if because is Because.UNWANTED and await self._is_let_go(instance):
+                self._fleet.let_go_elsewhere(instance)
             await self._fleet.give_up(instance, goes_on=because is not Because.UNWANTED)
         self._cut(instance)
         self._stores.lost(instance)
+
+    async def _is_let_go(self, instance: InstanceId) -> bool:
+        """Says whether a person has let go of it, as at the admin page of a peer. If that cannot be read: nobody has;
+        it ends all the same, and the proxy hears of it at the next start of a worker."""
+        assert self._let_go is not None
+        try:
+            return instance in await trio.to_thread.run_sync(self._let_go.all)
+        except JournalError as error:
+            log.warning("whether a person let go of an instance cannot be read", instance=instance, reason=str(error))
+            return False
 
     def last_used(self, instance: InstanceId) -> float:
         snapshot = self._registry.all().get(instance)

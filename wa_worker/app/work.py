@@ -114,12 +114,22 @@ class Work:
                 await trio.to_thread.run_sync(recover, journal, sender.uncertain, native.sent_id)
             volume = VolumeGuard(settings.auth_dir)
             pace = PollTimer(settings.message_poll, min(settings.message_poll_max, settings.instance_poll))
+            owner = None if together is None else together.keeper
             shared = Services(
-                settings, edge, journal.holds, self.registry, metrics, sender, pace, volume, native, reads=reads
+                settings,
+                edge,
+                journal.holds,
+                self.registry,
+                metrics,
+                sender,
+                pace,
+                volume,
+                native,
+                ownership=owner,
+                reads=reads,
             )
             self.registry.on_changed.append(shared.history.changed)
             async with shared.history.rest_kept(journal.changes), trio.open_nursery() as workers:
-                owner = None if together is None else together.keeper
                 fleet = InstanceFleet(shared, workers, stopping=lambda: self.stop.begun, ownership=owner)
                 fleet.still_let_go(await trio.to_thread.run_sync(journal.let_go.all))
                 workers.start_soon(shared.history.run, journal.changes)
@@ -136,7 +146,7 @@ class Work:
                 else:
                     rings = [media.gained, *(each.wakeup.ring for each in (calls, marks, receipts))]
                     left = TakeOver(journal, sender.uncertain, native.sent_id, egress, inbound, rings)
-                    together.instances.attach(fleet, left.prepare)
+                    together.instances.attach(fleet, left.prepare, journal.let_go)
                     self.stop.hand_over(partial(together.drain, settings.drain), settings.drain)
                 self.readiness.working(journal, edge, volume)
                 self.admin.working(journal, fleet)

@@ -23,6 +23,9 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="JSON, for progr
 _state = click.option(
     "--state", "states", multiple=True, type=click.Choice(text.STATES), help="Only these; may be repeated."
 )
+_worker = click.option(
+    "--worker", metavar="NAME", default="", help="Only those of a worker: its host, its id, or a part of either."
+)
 _trouble = click.option("--trouble", is_flag=True, help="Only those that are in trouble.")
 
 
@@ -39,12 +42,19 @@ class _Asking(click.Command):
 @click.command("list", cls=_Asking)
 @_state
 @_trouble
+@_worker
 @click.option("--fail", is_flag=True, help="Exit with 1 if one of those shown is in trouble: for scripts.")
 @_as_json
 @_url
 @click.pass_obj
 def list_(
-    environ: Mapping[str, str], states: tuple[str, ...], trouble: bool, fail: bool, as_json: bool, url: str | None
+    environ: Mapping[str, str],
+    states: tuple[str, ...],
+    trouble: bool,
+    worker: str,
+    fail: bool,
+    as_json: bool,
+    url: str | None,
 ) -> None:
     """List the instances, those in trouble first.
 
@@ -52,7 +62,7 @@ def list_(
     retrying), or that may not write first (restricted). One that waits for its first scan is not.
     """
     rows = _ask(environ, url).instances()
-    shown = text.chosen(rows, states, trouble=trouble)
+    shown = text.chosen(rows, states, trouble=trouble, worker=worker)
     if as_json:
         click.echo(text.array(shown))
     else:

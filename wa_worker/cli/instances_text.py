@@ -14,11 +14,11 @@ import click
 
 from wa_worker.cli.table import age, clean, columns, when
 from wa_worker.models import Reason
-from wa_worker.states import State
+from wa_worker.states import UNOWNED, State
 
 Row = Mapping[str, Any]
 
-STATES = tuple(state.name.lower() for state in State)
+STATES = (*(state.name.lower() for state in State), UNOWNED)
 
 _HEADING = ("INSTANCE", "STATE", "FOR", "NUMBER", "IN", "OUT", "WAITS", "WHY")
 
@@ -39,16 +39,29 @@ def ordered(rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (not is_in_trouble(row), ranks.get(row["state"], len(ranks)), row["id"]))
 
 
-def chosen(rows: Sequence[Row], states: Sequence[str], *, trouble: bool) -> list[Row]:
-    """Returns those of some states (none: of all), or those in trouble only, in order."""
+def chosen(rows: Sequence[Row], states: Sequence[str], *, trouble: bool, worker: str = "") -> list[Row]:
+    """Returns those of some states (none: of all), those in trouble only, or those of a worker, in order.
+
+    worker: part of its name; "": of all.
+    """
     return [
-        row for row in ordered(rows) if (not states or row["state"] in states) and (not trouble or is_in_trouble(row))
+        row
+        for row in ordered(rows)
+        if (not states or row["state"] in states)
+        and (not trouble or is_in_trouble(row))
+        and worker in (row.get("worker") or "")
     ]
 
 
 def lines(rows: Sequence[Row], now: float, *, colour: bool) -> Iterator[str]:
     """Returns a heading and a line an instance, in the order given."""
-    heading, *body = columns([_HEADING, *(_cells(row, now) for row in rows)], (24, 12, 6, 12, 6, 6, 6))
+    table = [_HEADING, *(_cells(row, now) for row in rows)]
+    widest: tuple[int, ...] = (24, 12, 6, 12, 6, 6, 6)
+    if any("worker" in row for row in rows):  # they have several
+        names = ["WORKER", *(row.get("worker") or "-" for row in rows)]
+        table = [(*cells[:2], name, *cells[2:]) for cells, name in zip(table, names, strict=True)]
+        widest = (*widest[:2], 24, *widest[2:])
+    heading, *body = columns(table, widest)
     yield heading
     for row, line in zip(rows, body, strict=True):
         yield click.style(line, fg="red") if colour and is_in_trouble(row) else line
@@ -80,6 +93,7 @@ def details(row: Row, now: float) -> Iterator[str]:
     """Returns a line a fact, then its last changes, if the worker tells of them."""
     yield f"{clean(row['id'])}  {clean(row['state'])}"
     facts = {
+        "worker": row.get("worker"),
         "why": why(row, now),
         "happened": row["because"],
         "detail": row.get("detail"),

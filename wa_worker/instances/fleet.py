@@ -14,7 +14,8 @@ from wa_worker.edge.wire import InstanceRows
 from wa_worker.errors import EdgeError
 from wa_worker.instances.discovery import Running
 from wa_worker.instances.history import HANDED_OVER, LET_GO, TAKEN_UP, By
-from wa_worker.instances.newcomers import Newcomers, Ownership, Prepare
+from wa_worker.instances.newcomers import Newcomers, Prepare
+from wa_worker.instances.ownership import Ownership
 from wa_worker.instances.services import Services
 from wa_worker.instances.status import PARTINGS, StatusPublisher
 from wa_worker.instances.supervisor import run_instance
@@ -86,19 +87,21 @@ class InstanceFleet:
     def start(self, instance: InstanceId) -> None:
         """Starts an instance, unless it runs, a person has let go of it, or it is of another shard. One that is not
         ours is asked for."""
-        if instance in self._members or instance in self._kept_off or instance in self._newcomers:
+        if instance in self._members or instance in self._newcomers or not in_shard(self._shard, [instance]):
             return
-        if not in_shard(self._shard, [instance]):
-            return
-        if scope := self._let_go.pop(instance, None):
-            scope.cancel()
         if self._ownership is not None:
-            self._ownership.want(instance)  # also of one that is ours: it may just have been unwanted
-            if not self._ownership.owns(instance):
-                return
+            # also of one that is ours, which may just have been unwanted; what a person keeps off, the database knows
+            self._ownership.want(instance)
+        if instance not in self._kept_off and (scope := self._let_go.pop(instance, None)):
+            scope.cancel()
+        if instance in self._kept_off or not self._is_ours(instance):
+            return
         member = _Member(StatusPublisher(instance, self._services.edge, ask_others=self._ask_others))
         self._members[instance] = member
         self._nursery.start_soon(self._run, instance, member)
+
+    def _is_ours(self, instance: InstanceId) -> bool:
+        return self._ownership is None or self._ownership.owns(instance)
 
     def gained(self, instance: InstanceId, prepare: Prepare) -> None:
         """Starts an instance that has become ours, once `prepare()` has taken up what its last owner left."""
@@ -122,10 +125,16 @@ class InstanceFleet:
         same. goes_on: a peer has it or will; otherwise nobody wants it, and the proxy hears that it has ended."""
         await self._newcomers.drop(instance)
         if member := self._members.get(instance):
-            member.handed_over = goes_on and self._ownership is not None and self._ownership.peers_go_on()
+            peers = self._ownership is not None and self._ownership.peers_go_on()
+            member.handed_over = goes_on and peers and instance not in self._kept_off
             member.is_unwanted = not goes_on
             member.scope.cancel()
             await member.ended.wait()
+
+    @property
+    def alone(self) -> bool:
+        """Says whether there are no other workers that share these instances."""
+        return self._ownership is None
 
     @property
     def kept_off(self) -> frozenset[InstanceId]:
@@ -140,10 +149,16 @@ class InstanceFleet:
             self._kept_off.add(instance)
             self._nursery.start_soon(self._tell_let_go, instance, parting)
 
-    def let_go(self, instance: InstanceId) -> None:
-        """Ends an instance because a person wants it; its data stays. It does not start until it is taken up."""
+    def let_go(self, instance: InstanceId, *, elsewhere: bool = False) -> None:
+        """Ends an instance because a person wants it; its data stays. It does not start until it is taken up.
+
+        elsewhere: another worker runs it, which ends it and says so.
+        """
         self._kept_off.add(instance)
-        if member := self._members.get(instance):
+        if elsewhere:
+            assert self._ownership is not None
+            self._ownership.unwanted(instance)
+        elif member := self._members.get(instance):
             member.released_by = By.PERSON
             member.scope.cancel()
         else:
@@ -151,12 +166,21 @@ class InstanceFleet:
             if self._ownership is not None:
                 self._ownership.unwanted(instance)
 
+    def let_go_elsewhere(self, instance: InstanceId) -> None:
+        """Ends one that runs here because a person let go of it at another worker."""
+        if member := self._members.get(instance):
+            self._kept_off.add(instance)
+            member.released_by = By.PERSON
+            member.scope.cancel()
+
     def take_up(self, instance: InstanceId) -> None:
         """Starts an instance that a person had let go of. If the proxy does not list it, it is released later."""
         self._kept_off.discard(instance)
         self._services.history.ended(instance, TAKEN_UP, By.PERSON)
         if member := self._members.get(instance):
             member.starts_again = member.scope.cancel_called
+        if self._ownership is not None:
+            self._ownership.want(instance, anew=True)
         self.start(instance)
 
     def qr_code(self, instance: InstanceId) -> str | None:
@@ -214,15 +238,17 @@ class InstanceFleet:
 
     def _after(self, instance: InstanceId, member: _Member) -> None:
         """Sees to what becomes of an instance that has ended."""
-        lost = self._ownership is not None and not self._ownership.owns(instance) and not member.is_unwanted
-        if lost or member.handed_over or self._stopping():
+        if member.handed_over or self._stopping():
             return
+        ours = self._is_ours(instance)
+        if not ours and not member.is_unwanted and member.released_by is not By.PERSON:
+            return  # lost
         publisher = member.publisher
         if ProxyStatus.CONNECTED in publisher.may_have_heard or member.released_by is By.PERSON:
             self._nursery.start_soon(self._tell_let_go, instance, publisher.parting(Reason.RELEASED))
         if member.starts_again:
             self.start(instance)
-        elif self._ownership is not None and not member.is_unwanted:
+        elif self._ownership is not None and ours and not member.is_unwanted:
             self._ownership.unwanted(instance)
 
     def _is_last(self, member: _Member) -> bool:

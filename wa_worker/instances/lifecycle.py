@@ -70,6 +70,8 @@ class Lifecycle:
                     self._state.end_unknown()
                     await self._services.whatsapp.until_clear(self._state.instance)
             case Move(action=Action.LEAVE):
+                if self._services.ownership is not None:
+                    self._services.ownership.doubt()
                 await trio.sleep_until(self._state.away_until)
             case Move(action=Action.HOLD):
                 await self._hold(move)

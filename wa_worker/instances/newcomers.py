@@ -1,9 +1,8 @@
-"""Instances that have become ours, until what their last owner left is taken up; and what a fleet asks of ownership."""
+"""Instances that have become ours, until what their last owner left is taken up."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 import attrs
 import structlog
@@ -19,20 +18,6 @@ AGAIN = Backoff(first=1.0, ceiling=60.0)
 
 Prepare = Callable[[], Awaitable[bool]]
 """Takes up what the last owner left. Says whether a person has let go of the instance, at any worker."""
-
-
-class Ownership(Protocol):
-    """Says which instances this worker may run when several share them. Trio thread only; nothing waits."""
-
-    def owns(self, instance: InstanceId) -> bool: ...
-    def want(self, instance: InstanceId) -> None:
-        """The proxy lists it, or a person wants it: a worker that has room is to take it."""
-
-    def unwanted(self, instance: InstanceId) -> None:
-        """It has ended here, and no worker is to take it until somebody wants it again."""
-
-    def peers_go_on(self) -> bool:
-        """Says whether others run what ends here: then the proxy hears no farewell."""
 
 
 @attrs.define(eq=False)

@@ -12,6 +12,7 @@ from wa_worker.delivery.read_marks import ReadMarks
 from wa_worker.delivery.sending import MessageSender
 from wa_worker.edge.client import EdgeClient
 from wa_worker.instances.history import ChangeHistory
+from wa_worker.instances.ownership import Ownership
 from wa_worker.instances.pair_phones import PairPhones
 from wa_worker.instances.registry import Registry
 from wa_worker.journal import Holds
@@ -38,4 +39,6 @@ class Services:
     whatsapp: WhatsApp
     pair_phones: PairPhones = attrs.field(factory=PairPhones)
     history: ChangeHistory = attrs.field(factory=ChangeHistory)
+    ownership: Ownership | None = None
+    """Which instances may run here; None: all."""
     reads: ReadMarks = attrs.field(factory=lambda: ReadMarks(wanted=False))

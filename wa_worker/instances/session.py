@@ -11,6 +11,7 @@ import trio
 
 from wa_worker.delivery.poll_timer import PollTimer
 from wa_worker.errors import SessionError
+from wa_worker.instances.ownership import judged
 from wa_worker.instances.services import Services
 from wa_worker.instances.state import InstanceState
 from wa_worker.models import Egress, Unusable
@@ -63,7 +64,7 @@ async def run_session(services: Services, state: InstanceState) -> Move:
 async def _follow_reports(services: Services, state: InstanceState, session: Session) -> Move:
     """Applies what the session reports until the session is to be closed."""
     while True:
-        report = await next_report(state, session)
+        report = await judged(services.ownership, state, await next_report(state, session))
         if state.current is State.OPENING and report.event in (Event.OPEN_FAILED, Event.DEADLINE):
             services.whatsapp.breaker.record_failure(state.instance)
         if report.event is Event.CONNECTED and state.current is State.RECONNECTING:

@@ -32,6 +32,7 @@ _WARNINGS = {
     Event.PASSKEY: "WhatsApp asks for a passkey, which neonize cannot give: see docs/troubleshooting.md",
     Event.PROXY_FAILED: "the proxy of this instance cannot be used: it is tried again, and nothing else instead",
     Event.STORE_LOST: "another worker has taken this instance: closed, and nobody is told",
+    Event.OVERTAKEN: "another client uses this session, which is ours by the lease: opened again at once, this time",
     Event.LOOP_ENDED: "the library stopped in the middle: the messages that it had taken may be lost",
 }
 """What the log says of an event that a person should know of."""
@@ -60,6 +61,8 @@ class InstanceState:
         """When the pause of the last move ends (`trio.current_time()`); in the past if it has none."""
         self.restricted_until = -math.inf
         """Until when the account counts as restricted (`trio.current_time()`)."""
+        self.overtaken_at = -math.inf
+        """When it was last opened again at once after another login (`trio.current_time()`)."""
         self.account: Account | None = None
         """Whose session it is, as far as is known: the next move tells the proxy."""
         self._pairing: PairingCode | None = None

@@ -23,6 +23,7 @@ contacts.py      whom an account knows, and since when it is linked, for PACE
 holds.py         until when an instance keeps away from WhatsApp
 backlog.py       counts of what waits, for monitoring
 per_instance.py  the same for each instance
+elsewhere.py     what other workers run, for people and tools
 items.py         what `wa-worker journal` shows and decides: values
 decisions.py     what a person's decision does to a row
 review.py        the journal for `wa-worker journal`, a process beside the worker
@@ -35,6 +36,7 @@ then nothing of it has happened.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -51,6 +53,7 @@ from wa_worker.journal.changes import Change, Changes, LetGo
 from wa_worker.journal.contacts import Contact, Contacts
 from wa_worker.journal.database import Database
 from wa_worker.journal.doubts import CutOff, Doubts, MaybeSent
+from wa_worker.journal.elsewhere import Elsewhere, Together, read_together
 from wa_worker.journal.groups import Groups
 from wa_worker.journal.holds import Hold, Holds
 from wa_worker.journal.inbox import FileState, Inbox, InboxResult, PendingInbound
@@ -80,6 +83,7 @@ __all__ = [
     "CutOff",
     "Doubts",
     "DueStatus",
+    "Elsewhere",
     "EventKind",
     "FileState",
     "FileStep",
@@ -108,6 +112,7 @@ __all__ = [
     "Settled",
     "TimerNote",
     "Timers",
+    "Together",
     "Trace",
     "open_journal",
     "open_state_journal",
@@ -136,6 +141,11 @@ class Journal:
     database: Database
     review: Callable[..., AbstractContextManager[Review]]
     """Opens it for a person: review(write=True) to decide. On a connection of its own."""
+    _together: Callable[[], Together] | None = None
+
+    def together(self) -> Together | None:
+        """Reads what other workers have; None: there are none. Blocking. Raises JournalError."""
+        return None if self._together is None else self._together()
 
     def backlog(self) -> Backlog:
         """Counts what waits, on a connection of its own. Blocking. Raises JournalError."""
@@ -176,7 +186,8 @@ def open_state_journal(url: StateUrl, worker: UUID | None) -> Iterator[Journal]:
 
     database = PostgresDatabase(url, worker)
     try:
-        yield _journal(database, None, partial(open_state_review, url))
+        together = None if worker is None else partial(read_together, database, worker, socket.gethostname())
+        yield attrs.evolve(_journal(database, None, partial(open_state_review, url)), together=together)
     finally:
         database.close()
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from wa_worker.journal.database import Database
+from wa_worker.journal.database import Database, Sql
 from wa_worker.journal.states import ATTENTION, DEAD, PENDING, UNREPORTED, SendState
 from wa_worker.models import InstanceId
 
@@ -41,11 +41,16 @@ QUERIES = {
 
 def read_instance_backlogs(database: Database) -> Mapping[InstanceId, InstanceBacklog]:
     """Reads the backlog of each instance for which something waits. Blocking. Raises JournalError."""
-    found: dict[InstanceId, InstanceBacklog] = {}
     with database.snapshot() as sql:
-        for field, query in QUERIES.items():
-            for instance, count in sql.execute(query):
-                found[instance] = attrs.evolve(found.get(instance, InstanceBacklog()), **{field: count})
+        return instance_backlogs(sql)
+
+
+def instance_backlogs(sql: Sql) -> Mapping[InstanceId, InstanceBacklog]:
+    """Reads them in a transaction that is there. Raises what `sql` raises."""
+    found: dict[InstanceId, InstanceBacklog] = {}
+    for field, query in QUERIES.items():
+        for instance, count in sql.execute(query):
+            found[instance] = attrs.evolve(found.get(instance, InstanceBacklog()), **{field: count})
     return found
 
 
@@ -60,8 +65,13 @@ _SET_ASIDE = (
 
 def read_set_aside(database: Database) -> Mapping[InstanceId, int]:
     """Counts the messages of each instance that wait for a person's decision. Blocking. Raises JournalError."""
-    found: Counter[InstanceId] = Counter()
     with database.snapshot() as sql:
-        for instance, count in sql.execute(_SET_ASIDE):
-            found[instance] += count
+        return set_aside(sql)
+
+
+def set_aside(sql: Sql) -> Mapping[InstanceId, int]:
+    """Counts them in a transaction that is there. Raises what `sql` raises."""
+    found: Counter[InstanceId] = Counter()
+    for instance, count in sql.execute(_SET_ASIDE):
+        found[instance] += count
     return found

@@ -37,6 +37,8 @@ its database for 10 s has stopped, and who takes its instances over settles what
 
 _ASK_AGAIN = 0.2
 
+_of_all = translator(None)
+
 
 class PostgresDatabase:
     """Is the Database that several workers share: see there.
@@ -93,9 +95,20 @@ class PostgresDatabase:
     @contextmanager
     def snapshot(self) -> Iterator[PostgresSql]:
         """Lets queries see one moment, on a connection that is open only for them. Raises JournalError."""
+        with self._looking(self._translated) as sql:
+            yield sql
+
+    @contextmanager
+    def everywhere(self) -> Iterator[PostgresSql]:
+        """Does the same, and lets them see the rows of all workers' instances."""
+        with self._looking(_of_all) as sql:
+            yield sql
+
+    @contextmanager
+    def _looking(self, translated: Callable[[str], str]) -> Iterator[PostgresSql]:
         with self._errors(), closing(_prepared(connect(self._url, "look"))) as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            yield PostgresSql(connection, self._translated)
+            yield PostgresSql(connection, translated)
 
     def trouble(self) -> str | None:
         """Says why the journal cannot commit, None if it can. After a failure it tries an empty transaction."""

@@ -115,7 +115,7 @@ def _server(
             abort(404)
         if not is_allowed(request.headers.get("Authorization"), admin_token):
             abort(Response("", 401, {"WWW-Authenticate": "Bearer"}))
-        return describe(registry, await readiness.backlogs())
+        return describe(registry, await readiness.backlogs(), await readiness.together())
 
     app.add_url_rule("/", view_func=health)
     app.add_url_rule("/instances", view_func=instances)

@@ -11,6 +11,10 @@
 
     [{"id": "shop", "reason": "banned", "until": 1764100000}]
 
+With STATE_URL the instances of all workers are there, each with its `worker` (its host and the beginning of its id). Of
+another's there is what was written down: its last change, and what waits; `worker` is null and `state` is "unowned"
+where no worker has it.
+
 `held_back` and `paced_until`: how many messages PACE holds back, and until when the first of them. Times are whole unix
 seconds. No body, no QR code, no whole number.
 """
@@ -24,19 +28,30 @@ from typing import Any
 import attrs
 
 from wa_worker.delivery.held_back import HeldView
+from wa_worker.instances.elsewhere import shown
 from wa_worker.instances.registry import InstanceSnapshot, Registry
 from wa_worker.jid import masked, masked_address
-from wa_worker.journal import InstanceBacklog
+from wa_worker.journal import Elsewhere, InstanceBacklog, Together
 from wa_worker.models import InstanceId, Reason
 from wa_worker.states import State
 
 NOTHING_WAITS = InstanceBacklog()
 
 
-def describe(registry: Registry, backlogs: Mapping[InstanceId, InstanceBacklog]) -> dict[str, Any]:
-    """Returns the answer: the instances that run, by id. `backlogs`: those for which something waits."""
-    found = sorted(registry.all().items())
-    return {"instances": [_instance(registry, id, now, backlogs.get(id, NOTHING_WAITS)) for id, now in found]}  # noqa: A001
+def describe(
+    registry: Registry, backlogs: Mapping[InstanceId, InstanceBacklog], together: Together | None = None
+) -> dict[str, Any]:
+    """Returns the answer: the instances that run here and, if there are other workers, theirs, by id.
+
+    `backlogs`: those for which something waits.
+    """
+    found = {id: _instance(registry, id, now, backlogs.get(id, NOTHING_WAITS)) for id, now in registry.all().items()}  # noqa: A001
+    if together is not None:
+        for said in found.values():
+            said["worker"] = together.here
+        for instance, each in together.elsewhere.items():
+            found.setdefault(instance, _elsewhere(instance, each))
+    return {"instances": [said for _, said in sorted(found.items())]}
 
 
 def held(registry: Registry) -> list[dict[str, Any]]:
@@ -72,6 +87,27 @@ def _instance(
         "held_back": held.messages,
         "paced_until": _whole(held.until),
         "backlog": attrs.asdict(backlog),
+    }
+
+
+def _elsewhere(instance: InstanceId, each: Elsewhere) -> dict[str, Any]:
+    now = shown(each)
+    return {
+        "id": instance,
+        "state": now.state,
+        "because": now.reason or now.state,
+        "detail": masked(now.detail),
+        "reason": now.reason or None,
+        "logged_out": now.logged_out,
+        "since": int(now.since),
+        "until": now.until,
+        "number": None,
+        "last_in": None,
+        "last_out": None,
+        "held_back": 0,
+        "paced_until": None,
+        "backlog": attrs.asdict(each.backlog),
+        "worker": each.worker,
     }
 
 

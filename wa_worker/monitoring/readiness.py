@@ -22,7 +22,7 @@ from wa_worker.edge.evidence import LIST, QUEUE
 from wa_worker.errors import JournalError
 from wa_worker.instances.polling import WAIT
 from wa_worker.instances.registry import Registry
-from wa_worker.journal import Backlog, InstanceBacklog, Journal
+from wa_worker.journal import Backlog, InstanceBacklog, Journal, Together
 from wa_worker.metrics import Snapshot
 from wa_worker.models import InstanceId
 from wa_worker.volume import VolumeGuard
@@ -163,6 +163,15 @@ class Readiness:
             return await trio.to_thread.run_sync(self._journal.backlogs)
         except JournalError:
             return {}  # `/ready` says why
+
+    async def together(self) -> Together | None:
+        """Says what other workers have; None: this one shares with none, or that cannot be read now."""
+        if self._journal is None:
+            return None
+        try:
+            return await trio.to_thread.run_sync(self._journal.together)
+        except JournalError:
+            return None  # `/ready` says why
 
     def _facts(self, backlog: Backlog | None, trouble: str | None) -> Facts:
         polled = self._polled(LIST)

@@ -5,6 +5,8 @@ closed.py      why no worker may run on a volume, though nobody holds its lock
 
 lease.py       the rules of several workers, and their constants: pure
 owner.py       what one worker does next: pure, step by step
+steps.py       the steps; line.py the connection for them
+sessions.py    what the keeper needs of the rest
 claims.py      the steps in PostgreSQL; statements.py their SQL, schemas.py the names that carry the token
 deadline.py    when a worker must have let go of what it leases
 watchdog.py    the thread that sees to that

@@ -32,12 +32,15 @@ from wa_worker.ownership.statements import (
     END_DEAD,
     END_FORMER,
     GIVE_AWAY,
+    LEAVE,
+    LISTEN,
     LOOK,
     PROVEN,
     PUT_OFF,
     REGISTER,
     RENEW,
     TAKE,
+    UNWANT,
     WANT,
 )
 from wa_worker.postgres.connecting import connect, state_errors
@@ -65,6 +68,8 @@ class Claims:
         self._host = host
         self._sql: psycopg.Connection | None = None
         self._busy = self._ended = False
+        self.told = False
+        """The server has said since the last look that there is something to look at."""
 
     def close(self) -> None:
         """Ends the connection. A call under way on another thread fails soon, and ends it then."""
@@ -74,6 +79,10 @@ class Claims:
         elif (sql := self._sql) is not None:
             with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(sql.fileno())) as connection:
                 connection.shutdown(socket.SHUT_RDWR)
+
+    def descriptor(self) -> int | None:
+        """Returns the connection's socket, which can be read when the server says something between two calls."""
+        return None if self._sql is None or self._busy else self._sql.fileno()
 
     def again(self) -> Claims:
         """Returns another for the same worker, with a connection of its own."""
@@ -98,7 +107,7 @@ class Claims:
     def leave(self) -> None:
         """Takes the worker's own row away: what it still owned is free at once."""
         with self._connected() as sql:
-            sql.execute("DELETE FROM workers WHERE id = %(me)s", self._with())
+            sql.execute(LEAVE, self._with())
 
     def reap(self) -> int:
         """Deletes the workers whose lease has run out, and returns how many.
@@ -124,6 +133,10 @@ class Claims:
 
     def look(self) -> View:
         with self._connected() as sql:
+            sql.pgconn.consume_input()
+            while sql.pgconn.notifies():  # what it has said until now, this look sees
+                pass
+            self.told = False
             row = sql.execute(LOOK, self._with()).fetchone()
         assert row is not None
         wanted, claimable, expired, mine, peers = row
@@ -210,7 +223,7 @@ class Claims:
     def unwant(self, instances: Sequence[InstanceId]) -> None:
         """Notes that they are to be run by nobody: their owner hears of it at its next look."""
         with self._connected() as sql:
-            sql.execute("UPDATE instances SET wanted = false WHERE id = ANY(%(ids)s)", self._with(ids=list(instances)))
+            sql.execute(UNWANT, self._with(ids=list(instances)))
 
     def proven(self, instances: Sequence[InstanceId]) -> None:
         """Notes that sessions of ours got through to WhatsApp: the count of their claims begins anew."""
@@ -228,6 +241,9 @@ class Claims:
         try:
             if self._sql is None:
                 self._sql = connect(self._url, f"lease {self.me}", statement_timeout=STATEMENT)
+                self._sql.add_notify_handler(self._on_notify)
+                with state_errors(self._url):
+                    self._sql.execute(LISTEN)
             with state_errors(self._url):
                 yield self._sql
         except StateError:
@@ -237,6 +253,9 @@ class Claims:
             self._busy = False
             if self._ended:
                 self._disconnect()
+
+    def _on_notify(self, _: psycopg.Notify) -> None:
+        self.told = True
 
     def _disconnect(self) -> None:
         sql, self._sql = self._sql, None

@@ -9,9 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-import attrs
 import structlog
 import trio
 
@@ -19,9 +18,12 @@ from wa_worker.errors import LeaseLost, StateError
 from wa_worker.models import InstanceId
 from wa_worker.ownership.claims import Claims
 from wa_worker.ownership.deadline import boottime
-from wa_worker.ownership.lease import RETRY, STATEMENT, UNLIMITED, Because, Came, Claimed, View
+from wa_worker.ownership.lease import RETRY, STATEMENT, UNLIMITED, Because, Claimed, View
+from wa_worker.ownership.line import Line
 from wa_worker.ownership.notices import Notices
-from wa_worker.ownership.owner import Claim, GiveAway, Leaving, ListMine, Look, Owner, Reap, Renew, Step, Wait
+from wa_worker.ownership.owner import Owner
+from wa_worker.ownership.sessions import Counts, Sessions
+from wa_worker.ownership.steps import Claim, GiveAway, Leaving, ListMine, Look, Reap, Renew, Step, Wait
 
 log = structlog.get_logger(__name__)
 
@@ -33,41 +35,15 @@ GIVES_UP = STATEMENT + 1.0
 CLAIM_GIVES_UP = 4.0
 """The same for a claim, which is some statements: a renewal that is due then still has its chances."""
 
-ABANDONED = 3
-"""Threads of steps that nobody waits for any more. Each ends once its connection does, or its connecting: 5 s."""
+VERIFIED_IN = 5.0
+"""Seconds for which somebody waits who asks whether an instance is still ours: a step, and one that was under way."""
 
 LAST_SECONDS = 5.0
 """For the sessions that are left when the time to drain is over."""
 
 
-class Sessions(Protocol):
-    """Runs what this worker owns. Trio thread only."""
-
-    def gained(self, instance: InstanceId, schema: str, application_name: str) -> None:
-        """It is ours now. Nothing waits."""
-
-    async def give_up(self, instance: InstanceId, because: Because) -> None:
-        """Returns once its session is closed, and all that it had is in the journal."""
-
-    def last_used(self, instance: InstanceId) -> float:
-        """Says when there last was a message, in seconds of any clock: the idlest go first.
-
-        Infinity keeps it from being handed over, as while a person scans its code; not from being drained.
-        """
-
-    def connections(self) -> tuple[int, int]:
-        """Returns how many sessions are to be connected to WhatsApp, and how many are."""
-
-
-class Counts(Protocol):
-    """Counts what happens: metrics.Metrics."""
-
-    def took_over(self, came: Came) -> None: ...
-    def fenced(self) -> None: ...
-
-
 class Keeper:
-    """Implements what a fleet asks about ownership. Trio thread only, but for `deadline`."""
+    """Implements what a fleet asks about ownership. Trio thread only, but for `deadline`. capacity: 0 for no limit."""
 
     def __init__(
         self,
@@ -78,28 +54,25 @@ class Keeper:
         capacity: int = 0,
         clock: Callable[[], float] = boottime,
     ) -> None:
-        """`capacity`: the most instances, 0 for no limit."""
-        self._claims = claims
+        self._line = Line(claims)
         self._sessions = sessions
         self._counts = counts
         self._capacity = capacity or UNLIMITED
         self._clock = clock
         self._owner = Owner(self._capacity, random.Random(), sessions.last_used)  # noqa: S311 - jitter
-        self._threads = trio.CapacityLimiter(ABANDONED)
         self._notices = Notices()
         self._nursery: trio.Nursery | None = None
         self._view: View | None = None
-        self._wake = trio.Event()
-        self._empty = trio.Event()
-        self._over = trio.Event()
-        self._ends = False
+        self._wake, self._verified, self._empty, self._over = (trio.Event() for _ in range(4))
+        self._ends = self._woken = False
+        """_woken: the owner knows that the database has something to look at."""
 
     # --- what others ask
 
     @property
     def worker_id(self) -> str:
         """Names this worker in the database, from the time that `run` has started."""
-        return str(self._claims.me)
+        return str(self._line.claims.me)
 
     def deadline(self) -> float:
         """Returns until when this worker may act, in seconds of CLOCK_BOOTTIME. From any thread."""
@@ -122,9 +95,12 @@ class Keeper:
         """Says whether a peer can take what ends here."""
         return self._view is not None and any(peer.has_room for peer in self._view.peers)
 
-    def want(self, instance: InstanceId) -> None:
-        """Has the database know, soon, that somebody is to run it. Nothing is written when it does."""
-        self._notices.want(instance, self._clock())
+    def want(self, instance: InstanceId, *, anew: bool = False) -> None:
+        """Has the database know, soon, that somebody is to run it. Nothing is written when it does.
+
+        anew: that may be otherwise than it was told not long ago.
+        """
+        self._notices.want(instance, self._clock(), anew=anew)
         if self._notices.due:
             self._wake.set()
 
@@ -137,6 +113,20 @@ class Keeper:
         """Takes note that its session got through to WhatsApp."""
         self._notices.prove(instance)
         self._wake.set()
+
+    def doubt(self) -> None:
+        """Has the database be asked soon what is ours."""
+        self._owner.doubt()
+        self._wake.set()
+
+    async def verify(self, instance: InstanceId) -> bool | None:
+        """Asks the database now whether an instance is ours; if not, it is given up. None: no answer in VERIFIED_IN."""
+        answered = self._verified
+        self.doubt()
+        with trio.move_on_after(VERIFIED_IN):
+            await answered.wait()
+            return self.owns(instance)
+        return None
 
     # --- the task
 
@@ -153,7 +143,7 @@ class Keeper:
                 lost = await self._keep()
                 self._nursery.cancel_scope.cancel()
         finally:
-            self._claims.close()
+            self._line.claims.close()
             self._empty.set()
             self._over.set()
         if lost:
@@ -184,10 +174,8 @@ class Keeper:
     async def leave(self) -> None:
         """Takes this worker's row away, so that what it still had is free at once. After its last transaction: the next
         would find no row. Takes GIVES_UP at the most, cancelled or not; without it the lease runs out by itself."""
-        claims = self._claims.again()
-        with trio.move_on_after(GIVES_UP, shield=True), suppress(StateError):
-            await trio.to_thread.run_sync(claims.leave, limiter=self._threads, abandon_on_cancel=True)
-        claims.close()
+        with suppress(StateError):
+            await self._line.leave(GIVES_UP)
 
     async def _register(self) -> None:
         said = False
@@ -201,8 +189,7 @@ class Keeper:
                     log.warning("the state database does not take this worker in, trying on", error=str(error))
                 said = True
                 await trio.sleep(RETRY)
-                self._claims.close()
-                self._claims = self._claims.anew()  # it may have been taken in, under that name
+                self._line.begin_anew()  # it may have been taken in, under that name
             else:
                 log.info("this worker is known to its peers", worker=self.worker_id)
                 return
@@ -231,9 +218,20 @@ class Keeper:
             return
         if self._owner.draining and not self._owner.owned and not self._owner.leaving:
             self._empty.set()
+        if self._line.told and not self._woken:
+            self._owner.woken(now)
+            self._woken = True
+            return
         self._wake = trio.Event()
         with trio.move_on_after(max(0.0, wait.until - now)):
-            await self._wake.wait()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._line_told)
+                await self._wake.wait()
+                nursery.cancel_scope.cancel()
+
+    async def _line_told(self) -> None:
+        await self._line.until_told()
+        self._wake.set()
 
     async def _take(self, step: Step, started: float) -> None:
         owner = self._owner
@@ -245,8 +243,8 @@ class Keeper:
                     )
                     owner.renewed(started, self._clock(), alive=alive)
                 case Look():
-                    view = await self._ask(GIVES_UP, lambda claims: claims.look())
-                    self._view = attrs.evolve(view, unwanted=self._notices.still_unwanted(view.unwanted))
+                    self._woken = False
+                    self._view = self._notices.corrected(await self._ask(GIVES_UP, lambda claims: claims.look()))
                     self._leave(owner.looked(self._clock(), self._view))
                 case Reap():
                     await self._ask(GIVES_UP, lambda claims: claims.reap())
@@ -258,10 +256,14 @@ class Keeper:
                     await self._ask(GIVES_UP, lambda claims: claims.give_away(instances))
                     owner.gave_away(instances)
                 case ListMine():
+                    answered, self._verified = self._verified, trio.Event()
                     mine = await self._ask(CLAIM_GIVES_UP, lambda claims: claims.mine())
                     gained, leaving = owner.listed(self._clock(), mine)
                     self._leave(leaving)
                     self._gain(gained)
+                    if self._verified.statistics().tasks_waiting:  # they asked when this was on its way
+                        owner.doubt()
+                    answered.set()
         except LeaseLost:
             raise
         except StateError as error:
@@ -294,14 +296,6 @@ class Keeper:
         return True
 
     async def _ask(self, seconds: float, call: Callable[[Claims], T]) -> T:
-        """Runs `call` on a thread. Raises StateError, also when it takes longer, or than the lease lasts.
-
-        The thread of a call that takes too long ends by itself, for its connection is cut.
-        """
-        claims = self._claims
+        """Runs `call` on a thread. Raises StateError, also when it takes longer, or than the lease lasts."""
         left = self._owner.lease.deadline - self._clock()
-        with trio.move_on_after(min(seconds, left) if left > 0 else seconds):
-            return await trio.to_thread.run_sync(call, claims, limiter=self._threads, abandon_on_cancel=True)
-        claims.close()
-        self._claims = claims.again()
-        raise StateError(f"no answer for {seconds:g} s")
+        return await self._line.ask(min(seconds, left) if left > 0 else seconds, call)

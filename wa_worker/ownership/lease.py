@@ -11,6 +11,7 @@ shorter time than the database does, so that it has stopped by itself when a pee
 | RETRY | 1 s | after a renewal that failed |
 | STATEMENT | 2 s | statement_timeout: a renewal that takes longer has failed |
 | CLAIM | 2 s | between looks for instances without an owner, a quarter more or less at random |
+| WOKEN | 50 ms | the longest time until a worker looks that was told to, at random: not all at the same moment |
 | BATCH | 10 | instances of one claim: with CLAIM, 5 logins a second and worker |
 | SLACK | 10 % | how far a worker's number may be from its fair share |
 | HAND_OVER | 5 s | between two instances handed over to a peer that has fewer |
@@ -38,6 +39,7 @@ RENEW = 3.0
 RETRY = 1.0
 STATEMENT = 2.0
 CLAIM = 2.0
+WOKEN = 0.05
 BATCH = 10
 SLACK = 0.1
 HAND_OVER = 5.0

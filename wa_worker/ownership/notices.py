@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import attrs
 
 from wa_worker.models import InstanceId
 from wa_worker.ownership.claims import Claims
+from wa_worker.ownership.lease import View
 
 TOLD_AGAIN = 30.0
 """Seconds after which the database is told again what the proxy lists: another worker may have said otherwise."""
@@ -40,13 +39,13 @@ class Notices:
         self._proven: dict[InstanceId, None] = {}
         self._told_at: dict[InstanceId, float] = {}
 
-    def want(self, instance: InstanceId, now: float) -> None:
-        """It is to be run, by anybody. Nothing is to be told of what was told not long ago.
+    def want(self, instance: InstanceId, now: float, *, anew: bool = False) -> None:
+        """It is to be run, by anybody. Nothing is to be told of what was told not long ago, unless it is `anew`.
 
         Nor is it kept for later: the proxy may have ceased to list it by then.
         """
         self._unwanted.pop(instance, None)
-        if now - self._told_at.get(instance, float("-inf")) >= TOLD_AGAIN:
+        if anew or now - self._told_at.get(instance, float("-inf")) >= TOLD_AGAIN:
             self._wanted[instance] = None
 
     def unwant(self, instance: InstanceId) -> None:
@@ -59,9 +58,9 @@ class Notices:
         """Its session got through to WhatsApp."""
         self._proven[instance] = None
 
-    def still_unwanted(self, instances: Iterable[InstanceId]) -> tuple[InstanceId, ...]:
-        """Leaves out those that are wanted again, of which the database has yet to hear."""
-        return tuple(each for each in instances if each not in self._wanted)
+    def corrected(self, view: View) -> View:
+        """Leaves out of the unwanted those that are wanted again, of which the database has yet to hear."""
+        return attrs.evolve(view, unwanted=tuple(each for each in view.unwanted if each not in self._wanted))
 
     @property
     def due(self) -> bool:

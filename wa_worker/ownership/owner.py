@@ -12,8 +12,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 
-import attrs
-
 from wa_worker.errors import LeaseLost
 from wa_worker.models import InstanceId
 from wa_worker.ownership.lease import (
@@ -25,6 +23,7 @@ from wa_worker.ownership.lease import (
     PATIENCE,
     RENEW,
     RETRY,
+    WOKEN,
     Because,
     Claimed,
     Health,
@@ -33,55 +32,7 @@ from wa_worker.ownership.lease import (
     fair_share,
     is_uneven,
 )
-
-
-@attrs.frozen
-class Renew:
-    """Extend the lease, and tell peers these."""
-
-    capacity: int
-    through: bool
-    draining: bool
-
-
-@attrs.frozen
-class Look:
-    """Read a View."""
-
-
-@attrs.frozen
-class Reap:
-    """Delete the rows of workers whose lease has run out."""
-
-
-@attrs.frozen
-class Claim:
-    """Take so many instances that nobody owns."""
-
-    count: int
-
-
-@attrs.frozen
-class GiveAway:
-    """Say that these are nobody's: their sessions have ended here."""
-
-    instances: tuple[Claimed, ...]
-
-
-@attrs.frozen
-class ListMine:
-    """Read which instances are ours, and their tokens."""
-
-
-@attrs.frozen
-class Wait:
-    """Nothing is to be done until then, unless something happens."""
-
-    until: float
-
-
-Step = Renew | Look | Reap | Claim | GiveAway | ListMine | Wait
-Leaving = tuple[InstanceId, Because]
+from wa_worker.ownership.steps import Claim, GiveAway, Leaving, ListMine, Look, Reap, Renew, Step, Wait
 
 
 def _never_used(_instance: InstanceId) -> float:
@@ -190,6 +141,14 @@ class Owner:
         self._to_claim = self._room(now, view)
         return leaving + [(each, because) for each in more]
 
+    def woken(self, now: float) -> None:
+        """Has it look soon: the database says that something is free, or wanted, or not. It is a hint, no more."""
+        self._look_at = min(self._look_at, now + self._rng.uniform(0.0, WOKEN))
+
+    def doubt(self) -> None:
+        """Has what is ours be listed next."""
+        self._list = True
+
     def reaped(self, now: float) -> None:
         self._reap = False
         self._look_at = now
@@ -198,7 +157,10 @@ class Owner:
         """Returns those whose sessions are to be started. Raises LeaseLost when the answer came too late."""
         self._check(now)
         self._to_claim = 0
-        return [each for each in claimed if self._gain(each)]
+        gained = [each for each in claimed if self._gain(each)]
+        if gained:  # they log in, and may be the idlest
+            self._hand_over_at = max(self._hand_over_at, now + HAND_OVER)
+        return gained
 
     def listed(self, now: float, mine: Sequence[Claimed]) -> tuple[list[Claimed], list[Leaving]]:
         """Returns what is ours and was not known, and what is not ours and was. Raises LeaseLost when too late."""
@@ -275,7 +237,9 @@ class Owner:
         return fair_share(view.wanted, [self.health.capacity(self._capacity), *capacities])
 
     def _to_hand_over(self, now: float, view: View) -> list[InstanceId]:
-        crowded = self.leaving or view.claimable >= BATCH // 2
+        crowded = (
+            self.leaving or view.claimable >= BATCH // 2 or any(peer.draining and peer.owned for peer in view.peers)
+        )
         if now < self._hand_over_at or crowded or not self.owned:
             return []
         if not is_uneven(view.mine, view.peers, self._share(view)):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+LISTEN = "LISTEN wa_look"
+"""Has the server say on this connection that there is something to look at: an instance is free, or is wanted, or not.
+A hint: where it does not arrive, as through a pooler, the next look comes by itself."""
+
 REGISTER = """
     INSERT INTO workers (id, host, version, capacity, healthy, expires_at)
     VALUES (%(me)s, %(host)s, %(version)s, %(capacity)s, false, clock_timestamp() + %(ttl)s * interval '1 s')
@@ -59,20 +63,41 @@ PUT_OFF = """
 """
 
 GIVE_AWAY = """
-    UPDATE instances i SET owner = NULL, claims = greatest(i.claims - 1, 0), not_before = '-infinity'
-    FROM unnest(%(ids)s::text[], %(tokens)s::bigint[]) AS given (id, token)
-    WHERE i.id = given.id AND i.token = given.token AND i.owner = %(me)s
+    WITH free AS (
+        UPDATE instances i SET owner = NULL, claims = greatest(i.claims - 1, 0), not_before = '-infinity'
+        FROM unnest(%(ids)s::text[], %(tokens)s::bigint[]) AS given (id, token)
+        WHERE i.id = given.id AND i.token = given.token AND i.owner = %(me)s
+        RETURNING 1
+    )
+    SELECT pg_notify('wa_look', '') WHERE EXISTS (SELECT FROM free)
 """
 
+# What a person has let go of, at whatever worker, is wanted by nobody until it is taken up again.
 WANT = """
     WITH again AS (
-        UPDATE instances SET wanted = true WHERE id = ANY(%(ids)s) AND NOT wanted
-            AND NOT EXISTS (SELECT FROM let_go WHERE let_go.instance = instances.id)
+        UPDATE instances SET wanted = true
+        WHERE id = ANY(%(ids)s) AND NOT wanted AND NOT EXISTS (SELECT FROM let_go l WHERE l.instance = instances.id)
+        RETURNING 1
+    ),
+    new AS (
+        INSERT INTO instances (id)
+        SELECT id FROM unnest(%(ids)s::text[]) AS listed (id)
+        WHERE NOT EXISTS (SELECT FROM instances known WHERE known.id = listed.id)
+            AND NOT EXISTS (SELECT FROM let_go l WHERE l.instance = listed.id)
+        ON CONFLICT (id) DO NOTHING
+        RETURNING 1
     )
-    INSERT INTO instances (id)
-    SELECT id FROM unnest(%(ids)s::text[]) AS listed (id)
-    WHERE NOT EXISTS (SELECT FROM instances known WHERE known.id = listed.id)
-    ON CONFLICT (id) DO NOTHING
+    SELECT pg_notify('wa_look', '') WHERE EXISTS (SELECT FROM again) OR EXISTS (SELECT FROM new)
+"""
+
+UNWANT = """
+    WITH ended AS (UPDATE instances SET wanted = false WHERE id = ANY(%(ids)s) AND wanted RETURNING owner)
+    SELECT pg_notify('wa_look', '') WHERE EXISTS (SELECT FROM ended WHERE owner <> %(me)s)
+"""
+
+LEAVE = """
+    WITH gone AS (DELETE FROM workers WHERE id = %(me)s RETURNING 1)
+    SELECT pg_notify('wa_look', '') WHERE EXISTS (SELECT FROM gone)
 """
 
 PROVEN = """

@@ -120,8 +120,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "instances-detail-unmasked",
         "monitoring/instances.py",
-        "masked(now.detail)",
-        "now.detail",
+        '"detail": masked(now.detail),\n        "reason": now.reason.value',
+        '"detail": now.detail,\n        "reason": now.reason.value',
         "P8: no whole number",
         "monitoring/test_instances.py::test_an_instance_says_what_it_does_and_why",
     ),

@@ -113,8 +113,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "shard-fleet-starts-all",
         "instances/fleet.py",
-        "        if not in_shard(self._shard, [instance]):\n            return\n",
-        "",
+        " or not in_shard(self._shard, [instance]):\n            return\n",
+        ":\n            return\n",
         "nobody starts what is of another shard",
         FLEET,
     ),

@@ -18,15 +18,16 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "shared-starts-before-it-is-prepared",
         "instances/fleet.py",
-        " or instance in self._newcomers:\n",
-        ":\n",
+        "instance in self._members or instance in self._newcomers or not",
+        "instance in self._members or not",
         "what the last owner left is taken up first",
         f"{TEST}test_one_that_becomes_ours_starts_once_what_its_last_owner_left_is_taken_up",
     ),
     Mutation(
         "shared-starts-what-was-lost-meanwhile",
         "instances/fleet.py",
-        "            if self._ownership is None or not self._ownership.owns(instance):\n                return\n            if kept_off",
+        "            if self._ownership is None or not self._ownership.owns(instance):\n"
+        "                return\n            if kept_off",
         "            if kept_off",
         "only the owner of an instance runs it",
         f"{TEST}test_one_that_is_lost_before_it_is_prepared_does_not_start",
@@ -34,15 +35,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "shared-hand-over-is-not-wanted",
         "instances/fleet.py",
-        "        if lost or member.handed_over or self._stopping():\n",
-        "        if lost or self._stopping():\n",
+        " or member.handed_over or self._stopping():\n",
+        " or self._stopping():\n",
         "a peer goes on with what is handed over",
         f"{TEST}test_one_that_is_handed_over_ends_without_a_word_to_the_proxy",
     ),
     Mutation(
         "shared-release-stays-wanted",
         "instances/fleet.py",
-        "        elif self._ownership is not None and not member.is_unwanted:\n            self._ownership.unwanted(instance)\n",
+        "            self._ownership.unwanted(instance)\n\n    def _is_last",
         "",
         "no peer takes what the proxy has let go of",
         f"{TEST}test_one_that_the_proxy_or_a_person_lets_go_of_is_wanted_by_no_peer",
