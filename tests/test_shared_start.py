@@ -76,3 +76,12 @@ async def test_what_it_waits_for(state_url: StateUrl, differs: dict[str, object]
     (line,) = [line for line in logs if line["event"] == "PostgreSQL does not take this worker in: waiting for it"]
     assert reason in line["reason"]
     await _until_there(state_url)
+
+
+@needs_pgbouncer
+async def test_a_pooler_that_drops_the_settings_ends_it(state_url: StateUrl) -> None:
+    with (
+        open_pooler(state_url, "transaction", "extra_float_digits,options") as pooled,
+        pytest.raises(StartupError, match="settings of a connection are lost"),
+    ):
+        await _until_there(pooled)
