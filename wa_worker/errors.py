@@ -176,6 +176,16 @@ class StateError(Exception):
     """The PostgreSQL database of STATE_URL cannot be reached, or refuses. Do: keep what it holds closed, try again."""
 
 
+class UnfitState(StateError):
+    """It answers, and no worker can work with what it is, a pooler in transaction mode, say. Do: at the start print it
+    and exit 1; later as any StateError. `remedy` says what a person can do."""
+
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(f"{found}. Do: {remedy}.")
+        self.found = found
+        self.remedy = remedy
+
+
 class LeaseLost(StateError, JournalError):
     """This worker's lease has ended: others may run its instances by now. Do: close all without a word, exit 1.
 

@@ -62,6 +62,8 @@ class Night:
 
 INFO = 'wa_worker_info{version="0.1.0"}'
 UP = "up{}"
+DEAD = 'wa_worker_takeovers_total{because="dead"}'
+FENCED, LEFT = "wa_worker_fenced_total{}", "wa_worker_lease_seconds_left{}"
 PACED = "wa_worker_paced_messages{reason="
 
 NIGHTS = [
@@ -188,6 +190,32 @@ NIGHTS = [
         "quiet: PACE spreads a campaign over twenty hours, and some messages by the minute",
         {"20h": "", "24h": "", "48h": ""},
         others={PACED + '"first_per_day"}': "40+0x1200 0+0x1800", PACED + '"rate"}': "3 0 " * 1500},
+    ),
+    Night(
+        "a worker dies, and two others take what it had",
+        {"15m": "", "25m": "WaWorkerTakenOver", "45m": ""},
+        others={DEAD: "0+0x19 7+0x60", FENCED: always(0)},
+    ),
+    Night(
+        "a worker that was fenced is scraped before it is gone",
+        {"5m": "", "15m": "WaWorkerTakenOver", "40m": ""},
+        others={FENCED: "0+0x10 1 0+0x60", DEAD: always(0)},
+    ),
+    Night(
+        "PostgreSQL is slow: leases are renewed late for minutes",
+        {"11m": "", "15m": "WaWorkerLeaseShort", "30m": ""},
+        others={LEFT: "9+0x9 5+0x9 9+0x30"},
+    ),
+    Night(
+        "quiet: a deploy hands instances over, new ones come, and one renewal is late",
+        dict.fromkeys(("11m", "12m", "13m", "20m", "30m"), ""),
+        others={
+            'wa_worker_takeovers_total{because="free"}': "0+0x9 20+0x60",
+            'wa_worker_takeovers_total{because="new"}': "0+0x9 5+0x60",
+            LEFT: "9+0x9 3+0x1 8+0x60",
+            DEAD: always(0),
+            FENCED: always(0),
+        },
     ),
     Night(
         "descriptors run short",

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from wa_worker.journal.backlog import Backlog, Queue
 from wa_worker.metrics import Metrics, Snapshot
+from wa_worker.ownership.lease_metrics import LeaseMetrics
 from wa_worker.states import State
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -79,6 +80,7 @@ def _picks(use: Use, labels: dict[str, str]) -> bool:
 
 def test_what_they_name_exists() -> None:
     metrics = Metrics()
+    LeaseMetrics(metrics.registry).watch(lambda: 1, lambda: 9.0)  # those of a worker with STATE_URL
     metrics.edge_request("disconnected-instances", "2xx", 0.1)
     backlog = Backlog(Queue(0, 0.0), Queue(0, 0.0), Queue(0, 0.0), 0, 0)
     now = Snapshot(dict.fromkeys(State, 0), backlog, True, True, {"disconnected-instances": 0.0}, threads=1)

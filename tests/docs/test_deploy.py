@@ -43,6 +43,7 @@ def _container() -> dict[str, Any]:
     [
         "deploy/kubernetes/wa-worker.yaml",
         "deploy/kubernetes/wa-worker-shards.yaml",
+        "deploy/kubernetes/wa-worker-shared.yaml",
         "deploy/easypanel/meta.yaml",
         "deploy/easypanel/schema.json",
     ],

@@ -17,7 +17,7 @@ import structlog
 import trio
 
 from wa_worker.config import Settings
-from wa_worker.errors import JournalError, StateError
+from wa_worker.errors import JournalError, StartupError, StateError, UnfitState
 from wa_worker.instances.fleet import InstanceFleet
 from wa_worker.instances.registry import Registry
 from wa_worker.journal import Journal, LetGo, open_state_journal
@@ -30,6 +30,7 @@ from wa_worker.ownership.lease_metrics import LeaseMetrics
 from wa_worker.ownership.watchdog import Watchdog
 from wa_worker.postgres.connecting import connect, state_errors
 from wa_worker.postgres.migrations import upgrade
+from wa_worker.postgres.pooler import refuse_pooler
 from wa_worker.postgres.url import StateUrl
 from wa_worker.states import PROVEN, State
 from wa_worker.whatsapp.egress_rows import EgressRows
@@ -143,7 +144,7 @@ async def open_shared(
     settings: Settings, url: StateUrl, registry: Registry, metrics: Metrics, environ: Mapping[str, str]
 ) -> AsyncIterator[Shared]:
     """Waits until PostgreSQL has taken this worker in, and keeps its lease in the block; at its end what is left is
-    free. Raises LeaseLost, in a group, as soon as the lease is over."""
+    free. Raises LeaseLost, in a group, as soon as the lease is over; StartupError as _until_there() does."""
     await _until_there(url)
     stores = SchemaStores(url)
     gate = SocketGate(lambda: keeper.deadline(), environ)  # noqa: PLW0108 - there is no keeper yet
@@ -181,11 +182,14 @@ async def _prove(registry: Registry, keeper: Keeper, instance: InstanceId) -> No
 
 async def _until_there(url: StateUrl) -> None:
     """Waits until PostgreSQL answers, and makes or upgrades the tables: a worker that starts while it is away is there
-    when it is back. Where it answers that a password is wrong, that is said, and tried again as well."""
+    when it is back. Where it answers that a password is wrong, that is said, and tried again as well.
+    Raises StartupError where what answers is nothing that a worker can work with: a pooler in transaction mode, say."""
     said: str | None = None
     while True:
         try:
             await trio.to_thread.run_sync(_make_tables, url, abandon_on_cancel=True)
+        except UnfitState as error:
+            raise StartupError(str(error)) from error
         except StateError as error:
             if str(error) != said:
                 log.error("PostgreSQL does not take this worker in: waiting for it", reason=str(error))
@@ -197,4 +201,5 @@ async def _until_there(url: StateUrl) -> None:
 
 def _make_tables(url: StateUrl) -> None:
     with state_errors(url), closing(connect(url, "start")) as sql:
+        refuse_pooler(url, sql)
         upgrade(sql)

@@ -5,6 +5,7 @@ result.py         what a check found, with its remedy
 configuration.py  the settings
 volume.py         AUTH_DIR: its permissions, its room, its lock
 journal.py        the journal: that it is one, and whole
+state.py          the database of STATE_URL; state_facts.py reads what is to be judged
 port.py           the port of the health endpoint
 libraries.py      neonize, loaded in a process of its own
 loading.py        that process

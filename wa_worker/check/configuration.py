@@ -13,6 +13,7 @@ from wa_worker.check.version import Usage
 from wa_worker.config import Settings
 from wa_worker.errors import ConfigError
 from wa_worker.models import Secret
+from wa_worker.postgres.url import StateUrl
 
 NAME = "configuration"
 
@@ -28,14 +29,15 @@ class Configuration:
     auth_dir: Path | None
     bind_host: str | None
     port: int | None
+    state_url: StateUrl | None
     usage: Usage
     """What is wrong of it is as by default."""
 
 
 def read_configuration(environ: Mapping[str, str]) -> Configuration:
     """Never raises for what is in the environment: each fault is a result."""
-    names = ("EDGE_BASE_URL", "WORKER_SECRET", "AUTH_DIR", "BIND_HOST", "PORT", "ADMIN_TOKEN")
-    url, secret, auth_dir, bind_host, port, admin = (_alone(environ, name) for name in names)
+    names = ("EDGE_BASE_URL", "WORKER_SECRET", "AUTH_DIR", "BIND_HOST", "PORT", "ADMIN_TOKEN", "STATE_URL")
+    url, secret, auth_dir, bind_host, port, admin, state = (_alone(environ, name) for name in names)
     base_url = url.edge_base_url if url else None
     worker_secret = secret.worker_secret if secret else None
     try:
@@ -56,6 +58,7 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
         auth_dir.auth_dir if auth_dir else None,
         bind_host.bind_host if bind_host else None,
         port.port if port else None,
+        state.state_url if state else None,
         _usage(environ),
     )
 

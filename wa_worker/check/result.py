@@ -53,13 +53,13 @@ def not_checked(name: str, why: str) -> Result:
     return Result(name, Grade.WARN, f"not checked: {why}")
 
 
-def quoted(text: object, secret: Secret | None = None) -> str:
+def quoted(text: object, secret: Secret | None = None, longest: int = QUOTED) -> str:
     """Text from outside in one short line: without control characters, numbers in full, and the secret, which a proxy
-    may well repeat."""
+    may well repeat. longest: characters of it."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     if secret is not None:
         line = line.replace(secret.reveal(), "***")
-    return masked(line[:QUOTED] + ("..." if len(line) > QUOTED else ""))
+    return masked(line[:longest] + ("..." if len(line) > longest else ""))
 
 
 def reason(error: BaseException) -> str:

@@ -15,10 +15,10 @@ import attrs
 import click
 import trio
 
-from wa_worker.check import egress, journal, libraries, port, proxy, route, volume, writing
+from wa_worker.check import egress, journal, libraries, port, proxy, route, state, volume, writing
 from wa_worker.check.clock import Clock
 from wa_worker.check.configuration import Configuration, read_configuration
-from wa_worker.check.result import Grade, Result, as_dict, fail, lines, not_checked
+from wa_worker.check.result import Grade, Result, as_dict, fail, lines, not_checked, ok
 from wa_worker.models import InstanceId
 
 PATIENCE = 2.0
@@ -74,9 +74,14 @@ def _checks(
         return await trio.to_thread.run_sync(volume.look_at_volume, settings.auth_dir, abandon_on_cancel=True)
 
     async def look_at_journal() -> list[Result]:
+        if settings.state_url is not None:
+            return [ok(journal.NAME, "in the database of STATE_URL")]
         if settings.auth_dir is None:
             return [not_checked(journal.NAME, "AUTH_DIR is not usable")]
         return [await trio.to_thread.run_sync(journal.look_at_journal, settings.auth_dir, abandon_on_cancel=True)]
+
+    async def check_state() -> list[Result]:
+        return [] if settings.state_url is None else await state.check_state(settings.state_url)
 
     async def check_port() -> list[Result]:
         if settings.bind_host is None or settings.port is None:
@@ -112,6 +117,7 @@ def _checks(
     checks = [
         _Check(volume.NAMES, 30.0, look_at_volume),
         _Check((journal.NAME,), 60.0, look_at_journal),
+        _Check(state.NAMES, 60.0, check_state),
         _Check((port.NAME,), 30.0, check_port),
         _Check(libraries.NAMES, 60.0, libraries.check_libraries),
         _Check((route.NAME,), 60.0, check_route),

@@ -195,8 +195,6 @@ class Settings:
                     faults.append(f"{name} is not set: {field.metadata['help']}. Set {name} or {name}_FILE.")
             except ValueError as error:
                 faults.append(f"{name} {error}.")
-        if values.get("state_url") is not None and values.get("worker_shard") is not None:
-            faults.append("WORKER_SHARD and STATE_URL are both set: keep one; with STATE_URL they share by themselves.")
         if faults:
             raise ConfigError(faults)
         return cls(**values)

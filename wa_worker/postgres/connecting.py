@@ -13,6 +13,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from wa_worker.errors import StateError
+from wa_worker.postgres.fitness import unfit
 from wa_worker.postgres.url import StateUrl
 
 SCHEMA = "wa"
@@ -59,11 +60,15 @@ def connect_as(
 
 @contextmanager
 def state_errors(url: StateUrl) -> Iterator[None]:
-    """Raises StateError for what psycopg raises. Its words name the host and the user, never the password."""
+    """Raises StateError for what psycopg raises. Its words name the host and the user, never the password.
+
+    UnfitState where a pooler or a server says that it does not know what every connection of ours asks for.
+    """
     try:
         yield
     except psycopg.Error as error:
-        raise StateError(f"PostgreSQL {url.place}: {words_of(error)}") from error
+        words = words_of(error)
+        raise unfit(url.place, words) or StateError(f"PostgreSQL {url.place}: {words}") from error
 
 
 def words_of(error: psycopg.Error) -> str:

@@ -11,7 +11,7 @@ from importlib import resources
 import psycopg
 import structlog
 
-from wa_worker.errors import StateError
+from wa_worker.errors import UnfitState
 from wa_worker.postgres.connecting import SCHEMA
 
 log = structlog.get_logger(__name__)
@@ -37,14 +37,14 @@ FORMAT = len(STEPS)
 def upgrade(sql: psycopg.Connection) -> None:
     """Runs the steps that the database lacks: all of them, or none. Blocking, while another worker does the same.
 
-    Raises psycopg.Error, or StateError if a newer version has been here.
+    Raises psycopg.Error, or UnfitState if a newer version has been here.
     """
     with sql.transaction():
         sql.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         found = format_of(sql)
         if found > FORMAT:
-            raise StateError(
-                f"a newer wa-worker wrote the state (format {found}, this one knows {FORMAT}): run that version"
+            raise UnfitState(
+                f"a newer wa-worker wrote the state (format {found}, this one knows {FORMAT})", "run that version"
             )
         if found == FORMAT:
             return

@@ -1,0 +1,182 @@
+"""Mutations of what is said of the database of STATE_URL: by `wa-worker check`, at the start, in docs and deploy/."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+CHECK = "check/test_state.py::"
+POOLER = "postgres/test_pooler.py::"
+START = "test_shared_start.py::"
+TLS = "whatsapp/test_schema_tls.py::"
+SHARED = "docs/test_scaling_shared.py::"
+
+MUTATIONS: tuple[Mutation, ...] = (
+    Mutation(
+        "pooler-settings-refused",
+        "postgres/fitness.py",
+        'if "unsupported startup parameter" in words:',
+        'if "no such parameter" in words:',
+        "a pooler that refuses the settings is named, with the remedy",
+        POOLER + "test_one_that_refuses_the_settings",
+    ),
+    Mutation(
+        "pooler-settings-lost",
+        "postgres/pooler.py",
+        '!= SCHEMA or _setting(sql, "lock_timeout") == "0":',
+        '!= SCHEMA and _setting(sql, "lock_timeout") == "0" and SCHEMA == "":',
+        "a pooler that drops the settings without a word is found out",
+        POOLER + "test_one_that_drops_the_settings",
+    ),
+    Mutation(
+        "pooler-transactions",
+        "postgres/pooler.py",
+        '        other.execute("BEGIN")\n',
+        "",
+        "a pooler that gives each transaction another connection is found out",
+        POOLER + "test_one_that_gives_each_transaction_another_connection",
+    ),
+    Mutation(
+        "pooler-of-one",
+        "postgres/pooler.py",
+        "        late.start()\n",
+        "",
+        "also one with a single connection, which would have the question wait for ever",
+        POOLER + "test_one_that_gives_each_transaction_another_connection",
+    ),
+    Mutation(
+        "pooler-at-start",
+        "app/shared.py",
+        "        refuse_pooler(url, sql)\n",
+        "",
+        "the worker refuses what a check refuses, before it makes anything through it",
+        START + "test_a_pooler_that_drops_the_settings_ends_it",
+    ),
+    Mutation(
+        "unfit-is-waited-for",
+        "app/shared.py",
+        "        except UnfitState as error:\n            raise StartupError(str(error)) from error\n",
+        "",
+        "what no worker can work with ends the start, and is not waited for",
+        START + "test_a_pooler_in_transaction_mode_ends_it_with_the_words_of_the_check",
+    ),
+    Mutation(
+        "password-ends-the-start",
+        "app/shared.py",
+        "        except UnfitState as error:\n",
+        "        except StateError as error:\n",
+        "a wrong password, or no server, is waited for",
+        START + "test_what_it_waits_for",
+    ),
+    Mutation(
+        "newer-state-is-waited-for",
+        "postgres/migrations/__init__.py",
+        "            raise UnfitState(\n",
+        "            raise RuntimeError(\n",
+        "tables of a newer version end the start",
+        START + "test_a_state_of_a_newer_version_ends_it",
+    ),
+    Mutation(
+        "state-too-old",
+        "postgres/fitness.py",
+        'return UnfitState(f"PostgreSQL {place} is older than {OLDEST}", TOO_OLD)',
+        "return None",
+        "a server without idle_session_timeout is named as too old",
+        POOLER + "test_what_is_no_word_about_the_server",
+    ),
+    Mutation(
+        "check-state-far",
+        "check/state.py",
+        "FAR = 0.005\n",
+        "FAR = 0.05\n",
+        "more than 5 ms is warned of",
+        CHECK + "test_how_far_and_what_it_is",
+    ),
+    Mutation(
+        "check-state-plain",
+        "check/state.py",
+        "    if url.is_plain:\n",
+        "    if url.is_plain and version is not None:\n",
+        "plain to another machine is warned of",
+        CHECK + "test_whether_it_can_be_read_on_the_way",
+    ),
+    Mutation(
+        "check-state-superuser",
+        "check/state.py",
+        "    if facts.superuser:\n",
+        "    if facts.superuser and not facts.owns:\n",
+        "a superuser is warned of",
+        CHECK + "test_what_its_role_may",
+    ),
+    Mutation(
+        "check-state-durability",
+        "check/state_facts.py",
+        '_DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")',
+        '_DURABILITY = ("fsync", "full_page_writes")',
+        "synchronous_commit off, of the role alone, is seen",
+        CHECK + "test_it_reads_what_is_there_and_changes_nothing",
+    ),
+    Mutation(
+        "check-state-connections-of-one",
+        "check/state.py",
+        "    most = OWN * workers + PER_SESSION * instances\n",
+        "    most = OWN * workers + instances\n",
+        "each session may have two connections",
+        CHECK + "test_its_connections",
+    ),
+    Mutation(
+        "check-state-role-limit",
+        "check/state_facts.py",
+        "min([free, *limits])",
+        "free",
+        "the limit of the role counts",
+        CHECK + "test_it_reads_what_is_there_and_changes_nothing",
+    ),
+    Mutation(
+        "check-state-dead-workers",
+        "check/state_facts.py",
+        "FROM workers WHERE expires_at > clock_timestamp()",
+        "FROM workers WHERE true",
+        "a worker whose lease has run out needs no connections",
+        CHECK + "test_it_reads_what_is_there_and_changes_nothing",
+    ),
+    Mutation(
+        "check-state-certificate",
+        "check/state.py",
+        'remedy = _CERTIFICATE if "certificate" in str(error) else _REACHED',
+        "remedy = _REACHED",
+        "a certificate that cannot be proven is told as that",
+        TLS + "test_psycopg_takes_no_other",
+    ),
+    Mutation(
+        "state-psycopg-unproven",
+        "postgres/connecting.py",
+        "            url.with_options().reveal(), application_name",
+        '            url.with_options(sslmode="require", sslrootcert="").reveal(), application_name',
+        "psycopg takes no server whose certificate it cannot prove",
+        TLS + "test_psycopg_takes_no_other",
+    ),
+    Mutation(
+        "state-library-unproven",
+        "whatsapp/schema_store.py",
+        "            search_path=self.schema,\n",
+        '            search_path=self.schema,\n            sslmode="require",\n            sslrootcert="",\n',
+        "the library of the sessions takes no server whose certificate it cannot prove",
+        TLS + "test_the_library_of_the_sessions_takes_no_other",
+    ),
+    Mutation(
+        "shared-kubernetes-grace",
+        "../deploy/kubernetes/wa-worker-shared.yaml",
+        "terminationGracePeriodSeconds: 30",
+        "terminationGracePeriodSeconds: 25",
+        "a host kills no worker that still hands over",
+        SHARED + "test_kubernetes_waits_until_a_worker_has_handed_over",
+    ),
+    Mutation(
+        "alert-taken-over",
+        "../docs/alerts.yaml",
+        'increase(wa_worker_takeovers_total{because="dead"}[15m])',
+        'increase(wa_worker_takeovers_total{because="free"}[15m])',
+        "a dead worker is told of, and a deploy is not",
+        "docs/test_alerts.py::test_a_night",
+    ),
+)
