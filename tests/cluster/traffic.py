@@ -64,17 +64,25 @@ class Traffic:
         self._ended.set()
 
     async def end(self) -> Account:
-        """Ends the writing, waits until all has arrived that can, and says what became of it."""
+        """Ends the writing, waits until all has arrived that can, and says what became of it.
+
+        What a session could not decrypt because its store was gone WhatsApp delivers again: so its mailboxes are empty,
+        too.
+        """
         self._over.set()
         await self._ended.wait()
         with trio.fail_after(PATIENCE):
             await self._cluster.world.proxy.wait_for(self._settled)
-            while not await trio.to_thread.run_sync(self._quiet):  # noqa: ASYNC110 - nothing tells
+            while not (self._fetched() and await trio.to_thread.run_sync(self._quiet)):  # noqa: ASYNC110
                 await trio.sleep(0.2)
         return self._account()
 
     def _settled(self, store: Store) -> bool:
         return all(row.status != "queued" for row in store.messages())
+
+    def _fetched(self) -> bool:
+        world = self._cluster.world
+        return not any(world.simulator.pending(world.jids[name]) for name in self.names)
 
     def _quiet(self) -> bool:
         """Says whether the journal has nothing left to deliver or to send."""
@@ -85,8 +93,7 @@ class Traffic:
 
     def _account(self) -> Account:
         account, store = Account(), self._cluster.world.proxy.store
-        state = self._cluster.state
-        doubts: dict[str, int] = dict(state.execute("SELECT message_id, doubts FROM wa.ledger").fetchall())
+        doubts: dict[str, int] = dict(self._cluster.rows("SELECT message_id, doubts FROM wa.ledger"))
         uncertain = {row.body: doubts.get(str(row.id), 0) for row in store.messages()}
         for name, contact in self.contacts.items():
             wanted = [f"out {name} {n}" for n in range(self.rounds)]
@@ -101,7 +108,7 @@ class Traffic:
             posted = Counter(row.body for row in store.inbound(name))
             account.doubled_in += [body for body, times in posted.items() if times > 1]
             account.gone_in += [f"in {name} {n}" for n in range(self.rounds) if f"in {name} {n}" not in posted]
-        journaled = {(i, w) for i, w in state.execute(_JOURNALED)}
+        journaled = set(self._cluster.rows(_JOURNALED))
         account.lost_in = sorted(map(str, journaled - {(r.instance_id, r.wa_message_id) for r in store.inbound()}))
         return account
 
