@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import attrs
+import psycopg
 import trio
 
 from tests.postgres_server import Postgres, kill, open_empty_postgres, running
@@ -26,12 +28,24 @@ class Server:
         """Ends it at once, and all that is connected to it."""
         kill(self.postgres)
 
+    def answers(self) -> bool:
+        """Says whether it takes connections. Blocking."""
+        try:
+            psycopg.connect(self.postgres.dsn(SUPERUSER), connect_timeout=5).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
     async def start(self) -> None:
         """Starts it again. Returns once it answers."""
         await trio.to_thread.run_sync(self._restarts.enter_context, running(self.postgres))
 
 
 @contextmanager
-def open_server() -> Iterator[Server]:
-    with open_empty_postgres(secrets.token_hex(16), SUPERUSER, on_port=True) as postgres, ExitStack() as restarts:
+def open_server(disk: Path | None = None) -> Iterator[Server]:
+    """disk: a folder that takes its data."""
+    with (
+        open_empty_postgres(secrets.token_hex(16), SUPERUSER, on_port=True, disk=disk) as postgres,
+        ExitStack() as restarts,
+    ):
         yield Server(postgres, make_state_database(postgres), restarts)

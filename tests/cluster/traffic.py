@@ -63,13 +63,17 @@ class Traffic:
                 await self._over.wait()
         self._ended.set()
 
+    def pause(self) -> None:
+        """Ends the writing."""
+        self._over.set()
+
     async def end(self) -> Account:
         """Ends the writing, waits until all has arrived that can, and says what became of it.
 
         What a session could not decrypt because its store was gone WhatsApp delivers again: so its mailboxes are empty,
         too.
         """
-        self._over.set()
+        self.pause()
         await self._ended.wait()
         with trio.fail_after(PATIENCE):
             await self._cluster.world.proxy.wait_for(self._settled)
