@@ -135,6 +135,11 @@ class Cluster:
         """Returns the instances that a worker has."""
         return [name for name, owner in self.owners().items() if owner == member.id]
 
+    def waiting(self, names: list[str]) -> int:
+        """Returns how many received messages of these the proxy has not heard of."""
+        query = "SELECT count(*) FROM wa.inbox i JOIN wa.chats c ON c.id = i.chat WHERE i.state = 'pending'"
+        return int(self.one(f"{query} AND c.instance = ANY(%s)", names))
+
     def note(self, **figures: float) -> None:
         """Prints what was measured: `pytest -s` shows it, and a failure does."""
         print("measured:", ", ".join(f"{name} {value:.2f}" for name, value in figures.items()))

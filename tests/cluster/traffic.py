@@ -9,7 +9,6 @@ import trio
 
 from tests.cluster.cluster import Cluster
 from wa_worker.dev.proxy import Store
-from wa_worker.dev.simulator import Contact
 
 PATIENCE = 120.0
 """Seconds until all that was written has arrived, on a busy machine."""
@@ -38,7 +37,11 @@ class Account:
 
 
 class Traffic:
-    """Writes to and from each instance, `rate` messages a second each way in all. One contact for each instance."""
+    """Writes to and from each instance, `rate` messages a second each way in all.
+
+    Each instance has a contact that writes and another that is written to: whatsmeow can use a Signal key twice when a
+    session sends to and hears from the same one in the same instant (docs/delivery.md).
+    """
 
     def __init__(self, cluster: Cluster, names: list[str], rate: float = 10.0) -> None:
         self._cluster = cluster
@@ -47,17 +50,17 @@ class Traffic:
         self._ended = trio.Event()
         self.names = names
         self.rounds = 0
-        self.contacts: dict[str, Contact] = {
-            name: cluster.world.simulator.contact(f"55119888{n:05}") for n, name in enumerate(names)
-        }
+        simulator = cluster.world.simulator
+        self._writers = {name: simulator.contact(f"55119888{n:05}") for n, name in enumerate(names)}
+        self._readers = {name: simulator.contact(f"55119777{n:05}") for n, name in enumerate(names)}
 
     async def run(self) -> None:
         """Writes until `end()`."""
         world = self._cluster.world
         while not self._over.is_set():
-            for name, contact in self.contacts.items():
-                world.proxy.store.queue(name, contact.phone, f"out {name} {self.rounds}")
-                await contact.send(world.jids[name], f"in {name} {self.rounds}")
+            for name in self.names:
+                world.proxy.store.queue(name, self._readers[name].phone, f"out {name} {self.rounds}")
+                await self._writers[name].send(world.jids[name], f"in {name} {self.rounds}")
             self.rounds += 1
             with trio.move_on_after(self._pause):
                 await self._over.wait()
@@ -99,7 +102,7 @@ class Traffic:
         account, store = Account(), self._cluster.world.proxy.store
         doubts: dict[str, int] = dict(self._cluster.rows("SELECT message_id, doubts FROM wa.ledger"))
         uncertain = {row.body: doubts.get(str(row.id), 0) for row in store.messages()}
-        for name, contact in self.contacts.items():
+        for name, contact in self._readers.items():
             wanted = [f"out {name} {n}" for n in range(self.rounds)]
             received = [message.text for message in contact.received]
             copies = Counter(received)
