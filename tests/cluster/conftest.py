@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import statistics
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -45,3 +46,24 @@ def instances(pytestconfig: pytest.Config) -> int:
 def long(pytestconfig: pytest.Config) -> bool:
     """Whether the tests may take as long as the outages that they are about."""
     return bool(pytestconfig.getoption("--cluster-long"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Makes a test of each run, so that they go side by side."""
+    if "seed" in metafunc.fixturenames:
+        first, runs = (int(metafunc.config.getoption(f"--cluster-{name}")) for name in ("seed", "runs"))
+        metafunc.parametrize("seed", range(first, first + runs))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Adds up what the seeded runs have noted, wherever they ran."""
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.stats.get(kind, [])]
+    notes = [dict(each.user_properties) for each in reports if each.when == "call"]
+    runs = [note["account"] for note in notes if "account" in note]
+    if runs:
+        terminalreporter.section("faults of a cluster")
+        terminalreporter.write_line(f"  {'runs':<40} {len(runs)}")
+        for name in runs[0]:
+            values = [run[name] for run in runs]
+            shown = f"{statistics.median(values):.1f} s / {max(values):.1f} s" if "max" in name else str(sum(values))
+            terminalreporter.write_line(f"  {name:<40} {shown}")

@@ -5,6 +5,8 @@ With 0.1 s there and back a message takes seconds: some twenty answers are waite
 
 from __future__ import annotations
 
+from functools import partial
+
 import trio
 
 from tests.cluster.cluster import Cluster, Member
@@ -38,6 +40,10 @@ def missed(member: Member) -> int:
     return sum(line["step"] == "renew" for line in said)
 
 
+def _more(member: Member, before: int) -> bool:
+    return missed(member) > before
+
+
 async def test_renewals_that_take_too_long_now_and_then_cost_no_lease(cluster: Cluster) -> None:
     """Each second or third renewal has no answer in time: the next one has."""
     for _ in range(2):
@@ -50,9 +56,9 @@ async def test_renewals_that_take_too_long_now_and_then_cost_no_lease(cluster: C
         nursery.start_soon(cluster.play_host)
         nursery.start_soon(traffic.run)
         for _ in range(3):
-            before = missed(slow)
+            more = partial(_more, slow, missed(slow))
             slow.link.delay = 1.2
-            await cluster.until(lambda count=before: missed(slow) > count, 30)
+            await cluster.until(more, 30)
             await trio.sleep(2)
             slow.link.delay = 0.0
             await trio.sleep(5)

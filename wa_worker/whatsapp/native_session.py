@@ -111,8 +111,8 @@ class NativeSession:
                 raise
 
     async def close(self) -> None:
-        """Takes the session down; in haste if it is cancelled, before or meanwhile. While the worker goes on, what waits
-        for the disk is waited for longer."""
+        """Takes the session down; in haste if it is cancelled, before or meanwhile. While the worker goes on, a
+        message that waits for the disk gets longer."""
         self.closing = True
         if not self._begun:
             return
