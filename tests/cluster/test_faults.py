@@ -44,6 +44,8 @@ async def test_seeded_faults(cluster: Cluster, seed: int, record_property: Calla
         account = await traffic.end()
         settled = trio.current_time() - over
         hosts.cancel()
+    killed = any(incident.trouble is Trouble.KILLED for incident in incidents)
+    print(f"seed {seed}: {account}")
     record_property(
         "account",
         {
@@ -58,6 +60,7 @@ async def test_seeded_faults(cluster: Cluster, seed: int, record_property: Calla
             "out of order within a chat": len(account.out_of_order),
             "second copies of uncertain sends": account.copies_of_uncertain,
             "in, caught inside the library": len(account.gone_in),
+            "of them without a kill -9": 0 if killed else len(account.gone_in),
             "scans": len(world.codes) - scans,
             "connected p50 / max": connected,
             "all there p50 / max": settled,
