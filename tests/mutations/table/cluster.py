@@ -14,6 +14,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         "delivery/test_marks.py::test_a_journal_that_cannot_be_read_is_asked_again",
     ),
     Mutation(
+        "lifecycle-hold-read-once",
+        "instances/lifecycle.py",
+        '                self._log.error("the journal cannot be read", reason=str(error))\n',
+        "                raise\n",
+        "PostgreSQL away: no instance begins before it is known whether a ban has passed",
+        "instances/test_supervisor.py::test_a_journal_that_cannot_be_read_is_no_crash",
+    ),
+    Mutation(
+        "supervisor-journal-error-is-a-crash",
+        "instances/supervisor.py",
+        "            except* JournalError as group:\n",
+        "            except* KeyboardInterrupt as group:\n",
+        "PostgreSQL away: no instance crashes",
+        "instances/test_supervisor.py::test_nor_is_one_that_any_part_of_it_could_not_read",
+    ),
+    Mutation(
         "native-hands-over-in-haste",
         "whatsapp/native_session.py",
         " or not self._goes_on():\n",
