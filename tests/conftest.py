@@ -52,6 +52,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--schedules", type=int, default=100_000, help="how many schedules of leases (default 100000)")
     group.addoption("--schedule-seed", type=int, default=1, help="the first seed")
     group.addoption("--cluster-instances", type=int, default=12, help="in the larger tests of the cluster (default 12)")
+    group.addoption("--cluster-long", action="store_true", help="outages of the cluster as long as real ones")
+    group.addoption("--cluster-runs", type=int, default=2, help="how many seeded fault runs of a cluster (default 2)")
+    group.addoption("--cluster-seed", type=int, default=1, help="the first seed of these")
     group.addoption("--fault-report", help="write the account of the runs to this file (JSON)")
 
 

@@ -70,11 +70,14 @@ class Postgres:
 
 
 @contextmanager
-def open_empty_postgres(secret: str, superuser: str = "supabase_admin", *, on_port: bool = False) -> Iterator[Postgres]:
-    """As initdb makes it, with that superuser. on_port: it listens on a free port of 127.0.0.1, too."""
+def open_empty_postgres(
+    secret: str, superuser: str = "supabase_admin", *, on_port: bool = False, disk: Path | None = None
+) -> Iterator[Postgres]:
+    """As initdb makes it, with that superuser. on_port: it listens on a free port of 127.0.0.1, too. disk: a folder
+    that it is to be in."""
     initdb = program("initdb")
     assert initdb is not None
-    folder = Path(tempfile.mkdtemp(prefix="wa-worker-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="wa-worker-pg-", dir=disk))
     postgres = Postgres(folder, secret, superuser, _free_port() if on_port else None)
     identity = _unprivileged()
     try:

@@ -34,12 +34,18 @@ def state_url(state_server: Postgres) -> Iterator[StateUrl]:
 
 @contextmanager
 def open_state_database(state_server: Postgres) -> Iterator[StateUrl]:
+    url = make_state_database(state_server)
+    try:
+        yield url
+    finally:
+        with psycopg.connect(state_server.dsn(SUPERUSER), autocommit=True) as admin:
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(url.database)))
+            admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(url.database)))
+
+
+def make_state_database(state_server: Postgres) -> StateUrl:
     name, password = f"wa_{secrets.token_hex(6)}", secrets.token_hex(16)
     with psycopg.connect(state_server.dsn(SUPERUSER), autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(name), sql.Literal(password)))
         admin.execute(sql.SQL("CREATE DATABASE {0} OWNER {0}").format(sql.Identifier(name)))
-        try:
-            yield StateUrl.of(f"postgres://{name}:{password}@127.0.0.1:{state_server.port}/{name}")
-        finally:
-            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-            admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+    return StateUrl.of(f"postgres://{name}:{password}@127.0.0.1:{state_server.port}/{name}")

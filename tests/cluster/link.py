@@ -38,6 +38,11 @@ class Link:
         """All is well again; what was lost stays lost."""
         self.forth, self.back, self.refuses, self.delay = True, True, False, 0.0
 
+    async def refuse(self) -> None:
+        """Nothing gets through any more, and all are told."""
+        self.refuses = True
+        await self.cut()
+
     async def cut(self) -> None:
         """Closes what is open; both sides hear of it."""
         for stream in list(self._open):

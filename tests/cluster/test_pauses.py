@@ -1,4 +1,4 @@
-"""A worker that stands still for longer than its lease, and wakes up: it does nothing more, and ends."""
+"""A worker that stands still: for less than its lease, or for longer. Then it wakes up, does nothing more, and ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,31 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.traffic import Traffic
 
 
-async def test_a_worker_that_wakes_up_after_its_lease_says_nothing_and_exits(cluster: Cluster) -> None:
+async def test_a_worker_that_stands_still_for_less_than_its_lease_goes_on(cluster: Cluster) -> None:
+    world, simulator = cluster.world, cluster.world.simulator
+    for _ in range(2):
+        await cluster.start()
+    names = await cluster.pair(4)
+    await cluster.balanced(names, 2)
+    owners, logins = dict(cluster.owners()), dict(simulator.logins)
+    traffic = Traffic(cluster, names, rate=4)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(traffic.run)
+        await world.until(lambda store: len(store.inbound()) > 8)
+        paused = cluster.members[0]
+        paused.worker.kill(signal.SIGSTOP)
+        await trio.sleep(5)
+        paused.worker.kill(signal.SIGCONT)
+        await trio.sleep(5)
+        account = await traffic.end()
+    account.check()
+    assert account.copies_of_uncertain == 0
+    assert cluster.owners() == owners
+    assert dict(simulator.logins) == logins, "no session was closed"
+    assert not any(member.ended for member in cluster.members)
+
+
+async def test_a_worker_that_wakes_up_after_its_lease_says_nothing_and_exits(cluster: Cluster, long: bool) -> None:
     world, simulator = cluster.world, cluster.world.simulator
     for _ in range(2):
         await cluster.start()
@@ -21,12 +45,14 @@ async def test_a_worker_that_wakes_up_after_its_lease_says_nothing_and_exits(clu
         nursery.start_soon(traffic.run)
         await world.until(lambda store: len(store.inbound()) > 8)
         paused, other = cluster.members
-        had = [name for name, owner in cluster.owners().items() if owner == paused.id]
+        had = cluster.of(paused)
         before = {name: simulator.logins[world.jids[name]] for name in had}
         paused.worker.kill(signal.SIGSTOP)
-        with trio.fail_after(60):
-            while not all(simulator.logins[world.jids[name]] > before[name] for name in had):  # noqa: ASYNC110
-                await trio.sleep(0.1)
+        stopped = trio.current_time()
+        await cluster.until(lambda: all(simulator.logins[world.jids[name]] > before[name] for name in had), 60)
+        cluster.note(taken_over_after=trio.current_time() - stopped)
+        if long:
+            await trio.sleep_until(stopped + 90)
         logins, attempts = dict(simulator.logins), dict(simulator.attempts)
         began = trio.current_time()
         paused.worker.kill(signal.SIGCONT)

@@ -40,6 +40,7 @@ async def test_a_rolling_deploy_hands_over_and_the_proxy_hears_of_no_end(cluster
             await cluster.start()
             await old.worker.stop()
             assert old.worker.process.returncode == 0
+            assert any(line.get("because") == "draining" for line in old.worker.lines), "handed over, and not dropped"
             with trio.fail_after(30):
                 while not world.connected():  # noqa: ASYNC110 - nothing tells
                     await trio.sleep(0.1)

@@ -22,9 +22,7 @@ async def unready(worker: Worker) -> list[str]:
 
 
 async def test_it_waits_for_postgresql_and_says_so(cluster: Cluster) -> None:
-    line = await cluster.prepare()
-    line.link.refuses = True
-    member = await cluster.launch(line)
+    member = await cluster.start(refused=True)
     health = member.worker.health
     said = await member.worker.logged("PostgreSQL does not take this worker in: waiting for it")
     assert cluster.url.password.reveal() not in said["reason"]

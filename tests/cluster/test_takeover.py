@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import trio
 
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import Cluster, Member
 from tests.cluster.traffic import Traffic
+from wa_worker.dev.world.worker_process import LogLine
 
 BAR = 30.0
 """Seconds from the kill until every instance is connected elsewhere."""
@@ -37,3 +38,50 @@ async def test_what_a_killed_worker_had_the_others_go_on_with(cluster: Cluster, 
     assert len(world.codes) == scans
     assert all(owner not in (None, dead.id) for owner in cluster.owners().values())
     assert not world.simulator.overlaps, "nobody logged in while another was"
+
+
+async def test_killed_while_it_claims_and_while_it_gives_away(cluster: Cluster) -> None:
+    world = cluster.world
+    for _ in range(2):
+        await cluster.start()
+    names = await cluster.pair(6)
+    await cluster.balanced(names, 2)
+    scans = len(world.codes)
+    traffic = Traffic(cluster, names, rate=6)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(traffic.run)
+        await world.until(lambda store: len(store.inbound()) > 12)
+        newcomer = await cluster.start()  # to which the others hand over
+        nursery.start_soon(cluster.play_host)
+        await newcomer.worker.logged("took an instance")
+        newcomer.worker.kill()
+        await cluster.until(lambda: len(newcomer.former) == 1 and not newcomer.ended, 30)
+        await newcomer.worker.logged("took an instance")
+        newcomer.worker.kill()
+        await cluster.until(lambda: len(newcomer.former) == 2 and not newcomer.ended, 30)
+        giver, line = await _gives_away(cluster)
+        giver.worker.kill()
+        cluster.note(connected_after=await cluster.until(lambda: cluster.all_connected(names), 60))
+        account = await traffic.end()
+        nursery.cancel_scope.cancel()
+    account.check(killed=True)
+    assert len(world.codes) == scans
+    assert line["instance"] in names
+    assert not world.simulator.overlaps
+
+
+async def _gives_away(cluster: Cluster) -> tuple[Member, LogLine]:
+    """Waits for the next instance that a worker begins to give away."""
+    before = {member.name: len(member.worker.lines) for member in cluster.members}
+
+    def found() -> tuple[Member, LogLine] | None:
+        for member in cluster.members:
+            for line in list(member.worker.lines)[before[member.name] :]:
+                if line.get("event") == "gives an instance away":
+                    return member, line
+        return None
+
+    with trio.fail_after(60):
+        while (given := found()) is None:  # noqa: ASYNC110 - nothing tells
+            await trio.sleep(0.02)
+    return given

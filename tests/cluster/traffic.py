@@ -9,7 +9,6 @@ import trio
 
 from tests.cluster.cluster import Cluster
 from wa_worker.dev.proxy import Store
-from wa_worker.dev.simulator import Contact
 
 PATIENCE = 120.0
 """Seconds until all that was written has arrived, on a busy machine."""
@@ -38,7 +37,11 @@ class Account:
 
 
 class Traffic:
-    """Writes to and from each instance, `rate` messages a second each way in all. One contact for each instance."""
+    """Writes to and from each instance, `rate` messages a second each way in all.
+
+    Each instance has a contact that writes and another that is written to: whatsmeow can use a Signal key twice when a
+    session sends to and hears from the same one in the same instant (docs/delivery.md).
+    """
 
     def __init__(self, cluster: Cluster, names: list[str], rate: float = 10.0) -> None:
         self._cluster = cluster
@@ -47,34 +50,46 @@ class Traffic:
         self._ended = trio.Event()
         self.names = names
         self.rounds = 0
-        self.contacts: dict[str, Contact] = {
-            name: cluster.world.simulator.contact(f"55119888{n:05}") for n, name in enumerate(names)
-        }
+        simulator = cluster.world.simulator
+        self._writers = {name: simulator.contact(f"55119888{n:05}") for n, name in enumerate(names)}
+        self._readers = {name: simulator.contact(f"55119777{n:05}") for n, name in enumerate(names)}
 
     async def run(self) -> None:
         """Writes until `end()`."""
         world = self._cluster.world
         while not self._over.is_set():
-            for name, contact in self.contacts.items():
-                world.proxy.store.queue(name, contact.phone, f"out {name} {self.rounds}")
-                await contact.send(world.jids[name], f"in {name} {self.rounds}")
+            for name in self.names:
+                world.proxy.store.queue(name, self._readers[name].phone, f"out {name} {self.rounds}")
+                await self._writers[name].send(world.jids[name], f"in {name} {self.rounds}")
             self.rounds += 1
             with trio.move_on_after(self._pause):
                 await self._over.wait()
         self._ended.set()
 
-    async def end(self) -> Account:
-        """Ends the writing, waits until all has arrived that can, and says what became of it."""
+    def pause(self) -> None:
+        """Ends the writing."""
         self._over.set()
+
+    async def end(self) -> Account:
+        """Ends the writing, waits until all has arrived that can, and says what became of it.
+
+        What a session could not decrypt because its store was gone WhatsApp delivers again: so its mailboxes are empty,
+        too.
+        """
+        self.pause()
         await self._ended.wait()
         with trio.fail_after(PATIENCE):
             await self._cluster.world.proxy.wait_for(self._settled)
-            while not await trio.to_thread.run_sync(self._quiet):  # noqa: ASYNC110 - nothing tells
+            while not (self._fetched() and await trio.to_thread.run_sync(self._quiet)):  # noqa: ASYNC110
                 await trio.sleep(0.2)
         return self._account()
 
     def _settled(self, store: Store) -> bool:
         return all(row.status != "queued" for row in store.messages())
+
+    def _fetched(self) -> bool:
+        world = self._cluster.world
+        return not any(world.simulator.pending(world.jids[name]) for name in self.names)
 
     def _quiet(self) -> bool:
         """Says whether the journal has nothing left to deliver or to send."""
@@ -85,10 +100,9 @@ class Traffic:
 
     def _account(self) -> Account:
         account, store = Account(), self._cluster.world.proxy.store
-        state = self._cluster.state
-        doubts: dict[str, int] = dict(state.execute("SELECT message_id, doubts FROM wa.ledger").fetchall())
+        doubts: dict[str, int] = dict(self._cluster.rows("SELECT message_id, doubts FROM wa.ledger"))
         uncertain = {row.body: doubts.get(str(row.id), 0) for row in store.messages()}
-        for name, contact in self.contacts.items():
+        for name, contact in self._readers.items():
             wanted = [f"out {name} {n}" for n in range(self.rounds)]
             received = [message.text for message in contact.received]
             copies = Counter(received)
@@ -101,7 +115,7 @@ class Traffic:
             posted = Counter(row.body for row in store.inbound(name))
             account.doubled_in += [body for body, times in posted.items() if times > 1]
             account.gone_in += [f"in {name} {n}" for n in range(self.rounds) if f"in {name} {n}" not in posted]
-        journaled = {(i, w) for i, w in state.execute(_JOURNALED)}
+        journaled = set(self._cluster.rows(_JOURNALED))
         account.lost_in = sorted(map(str, journaled - {(r.instance_id, r.wa_message_id) for r in store.inbound()}))
         return account
 

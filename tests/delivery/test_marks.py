@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 
@@ -215,3 +216,15 @@ async def test_marks_that_follow_each_other_go_together(tmp_path: Path, nursery:
         assert {row.status for row in fixture.proxy.store.messages(SHOP)} == {"sent"}
         assert fixture.proxy.store.requests["events"] <= 25
         nursery.cancel_scope.cancel()
+
+
+async def test_a_journal_that_cannot_be_read_is_asked_again(tmp_path: Path) -> None:
+    """It is a task of the instance that asks: an error would end its session."""
+    async with open_fixture(tmp_path) as fixture:
+        with closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as other:
+            other.execute("ALTER TABLE ledger RENAME TO away")
+            with capture_logs() as said, trio.fail_after(PATIENCE):
+                async with trio.open_nursery() as waiting:
+                    waiting.start_soon(fixture.marks.settled, SHOP)
+                    await until(lambda: any(line["event"] == "the journal cannot be read" for line in said))
+                    other.execute("ALTER TABLE away RENAME TO ledger")

@@ -80,7 +80,7 @@ def _picks(use: Use, labels: dict[str, str]) -> bool:
 
 def test_what_they_name_exists() -> None:
     metrics = Metrics()
-    LeaseMetrics(metrics.registry).watch(lambda: 1, lambda: 9.0)  # those of a worker with STATE_URL
+    LeaseMetrics(metrics.registry).watch(lambda: 1, lambda: 9.0, lambda: 0)  # those of a worker with STATE_URL
     metrics.edge_request("disconnected-instances", "2xx", 0.1)
     backlog = Backlog(Queue(0, 0.0), Queue(0, 0.0), Queue(0, 0.0), 0, 0)
     now = Snapshot(dict.fromkeys(State, 0), backlog, True, True, {"disconnected-instances": 0.0}, threads=1)

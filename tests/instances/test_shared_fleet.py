@@ -242,5 +242,6 @@ async def test_one_that_a_person_let_go_of_at_a_peer_takes_leave_of_the_proxy(tm
         await until(lambda: [each.reason for each in bed.journal.changes.of(SHOP)][:1] == ["let_go"])
         assert shared.not_wanted == [], "a person may want it again by now"
         fleet.let_go_elsewhere(SHOP)  # which does not run any more
+        shared.wanted.clear()
         fleet.start(SHOP)
         assert shared.wanted == [SHOP], "whether it is wanted is the database's word"

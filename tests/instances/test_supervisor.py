@@ -5,7 +5,9 @@ What nobody expected is here a file in the place of an instance's folder: it fai
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,11 @@ from tests.proxy_fixture import PATIENCE, SHOP, until
 from tests.test_metrics import scrape
 from tests.whatsapp.scripted_host import script
 from wa_worker.dev.proxy import Fault
+from wa_worker.errors import JournalError
+from wa_worker.instances.registry import InstanceSnapshot
 from wa_worker.instances.status import StatusPublisher
 from wa_worker.instances.supervisor import FAREWELL, run_instance
-from wa_worker.models import InstanceId
+from wa_worker.models import RESERVED_FOLDER, InstanceId
 from wa_worker.states import Event, State
 
 OTHER = InstanceId("other")
@@ -102,3 +106,38 @@ async def test_a_farewell_that_is_not_heard_takes_its_time_and_no_more(tmp_path:
             told = trio.current_time()
             nursery.cancel_scope.cancel()
         assert trio.current_time() - told < FAREWELL + 1.5
+
+
+async def test_a_journal_that_cannot_be_read_is_no_crash(tmp_path: Path) -> None:
+    """Whether a ban has passed is in it: nothing begins before that is known."""
+    async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
+        with (
+            closing(sqlite3.connect(tmp_path / RESERVED_FOLDER / "journal.db", isolation_level=None)) as other,
+            capture_logs() as lines,
+        ):
+            other.execute("ALTER TABLE holds RENAME TO away")
+            bed.nursery.start_soon(run, bed)
+            await until(lambda: any(line["event"] == "the journal cannot be read" for line in lines))
+            assert SHOP not in bed.services.registry.all(), "nothing has begun"
+            other.execute("ALTER TABLE away RENAME TO holds")
+            await until(lambda: (now := bed.services.registry.all().get(SHOP)) and now.because is Event.QR)
+        assert not [line for line in lines if line["event"].startswith("instance crashed")]
+
+
+async def test_nor_is_one_that_any_part_of_it_could_not_read(tmp_path: Path) -> None:
+    async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"})) as bed:
+        said: list[State] = []
+
+        def fails_once(_instance: InstanceId, now: InstanceSnapshot) -> None:
+            said.append(now.state)
+            if len(said) == 1:
+                raise JournalError("away for a moment")
+
+        bed.services.registry.on_changed.append(fails_once)
+        with capture_logs() as lines:
+            bed.nursery.start_soon(run, bed)
+            await until(lambda: (now := bed.services.registry.all().get(SHOP)) and now.because is Event.QR)
+        assert [line["reason"] for line in lines if line["event"] == "the journal cannot be read"] == [
+            "away for a moment"
+        ]
+        assert not [line for line in lines if line["event"].startswith("instance crashed")]

@@ -501,3 +501,22 @@ async def test_an_event_that_is_not_understood_costs_only_itself(unopened: Unope
     assert [line["event"] for line in lines] == ["an event of the library was not understood"]
     on_event(Code.CONNECTED, b"")
     assert (await unopened.session.next_report()).event is Event.CONNECTED
+
+
+async def test_cancelled_while_a_message_waits_for_the_disk_it_waits_too(world: World) -> None:
+    """As long as the worker goes on: another one takes the instance next, and may hear of later messages first."""
+    journal = world.auth_dir / RESERVED_FOLDER / "journal.db"
+    async with world.session() as session:
+        await session.hears("report", event="CONNECTED")
+        with closing(sqlite3.connect(journal, isolation_level=None, timeout=30)) as other:
+            other.execute("BEGIN IMMEDIATE")  # for which a writer waits as it does for a volume that hangs
+            await world.simulator.contact(CONTACT).send(world.jid, "on its way")
+            await until(lambda: not world.simulator.pending(world.jid))
+            began = trio.current_time()
+            await session.tell("cancel")
+            await trio.sleep(HASTE + 1)
+            assert not session.count("closed")
+        await session.hears("closed")
+        assert trio.current_time() - began < 3 * HASTE
+    assert world.inbox() == ["on its way"]
+    assert "its thread is abandoned" not in (world.auth_dir / "log").read_text()

@@ -205,6 +205,7 @@ class Work:
             receipts=receipts,
             recent_history=self._recent_history,
             uploads=Uploads(told=self._uploads_hang),
+            goes_on=lambda: not self.stop.scope.cancel_called,
         )
 
     def _whatsapp(self, stores: Stores, host: SessionHost, pairing: PairingHosts, routes: Routes) -> WhatsApp:

@@ -19,8 +19,8 @@ from wa_worker.edge.answers import NO_SUCH_CALL
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.events import FAILED, failed_event, sent_event
 from wa_worker.edge.evidence import QUEUE
-from wa_worker.errors import EdgeError, Failure
-from wa_worker.journal import Mark, SendLedger
+from wa_worker.errors import EdgeError, Failure, JournalError, LeaseLost
+from wa_worker.journal import JOURNAL_RETRY, Mark, SendLedger
 from wa_worker.models import InstanceId, MessageId
 
 log = structlog.get_logger(__name__)
@@ -84,10 +84,21 @@ class MarkReporter:
         await self._queue.run()
 
     async def settled(self, instance: InstanceId, since: float = 0.0) -> None:
-        """Returns when the proxy has heard what there is to tell of an instance since then (unix seconds)."""
+        """Returns when the proxy has heard what there is to tell of an instance since then (unix seconds).
+
+        While the journal cannot be read it asks again. Raises LeaseLost.
+        """
         while True:
             told = self._told  # each who waits has his own: what is told while he looks is not lost
-            if not await trio.to_thread.run_sync(self._ledger.has_unreported, instance, since):
+            try:
+                unreported = await trio.to_thread.run_sync(self._ledger.has_unreported, instance, since)
+            except LeaseLost:
+                raise
+            except JournalError as error:
+                log.error("the journal cannot be read", what="outcome", reason=str(error))
+                await trio.sleep(JOURNAL_RETRY)
+                continue
+            if not unreported:
                 return
             await told.wait()
 

@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from wa_worker.edge.client import EdgeClient
-from wa_worker.errors import EdgeError, LeaseLost
+from wa_worker.errors import EdgeError, JournalError, LeaseLost
 from wa_worker.instances.lifecycle import Lifecycle
 from wa_worker.instances.services import Services
 from wa_worker.instances.state import InstanceState
@@ -29,8 +29,8 @@ FAREWELL = 2.5
 async def run_instance(
     instance: InstanceId, services: Services, publisher: StatusPublisher, *, says_farewell: Callable[[], bool]
 ) -> None:
-    """Runs until cancelled, or until the proxy does not know the instance. Errors nobody expected are logged and the
-    instance starts again after a pause: they never reach its neighbours.
+    """Runs until cancelled, or until the proxy does not know the instance. Errors nobody expected, and a journal that
+    does not answer, are logged and the instance starts again after a pause: they never reach its neighbours.
 
     When `says_farewell()` is true at the end, the proxy is told DISCONNECTED, unless another worker has taken the
     instance.
@@ -53,6 +53,8 @@ async def run_instance(
                 )
             except* LeaseLost:
                 raise  # it is the end of the worker
+            except* JournalError as group:
+                log.error("the journal cannot be read", instance=instance, reason=str(_first(group)))
             except* Exception:
                 services.metrics.crashed()
                 log.exception("instance crashed, starting it again", instance=instance)
@@ -63,6 +65,12 @@ async def run_instance(
         if says_farewell() and not publisher.silent:
             with trio.move_on_after(FAREWELL, shield=True):
                 await _say_farewell(instance, services.edge, publisher.parting(Reason.WORKER_STOPPING))
+
+
+def _first(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
 
 
 async def _say_farewell(instance: InstanceId, edge: EdgeClient, farewell: Status) -> None:

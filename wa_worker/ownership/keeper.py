@@ -96,10 +96,8 @@ class Keeper:
         return self._view is not None and any(peer.has_room for peer in self._view.peers)
 
     def want(self, instance: InstanceId, *, anew: bool = False) -> None:
-        """Has the database know, soon, that somebody is to run it. Nothing is written when it does.
-
-        anew: that may be otherwise than it was told not long ago.
-        """
+        """Has the database know, soon, that somebody is to run it. Nothing is written when it does. anew: that may be
+        otherwise than it was told not long ago."""
         self._notices.want(instance, self._clock(), anew=anew)
         if self._notices.due:
             self._wake.set()

@@ -47,6 +47,7 @@ def connect_as(
         "idle_in_transaction_session_timeout": "30000",
         "client_min_messages": "warning",
         "timezone": "UTC",
+        "synchronous_commit": "on",  # WhatsApp believes that we have what is committed
     }
     options = " ".join(f"-c {key}={value}" for key, value in settings.items())
     with state_errors(url):

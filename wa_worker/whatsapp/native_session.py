@@ -38,6 +38,10 @@ CLOSE_PATIENCE = 40.0
 HASTE = 3.0
 """Seconds for a close when the worker stops: with a send before it and the farewell after it, less than LAST_RESORT."""
 
+ON_ITS_WAY = 5
+"""How often HASTE may pass again for a message that waits for the disk, while the worker goes on: its instance goes to
+another one then, which must not be told of later messages first."""
+
 DRAINED = 0.02
 """Seconds without a callback after which neonize's channel is empty: it hands over at once what is in it."""
 
@@ -48,8 +52,8 @@ IN_HAND = 2.0
 class NativeSession:
     """Runs a session of the library on its thread. `threads` is a nursery that outlives it.
 
-    codes: the events that it subscribes to. The owner rings `alive` at the first sign of life, and does its callbacks
-    inside `callback()`.
+    codes: the events that it subscribes to. goes_on: whether the worker does. The owner rings `alive` at the first sign
+    of life, and does its callbacks inside `callback()`.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class NativeSession:
         gate: StartGate,
         threads: trio.Nursery,
         codes: list[int] = events.CODES,
+        goes_on: Callable[[], bool] = lambda: False,
     ) -> None:
         self.instance = instance
         self.client = client
@@ -67,6 +72,7 @@ class NativeSession:
         self.closing = False
         """Whether its end has begun, or the library gave up: nothing is sent any more."""
         self._codes = codes
+        self._goes_on = goes_on
         self._gate = gate
         self._threads = threads
         self._log = log.bind(instance=instance)
@@ -105,7 +111,8 @@ class NativeSession:
                 raise
 
     async def close(self) -> None:
-        """Takes the session down; in haste if it is cancelled, before or meanwhile."""
+        """Takes the session down; in haste if it is cancelled, before or meanwhile. While the worker goes on, a
+        message that waits for the disk gets longer."""
         self.closing = True
         if not self._begun:
             return
@@ -114,6 +121,11 @@ class NativeSession:
         finally:
             if not self._ended.is_set():
                 with trio.move_on_after(HASTE, shield=True):
+                    await self._take_down()
+            for _ in range(ON_ITS_WAY):
+                if self._ended.is_set() or not self._busy or not self._goes_on():
+                    break
+                with trio.CancelScope(deadline=trio.current_time() + HASTE, shield=True):
                     await self._take_down()
             if not self._ended.is_set():
                 self._log.warning("the native library holds on to a session, its thread is abandoned")

@@ -74,7 +74,7 @@ class Session:
             recent_history=host.recent_history,
             proxy=proxy,
         )
-        self._native = NativeSession(instance, client, host.gate, host.threads, host.codes(instance))
+        self._native = NativeSession(instance, client, host.gate, host.threads, host.codes(instance), host.goes_on)
         self._host = host
         self._uploads = host.uploads
         self._store = store

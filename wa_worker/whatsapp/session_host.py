@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import attrs
 import trio
@@ -41,6 +42,8 @@ class SessionHost:
     recent_history: bool = False
     """Whether a phone is asked for a week of its history, or for none."""
     uploads: Uploads = attrs.field(factory=Uploads)
+    goes_on: Callable[[], bool] = lambda: True
+    """Says whether the worker does: what a session has in hand when it closes may then take its time."""
     no_receipts_until: dict[InstanceId, float] = attrs.field(factory=dict)
     """Instances whose library was ended by a receipt, and until when none are asked for (`time.monotonic()`)."""
     no_groups_until: dict[InstanceId, float] = attrs.field(factory=dict)

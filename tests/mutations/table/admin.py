@@ -159,8 +159,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "let-go-started-by-the-list",
         "instances/fleet.py",
-        "        if instance in self._kept_off:\n            return\n",
-        "",
+        "        if instance in self._kept_off or not self._is_ours(instance):\n",
+        "        if not self._is_ours(instance):\n",
         _LET_GO,
         "instances/test_fleet.py::test_one_that_was_let_go_of_before_the_start_does_not_start_and_the_proxy_hears_it",
     ),

@@ -338,8 +338,8 @@ MUTATIONS = (
     Mutation(
         "fleet-told-though-started",
         _FLEET,
-        "            scope.cancel()\n        if self",
-        "            pass\n        if self",
+        "            scope.cancel()\n        if instance",
+        "            pass\n        if instance",
         P5,
         _TEST_FLEET + "test_what_is_told_of_one_that_was_let_go_of_ends_when_it_starts_again",
     ),
