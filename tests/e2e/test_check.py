@@ -17,8 +17,12 @@ import pytest
 import trio
 
 from tests.e2e.world import PATIENCE, SECRET, World, open_world
+from tests.state_fixture import state_server as state_server
+from tests.state_fixture import state_url as state_url
+from wa_worker.check import state
 from wa_worker.dev.proxy import Fault
 from wa_worker.ownership.volume import hold_volume
+from wa_worker.postgres.url import StateUrl
 
 NAMES = [
     *("configuration", "volume", "free space", "permissions", "file system", "lock"),
@@ -278,3 +282,15 @@ async def test_writing_is_asked_for(world: World) -> None:
     assert ran.line("update-status").startswith("ok")
     assert ran.line("mark-sent").startswith("ok")
     assert (await check(world, "--instance", "../shop")).code == 2
+
+
+async def test_a_worker_that_shares_postgresql(world: World, state_url: StateUrl) -> None:
+    """The journal is there too, and what is to be known of it comes in its place."""
+    ran = await check(world, STATE_URL=state_url.with_options().reveal())
+    assert ran.line("journal").endswith("in the database of STATE_URL")
+    assert ran.line("state role").endswith(f"{state_url.user} owns the database")
+    assert state_url.password.reveal() not in ran.out + ran.err
+    found = [line[6:].split("  ")[0] for line in ran.out.splitlines()[:-1] if line[:4].strip()]
+    assert found == [*NAMES[:7], *state.NAMES, *NAMES[7:]]
+    assert "\nfail" not in ran.out
+    assert ran.code == 0
