@@ -167,7 +167,7 @@ async def open_shared(
                     nursery.cancel_scope.cancel()
         finally:  # the gate has cut what the library may have held on to
             if keeper.seconds_left() > 0:
-                await keeper.leave()  # noqa: ASYNC102 - shielded and bounded there
+                await keeper.leave()
 
 
 async def _prove(registry: Registry, keeper: Keeper, instance: InstanceId) -> None:
