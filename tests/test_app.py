@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import platform
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,14 @@ import attrs
 import httpx
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from tests.environment import bare
 from tests.journal.rows import ANA, admit, inbound_message, send, states
 from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture, until
 from tests.whatsapp.test_folder_store import pair
 from wa_worker import __version__
+from wa_worker.app.recovery import when_it_can_be_read
 from wa_worker.dev.proxy import Fault
 from wa_worker.journal import Journal, SendState, open_journal
 from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER
@@ -216,3 +219,22 @@ async def test_what_is_paired_runs_though_the_proxy_does_not_list_it(tmp_path: P
         assert (await running.logged("working"))["resumed"] == 1
         assert (await running.logged("opening"))["instance"] == SHOP
         await stop(running)
+
+
+async def test_what_the_start_reads_is_asked_for_until_it_comes(tmp_path: Path) -> None:
+    """PostgreSQL may be away for a moment just then."""
+    file = tmp_path / "journal.db"
+    found: list[object] = []
+    with open_journal(file) as journal, closing(sqlite3.connect(file, isolation_level=None)) as other:
+        journal.let_go.put(SHOP, 1.0)
+        other.execute("ALTER TABLE let_go RENAME TO away")
+
+        async def read() -> None:
+            found.append(await when_it_can_be_read(journal.let_go.all))
+
+        with capture_logs() as lines, trio.fail_after(PATIENCE):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(read)
+                await until(lambda: any(line["event"] == "the journal cannot be read" for line in lines))
+                other.execute("ALTER TABLE away RENAME TO let_go")
+    assert found == [{SHOP: 1.0}]

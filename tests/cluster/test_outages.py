@@ -47,7 +47,7 @@ async def test_away_for_longer_than_the_leases(on_server: Cluster, server: Serve
     names = await cluster.pair(instances)
     await cluster.balanced(names, 2)
     scans = len(cluster.world.codes)
-    traffic = Traffic(cluster, names)
+    traffic = Traffic(cluster, names, rate=1.0 if long else 10.0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(cluster.play_host)
         nursery.start_soon(traffic.run)

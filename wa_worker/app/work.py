@@ -14,7 +14,7 @@ import trio
 
 from wa_worker import whatsapp
 from wa_worker.admin.parts import Parts
-from wa_worker.app.recovery import TakeOver, recover
+from wa_worker.app.recovery import TakeOver, recover, when_it_can_be_read
 from wa_worker.app.state import open_state
 from wa_worker.app.stop import Stop
 from wa_worker.config import History, MediaIn, OnUncertain, Settings
@@ -131,7 +131,7 @@ class Work:
             self.registry.on_changed.append(shared.history.changed)
             async with shared.history.rest_kept(journal.changes), trio.open_nursery() as workers:
                 fleet = InstanceFleet(shared, workers, stopping=lambda: self.stop.begun, ownership=owner)
-                fleet.still_let_go(await trio.to_thread.run_sync(journal.let_go.all))
+                fleet.still_let_go(await when_it_can_be_read(journal.let_go.all))
                 workers.start_soon(shared.history.run, journal.changes)
                 workers.start_soon(volume.run)
                 workers.start_soon(inbound.run)

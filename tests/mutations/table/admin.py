@@ -167,7 +167,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "let-go-forgotten-by-a-restart",
         "app/work.py",
-        "fleet.still_let_go(await trio.to_thread.run_sync(journal.let_go.all))",
+        "fleet.still_let_go(await when_it_can_be_read(journal.let_go.all))",
         "fleet.still_let_go(())",
         _LET_GO,
         "e2e/test_admin.py::test_what_a_person_lets_go_of_stays_away_over_a_restart",

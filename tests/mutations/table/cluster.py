@@ -30,6 +30,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "instances/test_supervisor.py::test_nor_is_one_that_any_part_of_it_could_not_read",
     ),
     Mutation(
+        "app-start-reads-once",
+        "app/recovery.py",
+        '            log.error("the journal cannot be read", reason=str(error))\n',
+        "            raise\n",
+        "PostgreSQL away for a moment: a worker that starts just then goes on",
+        "test_app.py::test_what_the_start_reads_is_asked_for_until_it_comes",
+    ),
+    Mutation(
         "native-hands-over-in-haste",
         "whatsapp/native_session.py",
         " or not self._goes_on():\n",
