@@ -5,8 +5,6 @@ With 0.1 s there and back a message takes seconds: some twenty answers are waite
 
 from __future__ import annotations
 
-from functools import partial
-
 import trio
 
 from tests.cluster.cluster import Cluster, Member
@@ -35,17 +33,12 @@ async def test_a_slow_line_makes_it_slower_and_nothing_else(cluster: Cluster) ->
 
 
 def missed(member: Member) -> int:
-    """Returns how many renewals had no answer in time."""
-    said = [line for line in member.worker.lines if line.get("event") == "the state database did not do a step"]
-    return sum(line["step"] == "renew" for line in said)
-
-
-def _more(member: Member, before: int) -> bool:
-    return missed(member) > before
+    """Returns how many steps had no answer in time."""
+    return sum(line.get("event") == "the state database did not do a step" for line in member.worker.lines)
 
 
 async def test_renewals_that_take_too_long_now_and_then_cost_no_lease(cluster: Cluster) -> None:
-    """Each second or third renewal has no answer in time: the next one has."""
+    """An answer takes 3.4 s for a while, and is waited for 3: the next ones are in time. (2.4 s: nothing is missed.)"""
     for _ in range(2):
         await cluster.start()
     names = await cluster.pair(4)
@@ -56,16 +49,15 @@ async def test_renewals_that_take_too_long_now_and_then_cost_no_lease(cluster: C
         nursery.start_soon(cluster.play_host)
         nursery.start_soon(traffic.run)
         for _ in range(3):
-            more = partial(_more, slow, missed(slow))
-            slow.link.delay = 1.2
-            await cluster.until(more, 30)
-            await trio.sleep(2)
+            slow.link.delay = 1.7
+            await trio.sleep(5)
             slow.link.delay = 0.0
             await trio.sleep(5)
         await cluster.until(lambda: cluster.all_connected(names), 60)
         account = await traffic.end()
         nursery.cancel_scope.cancel()
     account.check(killed=bool(slow.former))
-    cluster.note(started_again=len(slow.former))
+    cluster.note(started_again=len(slow.former), missed=missed(slow))
+    assert slow.former or missed(slow)
     assert not any(member.ended for member in cluster.members)
     assert not cluster.members[1].former
