@@ -196,7 +196,7 @@ def test_it_reads_what_is_there_and_changes_nothing(state_server: Postgres, stat
             admin.execute(f"ALTER ROLE {state_url.user} SET synchronous_commit = off")
             facts = read_facts(state_url)
             assert facts.connections.room == 7
-            assert facts.durability["synchronous_commit"] == "off"
+            assert facts.durability["synchronous_commit"] == "on", "our connections and the sessions' ask for it"
             admin.execute(f"ALTER DATABASE {state_url.database} OWNER TO {SUPERUSER}")
             facts = read_facts(state_url)
             assert (facts.owns, facts.creates) == (False, False)
