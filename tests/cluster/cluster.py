@@ -102,12 +102,13 @@ class Cluster:
         return names
 
     async def balanced(self, names: list[str], workers: int) -> None:
-        """Waits until these instances are connected, and no worker has more than its share and one."""
-        share = -(-len(names) // workers)
+        """Waits until these instances are connected, and shared out so evenly that none is handed over any more."""
 
         def is_so() -> bool:
             owners = Counter(owner for owner in self.owners().values() if owner is not None)
-            return len(owners) == workers and max(owners.values()) <= share + 1 and self.world.connected()
+            counts = owners.values()
+            shared_out = len(owners) == workers and max(counts) - min(counts) <= 1 and sum(counts) == len(names)
+            return shared_out and self.world.connected()
 
         await self.until(is_so, 90)
 

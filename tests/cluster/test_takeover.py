@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
 import trio
 
-from tests.cluster.cluster import Cluster, Member
+from tests.cluster.cluster import Cluster
 from tests.cluster.traffic import Traffic
-from wa_worker.dev.world.worker_process import LogLine
 
 BAR = 30.0
 """Seconds from the kill until every instance is connected elsewhere."""
@@ -59,7 +60,9 @@ async def test_killed_while_it_claims_and_while_it_gives_away(cluster: Cluster) 
         await newcomer.worker.logged("took an instance")
         newcomer.worker.kill()
         await cluster.until(lambda: len(newcomer.former) == 2 and not newcomer.ended, 30)
-        giver, line = await _gives_away(cluster)
+        giver = cluster.members[0]
+        giver.worker.kill(signal.SIGTERM)
+        line = await giver.worker.logged("gives an instance away", because="draining")
         giver.worker.kill()
         cluster.note(connected_after=await cluster.until(lambda: cluster.all_connected(names), 60))
         account = await traffic.end()
@@ -68,20 +71,3 @@ async def test_killed_while_it_claims_and_while_it_gives_away(cluster: Cluster) 
     assert len(world.codes) == scans
     assert line["instance"] in names
     assert not world.simulator.overlaps
-
-
-async def _gives_away(cluster: Cluster) -> tuple[Member, LogLine]:
-    """Waits for the next instance that a worker begins to give away."""
-    before = {member.name: len(member.worker.lines) for member in cluster.members}
-
-    def found() -> tuple[Member, LogLine] | None:
-        for member in cluster.members:
-            for line in list(member.worker.lines)[before[member.name] :]:
-                if line.get("event") == "gives an instance away":
-                    return member, line
-        return None
-
-    with trio.fail_after(60):
-        while (given := found()) is None:  # noqa: ASYNC110 - nothing tells
-            await trio.sleep(0.02)
-    return given
