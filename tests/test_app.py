@@ -28,7 +28,7 @@ from tests.journal.rows import ANA, admit, inbound_message, send, states
 from tests.proxy_fixture import PATIENCE, SHOP, ProxyFixture, open_proxy_fixture, until
 from tests.whatsapp.test_folder_store import pair
 from wa_worker import __version__
-from wa_worker.app.recovery import when_it_can_be_read
+from wa_worker.delivery.journal_read import when_it_can_be_read
 from wa_worker.dev.proxy import Fault
 from wa_worker.journal import Journal, SendState, open_journal
 from wa_worker.models import JOURNAL_FILE, RESERVED_FOLDER

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 import structlog
 import trio
@@ -11,14 +10,12 @@ import trio
 from wa_worker.delivery.batch import MAX_TRIES
 from wa_worker.delivery.inbound import InboundDelivery
 from wa_worker.delivery.uncertain import LookUp, UncertainSends
-from wa_worker.errors import JournalError, LeaseLost, StateError
+from wa_worker.errors import JournalError, StateError
 from wa_worker.journal import JOURNAL_RETRY, Journal
 from wa_worker.models import InstanceId
 from wa_worker.whatsapp.egress import EgressTable
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 
 def recover(journal: Journal, uncertain: UncertainSends, look_up: LookUp, instance: InstanceId | None = None) -> None:
@@ -34,18 +31,6 @@ def recover(journal: Journal, uncertain: UncertainSends, look_up: LookUp, instan
             else "they are held: see `wa-worker journal`",
         )
     uncertain.load(instance)
-
-
-async def when_it_can_be_read(read: Callable[[], T]) -> T:
-    """Returns what `read`, which blocks, reads from the journal, however often it takes. Raises LeaseLost."""
-    while True:
-        try:
-            return await trio.to_thread.run_sync(read)
-        except LeaseLost:
-            raise
-        except JournalError as error:
-            log.error("the journal cannot be read", reason=str(error))
-            await trio.sleep(JOURNAL_RETRY)
 
 
 class TakeOver:

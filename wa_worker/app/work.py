@@ -14,13 +14,14 @@ import trio
 
 from wa_worker import whatsapp
 from wa_worker.admin.parts import Parts
-from wa_worker.app.recovery import TakeOver, recover, when_it_can_be_read
+from wa_worker.app.recovery import TakeOver, recover
 from wa_worker.app.state import open_state
 from wa_worker.app.stop import Stop
 from wa_worker.config import History, MediaIn, OnUncertain, Settings
 from wa_worker.delivery.batch import SendPolicy
 from wa_worker.delivery.calls import CallTimeouts
 from wa_worker.delivery.inbound import InboundDelivery
+from wa_worker.delivery.journal_read import when_it_can_be_read
 from wa_worker.delivery.marks import MarkReporter
 from wa_worker.delivery.media import MediaDelivery
 from wa_worker.delivery.poll_timer import PollTimer

@@ -14,6 +14,7 @@ inbound.py       journal to `/inbound` or `/events`; a key is a chat
 file_waits.py    how long a message waits for its file
 media.py         the files of received messages, from WhatsApp to the proxy's storage
 media_folder.py  those files on the volume
+journal_read.py  reads from the journal what nothing can go on without
 marks.py         ledger to `/mark-sent` and `/mark-failed`, or `/events`; a key is a row
 optional_call.py whether the proxy has a call that it need not have
 receipts.py      receipts to `/message-status`, or `/events`; a key is a message and a receiver

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 import trio
@@ -14,13 +15,14 @@ import trio
 from wa_worker.backoff import Backoff
 from wa_worker.delivery.found_rows import FoundRows
 from wa_worker.delivery.group_commit import GroupCommit
+from wa_worker.delivery.journal_read import when_it_can_be_read
 from wa_worker.delivery.keyed_queue import KeyedQueue
 from wa_worker.edge.answers import NO_SUCH_CALL
 from wa_worker.edge.client import EdgeClient
 from wa_worker.edge.events import FAILED, failed_event, sent_event
 from wa_worker.edge.evidence import QUEUE
-from wa_worker.errors import EdgeError, Failure, JournalError, LeaseLost
-from wa_worker.journal import JOURNAL_RETRY, Mark, SendLedger
+from wa_worker.errors import EdgeError, Failure
+from wa_worker.journal import Mark, SendLedger
 from wa_worker.models import InstanceId, MessageId
 
 log = structlog.get_logger(__name__)
@@ -90,15 +92,8 @@ class MarkReporter:
         """
         while True:
             told = self._told  # each who waits has his own: what is told while he looks is not lost
-            try:
-                unreported = await trio.to_thread.run_sync(self._ledger.has_unreported, instance, since)
-            except LeaseLost:
-                raise
-            except JournalError as error:
-                log.error("the journal cannot be read", what="outcome", reason=str(error))
-                await trio.sleep(JOURNAL_RETRY)
-                continue
-            if not unreported:
+            read = partial(self._ledger.has_unreported, instance, since)
+            if not await when_it_can_be_read(read, what="outcome"):
                 return
             await told.wait()
 

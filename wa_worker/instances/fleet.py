@@ -110,7 +110,8 @@ class InstanceFleet:
         def prepared(kept_off: bool) -> None:
             if self._ownership is None or not self._ownership.owns(instance):
                 return
-            self._kept_off |= {instance} if kept_off else set()
+            if kept_off:
+                self._kept_off.add(instance)
             if kept_off or not in_shard(self._shard, [instance]):  # the number of shards was changed
                 self._ownership.unwanted(instance)
                 return

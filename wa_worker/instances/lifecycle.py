@@ -6,16 +6,17 @@ Owns nothing that outlives it. It ends by being cancelled, or with an error for 
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import structlog
 import trio
 
-from wa_worker.errors import JournalError, LeaseLost, SessionError
+from wa_worker.delivery.journal_read import when_it_can_be_read
+from wa_worker.errors import JournalError, SessionError
 from wa_worker.instances.pairing import archive, run_pairing
 from wa_worker.instances.services import Services
 from wa_worker.instances.session import run_session
 from wa_worker.instances.state import InstanceState
-from wa_worker.journal import JOURNAL_RETRY, Hold
 from wa_worker.states import Action, Event, Move
 from wa_worker.whatsapp.store import StoreLost
 
@@ -106,23 +107,13 @@ class Lifecycle:
 
     async def _sit_out_hold(self) -> None:
         """Waits for the end of a hold that a run before this one was told of."""
-        hold = await self._known_hold()
+        read = partial(self._services.holds.get, self._state.instance)
+        hold = await when_it_can_be_read(read, instance=self._state.instance)  # a ban may not have passed
         self._state.pauses.held = hold
         if hold is not None and (remaining := hold.remaining(time.time())) > 0:
             self._state.apply(Event.STILL_HELD, hold.reason, lasts=remaining)
             self._log.info("held since before the start", because=hold.reason, seconds=round(remaining))
             await trio.sleep_until(self._state.away_until)
-
-    async def _known_hold(self) -> Hold | None:
-        """Returns what the journal knows of a hold, however often it has to be asked: a ban may not have passed."""
-        while True:
-            try:
-                return await trio.to_thread.run_sync(self._services.holds.get, self._state.instance)
-            except LeaseLost:
-                raise
-            except JournalError as error:
-                self._log.error("the journal cannot be read", reason=str(error))
-                await trio.sleep(JOURNAL_RETRY)
 
 
 def _event_of(error: SessionError) -> Event:
