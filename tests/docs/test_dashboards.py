@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from wa_worker.journal.backlog import Backlog, Queue
@@ -64,6 +65,19 @@ def samples(text: str) -> dict[str, list[dict[str, str]]]:
     return found
 
 
+def of_leases(registry: CollectorRegistry) -> None:
+    """Registers what only a worker with STATE_URL says."""
+    LeaseMetrics(registry).watch(lambda: 1, lambda: 9.0, lambda: 0)
+
+
+def missing_in_a_box(text: str) -> list[Use]:
+    """What missing() finds, but for what only a worker with STATE_URL says."""
+    of_several = CollectorRegistry()
+    of_leases(of_several)
+    said = samples(generate_latest(of_several).decode())
+    return [use for use in missing(text) if use.metric not in said]
+
+
 def missing(text: str) -> list[Use]:
     """Uses in the files that pick nothing in a scrape. A '!=' picks whatever has the label."""
     said = samples(text)
@@ -80,7 +94,7 @@ def _picks(use: Use, labels: dict[str, str]) -> bool:
 
 def test_what_they_name_exists() -> None:
     metrics = Metrics()
-    LeaseMetrics(metrics.registry).watch(lambda: 1, lambda: 9.0, lambda: 0)  # those of a worker with STATE_URL
+    of_leases(metrics.registry)
     metrics.edge_request("disconnected-instances", "2xx", 0.1)
     backlog = Backlog(Queue(0, 0.0), Queue(0, 0.0), Queue(0, 0.0), 0, 0)
     now = Snapshot(dict.fromkeys(State, 0), backlog, True, True, {"disconnected-instances": 0.0}, threads=1)

@@ -6,7 +6,7 @@ import httpx
 import trio
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.docs.test_dashboards import missing
+from tests.docs.test_dashboards import missing_in_a_box
 from tests.e2e.world import PATIENCE, Worker, World, eventually
 from wa_worker.dev.proxy import Fault
 
@@ -110,7 +110,7 @@ async def test_the_counters_say_what_happened(world: World) -> None:
     assert 10e6 < said["process_resident_memory_bytes"] < 1e9
 
     text = (await _get(worker, "/metrics")).text
-    assert missing(text) == [], "the dashboard and the alerts name only what a real worker says"
+    assert missing_in_a_box(text) == [], "the dashboard and the alerts name only what a real worker says"
     for private in ("shop", "5511", CONTACT, "counted"):
         assert private not in text
     assert await worker.health("/metrics/") == await worker.health("/ready/") == 404

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import closing
 from pathlib import Path
 
 import trio
@@ -83,22 +84,22 @@ async def test_a_store_that_cannot_be_read_now_is_no_reason_for_a_code(tmp_path:
 
 async def test_what_another_worker_has_taken_is_closed_without_a_word(tmp_path: Path, state_url: StateUrl) -> None:
     """It speaks of the instance by now. Should it be ours again, all goes on."""
-    async with open_bed(tmp_path, script(None, {"is": "qr", "code": "2@"}), reachable=False) as bed:
-        stores = SchemaStores(state_url)
-        stores.gained(SHOP, "wa_7_41", "wa/7/41")
-        schema(state_url, "CREATE SCHEMA wa_7_42")
-        bed.services.whatsapp.stores = stores
-        async with trio.open_nursery() as nursery:
-            publisher = StatusPublisher(SHOP, bed.fixture.edge)
-            nursery.start_soon(lambda: run_instance(SHOP, bed.services, publisher, says_farewell=lambda: True))
-            await until(lambda: (now := doing(bed)) and now.because is Event.STORE_LOST)
-            assert publisher.silent
-            nursery.cancel_scope.cancel()
-        assert bed.fixture.proxy.store.statuses(SHOP) == [], "nor a farewell"
-        schema(state_url, "ALTER SCHEMA wa_7_42 RENAME TO wa_7_41")
-        run(bed)
-        await until(lambda: (now := doing(bed)) and now.state is not State.RETRYING)
-        stores.close()
+    host = script(None, {"is": "qr", "code": "2@"})
+    with closing(SchemaStores(state_url)) as stores:
+        async with open_bed(tmp_path, host, reachable=False) as bed:
+            stores.gained(SHOP, "wa_7_41", "wa/7/41")
+            schema(state_url, "CREATE SCHEMA wa_7_42")
+            bed.services.whatsapp.stores = stores
+            async with trio.open_nursery() as nursery:
+                publisher = StatusPublisher(SHOP, bed.fixture.edge)
+                nursery.start_soon(lambda: run_instance(SHOP, bed.services, publisher, says_farewell=lambda: True))
+                await until(lambda: (now := doing(bed)) and now.because is Event.STORE_LOST)
+                assert publisher.silent
+                nursery.cancel_scope.cancel()
+            assert bed.fixture.proxy.store.statuses(SHOP) == [], "nor a farewell"
+            schema(state_url, "ALTER SCHEMA wa_7_42 RENAME TO wa_7_41")
+            run(bed)
+            await until(lambda: (now := doing(bed)) and now.because is Event.OPEN_FAILED and "TCP" in now.detail)
 
 
 async def test_while_the_store_is_away_nothing_is_opened_and_nothing_set_aside(tmp_path: Path) -> None:
