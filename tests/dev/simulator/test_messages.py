@@ -18,9 +18,10 @@ CONTACT = "5511988880002"
 
 
 async def settled(simulator: Simulator, jid: str) -> None:
-    """Wait until the device has acknowledged all of its messages."""
+    """Wait until the device has acknowledged all of its messages, and the receipts for those it has sent."""
+    mailbox = simulator.device(jid).mailbox
     with trio.fail_after(15):
-        await simulator.wait_for(lambda: not simulator.pending(jid))
+        await simulator.wait_for(lambda: not mailbox.pending() and not mailbox.untold())
 
 
 async def test_a_message_each_way(simulator: Simulator, clients: Clients) -> None:
@@ -205,6 +206,7 @@ async def test_a_receipt_waits_for_the_device_and_is_sent_until_it_is_acknowledg
     await trio.sleep(0.5)
     simulator.refusing = False
     await client.wait("receipt", ids=[sent["id"]], type="DELIVERED")
+    await settled(simulator, jid)
     await simulator.drop(jid)
     await client.wait("connected", count=3)
     await simulator.contact(CONTACT).send(jid, "a sign")

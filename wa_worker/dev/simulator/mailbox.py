@@ -84,6 +84,10 @@ class Mailbox:
         if self._connection is not None:
             self._connection.send(receipt)
 
+    def untold(self) -> list[str]:
+        """Ids of the device's own messages for which it has not acknowledged a receipt."""
+        return [receipt.attrs["id"] for receipt in self._receipts.values()]
+
     def told(self, ack: Mapping[str, str]) -> None:
         """The device has acknowledged a receipt; `ack` are the attributes of that."""
         self._receipts.pop(_receipt_key(ack), None)
