@@ -78,6 +78,13 @@ def test_a_new_chat_and_a_message_that_cannot_go(page: Page, dev: Dev) -> None:
     page.picture("failed")
 
 
+def test_the_answer_to_a_form_that_an_update_has_taken_away_is_said(page: Page, dev: Dev) -> None:
+    page.run("document.querySelector('#card-demo-drop').click(); document.querySelector('#card-demo').remove()")
+    page.wait(lambda: page.text("#notice") != "")
+    assert page.run("return document.querySelectorAll('[id=notice]').length") == 1
+    page.wait(lambda: page.badge("demo") == "Connected")
+
+
 def test_a_dropped_connection_comes_back(page: Page, dev: Dev) -> None:
     page.open(dev.console + CHAT)
     page.wait(lambda: "You said: Hello from wa-worker" in page.bodies())  # the newcomer's loop is over

@@ -103,6 +103,14 @@ function clear() {
 
 for (const event of ["htmx:sendError", "htmx:responseError"]) document.addEventListener(event, () => notify(SAYS.lost, false));
 
+// An update may have taken the form away before its answer comes. What it would inherit from the body is lost then.
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (!detail.shouldSwap || detail.requestConfig.elt.isConnected) return;
+  detail.shouldSwap = false;
+  const { target, serverResponse } = detail;
+  htmx.swap(target, serverResponse, { swapStyle: "morph:outerHTML", swapDelay: 0, settleDelay: 0 }, { contextElement: target });
+});
+
 document.addEventListener("htmx:beforeRequest", ({ detail: { elt, xhr } }) => {
   xhr.sent = [...elt.querySelectorAll("textarea, #new-instance")].map((field) => [field.id, field.value]);
 });
