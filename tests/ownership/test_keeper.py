@@ -6,6 +6,7 @@ import math
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import attrs
 import psycopg
@@ -15,6 +16,8 @@ import trio
 
 from tests.proxy_fixture import until
 from wa_worker.errors import LeaseLost
+from wa_worker.journal import open_state_journal
+from wa_worker.journal.elsewhere import tell_owners
 from wa_worker.models import InstanceId
 from wa_worker.ownership.claims import Claims
 from wa_worker.ownership.deadline import boottime
@@ -36,9 +39,13 @@ class Noted:
     takeovers: Counter[Came] = attrs.Factory(Counter)
     times_fenced: int = 0
     closing_takes: float = 0.0
+    rows_told: int = 0
 
     def gained(self, instance: InstanceId, schema: str, application_name: str) -> None:
         self.running[instance] = (schema, application_name)
+
+    def rows_came(self) -> None:
+        self.rows_told += 1
 
     async def give_up(self, instance: InstanceId, because: Because) -> None:
         await trio.sleep(self.closing_takes)
@@ -168,6 +175,25 @@ async def test_what_a_dead_worker_owned_is_taken(
     await until(lambda: noted.running)
     assert noted.takeovers == {Came.DEAD: 1}
     assert noted.running == {SHOP: ("wa_1_2", "wa/1/2")}
+    nursery.cancel_scope.cancel()
+
+
+def _counted(noted: Noted, times: int) -> bool:
+    return noted.rows_told == times
+
+
+async def test_that_another_worker_has_written_rows_is_heard_of_at_once(
+    state_url: StateUrl, admin: psycopg.Connection, nursery: trio.Nursery
+) -> None:
+    keeper, noted = a_keeper(state_url)
+    await nursery.start(keeper.run)
+    await until(lambda: count(admin, "SELECT count(*) FROM workers WHERE healthy IS NOT NULL") == 1)
+    await trio.sleep(0.5)
+    assert noted.rows_told == 0
+    for times in (1, 2):
+        with open_state_journal(state_url, None) as tool:
+            tell_owners(tool.database)  # type: ignore[arg-type]
+        await until(partial(_counted, noted, times))
     nursery.cancel_scope.cancel()
 
 

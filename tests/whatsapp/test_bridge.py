@@ -17,10 +17,12 @@ from tests.whatsapp.message_events import event, jid
 from tests.whatsapp.receipts import Receipts
 from wa_worker.journal import Journal, open_journal
 from wa_worker.metrics import Metrics
+from wa_worker.models import Jid
 from wa_worker.whatsapp.bridge import WhatsApp
 from wa_worker.whatsapp.egress import EgressTable
 from wa_worker.whatsapp.egress_memory import EgressFiles
 from wa_worker.whatsapp.egress_probe import EgressProbe
+from wa_worker.whatsapp.events import Code
 from wa_worker.whatsapp.folder_store import FolderStores
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.pairing import PairingHosts
@@ -28,6 +30,7 @@ from wa_worker.whatsapp.probe import ReachabilityProbe
 from wa_worker.whatsapp.receiving import Receiver, Told
 from wa_worker.whatsapp.routes import Routes
 from wa_worker.whatsapp.session_host import SessionHost
+from wa_worker.whatsapp.spool import Spool, Spooled
 
 ME = pb.Device(JID=jid("5511999990001@s.whatsapp.net")).SerializePartialToString()
 
@@ -38,9 +41,9 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield opened
 
 
-def whatsapp(journal: Journal, folder: Path, nursery: trio.Nursery) -> WhatsApp:
+def whatsapp(journal: Journal, folder: Path, nursery: trio.Nursery, spool: Spool | None = None) -> WhatsApp:
     receiver = Receiver(journal.inbox, Metrics(), Told(lambda: None))
-    host = SessionHost(receiver, StartGate(), nursery, "wa-worker", Receipts())
+    host = SessionHost(receiver, StartGate(), nursery, "wa-worker", Receipts(), spool=spool)
     probe = ReachabilityProbe("127.0.0.1", 1)
     routes = Routes(EgressTable(EgressFiles(folder)), EgressProbe({}), probe)
     return WhatsApp(FolderStores(folder), host, PairingHosts(nursery, ()), routes, lambda: False)
@@ -70,3 +73,14 @@ async def test_it_is_kept_until_the_disk_takes_it(journal: Journal, tmp_path: Pa
     await whatsapp(journal, tmp_path, nursery).record(SHOP, early("Oi"), ME)
     assert time.monotonic() - started < 10
     assert posted_bodies(journal) == {1: ["Oi"]}
+
+
+async def test_where_the_journal_is_elsewhere_it_is_kept_on_the_volume(
+    journal: Journal, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.load()
+    read_only(journal, True)
+    await whatsapp(journal, tmp_path, nursery, spool).record(SHOP, early("Oi"), ME)
+    (path,) = spool.waiting()[SHOP]
+    assert spool.read(path) == Spooled(SHOP, Jid("5511999990001@s.whatsapp.net"), None, Code.MESSAGE, early("Oi"))

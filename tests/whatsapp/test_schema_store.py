@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -16,6 +17,8 @@ from tests.state_fixture import state_url as state_url
 from tests.whatsapp.schema_world import database, named, run, store_of
 from wa_worker.errors import SessionError
 from wa_worker.models import Account, InstanceId, Jid
+from wa_worker.postgres.connecting import connect
+from wa_worker.postgres.migrations import upgrade
 from wa_worker.postgres.url import StateUrl
 from wa_worker.whatsapp.message_secrets import sent_id, store_mark
 from wa_worker.whatsapp.schema_store import SchemaStore, SchemaStores
@@ -164,6 +167,24 @@ def test_a_server_that_says_nothing_is_given_up(store: SchemaStore) -> None:
     finally:
         os.kill(pid, signal.SIGCONT)
     assert store.is_paired(), "over another connection"
+
+
+def test_people_are_looked_up_in_the_store_of_whoever_has_the_instance(state_url: StateUrl) -> None:
+    with connect(state_url, "test") as database:
+        upgrade(database)
+        database.execute("INSERT INTO wa.instances (id, token) VALUES ('shop', 7)")
+        (schema,) = database.execute("SELECT 'wa_' || n || '_7' FROM wa.instances").fetchone() or ()
+    with closing(SchemaStores(state_url)) as stores:
+        assert stores.look(SHOP).schema == schema
+        with pytest.raises(SessionError, match="is not this worker's"):
+            stores.of(SHOP)
+        with pytest.raises(SessionError, match="pub is not known"):
+            stores.look(InstanceId("pub"))
+        stores.gained(SHOP, "wa_7_41", "wa/7/41")
+        assert stores.look(SHOP).schema == "wa_7_41"
+    gone = StateUrl.of(f"postgres://wa:x@127.0.0.1:1/{state_url.database}")
+    with closing(SchemaStores(gone)) as stores, pytest.raises(SessionError):
+        stores.look(SHOP)
 
 
 async def test_a_server_that_is_not_there_is_said_once_and_without_the_password(state_url: StateUrl) -> None:

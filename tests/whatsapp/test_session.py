@@ -19,13 +19,14 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from neonize.proto import Neonize_pb2 as pb
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import FutureProofMessage, Message
 from structlog.testing import capture_logs
 
 from tests.environment import bare
 from tests.journal.rows import posted_bodies, read_only
 from tests.proxy_fixture import PATIENCE, SHOP, until
-from tests.whatsapp.message_events import ME, event
+from tests.whatsapp.message_events import ME, event, made
 from tests.whatsapp.receipts import Receipts
 from wa_worker.dev.simulator import Simulator
 from wa_worker.dev.simulator.contact import ReadReceipt
@@ -42,9 +43,11 @@ from wa_worker.whatsapp.folder_store import FolderStore
 from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.native_session import HASTE
 from wa_worker.whatsapp.pairing import Paired, PairingHosts, QrCode
+from wa_worker.whatsapp.parsing import parsed
 from wa_worker.whatsapp.receiving import Receiver, Told
 from wa_worker.whatsapp.session import Session as OpenSession
 from wa_worker.whatsapp.session_host import SessionHost
+from wa_worker.whatsapp.spool import Spool
 
 PHONE, CONTACT = "5511999990001", "5511988880005"
 
@@ -465,6 +468,50 @@ async def test_a_message_waits_for_the_disk_and_the_session_is_to_close(unopened
     session.on_report(Report(Event.REPLACED))
     reports = [await session.next_report() for _ in range(2)]
     assert [report.event for report in reports] == [Event.VOLUME_FAILED, Event.REPLACED], "it is said once"
+
+
+async def test_where_the_journal_is_elsewhere_a_message_is_kept_on_the_volume(
+    unopened: Unopened, tmp_path: Path
+) -> None:
+    """The library goes on, and what comes behind it is kept behind it. Nothing is wrong with the session."""
+    session, journal = unopened.session, unopened.journal
+    spool = Spool(tmp_path / "spool")
+    spool.load()
+    session._host = attrs.evolve(session._host, spool=spool)
+    session.me = ME
+    on_event = Callbacks(session._on_event, session._on_log).on_event
+    read_only(journal, True)
+    for body in ("one", "two"):
+        on_event(Code.MESSAGE, event(message=made(conversation=body), wa_id=body).SerializePartialToString())
+    read_only(journal, False)
+    on_event(Code.MESSAGE, event(message=made(conversation="three"), wa_id="3").SerializePartialToString())
+    assert posted_bodies(journal) == {}
+    kept = [spool.read(path) for path in spool.waiting()[SHOP]]
+    assert [parsed(pb.Message, each.data).Message.conversation for each in kept if each] == ["one", "two", "three"]
+    assert {(each.jid, each.lid, each.code) for each in kept if each} == {(ME.jid, ME.lid, Code.MESSAGE)}
+    session.on_report(Report(Event.REPLACED))
+    assert (await session.next_report()).event is Event.REPLACED
+
+
+async def test_what_hangs_on_its_way_to_the_journal_is_kept_when_the_session_closes(
+    unopened: Unopened, tmp_path: Path
+) -> None:
+    session = unopened.session
+    spool = Spool(tmp_path / "spool")
+    spool.load()
+    session._host = attrs.evolve(session._host, spool=spool)
+    session.me = ME
+    session._event, session._in_hand = (Code.MESSAGE, event().SerializePartialToString()), True
+    with capture_logs() as lines:
+        await session._close()
+    assert spool.holds(SHOP)
+    assert not [line for line in lines if line["log_level"] == "error"]
+    session._host = attrs.evolve(session._host, spool=None)
+    with capture_logs() as lines:
+        await session._close()
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == [
+        "a received message may be lost: the disk did not take it in time"
+    ]
 
 
 async def test_a_send_waits_at_the_gate_and_then_asks_whether_the_session_is_open(unopened: Unopened) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, closing
 from uuid import UUID
 
@@ -36,6 +36,7 @@ from wa_worker.states import PROVEN, State
 from wa_worker.whatsapp.egress_rows import EgressRows
 from wa_worker.whatsapp.schema_store import SchemaStores
 from wa_worker.whatsapp.socket_gate import SocketGate
+from wa_worker.whatsapp.spool import Spool
 
 log = structlog.get_logger(__name__)
 
@@ -63,12 +64,16 @@ class OwnedInstances:
         self._fleet: InstanceFleet | None = None
         self._prepare: Prepare | None = None
         self._let_go: LetGo | None = None
+        self._rings: Sequence[Callable[[], None]] = ()
         self._early: set[InstanceId] = set()
         """Those that became ours before there was a fleet."""
 
-    def attach(self, fleet: InstanceFleet, prepare: Prepare, let_go: LetGo) -> None:
-        """Starts what is ours by now, and what will be. `prepare` takes up what the last owner left."""
-        self._fleet, self._prepare, self._let_go = fleet, prepare, let_go
+    def attach(
+        self, fleet: InstanceFleet, prepare: Prepare, let_go: LetGo, rings: Sequence[Callable[[], None]] = ()
+    ) -> None:
+        """Starts what is ours by now, and what will be. `prepare` takes up what the last owner left. `rings`: tell
+        those who deliver from the journal to look."""
+        self._fleet, self._prepare, self._let_go, self._rings = fleet, prepare, let_go, rings
         for instance in sorted(self._early):
             self._start(instance)
         self._early.clear()
@@ -98,6 +103,10 @@ class OwnedInstances:
         except JournalError as error:
             log.warning("whether a person let go of an instance cannot be read", instance=instance, reason=str(error))
             return False
+
+    def rows_came(self) -> None:
+        for ring in self._rings:
+            ring()
 
     def last_used(self, instance: InstanceId) -> float:
         snapshot = self._registry.all().get(instance)
@@ -141,7 +150,7 @@ class Shared:
 
 @asynccontextmanager
 async def open_shared(
-    settings: Settings, url: StateUrl, registry: Registry, metrics: Metrics, environ: Mapping[str, str]
+    settings: Settings, url: StateUrl, registry: Registry, metrics: Metrics, environ: Mapping[str, str], spool: Spool
 ) -> AsyncIterator[Shared]:
     """Waits until PostgreSQL has taken this worker in, and keeps its lease in the block; at its end what is left is
     free. Raises LeaseLost, in a group, as soon as the lease is over; StartupError as _until_there() does."""
@@ -152,7 +161,12 @@ async def open_shared(
     counts = LeaseMetrics(metrics.registry)
     keeper = Keeper(Claims(url, socket.gethostname()), instances, counts, capacity=settings.worker_capacity)
     counts.watch(keeper.owned, keeper.seconds_left, keeper.unowned)
-    watchdog = Watchdog(lambda: keeper.deadline() + LAST_MOMENT, gate.cut_all)
+
+    def end() -> None:
+        gate.cut_all()
+        spool.keep_in_hand()
+
+    watchdog = Watchdog(lambda: keeper.deadline() + LAST_MOMENT, end)
     with closing(stores):
         try:
             async with trio.open_nursery() as nursery:

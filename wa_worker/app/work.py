@@ -15,7 +15,7 @@ import trio
 from wa_worker import whatsapp
 from wa_worker.admin.parts import Parts
 from wa_worker.app.recovery import TakeOver, recover
-from wa_worker.app.state import open_state
+from wa_worker.app.state import State, open_state
 from wa_worker.app.stop import Stop
 from wa_worker.config import History, MediaIn, OnUncertain, Settings
 from wa_worker.delivery.batch import SendPolicy
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from wa_worker.whatsapp.bridge import WhatsApp
     from wa_worker.whatsapp.receiving import Receiver
     from wa_worker.whatsapp.session_host import SessionHost
+    from wa_worker.whatsapp.spool import Spool
+    from wa_worker.whatsapp.spool_commits import SpoolCommits
     from wa_worker.whatsapp.store import Stores
 
 log = structlog.get_logger(__name__)
@@ -104,7 +106,8 @@ class Work:
             calls = CallTimeouts(journal.inbox.calls, inbound.wakeup.ring)
             receiver = self._receiver(journal, inbound, media, calls)
             routes = Routes.of(egress, environ, None if together is None else together.gate)
-            host = self._host(journal, receiver, receipts, sender.uncertain)
+            host = self._host(journal, receiver, receipts, sender.uncertain, None if together is None else state.spool)
+            spooled = self._spooled(state, receiver, receipts)
             hosts = self._pairing(environ, pairing_command)
             native = self._whatsapp(state.stores, host, hosts, routes)
             gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
@@ -137,6 +140,7 @@ class Work:
                 workers.start_soon(volume.run)
                 workers.start_soon(inbound.run)
                 workers.start_soon(calls.run)
+                workers.start_soon(spooled.run)
                 workers.start_soon(marks.run)
                 workers.start_soon(receipts.run)
                 workers.start_soon(media.run if settings.media_in is MediaIn.ON else media.turn_off)
@@ -145,9 +149,9 @@ class Work:
                     for instance in paired:  # P6: whatever the proxy lists
                         fleet.start(instance)
                 else:
-                    rings = [media.gained, *(each.wakeup.ring for each in (calls, marks, receipts))]
+                    rings = [media.gained, *(each.wakeup.ring for each in (inbound, calls, marks, receipts))]
                     left = TakeOver(journal, sender.uncertain, native.sent_id, egress, inbound, rings)
-                    together.instances.attach(fleet, left.prepare, journal.let_go)
+                    together.instances.attach(fleet, left.prepare, journal.let_go, rings)
                     self.stop.hand_over(partial(together.drain, settings.drain), settings.drain)
                 self.readiness.working(journal, edge, volume)
                 self.admin.working(journal, fleet)
@@ -176,6 +180,11 @@ class Work:
         with_file = media.wakeup.ring if self.settings.media_in is MediaIn.ON else None
         return Receiver(journal.inbox, self.metrics, Told(inbound.wakeup.ring, with_file, calls.wakeup.ring))
 
+    def _spooled(self, state: State, receiver: Receiver, receipts: ReceiptReporter) -> SpoolCommits:
+        from wa_worker.whatsapp.spool_commits import SpoolCommits  # what load() has imported
+
+        return SpoolCommits(state.spool, state.stores, receiver, receipts, state.journal.tell_owners)
+
     @property
     def _recent_history(self) -> bool:
         return self.settings.history is History.RECENT
@@ -190,7 +199,12 @@ class Work:
         )
 
     def _host(
-        self, journal: Journal, receiver: Receiver, receipts: ReceiptReporter, uncertain: UncertainSends
+        self,
+        journal: Journal,
+        receiver: Receiver,
+        receipts: ReceiptReporter,
+        uncertain: UncertainSends,
+        spool: Spool | None,
     ) -> SessionHost:
         from wa_worker.whatsapp.gate import StartGate  # what load() has imported
         from wa_worker.whatsapp.session_host import SessionHost
@@ -205,6 +219,7 @@ class Work:
             accounts=journal.accounts,
             receipts=receipts,
             recent_history=self._recent_history,
+            spool=spool,
             uploads=Uploads(told=self._uploads_hang),
             goes_on=lambda: not self.stop.scope.cancel_called,
         )

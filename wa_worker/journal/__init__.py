@@ -53,7 +53,7 @@ from wa_worker.journal.changes import Change, Changes, LetGo
 from wa_worker.journal.contacts import Contact, Contacts
 from wa_worker.journal.database import Database
 from wa_worker.journal.doubts import CutOff, Doubts, MaybeSent
-from wa_worker.journal.elsewhere import Elsewhere, Together, read_together
+from wa_worker.journal.elsewhere import Elsewhere, Together, read_together, tell_owners
 from wa_worker.journal.groups import Groups
 from wa_worker.journal.holds import Hold, Holds
 from wa_worker.journal.inbox import FileState, Inbox, InboxResult, PendingInbound
@@ -142,10 +142,16 @@ class Journal:
     review: Callable[..., AbstractContextManager[Review]]
     """Opens it for a person: review(write=True) to decide. On a connection of its own."""
     _together: Callable[[], Together] | None = None
+    _tell_owners: Callable[[], None] | None = None
 
     def together(self) -> Together | None:
         """Reads what other workers have; None: there are none. Blocking. Raises JournalError."""
         return None if self._together is None else self._together()
+
+    def tell_owners(self) -> None:
+        """Has other workers look for rows of their instances that were written here. Blocking. Raises JournalError."""
+        if self._tell_owners is not None:
+            self._tell_owners()
 
     def backlog(self) -> Backlog:
         """Counts what waits, on a connection of its own. Blocking. Raises JournalError."""
@@ -187,7 +193,9 @@ def open_state_journal(url: StateUrl, worker: UUID | None) -> Iterator[Journal]:
     database = PostgresDatabase(url, worker)
     try:
         together = None if worker is None else partial(read_together, database, worker, socket.gethostname())
-        yield attrs.evolve(_journal(database, None, partial(open_state_review, url)), together=together)
+        tell = None if worker is None else partial(tell_owners, database)
+        journal = _journal(database, None, partial(open_state_review, url))
+        yield attrs.evolve(journal, together=together, tell_owners=tell)
     finally:
         database.close()
 

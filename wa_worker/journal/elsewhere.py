@@ -50,6 +50,12 @@ def worker_name(host: str, worker: object) -> str:
     return f"{host} {str(worker)[:SHORT]}"
 
 
+def tell_owners(database: PostgresDatabase) -> None:
+    """Has every worker look for rows of its instances that another one has written. Blocking. Raises JournalError."""
+    with database.reading() as sql:
+        sql.execute("SELECT pg_notify('wa_rows', '')")
+
+
 def read_together(database: PostgresDatabase, worker: UUID, host: str) -> Together:
     """Reads them. Blocking. Raises JournalError."""
     with database.everywhere() as sql:

@@ -39,6 +39,7 @@ from wa_worker.ownership.statements import (
     PUT_OFF,
     REGISTER,
     RENEW,
+    ROWS,
     TAKE,
     UNWANT,
     WANT,
@@ -70,6 +71,8 @@ class Claims:
         self._busy = self._ended = False
         self.told = False
         """The server has said since the last look that there is something to look at."""
+        self.rows_told = False
+        """It has said that another worker has written rows for an instance that may be ours."""
 
     def close(self) -> None:
         """Ends the connection. A call under way on another thread fails soon, and ends it then."""
@@ -134,8 +137,8 @@ class Claims:
     def look(self) -> View:
         with self._connected() as sql:
             sql.pgconn.consume_input()
-            while sql.pgconn.notifies():  # what it has said until now, this look sees
-                pass
+            while notify := sql.pgconn.notifies():  # what it has said until now, this look sees
+                self.rows_told |= notify.relname.decode() == ROWS
             self.told = False
             row = sql.execute(LOOK, self._with()).fetchone()
         assert row is not None
@@ -254,8 +257,9 @@ class Claims:
             if self._ended:
                 self._disconnect()
 
-    def _on_notify(self, _: psycopg.Notify) -> None:
+    def _on_notify(self, notify: psycopg.Notify) -> None:
         self.told = True
+        self.rows_told |= notify.channel == ROWS
 
     def _disconnect(self) -> None:
         sql, self._sql = self._sql, None

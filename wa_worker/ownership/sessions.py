@@ -17,6 +17,9 @@ class Sessions(Protocol):
     async def give_up(self, instance: InstanceId, because: Because) -> None:
         """Returns once its session is closed, and all that it had is in the journal."""
 
+    def rows_came(self) -> None:
+        """Another worker has written rows to the journal for instances that may be ours: somebody should look."""
+
     def last_used(self, instance: InstanceId) -> float:
         """Says when there last was a message, in seconds of any clock: the idlest go first.
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-LISTEN = "LISTEN wa_look"
-"""Has the server say on this connection that there is something to look at: an instance is free, or is wanted, or not.
-A hint: where it does not arrive, as through a pooler, the next look comes by itself."""
+LISTEN = "LISTEN wa_look; LISTEN wa_rows"
+"""Has the server say on this connection that there is something to look at: an instance is free, or is wanted, or not;
+or (ROWS) that a worker has written rows for instances that are not its own. A hint: where it does not arrive, as
+through a pooler, the next look comes by itself."""
+
+ROWS = "wa_rows"
 
 REGISTER = """
     INSERT INTO workers (id, host, version, capacity, healthy, expires_at)

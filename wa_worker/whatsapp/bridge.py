@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 import trio
@@ -14,6 +15,7 @@ from wa_worker.circuit_breaker import CircuitBreaker
 from wa_worker.errors import JournalError
 from wa_worker.journal import JOURNAL_RETRY
 from wa_worker.models import EgressProxy, InstanceId, WaMessageId
+from wa_worker.whatsapp.events import Code
 from wa_worker.whatsapp.identity import identity
 from wa_worker.whatsapp.message_secrets import sent_id
 from wa_worker.whatsapp.pairing import PairingHosts, PairingLine
@@ -22,7 +24,9 @@ from wa_worker.whatsapp.probe import FRESH
 from wa_worker.whatsapp.routes import Routes
 from wa_worker.whatsapp.session import Session, open_session
 from wa_worker.whatsapp.session_host import SessionHost
+from wa_worker.whatsapp.spool import Spooled
 from wa_worker.whatsapp.store import SessionStore, Stores
+from wa_worker.whatsapp.taking import Taking
 
 log = structlog.get_logger(__name__)
 
@@ -102,14 +106,15 @@ class WhatsApp:
 
     async def record(self, instance: InstanceId, data: bytes, me: bytes) -> None:
         """Commits a message that came while the pairing host was logged in. WhatsApp believes that we have it, so this
-        does not return before the disk does too; cancelled while the disk does not take it, it is lost."""
+        does not return before it is on a disk, as Session's; cancelled while none takes it, it is lost."""
         account = identity(parsed(pb.Device, me))
         if account is None:
             return
-        store = self.store(instance)
+        taking = Taking(instance, self.store(instance), account, self._host.receiver, self._host.receipts)
+        event = Spooled(instance, account.jid, account.lid, Code.MESSAGE, data)
         while True:
             try:
-                await trio.to_thread.run_sync(self._host.receiver.receive, instance, store, account, data)
+                await trio.to_thread.run_sync(self._host.take, event, partial(taking.on_message, data))
             except JournalError as error:
                 log.error("the journal cannot commit, trying again", instance=instance, reason=str(error))
                 await trio.sleep(JOURNAL_RETRY)

@@ -49,31 +49,31 @@ class Code(enum.IntEnum):
 
 
 class Listener(Protocol):
-    """Who is told of events, on the library's thread: a session."""
+    """Who is told of events, on the library's thread: a session. What is returned is nothing to the library."""
 
     def on_report(self, report: Report) -> None:
         """Something happened to the session."""
 
-    def on_message(self, data: bytes) -> None:
+    def on_message(self, data: bytes) -> object:
         """A message came: a serialised event."""
 
-    def on_receipt(self, event: pb.Receipt) -> None:
+    def on_receipt(self, event: pb.Receipt) -> object:
         """Messages of ours have arrived, or were read or played, or a device asks for them once more."""
 
-    def on_group_change(self, event: pb.GroupInfoEvent | pb.JoinedGroup) -> None:
+    def on_group_change(self, event: pb.GroupInfoEvent | pb.JoinedGroup) -> object:
         """Something has changed in a group, or the account was added to one."""
 
-    def on_call(self, news: CallNews) -> None:
+    def on_call(self, news: CallNews) -> object:
         """A call rings, was taken, or has ended."""
 
-    def on_undecryptable(self, data: bytes) -> None:
+    def on_undecryptable(self, data: bytes) -> object:
         """A message came that could not be decrypted, or without its content: a serialised event."""
 
     def on_offline_synced(self) -> None:
         """What waited at WhatsApp has all been sent."""
 
 
-Handler = Callable[[Listener, bytes], None]
+Handler = Callable[[Listener, bytes], object]
 
 CallNews: TypeAlias = pb.CallOffer | pb.CallOfferNotice | pb.CallAccept | pb.CallTerminate
 """What is heard of a call. The library has no event for one that a device of the account refuses: that ends it, too."""

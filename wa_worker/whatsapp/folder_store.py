@@ -119,6 +119,9 @@ class FolderStores:
     def of(self, instance: InstanceId) -> FolderStore:
         return FolderStore.of(self.auth_dir, instance)
 
+    def look(self, instance: InstanceId) -> FolderStore:
+        return self.of(instance)
+
     def paired(self) -> Iterator[InstanceId]:
         return paired_instances(self.auth_dir)
 

@@ -245,6 +245,15 @@ class SchemaStores:
             raise SessionError(f"the session store of {instance} is not this worker's")
         return store
 
+    def look(self, instance: InstanceId) -> SchemaStore:
+        if (store := self._held.get(instance)) is not None:
+            return store
+        with self._reader.reading("wa", LOOK) as reader:
+            rows = reader.rows("SELECT 'wa_' || n || '_' || token FROM wa.instances WHERE id = ?", instance)
+        if not rows:
+            raise SessionError(f"{instance} is not known in {self._url.place}")
+        return SchemaStore(self._url, str(rows[0][0]), "look", self._idle, self._reader)
+
     def paired(self) -> Iterator[InstanceId]:
         for instance, store in sorted(self._held.items()):
             try:

@@ -12,8 +12,8 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 from neonize.proto import Neonize_pb2 as pb
@@ -24,7 +24,7 @@ from wa_worker.messages import Accepted, MediaKind, OutgoingMessage, UploadedFil
 from wa_worker.models import InstanceId, Jid, Secret, WaMessageId
 from wa_worker.states import Event, Report
 from wa_worker.wakeup import Wakeup
-from wa_worker.whatsapp import events, receipts
+from wa_worker.whatsapp import events
 from wa_worker.whatsapp.client import ME, Callbacks, QuietClient
 from wa_worker.whatsapp.group_subjects import SubjectLookUp
 from wa_worker.whatsapp.identity import Identity, identity
@@ -37,12 +37,12 @@ from wa_worker.whatsapp.restriction import Restriction
 from wa_worker.whatsapp.send_tracking import SendTracking
 from wa_worker.whatsapp.session_host import NO_GROUPS, NO_RECEIPTS, SessionHost
 from wa_worker.whatsapp.session_sender import SessionSender
+from wa_worker.whatsapp.spool import Spooled
 from wa_worker.whatsapp.store import SessionStore
 from wa_worker.whatsapp.store_watch import StoreWatch
+from wa_worker.whatsapp.taking import Taking
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 UNSYNCED = 30.0
 """Seconds after which what waited at WhatsApp counts as sent, though WhatsApp has not said so."""
@@ -79,7 +79,6 @@ class Session:
         self._uploads = host.uploads
         self._store = store
         self._receiver = host.receiver
-        self._receipts = host.receipts
         self._tracking = SendTracking(instance, store, host.uncertain)
         known = KnownAccounts(host.accounts)
         self._sender = SessionSender(self._native, host.gate, store, host.receiver, known, self._tracking)
@@ -95,6 +94,8 @@ class Session:
         self._in_hand = False
         """Whether something is on its way to the disk. Behind it the library may hold messages that WhatsApp takes for
         delivered."""
+        self._event: tuple[int, bytes] = (0, b"")
+        """What the library has handed over last."""
         self._refusal: Refusal | None = None
         """The last one that the library has logged."""
 
@@ -165,7 +166,7 @@ class Session:
         try:
             await self._native.close()
         finally:
-            if self._in_hand:
+            if self._in_hand and not self._keep():
                 self._log.error("a received message may be lost: the disk did not take it in time")
 
     # --- neonize's threads: nothing below may raise, or touch Trio but by ringing
@@ -184,6 +185,7 @@ class Session:
         with self._native.callback():
             self.last_heard = time.monotonic()
             self._native.unfinished.on_event(data)
+            self._event = code, data
             try:
                 if code == ME:
                     self.me = identity(parsed(pb.Device, data))
@@ -213,46 +215,42 @@ class Session:
     def on_receipt(self, event: pb.Receipt) -> None:
         """Messages of ours have come further. Does not return before that is committed: WhatsApp says it once."""
         self._tracking.on_receipt(event.MessageIDs, unreadable=event.Type == pb.Receipt.RETRY)
-        taker = self._receipts
-        if taker is not None and (heard := receipts.receipt(event, self._store.phone_of)) is not None:
-            self._committed(lambda: taker.heard(self.instance, heard))
+        if self._host.receipts is not None:
+            self._commit(lambda taking: taking.on_receipt(event))
 
     def on_undecryptable(self, data: bytes) -> None:
         """A message came that could not be decrypted, or without its content. What can be seen once stays so."""
         event = parsed(pb.UndecryptableMessage, data)
         if event.IsUnavailable and self._placeholders.is_view_once(event.Info.ID):
-            self._commit(lambda me: self._receiver.view_once(self.instance, self._store, me, event.Info))
+            self._commit(lambda taking: taking.on_undecryptable(data))
             return
         self._receiver.undecryptable()
         self._log.warning("a message could not be decrypted; WhatsApp is asked for it again")
 
     def on_call(self, news: events.CallNews) -> None:
         """Commits what is heard of a call."""
-        self._commit(lambda me: self._receiver.call(self.instance, self._store, me, news))
+        self._commit(lambda taking: taking.on_call(news))
 
     def on_message(self, data: bytes) -> None:
         """Commits a message."""
-        self._commit(lambda me: self._receiver.receive(self.instance, self._store, me, data))
+        self._commit(lambda taking: taking.on_message(data))
 
     def on_group_change(self, event: pb.GroupInfoEvent | pb.JoinedGroup) -> None:
         """Commits what has changed in a group."""
-        self._commit(lambda me: self._receiver.group_change(self.instance, self._store, me, event))
+        self._commit(lambda taking: taking.on_group_change(event))
 
-    def _commit(self, receive: Callable[[Identity], bool]) -> None:
-        """Commits what came. WhatsApp believes that we have it, so this does not return before the disk does too."""
+    def _commit(self, take: Callable[[Taking], bool]) -> None:
+        """Commits what came. WhatsApp believes that we have it, so this does not return before it is on a disk: the
+        journal's or, where that is elsewhere and does not take it now, the spool's."""
         if self.me is None:
             raise AssertionError("a message before the session knows itself")
-        me = self.me
-        if self._committed(lambda: receive(me)):
-            self._on_new_message()
-
-    def _committed(self, commit: Callable[[], T]) -> T:
-        """Commits what WhatsApp believes that we have: returns when the disk has taken it."""
+        taking = Taking(self.instance, self._store, self.me, self._receiver, self._host.receipts)
         failing, self._in_hand = False, True
         try:
             while True:
                 try:
-                    return commit()
+                    new = self._host.take(self._spooled(), partial(take, taking))
+                    break
                 except JournalError as error:
                     if not failing:
                         failing = True
@@ -260,6 +258,16 @@ class Session:
                     time.sleep(JOURNAL_RETRY)
         finally:
             self._in_hand = False
+        if new:
+            self._on_new_message()
+
+    def _spooled(self) -> Spooled:
+        assert self.me is not None
+        return Spooled(self.instance, self.me.jid, self.me.lid, *self._event)
+
+    def _keep(self) -> bool:
+        """Has the spool keep what is still on its way to the journal."""
+        return self._host.spool is not None and self._host.spool.keep(self._spooled())
 
 
 @asynccontextmanager

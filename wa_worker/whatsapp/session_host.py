@@ -15,6 +15,7 @@ from wa_worker.whatsapp.gate import StartGate
 from wa_worker.whatsapp.receipts import ReceiptTaker
 from wa_worker.whatsapp.receiving import Receiver
 from wa_worker.whatsapp.send_tracking import UncertainSends
+from wa_worker.whatsapp.spool import Spool, Spooled
 from wa_worker.whatsapp.uploads import Uploads
 
 NO_RECEIPTS = 3600.0
@@ -41,6 +42,8 @@ class SessionHost:
     """Who wants receipts; None: they only settle uncertain sends."""
     recent_history: bool = False
     """Whether a phone is asked for a week of its history, or for none."""
+    spool: Spool | None = None
+    """Where what came is kept that the journal does not take now; None: the journal is on the same disk."""
     uploads: Uploads = attrs.field(factory=Uploads)
     goes_on: Callable[[], bool] = lambda: True
     """Says whether the worker does: what a session has in hand when it closes may then take its time."""
@@ -48,6 +51,10 @@ class SessionHost:
     """Instances whose library was ended by a receipt, and until when none are asked for (`time.monotonic()`)."""
     no_groups_until: dict[InstanceId, float] = attrs.field(factory=dict)
     """The same for changes of groups."""
+
+    def take(self, event: Spooled, commit: Callable[[], bool]) -> bool:
+        """Commits an event that WhatsApp believes us to have, or has the spool keep it. See Spool.take()."""
+        return commit() if self.spool is None else self.spool.take(event, commit)
 
     def codes(self, instance: InstanceId) -> list[int]:
         """Returns what a session subscribes to: not to what has ended the library's loop a while ago."""

@@ -137,6 +137,10 @@ class Stores(Protocol):
     def of(self, instance: InstanceId) -> SessionStore:
         """Returns the store of an instance. Raises SessionError if it is not this worker's."""
 
+    def look(self, instance: InstanceId) -> SessionStore:
+        """Returns the store of an instance, whosever it is, to look people up in. Blocking. Raises SessionError if that
+        cannot be said now."""
+
     def paired(self) -> Iterator[InstanceId]:
         """Yields the instances that have a device, by name. Blocking."""
 
