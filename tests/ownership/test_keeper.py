@@ -194,6 +194,9 @@ async def test_that_another_worker_has_written_rows_is_heard_of_at_once(
         with open_state_journal(state_url, None) as tool:
             tell_owners(tool.database)  # type: ignore[arg-type]
         await until(partial(_counted, noted, times))
+    keeper.want(SHOP)  # it looks again
+    await until(lambda: noted.running)
+    assert noted.rows_told == 2
     nursery.cancel_scope.cancel()
 
 

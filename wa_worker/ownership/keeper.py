@@ -244,8 +244,7 @@ class Keeper:
                     self._woken = False
                     self._view = self._notices.corrected(await self._ask(GIVES_UP, lambda claims: claims.look()))
                     self._leave(owner.looked(self._clock(), self._view))
-                    if self._line.take_rows_told():
-                        self._sessions.rows_came()
+                    self._line.tell_of_rows(self._sessions.rows_came)
                 case Reap():
                     await self._ask(GIVES_UP, lambda claims: claims.reap())
                     owner.reaped(self._clock())

@@ -29,10 +29,11 @@ class Line:
         """Says whether the server has said since the last look that there is something to look at."""
         return self._unread or self.claims.told
 
-    def take_rows_told(self) -> bool:
-        """Says whether the server has said since the last time that others have written rows of ours."""
+    def tell_of_rows(self, came: Callable[[], None]) -> None:
+        """Calls `came` if the server has said since the last time that others have written rows of ours."""
         told, self.claims.rows_told = self.claims.rows_told, False
-        return told
+        if told:
+            came()
 
     async def ask(self, seconds: float, call: Callable[[Claims], T]) -> T:
         """Runs `call`. Raises StateError, also when it takes longer.

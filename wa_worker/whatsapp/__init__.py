@@ -49,6 +49,9 @@ message_secrets.py the id of a send whose outcome nobody knows, and who wrote a 
 poll_votes.py     what was chosen in a vote
 send_tracking.py  what a session finds out of a send that failed
 receiving.py      a received message, from its bytes to the journal
+taking.py         what a session hears of messages, calls, groups and receipts, to the journal
+spool.py          what the journal in PostgreSQL does not take now: kept on the volume
+spool_commits.py  and committed when it can be
 native_session.py a session's native thread: how it starts and is taken down
 session_sender.py the sends of one session: to which JID, with which timer
 session.py        the bridge between a session's threads and Trio

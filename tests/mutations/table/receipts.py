@@ -128,7 +128,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "receipt-not-heard",
         "whatsapp/session.py",
-        "self._committed(lambda: taker.heard(self.instance, heard))",
+        "self._commit(lambda taking: taking.on_receipt(event))",
         "pass",
         "a receipt of the library reaches who wants it",
         "whatsapp/test_session.py::test_receipts_say_how_far_a_message_has_come",

@@ -144,8 +144,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "session-new-message-unsaid",
         "whatsapp/session.py",
-        "receive(me)):\n            self._on_new_message()",
-        "receive(me)):\n            pass",
+        "        if new:\n            self._on_new_message()",
+        "        if new:\n            pass",
         "a message sets a slow poll back",
         "whatsapp/test_session.py::test_a_message_is_on_disk_before_it_is_told_of",
     ),
