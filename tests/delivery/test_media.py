@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from tests.delivery.media_bed import MediaBed, open_media_bed
 from tests.proxy_fixture import until
 from tests.test_metrics import scrape
+from wa_worker.delivery.keyed_queue import NothingAsked
 from wa_worker.delivery.media import AT_ONCE
 from wa_worker.delivery.media_endpoint import DOUBT
 from wa_worker.delivery.media_refusals import QUICK, TRIES
@@ -43,6 +44,17 @@ async def test_a_message_comes_with_its_file(
         assert [wa_id for wa_id, _ in at.posted()] == ids
         await until(lambda: not at.left())
         assert scrape(at.fixture.metrics)["wa_worker_media_files_total{result=uploaded}"] == 4
+
+
+async def test_a_file_that_a_former_owner_of_the_instance_has_got_meanwhile_goes_on(at: MediaBed) -> None:
+    """It was there to be had when it was looked for. What that one has is on its own volume."""
+    wa_id = at.receive(1, DATA)
+    (seq,) = at.journal.media.keys(FileStep.WANTED, 0, 9)
+    at.journal.media.stored(seq)
+    with pytest.raises(NothingAsked):
+        await at.media._download(seq)
+    await until(lambda: at.has(wa_id))
+    assert at.bytes_of(wa_id) == DATA
 
 
 async def test_a_chat_waits_for_a_file_and_others_do_not(at: MediaBed) -> None:

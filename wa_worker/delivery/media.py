@@ -202,6 +202,8 @@ class MediaDelivery:
         other."""
         file = await trio.to_thread.run_sync(self._media.get, seq)
         if file is None or file.step is not step:
+            if file is not None:  # a former owner of the instance has taken the step, and could tell nobody here
+                self.gained()
             self._forget(seq)
             raise NothingAsked
         structlog.contextvars.bind_contextvars(instance=file.instance)  # of this file's task

@@ -11,6 +11,14 @@ _BOUND = "files are bounded in size, number and disk"
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
+        "media-step-of-a-former-owner",
+        "delivery/media.py",
+        "                self.gained()\n            self._forget(seq)\n",
+        "                pass\n            self._forget(seq)\n",
+        "a file whose step a former owner has taken goes on",
+        "delivery/test_media.py::test_a_file_that_a_former_owner_of_the_instance_has_got_meanwhile_goes_on",
+    ),
+    Mutation(
         "media-encrypted-hash",
         "whatsapp/media_crypto.py",
         "if self._encrypted.digest() != self._reference.enc_sha256:",
