@@ -48,6 +48,8 @@ async def test_a_message_comes_with_its_file(
 
 async def test_a_file_that_a_former_owner_of_the_instance_has_got_meanwhile_goes_on(at: MediaBed) -> None:
     """It was there to be had when it was looked for. What that one has is on its own volume."""
+    first = at.receive(1, DATA)
+    await until(lambda: at.has(first) and not at.left())  # from now on nobody looks by itself
     wa_id = at.receive(1, DATA)
     (seq,) = at.journal.media.keys(FileStep.WANTED, 0, 9)
     at.journal.media.stored(seq)
