@@ -18,6 +18,10 @@ from wa_worker.postgres.connecting import connect
 from wa_worker.postgres.url import StateUrl
 
 
+SCANNING = 12
+"""Phones that scan a code at the same time: a code has an end."""
+
+
 @attrs.define(eq=False)
 class Member:
     """Holds one worker and its lines: to PostgreSQL, to WhatsApp and to the proxy."""
@@ -96,9 +100,15 @@ class Cluster:
     async def pair(self, count: int) -> list[str]:
         """Pairs so many instances, and returns their names."""
         names = [f"shop{n}" for n in range(count)]
+        scanning = trio.CapacityLimiter(SCANNING)
+
+        async def pair(n: int, name: str) -> None:
+            async with scanning:
+                await self.world.pair(name, f"55119999{n:05}")
+
         async with trio.open_nursery() as nursery:
             for n, name in enumerate(names):
-                nursery.start_soon(self.world.pair, name, f"55119999{n:05}")
+                nursery.start_soon(pair, n, name)
         return names
 
     async def balanced(self, names: list[str], workers: int) -> None:
