@@ -81,6 +81,7 @@ async def test_where_the_journal_is_elsewhere_it_is_kept_on_the_volume(
     spool = Spool(tmp_path / "spool")
     spool.load()
     read_only(journal, True)
-    await whatsapp(journal, tmp_path, nursery, spool).record(SHOP, early("Oi"), ME)
+    with trio.fail_after(10):
+        await whatsapp(journal, tmp_path, nursery, spool).record(SHOP, early("Oi"), ME)
     (path,) = spool.waiting()[SHOP]
     assert spool.read(path) == Spooled(SHOP, Jid("5511999990001@s.whatsapp.net"), None, Code.MESSAGE, early("Oi"))
