@@ -114,7 +114,7 @@ def running(postgres: Postgres) -> Iterator[None]:
         "unix_socket_directories": str(folder),
         "fsync": "off",  # nothing here outlives the machine
         "shared_buffers": "32MB",
-        "max_connections": "300",  # docs/scaling.md, Connections: 60 instances that all log in at once
+        "max_connections": "600",  # docs/scaling.md, Connections: 200 instances that all log in at once
         "track_functions": "pl",  # a test counts the calls of one
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]

@@ -17,7 +17,6 @@ from tests.e2e.world import Worker, World, open_world
 from wa_worker.postgres.connecting import connect
 from wa_worker.postgres.url import StateUrl
 
-
 SCANNING = 12
 """Phones that scan a code at the same time: a code has an end."""
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from uuid import uuid4
 
+import attrs
 import psycopg
 import pytest
 
@@ -25,6 +28,7 @@ from wa_worker.journal.postgres_database import PostgresDatabase
 from wa_worker.messages import MediaError, Progress, Receipt
 from wa_worker.models import InstanceId, Jid, WaMessageId
 from wa_worker.postgres.connecting import connect
+from wa_worker.postgres.patience import patient_for
 
 
 @pytest.fixture
@@ -409,3 +413,85 @@ def test_a_closed_one_says_so(state: StateStore) -> None:
         pass
     with pytest.raises(JournalError, match="closed"):
         journal.inbox.record(SHOP, inbound_message("1"))
+
+
+# --- who does not wait for long
+
+
+def journals_backend(state: StateStore) -> int:
+    found = state.admin.execute(
+        "SELECT pid FROM pg_stat_activity WHERE application_name = %s", (f"wa-worker journal {state.worker}",)
+    ).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+@contextmanager
+def soon() -> Iterator[None]:
+    """The block fails for want of patience, and not much later than that."""
+    started = time.monotonic()
+    with patient_for(0.5), pytest.raises(JournalError):
+        yield
+    assert time.monotonic() - started < 4
+
+
+def test_others_that_wait_for_the_server_are_not_waited_for(journal: Journal) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with journal.database.transaction():
+            begun.set()
+            goes_on.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert begun.wait(20)
+    with soon():
+        journal.inbox.record(SHOP, inbound_message("1"))
+    with soon():
+        journal.inbox.next_seq()
+    goes_on.set()
+    holder.join()
+    assert journal.inbox.record(SHOP, inbound_message("1"))
+
+
+def test_nor_is_a_statement_that_takes_long(state: StateStore, journal: Journal) -> None:
+    with state.admin.transaction():
+        state.admin.execute("LOCK TABLE wa.inbox IN ACCESS EXCLUSIVE MODE")
+        with soon():
+            journal.inbox.record(SHOP, inbound_message("1"))
+        with soon():
+            journal.inbox.next_seq()
+    assert count(state, "inbox") == 0, "nothing of it has happened"
+    assert journal.inbox.record(SHOP, inbound_message("1")), "over another connection"
+    assert count(state, "inbox") == 1
+
+
+def test_nor_is_a_commit(state: StateStore, journal: Journal) -> None:
+    assert journal.inbox.record(SHOP, inbound_message("1"))
+    backend = journals_backend(state)
+    with soon(), journal.database.transaction() as sql:
+        sql.execute("INSERT INTO wa.holds (instance, reason, until, count) VALUES ('x', 'r', 1, 1)")
+        os.kill(backend, signal.SIGSTOP)
+    os.kill(backend, signal.SIGCONT)
+    assert journal.inbox.record(SHOP, inbound_message("2"))
+
+
+def test_nor_is_a_server_that_says_nothing_for_long(state: StateStore, journal: Journal) -> None:
+    assert journal.inbox.record(SHOP, inbound_message("1"))
+    backend = journals_backend(state)
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        with soon():
+            journal.inbox.record(SHOP, inbound_message("2"))
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    assert journal.inbox.record(SHOP, inbound_message("2"))
+
+
+def test_nor_is_the_answer_to_what_became_of_a_commit(state: StateStore, journal: Journal) -> None:
+    assert isinstance(journal.database, PostgresDatabase)
+    journal.database._url = attrs.evolve(state.url, port=1)
+    journal.database._drop()
+    with soon(), journal.database._errors():
+        journal.database._was_committed("1", 1)

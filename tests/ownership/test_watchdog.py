@@ -53,7 +53,7 @@ def test_it_cuts_says_why_and_exits(what: str, reason: str) -> None:
         started = time.monotonic()
         code, said, logged = end(process)
         assert time.monotonic() - started < 0.5 + LATE + SLACK
-        assert (code, said) == (1, "cut\n")
+        assert (code, said) == (1, "cut\nkept\n")
         assert reason in logged
         assert len(logged.splitlines()) == 1
 
@@ -80,5 +80,5 @@ def test_one_that_was_stopped_beyond_the_deadline_exits_when_it_goes_on() -> Non
         assert process.poll() is None
         process.send_signal(signal.SIGCONT)
         resumed = time.monotonic()
-        assert end(process)[:2] == (1, "cut\n")
+        assert end(process)[:2] == (1, "cut\nkept\n")
         assert time.monotonic() - resumed < LATE

@@ -1,7 +1,7 @@
 """A process with a watchdog: `python -m tests.ownership.watched_process WHAT SECONDS`.
 
 WHAT: `lapses`, or `stands down`, `renews` (four times, each after half of that), `cannot tell`, `cannot cut`, `hangs`
-(its cut does not return). It says "watching" and, when it is cut, "cut"; its log goes to standard error.
+(its cut does not return). It says "watching" and, when it is cut, "cut" and "kept"; its log goes to standard error.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(what: str, seconds: float) -> None:
         if what == "hangs":
             time.sleep(15)
 
-    watchdog = Watchdog(deadline, cut)
+    watchdog = Watchdog(deadline, cut, lambda: print("kept", flush=True))
     print("watching", flush=True)
     watchdog.start()
     if what == "stands down":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from functools import partial
 from pathlib import Path
@@ -13,8 +12,9 @@ from structlog.testing import capture_logs
 from tests.journal.rows import SHOP
 from wa_worker.errors import JournalError
 from wa_worker.models import InstanceId, Jid
+from wa_worker.postgres.patience import seconds_left
 from wa_worker.whatsapp import spool as spool_module
-from wa_worker.whatsapp.spool import Spool, Spooled
+from wa_worker.whatsapp.spool import PATIENCE, Spool, Spooled
 
 PUB = InstanceId("pub")
 ME, LID = Jid("5511999990001@s.whatsapp.net"), Jid("123@lid")
@@ -90,16 +90,42 @@ def test_the_order_goes_on_after_a_restart(spool: Spool, tmp_path: Path) -> None
 
 
 def test_where_neither_disk_takes_it_the_library_is_told_to_wait(spool: Spool, tmp_path: Path) -> None:
-    shutil.rmtree(tmp_path / "spool")
+    in_the_way = tmp_path / "spool" / "000000000001.json"
+    in_the_way.mkdir()
     with capture_logs() as lines:
         for _ in range(3):
             with pytest.raises(JournalError):
                 spool.take(an_event(), refused)
     assert not spool.holds(SHOP)
-    assert [line["reason"] for line in lines] == ["No such file or directory"], "said once"
-    (tmp_path / "spool").mkdir()
+    assert [line["reason"] for line in lines] == ["Is a directory"], "said once"
+    assert list((tmp_path / "spool").iterdir()) == [in_the_way], "no half of a file stays"
+    in_the_way.rmdir()
     assert spool.take(an_event(), refused) is False
     assert kept(spool) == [b"one"]
+
+
+def test_what_cannot_wait_behind_what_is_kept_does_not_overtake_it(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "MOST", 1)
+    spool.keep(an_event())
+    committed: list[bytes] = []
+    with pytest.raises(JournalError, match="what came before it"):
+        spool.take(an_event(b"two"), partial(noted, committed, b"two"))
+    assert committed == []
+
+
+def test_a_commit_is_not_waited_for_for_long(spool: Spool) -> None:
+    left: list[float | None] = []
+
+    def commit() -> bool:
+        left.append(seconds_left())
+        return True
+
+    assert spool.take(an_event(), commit)
+    assert left[0] is not None
+    assert PATIENCE - 1 < left[0] <= PATIENCE
+    assert seconds_left() is None, "what else this thread does may take its time"
 
 
 def test_there_is_an_end_to_it(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,20 +138,47 @@ def test_there_is_an_end_to_it(spool: Spool, monkeypatch: pytest.MonkeyPatch) ->
     assert spool.take(an_event(instance=PUB), lambda: True) is True
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{}", '{"instance": "shop"', '{"instance": "../x", "jid": "a", "lid": null, "code": 1, "data": ""}'],
-)
-def test_what_cannot_be_read_is_set_aside_and_holds_nothing_up(tmp_path: Path, text: str) -> None:
-    Spool(tmp_path / "spool").load()
-    (tmp_path / "spool" / "000000000007.json").write_text(text)
-    (tmp_path / "spool" / "000000000008.json.tmp").write_text("of a process that was killed")
-    spool = Spool(tmp_path / "spool")
+UNREADABLE = [
+    b"",
+    b"\xff\xfe\x00",
+    b"[]",
+    b"{}",
+    b'{"instance": "shop"',
+    b'{"instance": "../x", "jid": "a", "lid": null, "code": 1, "data": ""}',
+]
+
+
+@pytest.mark.parametrize("said", UNREADABLE)
+def test_what_cannot_be_understood_is_set_aside_and_holds_nothing_up(tmp_path: Path, said: bytes) -> None:
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    (folder / "000000000007.json").write_bytes(said)
+    (folder / "000000000008.json.tmp").write_text("of a process that was killed")
+    assert Spool(folder).load() == 0
+    assert [path.name for path in folder.iterdir()] == ["000000000007.unreadable"]
+    spool = Spool(folder)
     assert spool.load() == 0
-    assert (tmp_path / "spool" / "000000000007.unreadable").read_text() == text
     spool.keep(an_event())
     assert kept(spool) == [b"one"]
-    assert (tmp_path / "spool" / "000000000008.json").exists(), "no name is used twice"
+    assert {path.name for path in folder.iterdir()} == {"000000000007.unreadable", "000000000008.json"}
+
+
+def test_what_may_not_be_read_stays_and_the_worker_starts(tmp_path: Path) -> None:
+    folder = tmp_path / "spool"
+    (folder / "000000000007.json").mkdir(parents=True)  # root may read every file
+    with capture_logs() as lines:
+        assert Spool(folder).load() == 0
+    assert [line["log_level"] for line in lines] == ["error"]
+    assert (folder / "000000000007.json").exists()
+
+
+def test_what_somebody_has_deleted_holds_nothing_up(spool: Spool) -> None:
+    spool.keep(an_event(b"one"))
+    spool.keep(an_event(b"two"))
+    (first, _) = spool.waiting()[SHOP]
+    first.unlink()
+    assert kept(spool) == [b"two"]
+    assert len(spool.waiting()[SHOP]) == spool.count() == 1
 
 
 def test_what_is_being_committed_when_the_process_ends_is_kept(spool: Spool) -> None:

@@ -9,6 +9,7 @@ import attrs
 import pytest
 import trio
 from neonize.proto import Neonize_pb2 as pb
+from structlog.testing import capture_logs
 
 from tests.journal.rows import SHOP, posted_bodies, read_only
 from tests.proxy_fixture import until
@@ -19,6 +20,7 @@ from wa_worker.journal import Journal, open_journal
 from wa_worker.messages import Receipt
 from wa_worker.metrics import Metrics
 from wa_worker.models import InstanceId
+from wa_worker.whatsapp import spool_commits
 from wa_worker.whatsapp.events import Code
 from wa_worker.whatsapp.folder_store import FolderStore, FolderStores
 from wa_worker.whatsapp.receiving import Receiver, Told
@@ -68,7 +70,7 @@ class At:
 
     def commits(self) -> SpoolCommits:
         receiver = Receiver(self.journal.inbox, Metrics(), Told(lambda: None))
-        return SpoolCommits(self.spool, self.stores, receiver, self, self.tell)
+        return SpoolCommits(self.spool, self.stores, receiver, self, told=self.tell, trouble=self.journal.trouble)
 
 
 @pytest.fixture
@@ -148,6 +150,60 @@ async def test_nothing_can_be_made_of_it_and_what_is_behind_it_goes_on(
     assert at.bodies() == [["one"]]
     assert len(list((tmp_path / "spool").glob("*.unreadable"))) == 1
     nursery.cancel_scope.cancel()
+
+
+async def test_what_the_journal_refuses_while_it_takes_others_is_set_aside_in_the_end(
+    at: At, nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_commits, "TOO_OFTEN", 3)
+    with at.journal.database.transaction() as sql:
+        sql.execute(REFUSES_POISON)
+    at.keep("poison")
+    at.keep("behind it")
+    at.keep("of another", PUB)
+    nursery.start_soon(at.commits().run)
+    await until(lambda: not at.spool.holds(PUB))
+    assert at.spool.holds(SHOP), "not at the first time"
+    assert at.told, "though something waits"
+    await until(lambda: not at.spool.holds(SHOP))
+    assert at.bodies() == [["behind it"], ["of another"]]
+    assert len(list((tmp_path / "spool").glob("*.unreadable"))) == 1
+    nursery.cancel_scope.cancel()
+
+
+async def test_while_the_journal_takes_nothing_nothing_is_set_aside(
+    at: At, nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_commits, "TOO_OFTEN", 1)
+    read_only(at.journal, True)
+    at.keep("one")
+    nursery.start_soon(at.commits().run)
+    await trio.sleep(1)
+    assert at.spool.holds(SHOP)
+    read_only(at.journal, False)
+    await until(lambda: not at.spool.holds(SHOP))
+    assert at.bodies() == [["one"]]
+    nursery.cancel_scope.cancel()
+
+
+REFUSES_POISON = """
+CREATE TRIGGER poison BEFORE INSERT ON inbox WHEN new.wa_id = 'poison' BEGIN SELECT RAISE(ABORT, 'poison'); END"""
+
+
+async def test_a_worker_that_stops_commits_what_waits_and_says_what_stays(at: At) -> None:
+    with capture_logs() as lines:
+        for body, takes in (("one", True), ("two", False)):
+            with trio.CancelScope() as work:
+                async with at.commits().rest_kept():
+                    at.keep(body)
+                    read_only(at.journal, not takes)
+                    work.cancel()
+                    await trio.sleep_forever()
+    read_only(at.journal, False)
+    assert at.bodies() == [["one"]]
+    assert at.spool.holds(SHOP)
+    stays = [line["events"] for line in lines if line["event"].startswith("what was received stays on the volume")]
+    assert stays == [1]
 
 
 async def test_all_that_a_session_commits_can_be_kept(at: At, nursery: trio.Nursery) -> None:

@@ -17,7 +17,7 @@ import structlog
 import trio
 
 from wa_worker.config import Settings
-from wa_worker.errors import JournalError, StartupError, StateError, UnfitState
+from wa_worker.errors import JournalError, LeaseLost, StartupError, StateError, UnfitState
 from wa_worker.instances.fleet import InstanceFleet
 from wa_worker.instances.registry import Registry
 from wa_worker.journal import Journal, LetGo, open_state_journal
@@ -161,16 +161,11 @@ async def open_shared(
     counts = LeaseMetrics(metrics.registry)
     keeper = Keeper(Claims(url, socket.gethostname()), instances, counts, capacity=settings.worker_capacity)
     counts.watch(keeper.owned, keeper.seconds_left, keeper.unowned)
-
-    def end() -> None:
-        gate.cut_all()
-        spool.keep_in_hand()
-
-    watchdog = Watchdog(lambda: keeper.deadline() + LAST_MOMENT, end)
+    watchdog = Watchdog(lambda: keeper.deadline() + LAST_MOMENT, gate.cut_all, spool.keep_in_hand)
     with closing(stores):
         try:
             async with trio.open_nursery() as nursery:
-                await nursery.start(keeper.run)
+                await nursery.start(_keep_lease, keeper, spool)
                 await nursery.start(gate.run)
                 registry.on_connected.append(lambda instance: nursery.start_soon(_prove, registry, keeper, instance))
                 watchdog.start()
@@ -182,6 +177,18 @@ async def open_shared(
         finally:  # the gate has cut what the library may have held on to
             if keeper.seconds_left() > 0:
                 await keeper.leave()
+
+
+async def _keep_lease(
+    keeper: Keeper, spool: Spool, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Keeps the lease. When that is lost, what is on its way to the journal is kept on the volume first."""
+    try:
+        await keeper.run(task_status=task_status)
+    except LeaseLost:
+        with trio.move_on_after(LAST_MOMENT / 2, shield=True):
+            await trio.to_thread.run_sync(spool.keep_in_hand, abandon_on_cancel=True)
+        raise
 
 
 async def _prove(registry: Registry, keeper: Keeper, instance: InstanceId) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import attrs
 import structlog
@@ -24,6 +25,10 @@ HAND_OVER = 5.0
 """Seconds beside DRAIN_MS for the sessions that no peer has taken by then to close."""
 
 
+PATIENCE = 0.5
+"""Seconds for the last things, when the process is to end at once."""
+
+
 @attrs.define(eq=False)
 class Stop:
     """Says whether the worker stops, and has it do so. `scope` is that of the work."""
@@ -34,6 +39,8 @@ class Stop:
     """What comes before the work is cancelled; None: nothing does."""
     drain_seconds: float = 0.0
     """How long that may take."""
+    keep: Callable[[], None] = lambda: None
+    """Keeps what would be lost, when the process ends at once. Any thread."""
 
     def hand_over(self, drain: Callable[[], Awaitable[None]], seconds: float) -> None:
         """Has `drain` come before the end of the work. It takes about so many seconds at the most."""
@@ -45,10 +52,9 @@ class Stop:
             async for number in signals:
                 name = signal.Signals(number).name
                 if self.begun:
-                    log.warning("second signal: exiting at once", signal=name)
-                    os._exit(1)
+                    self._exit(1, partial(log.warning, "second signal: exiting at once", signal=name))
                 log.info("stopping", signal=name)
-                last_resort = threading.Timer(LAST_RESORT + self.drain_seconds, _last_resort)
+                last_resort = threading.Timer(LAST_RESORT + self.drain_seconds, self._last_resort)
                 last_resort.daemon = True
                 last_resort.start()
                 self.begun = True
@@ -62,10 +68,15 @@ class Stop:
         finally:
             self.scope.cancel()
 
+    def _last_resort(self) -> None:
+        words = "the shutdown took too long: exiting; the journal has what is left to do"
+        self._exit(0, partial(log.error, words))
 
-def _last_resort() -> None:
-    silent = threading.Timer(0.5, os._exit, (0,))  # should stderr take no line
-    silent.daemon = True
-    silent.start()
-    log.error("the shutdown took too long: exiting; the journal has what is left to do")
-    os._exit(0)
+    def _exit(self, code: int, say: Callable[[], object]) -> None:
+        """Ends the process, with what there is time for: PATIENCE."""
+        silent = threading.Timer(PATIENCE, os._exit, (code,))  # should a disk hang, or stderr take no line
+        silent.daemon = True
+        silent.start()
+        self.keep()
+        say()
+        os._exit(code)

@@ -133,7 +133,7 @@ class Work:
                 reads=reads,
             )
             self.registry.on_changed.append(shared.history.changed)
-            async with shared.history.rest_kept(journal.changes), trio.open_nursery() as workers:
+            async with spooled.rest_kept(), shared.history.rest_kept(journal.changes), trio.open_nursery() as workers:
                 fleet = InstanceFleet(shared, workers, stopping=lambda: self.stop.begun, ownership=owner)
                 fleet.still_let_go(await when_it_can_be_read(journal.let_go.all))
                 workers.start_soon(shared.history.run, journal.changes)
@@ -183,7 +183,11 @@ class Work:
     def _spooled(self, state: State, receiver: Receiver, receipts: ReceiptReporter) -> SpoolCommits:
         from wa_worker.whatsapp.spool_commits import SpoolCommits  # what load() has imported
 
-        return SpoolCommits(state.spool, state.stores, receiver, receipts, state.journal.tell_owners)
+        journal = state.journal
+        self.stop.keep = state.spool.keep_in_hand
+        return SpoolCommits(
+            state.spool, state.stores, receiver, receipts, told=journal.tell_owners, trouble=journal.trouble
+        )
 
     @property
     def _recent_history(self) -> bool:

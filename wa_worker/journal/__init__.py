@@ -4,7 +4,10 @@ states.py        the states of the rows, and the conditions that have an index
 connection.py    transactions, read-only connections and errors, for every connection to the file
 backup.py        the copy that is made before an upgrade
 migrations/      the numbered SQL steps that make and upgrade the tables
-database.py      the worker's own connection, with its lock
+database.py      what the journal wants of a database
+sqlite_database.py a file on the volume
+postgres_database.py or PostgreSQL, for several workers
+postgres_sql.py  how its statements run there
 content.py       a received message as the text of a row
 media.py         the files of received messages on their way to the proxy
 adding.py        adds received messages to the inbox, each once

@@ -12,21 +12,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from uuid import UUID
 
 import psycopg
 import structlog
-from psycopg.types.numeric import IntDumper
-from psycopg.types.string import StrDumperUnknown
 
 from wa_worker.errors import JournalError, LeaseLost, StateError
-from wa_worker.journal.database import Rows, Values
+from wa_worker.journal.postgres_sql import PostgresSql, prepared
 from wa_worker.journal.review import Review
-from wa_worker.postgres.connecting import connect, words_of
+from wa_worker.postgres.connecting import PatientConnection, connect, connect_as, words_of
 from wa_worker.postgres.dialect import translator
 from wa_worker.postgres.migrations import FORMAT, format_of, upgrade
+from wa_worker.postgres.patience import seconds_left
 from wa_worker.postgres.url import StateUrl
 
 log = structlog.get_logger(__name__)
@@ -36,6 +35,12 @@ DOUBT = 12.0
 its database for 10 s has stopped, and who takes its instances over settles what it had begun."""
 
 _ASK_AGAIN = 0.2
+
+STATEMENT = 10.0
+"""Seconds after which the server ends a statement."""
+
+SOON = 2
+"""Seconds for a new connection for who does not wait for long: the least that libpq allows."""
 
 _of_all = translator(None)
 
@@ -71,7 +76,7 @@ class PostgresDatabase:
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[PostgresSql]:
         """Holds the lock for one transaction. Raises JournalError, or LeaseLost."""
-        with self._lock, self._errors():
+        with self._errors(), self._alone():
             try:
                 connection, number = self._begun(durable)
                 try:
@@ -89,8 +94,14 @@ class PostgresDatabase:
     @contextmanager
     def reading(self) -> Iterator[PostgresSql]:
         """Holds the lock for some queries, each of which is a transaction. Raises JournalError."""
-        with self._lock, self._errors():
-            yield PostgresSql(self._connected(), self._translated)
+        with self._errors(), self._alone():
+            connection = self._connected()
+            try:
+                yield PostgresSql(connection, self._translated)
+            except psycopg.Error:
+                if seconds_left() == 0.0:  # its answer may still come
+                    self._drop()
+                raise
 
     @contextmanager
     def snapshot(self) -> Iterator[PostgresSql]:
@@ -106,7 +117,7 @@ class PostgresDatabase:
 
     @contextmanager
     def _looking(self, translated: Callable[[str], str]) -> Iterator[PostgresSql]:
-        with self._errors(), closing(_prepared(connect(self._url, "look"))) as connection:
+        with self._errors(), closing(prepared(connect(self._url, "look"))) as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield PostgresSql(connection, translated)
 
@@ -131,6 +142,17 @@ class PostgresDatabase:
     # --- the connection
 
     @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Holds the lock. Raises JournalError if others hold it for longer than this thread waits."""
+        seconds = seconds_left()
+        if not self._lock.acquire(timeout=-1 if seconds is None else seconds):
+            raise JournalError(f"journal: others wait for PostgreSQL {self._url.place}, too")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
@@ -146,7 +168,10 @@ class PostgresDatabase:
         if self._is_over:
             raise JournalError("the journal is closed")
         if self._open is None or self._open.closed:
-            self._open = _prepared(connect(self._url, self._name))
+            soon = None if seconds_left() is None else SOON
+            self._open = prepared(
+                connect_as(PatientConnection, self._url, self._name, statement_timeout=STATEMENT, connect_timeout=soon)
+            )
         return self._open
 
     def _drop(self) -> None:
@@ -205,7 +230,8 @@ class PostgresDatabase:
     def _was_committed(self, number: str, process: int) -> bool:
         """Asks what became of a transaction. False: nothing of it has happened. Raises JournalError if the server
         cannot be asked in time: then its caller does it again, which is harmless (docs/architecture.md)."""
-        until = time.monotonic() + DOUBT
+        left = seconds_left()
+        until = time.monotonic() + (DOUBT if left is None else left)
         while True:
             with suppress(psycopg.Error, StateError):
                 sql = self._connected()
@@ -250,23 +276,6 @@ def _refuse_failed(connection: psycopg.Connection) -> None:
         raise JournalError("a statement of this transaction has failed")
 
 
-class PostgresSql:
-    """Runs the journal's statements on a connection, translated."""
-
-    def __init__(self, connection: psycopg.Connection, translated: Callable[[str], str]) -> None:
-        self._connection = connection
-        self._translated = translated
-
-    def execute(self, query: str, values: Values = (), /) -> Rows:
-        return self._connection.execute(self._translated(query).encode(), values)
-
-    def executemany(self, query: str, rows: Iterable[Values], /) -> Rows:
-        """Runs a statement for each row, without waiting for the answer to one before the next."""
-        cursor = self._connection.cursor()
-        cursor.executemany(self._translated(query).encode(), list(rows))
-        return cursor
-
-
 _SIZE = """
 SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class
 WHERE relnamespace = 'wa'::regnamespace AND relkind = 'r'"""
@@ -277,23 +286,3 @@ _AT_EASE = " SET LOCAL synchronous_commit = off;"
 
 _FENCE = " SELECT pg_current_xact_id()::text FROM wa.workers WHERE id = '{worker}' FOR KEY SHARE"
 """The lock needs a number of a transaction anyway: so it costs nothing to know it."""
-
-
-class _BoolDumper(IntDumper):
-    """Writes flags as the numbers that the tables have."""
-
-    def dump(self, obj: bool) -> bytes:
-        return b"1" if obj else b"0"
-
-
-class _TextDumper(StrDumperUnknown):
-    """Writes texts. U+0000, which PostgreSQL's texts cannot have, becomes U+FFFD: names of groups come from outside."""
-
-    def dump(self, obj: str) -> bytes | bytearray | memoryview | None:
-        return super().dump(obj.replace("\0", "\ufffd") if "\0" in obj else obj)
-
-
-def _prepared(connection: psycopg.Connection) -> psycopg.Connection:
-    connection.adapters.register_dumper(bool, _BoolDumper)
-    connection.adapters.register_dumper(str, _TextDumper)
-    return connection

@@ -247,6 +247,7 @@ class Claims:
                 self._sql.add_notify_handler(self._on_notify)
                 with state_errors(self._url):
                     self._sql.execute(LISTEN)
+                self.told = self.rows_told = True  # what was said before that nobody has heard
             with state_errors(self._url):
                 yield self._sql
         except StateError:

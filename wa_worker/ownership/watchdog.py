@@ -21,19 +21,26 @@ LOOK_AGAIN = 1.0
 """Seconds between two looks at the clock at the most: a thread sleeps by a clock that stands while the machine does, so
 this is how late the end may be after that. After a stop of the process alone it comes at once."""
 
-PATIENCE = 0.5
-"""Seconds for the cut and the line of the log: should one of them hang, the process ends all the same."""
+PATIENCE = 2.0
+"""Seconds for the cut, for what is still to be kept on the volume, and for the line of the log: should one of them
+hang, the process ends all the same, before others may take over (shared.LAST_MOMENT)."""
 
 EXIT = 1
 """Exit code of a worker that was ended."""
 
 
 class Watchdog:
-    """Watches one deadline. One per process, and one start. `cut`: cuts every connection, from this thread."""
+    """Watches one deadline. One per process, and one start.
 
-    def __init__(self, deadline: Deadline, cut: Callable[[], object]) -> None:
+    cut: cuts every connection. keep: keeps what would be lost. Both are called at the end, from this thread.
+    """
+
+    def __init__(
+        self, deadline: Deadline, cut: Callable[[], object], keep: Callable[[], object] = lambda: None
+    ) -> None:
         self._deadline = deadline
         self._cut = cut
+        self._keep = keep
         self._stood_down = threading.Event()
 
     def start(self) -> None:
@@ -64,5 +71,7 @@ class Watchdog:
             self._cut()
         except Exception as error:  # noqa: BLE001 - the exit cuts what is left
             why += f"; not everything was cut before: {error!r}"
+        with contextlib.suppress(Exception):  # it says so itself
+            self._keep()
         log.critical("exiting at once: its instances may be another worker's by now", reason=why)
         os._exit(EXIT)

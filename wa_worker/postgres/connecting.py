@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
 from wa_worker.errors import StateError
 from wa_worker.postgres.fitness import unfit
+from wa_worker.postgres.patience import seconds_left
 from wa_worker.postgres.url import StateUrl
 
 SCHEMA = "wa"
@@ -21,6 +22,14 @@ SCHEMA = "wa"
 
 KEEPALIVE = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "2", "tcp_user_timeout": "10000"}
 """A server that is gone without a word is noticed within 20 s (postgresql.org/docs, libpq-connect)."""
+
+
+class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
+    """Waits for an answer no longer than its thread does (patience.py). Then it is of no more use: close it."""
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        left = seconds_left()
+        return super().wait(gen, interval, timeout if left is None else left)
 
 
 Kind = TypeVar("Kind", bound=psycopg.Connection)

@@ -166,7 +166,7 @@ class Session:
         try:
             await self._native.close()
         finally:
-            if self._in_hand and not self._keep():
+            if self._in_hand and not await self._host.keep(self._spooled()):
                 self._log.error("a received message may be lost: the disk did not take it in time")
 
     # --- neonize's threads: nothing below may raise, or touch Trio but by ringing
@@ -264,10 +264,6 @@ class Session:
     def _spooled(self) -> Spooled:
         assert self.me is not None
         return Spooled(self.instance, self.me.jid, self.me.lid, *self._event)
-
-    def _keep(self) -> bool:
-        """Has the spool keep what is still on its way to the journal."""
-        return self._host.spool is not None and self._host.spool.keep(self._spooled())
 
 
 @asynccontextmanager

@@ -26,6 +26,10 @@ NO_GROUPS = 3600.0
 """The same for changes of groups: without them, the proxy does not hear of any, and names of groups may be old."""
 
 
+KEEPING = 1.0
+"""Seconds for a small file, when a session closes."""
+
+
 @attrs.frozen
 class SessionHost:
     """Holds what all sessions of the process share. `threads` is a nursery that outlives the instances: the tasks of
@@ -55,6 +59,14 @@ class SessionHost:
     def take(self, event: Spooled, commit: Callable[[], bool]) -> bool:
         """Commits an event that WhatsApp believes us to have, or has the spool keep it. See Spool.take()."""
         return commit() if self.spool is None else self.spool.take(event, commit)
+
+    async def keep(self, event: Spooled) -> bool:
+        """Has the spool keep an event that is being committed, cancelled or not. False: it does not, or not in time."""
+        kept = False
+        if self.spool is not None:
+            with trio.move_on_after(KEEPING, shield=True):
+                kept = await trio.to_thread.run_sync(self.spool.keep, event, abandon_on_cancel=True)
+        return kept
 
     def codes(self, instance: InstanceId) -> list[int]:
         """Returns what a session subscribes to: not to what has ended the library's loop a while ago."""

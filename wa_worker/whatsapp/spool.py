@@ -11,7 +11,6 @@ import base64
 import json
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -20,6 +19,7 @@ import structlog
 from wa_worker.durable import write_json
 from wa_worker.errors import JournalError
 from wa_worker.models import InstanceId, Jid, instance_id
+from wa_worker.postgres.patience import patient_for
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +27,10 @@ FOLDER = "received-events"
 
 MOST = 10_000
 """Events. What is above stays in the library's hands, which then takes no more."""
+
+PATIENCE = 3.0
+"""Seconds for a commit before the event is kept here. Behind it the library may hold a hundred that are acknowledged,
+and a worker that has not heard of PostgreSQL for ten seconds ends."""
 
 
 @attrs.frozen
@@ -56,15 +60,26 @@ class Spool:
     def load(self) -> int:
         """Reads what an earlier process has left, and returns how many events that is. Raises OSError.
 
-        What cannot be read is left where it is, under another name, and logged.
+        What cannot be understood is left there under another name, and what may not be read as it is; both are logged.
         """
         self._folder.mkdir(mode=0o700, exist_ok=True)
         with self._lock:
-            for path in sorted(self._folder.glob("*.json")):
+            for path in sorted(self._folder.iterdir()):
                 self._number = max(self._number, int(path.stem) if path.stem.isdecimal() else 0)
-                if (event := self.read(path)) is not None:
-                    self._waiting.setdefault(event.instance, {})[path] = None
+                if path.suffix == ".tmp":  # of a process that was killed in the middle
+                    path.unlink()
+                elif path.suffix == ".json":
+                    self._load_one(path)
             return self._count()
+
+    def _load_one(self, path: Path) -> None:
+        try:
+            event = self.read(path)
+        except OSError as error:
+            log.error("a received event that was kept on the volume cannot be read", file=str(path), reason=str(error))
+            return
+        if event is not None:
+            self._waiting.setdefault(event.instance, {})[path] = None
 
     def holds(self, instance: InstanceId) -> bool:
         """Says whether something of this instance waits: then what comes now must wait behind it."""
@@ -73,13 +88,17 @@ class Spool:
     def take(self, event: Spooled, commit: Callable[[], bool]) -> bool:
         """Commits an event, or keeps it: behind what waits, or because the journal does not take it.
 
-        Returns what `commit` does, False for what is kept. Raises JournalError if neither disk takes it.
+        Returns what `commit` does, False for what is kept. Raises JournalError if neither disk takes it. Takes PATIENCE
+        and the time for a new connection at the most, whatever PostgreSQL does, and the time that the disk takes.
         """
-        if self.holds(event.instance) and self.keep(event):
-            return False
+        if self.holds(event.instance):
+            if self.keep(event):
+                return False
+            raise JournalError("what came before it is kept on the volume, which takes no more")
         self._in_hand[event.instance] = event
         try:
-            return commit()
+            with patient_for(PATIENCE):
+                return commit()
         except JournalError:
             if not self.keep(event):
                 raise
@@ -98,15 +117,13 @@ class Spool:
             if self._count() >= MOST:
                 self._tell("too many wait")
                 return False
-            self._number += 1
-            path = self._folder / f"{self._number:012}.json"
+            path = self._folder / f"{self._number + 1:012}.json"
             try:
                 write_json(path, _written(event))
             except OSError as error:
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
                 self._tell(error.strerror or str(error))
                 return False
+            self._number += 1
             if not self.holds(event.instance):
                 log.warning("what is received is kept on the volume until PostgreSQL takes it", instance=event.instance)
             self._waiting.setdefault(event.instance, {})[path] = None
@@ -120,10 +137,13 @@ class Spool:
             return {instance: list(paths) for instance, paths in self._waiting.items()}
 
     def read(self, path: Path) -> Spooled | None:
-        """Returns an event that waits, None if it cannot be read: then it waits no more. Raises OSError."""
-        text = path.read_text("utf-8")
+        """Returns an event that waits. None: it is gone, or cannot be understood, and waits no more. Raises OSError."""
         try:
-            return _event(json.loads(text))
+            return _event(json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            log.error("a received event that was kept on the volume is gone", file=str(path))
+            self._forget(path)
+            return None
         except (ValueError, TypeError, KeyError) as error:
             self.set_aside(path, f"it cannot be read: {error!r}")
             return None
@@ -146,6 +166,11 @@ class Spool:
                 paths.pop(path, None)
                 if not paths:
                     del self._waiting[instance]
+
+    def count(self) -> int:
+        """Says how many events wait."""
+        with self._lock:
+            return self._count()
 
     def _count(self) -> int:
         return sum(map(len, self._waiting.values()))

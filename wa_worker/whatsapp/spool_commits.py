@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 import trio
 
 from wa_worker.backoff import Backoff
-from wa_worker.errors import JournalError, SessionError
+from wa_worker.errors import JournalError, LeaseLost, SessionError
 from wa_worker.journal import JOURNAL_RETRY
 from wa_worker.models import InstanceId
 from wa_worker.wakeup import Wakeup
@@ -27,24 +29,40 @@ TRIES = Backoff(first=JOURNAL_RETRY, ceiling=5.0)
 """For what waits: PostgreSQL is away, or does not know the instance yet."""
 
 
+TOO_OFTEN = 10
+"""Times that the journal refuses one event while it takes others, after which that is set aside."""
+
+LAST = 1.0
+"""Seconds for what still waits when the worker stops."""
+
+
 class SpoolCommits:
     """One per process. told: tells other workers, one of which may run the instance by now, to look; blocking, raises
-    JournalError."""
+    JournalError. trouble: says why the journal cannot commit, None if it can; blocking."""
 
     def __init__(
-        self, spool: Spool, stores: Stores, receiver: Receiver, receipts: ReceiptTaker, told: Callable[[], None]
+        self,
+        spool: Spool,
+        stores: Stores,
+        receiver: Receiver,
+        receipts: ReceiptTaker,
+        *,
+        told: Callable[[], None],
+        trouble: Callable[[], str | None],
     ) -> None:
         self._spool = spool
         self._stores = stores
         self._receiver = receiver
         self._receipts = receipts
         self._told = told
+        self._trouble = trouble
         self._untold = False
+        self._refused: Counter[Path] = Counter()
         self._wakeup = Wakeup()
         spool.on_kept = self._wakeup.ring
 
     async def run(self) -> None:
-        """Runs until cancelled; what is being committed then is committed again at the next start, and recognised."""
+        """Runs until cancelled; what is being committed then is committed again later, and recognised."""
         tries = TRIES.delays()
         while True:
             self._wakeup.arm()
@@ -54,45 +72,67 @@ class SpoolCommits:
             else:
                 await trio.sleep(next(tries))
 
+    @asynccontextmanager
+    async def rest_kept(self) -> AsyncIterator[None]:
+        """Commits what waits when the block has ended, cancelled or not, and says what stays on the volume. Takes LAST
+        at the most."""
+        try:
+            yield
+        finally:
+            if self._spool.count():
+                with trio.move_on_after(LAST, shield=True):
+                    await trio.to_thread.run_sync(self._commit_all, abandon_on_cancel=True)
+                self._say_what_stays()
+
+    def _say_what_stays(self) -> None:
+        if events := self._spool.count():
+            log.warning("what was received stays on the volume, until a worker runs on it again", events=events)
+
     def _commit_all(self) -> bool:
         """Says whether nothing waits any more."""
-        waiting = self._spool.waiting()
-        committed = 0
-        try:
-            for instance, paths in waiting.items():
-                committed += self._commit_of(instance, paths)
-            if self._untold:
+        before = self._spool.count()
+        for instance, paths in self._spool.waiting().items():
+            try:
+                self._commit_of(instance, paths)
+            except LeaseLost:
+                return False
+            except (JournalError, SessionError, OSError) as error:
+                log.warning("what was kept on the volume waits", instance=instance, reason=str(error))
+        if self._untold:
+            try:
                 self._told()
                 self._untold = False
-        except JournalError as error:
-            log.info("what was kept on the volume waits: the journal does not take it", reason=str(error))
-            return False
-        if committed:
-            log.info("what was kept on the volume is in the journal", events=committed)
-        return not self._spool.waiting()
+            except JournalError:
+                return False
+        waits = self._spool.count()
+        if waits < before:
+            log.info("what was kept on the volume is in the journal", events=before - waits)
+        return not waits
 
-    def _commit_of(self, instance: InstanceId, paths: list[Path]) -> int:
-        """Commits what came of an instance, up to what cannot be done now. Raises JournalError."""
-        for done, path in enumerate(paths):
+    def _commit_of(self, instance: InstanceId, paths: list[Path]) -> None:
+        """Commits what came of an instance. Raises JournalError, SessionError or OSError at what cannot be done now."""
+        for path in paths:
+            event = self._spool.read(path)
+            if event is None:
+                continue
+            me, store = Identity(event.jid, event.lid), self._stores.look(instance)
+            taking = Taking(instance, store, me, self._receiver, self._receipts)
             try:
-                self._commit(instance, path)
-            except (SessionError, OSError) as error:
-                log.warning("what was kept on the volume waits", instance=instance, reason=str(error))
-                return done
-        return len(paths)
+                events.dispatch(taking, event.code, event.data)
+            except JournalError as error:
+                self._refuse(path, error)
+            except Exception as error:  # noqa: BLE001 - it is as bad the next time, and others wait behind it
+                self._spool.set_aside(path, repr(error))
+            else:
+                self._untold = True
+                self._spool.drop(path)
 
-    def _commit(self, instance: InstanceId, path: Path) -> None:
-        event = self._spool.read(path)
-        if event is None:
-            return
-        me, store = Identity(event.jid, event.lid), self._stores.look(instance)
-        taking = Taking(instance, store, me, self._receiver, self._receipts)
-        try:
-            events.dispatch(taking, event.code, event.data)
-        except JournalError:
-            raise
-        except Exception as error:  # noqa: BLE001 - it is as bad the next time, and others wait behind it
-            self._spool.set_aside(path, repr(error))
-            return
-        self._untold = True
-        self._spool.drop(path)
+    def _refuse(self, path: Path, error: JournalError) -> None:
+        """Sets an event aside that the journal refuses again and again while it takes others; else raises the error."""
+        if isinstance(error, LeaseLost) or self._trouble() is not None:
+            raise error
+        self._refused[path] += 1
+        if self._refused[path] < TOO_OFTEN:
+            raise error
+        del self._refused[path]
+        self._spool.set_aside(path, str(error))

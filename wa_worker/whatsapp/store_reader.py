@@ -6,19 +6,17 @@ takes long, and this side gives a server up that says nothing.
 
 from __future__ import annotations
 
-import math
 import re
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import attrs
 import psycopg
 
 from wa_worker.errors import SessionError, StateError
-from wa_worker.postgres.connecting import connect_as, words_of
+from wa_worker.postgres.connecting import PatientConnection, connect_as, words_of
+from wa_worker.postgres.patience import patient_for, seconds_left
 from wa_worker.postgres.url import StateUrl
 from wa_worker.whatsapp.store import Value
 
@@ -31,16 +29,6 @@ STATEMENT = 5.0
 _TABLE = re.compile(r"\bwhatsmeow_[a-z_]+")
 
 
-class _Patient(psycopg.Connection[tuple[Any, ...]]):
-    """Waits for an answer until `ends` (`time.monotonic()`) and no longer, whatever it waits for."""
-
-    ends = math.inf
-
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        left = max(self.ends - time.monotonic(), 0.0)
-        return super().wait(gen, interval, timeout if self.ends == math.inf else left)
-
-
 class NoSuchTable(SessionError):
     """A table, or the schema that it is looked for in, is not there."""
 
@@ -51,16 +39,19 @@ class StoreReader:
     def __init__(self, url: StateUrl) -> None:
         self._url = url
         self._lock = threading.Lock()
-        self._connection: _Patient | None = None
+        self._connection: PatientConnection | None = None
 
     @contextmanager
     def reading(self, schema: str, longest: float) -> Iterator[SchemaReader]:
-        """Lends the connection. The block ends with SessionError, NoSuchTable among them."""
-        ends = time.monotonic() + longest
-        if not self._lock.acquire(timeout=longest):
+        """Lends the connection, for `longest` seconds. The block ends with SessionError, NoSuchTable among them."""
+        with patient_for(longest):
+            yield from self._lent(schema)
+
+    def _lent(self, schema: str) -> Iterator[SchemaReader]:
+        if not self._lock.acquire(timeout=seconds_left() or 0.0):
             raise SessionError(f"session store {schema}: others wait for PostgreSQL {self._url.place}, too")
         try:
-            yield SchemaReader(self, schema, ends)
+            yield SchemaReader(self, schema)
         except psycopg.errors.UndefinedTable as error:
             raise NoSuchTable(f"session store {schema}: {words_of(error)}") from error
         except psycopg.Error as error:
@@ -85,26 +76,27 @@ class StoreReader:
         with self._lock:
             self._drop()
 
-    def run(self, query: str, parameters: tuple[str | bytes, ...], ends: float) -> list[tuple[Value, ...]]:
+    def run(self, query: str, parameters: tuple[str | bytes, ...]) -> list[tuple[Value, ...]]:
         """Runs a query; for who holds the lock. A connection that was torn while nobody used it is replaced once.
 
         Raises psycopg.Error or StateError."""
         kept = self._connection
         try:
-            return self._once(query, parameters, ends)
+            return self._once(query, parameters)
         except psycopg.OperationalError:
-            if kept is None or not kept.broken or time.monotonic() >= ends:
+            if kept is None or not kept.broken or not seconds_left():
                 raise
         self._drop()
-        return self._once(query, parameters, ends)
+        return self._once(query, parameters)
 
-    def _once(self, query: str, parameters: tuple[str | bytes, ...], ends: float) -> list[tuple[Value, ...]]:
+    def _once(self, query: str, parameters: tuple[str | bytes, ...]) -> list[tuple[Value, ...]]:
         connection = self._connection
         if connection is None:
-            connection = connect_as(_Patient, self._url, "stores", statement_timeout=STATEMENT, connect_timeout=CONNECT)
+            connection = connect_as(
+                PatientConnection, self._url, "stores", statement_timeout=STATEMENT, connect_timeout=CONNECT
+            )
             connection.prepare_threshold = None  # each schema has texts of its own
             self._connection = connection
-        connection.ends = ends
         return connection.execute(query.encode(), parameters).fetchall()
 
     def _drop(self) -> None:
@@ -115,16 +107,15 @@ class StoreReader:
 
 @attrs.frozen
 class SchemaReader:
-    """Reads from one schema until `ends` (`time.monotonic()`)."""
+    """Reads from one schema."""
 
     _reader: StoreReader
     _schema: str
-    _ends: float
 
     def rows(self, query: str, *parameters: str | bytes) -> list[tuple[Value, ...]]:
         """Returns all rows of a query, in which whatsmeow's tables are named and `?` stands for a parameter. They are
         looked for in this schema and no other: who has an old token finds none."""
-        return self._reader.run(_TABLE.sub(self._in_schema, query).replace("?", "%s"), parameters, self._ends)
+        return self._reader.run(_TABLE.sub(self._in_schema, query).replace("?", "%s"), parameters)
 
     def _in_schema(self, table: re.Match[str]) -> str:
         return f"{self._schema}.{table[0]}"

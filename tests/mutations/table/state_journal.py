@@ -139,7 +139,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "state-journal-nul",
-        _DATABASE,
+        "journal/postgres_sql.py",
         'obj.replace("\\0", "\\ufffd") if "\\0" in obj else obj',
         "obj",
         "what came from outside holds up nothing",
