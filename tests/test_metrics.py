@@ -162,12 +162,13 @@ def test_a_worker_that_shares_its_instances_has_metrics_of_that_and_another_has_
     metrics = Metrics()
     left = iter((9.5, -3.0))
     counts = LeaseMetrics(metrics.registry)
-    counts.watch(lambda: 7, lambda: next(left), lambda: 2)
+    counts.watch(lambda: 7, lambda: next(left), lambda: 2, lambda: 5)
     counts.took_over(Came.DEAD)
     counts.fenced()
     said = scrape(metrics)
     assert said["wa_worker_owned_instances"] == 7
     assert said["wa_worker_unowned_instances"] == 2
+    assert said["wa_worker_spooled_events"] == 5
     assert said["wa_worker_lease_seconds_left"] == 9.5
     assert said["wa_worker_takeovers_total{because=dead}"] == said["wa_worker_fenced_total"] == 1
     assert said["wa_worker_takeovers_total{because=free}"] == said["wa_worker_takeovers_total{because=new}"] == 0

@@ -67,7 +67,7 @@ def samples(text: str) -> dict[str, list[dict[str, str]]]:
 
 def of_leases(registry: CollectorRegistry) -> None:
     """Registers what only a worker with STATE_URL says."""
-    LeaseMetrics(registry).watch(lambda: 1, lambda: 9.0, lambda: 0)
+    LeaseMetrics(registry).watch(lambda: 1, lambda: 9.0, lambda: 0, lambda: 0)
 
 
 def missing_in_a_box(text: str) -> list[Use]:

@@ -160,7 +160,7 @@ async def open_shared(
     instances = OwnedInstances(stores, registry, gate.cut)
     counts = LeaseMetrics(metrics.registry)
     keeper = Keeper(Claims(url, socket.gethostname()), instances, counts, capacity=settings.worker_capacity)
-    counts.watch(keeper.owned, keeper.seconds_left, keeper.unowned)
+    counts.watch(keeper.owned, keeper.seconds_left, keeper.unowned, spool.count)
     watchdog = Watchdog(lambda: keeper.deadline() + LAST_MOMENT, gate.cut_all, spool.keep_in_hand)
     with closing(stores):
         try:

@@ -26,7 +26,13 @@ class LeaseMetrics:
         for came in Came:
             self._takeovers.labels(came.value)
 
-    def watch(self, owned: Callable[[], int], lease_left: Callable[[], float], unowned: Callable[[], int]) -> None:
+    def watch(
+        self,
+        owned: Callable[[], int],
+        lease_left: Callable[[], float],
+        unowned: Callable[[], int],
+        spooled: Callable[[], int],
+    ) -> None:
         """Adds what is asked at each scrape."""
         registry = self._registry
         Gauge(
@@ -34,6 +40,11 @@ class LeaseMetrics:
             "Instances that are to run and that no worker has, as this one saw them last",
             registry=registry,
         ).set_function(unowned)
+        Gauge(
+            "wa_worker_spooled_events",
+            "Received events that are kept on the volume until PostgreSQL takes them",
+            registry=registry,
+        ).set_function(spooled)
         Gauge("wa_worker_owned_instances", "Instances that this worker owns", registry=registry).set_function(owned)
         Gauge(
             "wa_worker_lease_seconds_left",
