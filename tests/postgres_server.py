@@ -104,6 +104,36 @@ def open_empty_postgres(
 
 
 @contextmanager
+def open_standby(primary: Postgres) -> Iterator[Postgres]:
+    """A server that follows another one and can take its place. What that commits is here before anybody is told."""
+    copy = program("pg_basebackup")
+    assert copy is not None
+    folder = Path(tempfile.mkdtemp(prefix="wa-worker-pg-"))
+    identity = _unprivileged()
+    standby = attrs.evolve(primary, folder=folder, port=_free_port())
+    try:
+        if identity:
+            shutil.chown(folder, identity["user"], identity["group"])
+        subprocess.run(
+            [copy, "-d", primary.dsn(primary.superuser), "-D", folder / "data", "-R", "--checkpoint=fast", "--no-sync"],
+            check=True,
+            cwd=folder,
+            **identity,
+        )
+        with running(standby), psycopg.connect(primary.dsn(primary.superuser), autocommit=True) as sql:
+            sql.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            sql.execute("SELECT pg_reload_conf()")
+            deadline = time.monotonic() + START_PATIENCE
+            while not sql.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'").fetchone():
+                if time.monotonic() > deadline:
+                    raise RuntimeError("the standby does not follow")
+                time.sleep(0.1)
+            yield standby
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
 def running(postgres: Postgres) -> Iterator[None]:
     """Runs the server: again, once it was killed."""
     server, folder, identity = program("postgres"), postgres.folder, _unprivileged()

@@ -96,6 +96,14 @@ class Cluster:
             await member.worker.process.wait()
             await self.start_again(member)
 
+    async def lead_to(self, port: int) -> None:
+        """Has PostgreSQL's address lead to another server, as after a failover: to a port of this machine."""
+        self.url = attrs.evolve(self.url, port=port)
+        self.close()
+        for member in self.members:
+            member.link.to_port = port
+            await member.link.cut()
+
     async def pair(self, count: int) -> list[str]:
         """Pairs so many instances, and returns their names."""
         names = [f"shop{n}" for n in range(count)]

@@ -15,7 +15,7 @@ PIECE = 65536
 
 @attrs.define(eq=False)
 class Link:
-    """Says how the line is. Set the fields at any time, but for the ports."""
+    """Says how the line is. Set the fields at any time, but for `port`."""
 
     port: int
     to_port: int
