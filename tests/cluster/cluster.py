@@ -79,6 +79,15 @@ class Cluster:
         self.members.append(member)
         return member
 
+    async def working(self, *, workers: int, instances: int) -> list[str]:
+        """Starts so many workers and pairs so many instances, which are connected and shared out evenly then. Returns
+        their names."""
+        for _ in range(workers):
+            await self.start()
+        names = await self.pair(instances)
+        await self.balanced(names, workers)
+        return names
+
     async def start_again(self, member: Member) -> None:
         """Starts a worker that has ended, on its disk, and waits until its health answers."""
         assert member.ended

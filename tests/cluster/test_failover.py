@@ -19,10 +19,7 @@ async def test_a_synchronous_replica_takes_over_and_nothing_is_lost(
 ) -> None:
     cluster = on_server
     with open_standby(server.postgres) as standby:
-        for _ in range(2):
-            await cluster.start()
-        names = await cluster.pair(instances)
-        await cluster.balanced(names, 2)
+        names = await cluster.working(workers=2, instances=instances)
         scans = len(cluster.world.codes)
         traffic = Traffic(cluster, names)
         async with trio.open_nursery() as nursery:

@@ -59,10 +59,7 @@ async def test_full_sessions_close_and_come_back_with_room(tmp_path: Path) -> No
         pytest.skip("PostgreSQL not found: run .ci/worker-proxy-services")
     with small_disk() as folder, open_server(folder) as server:
         async with open_cluster(tmp_path, server.url) as cluster:
-            for _ in range(2):
-                await cluster.start()
-            names = await cluster.pair(4)
-            await cluster.balanced(names, 2)
+            names = await cluster.working(workers=2, instances=4)
             scans = len(cluster.world.codes)
             simulator, jids = cluster.world.simulator, cluster.world.jids
             traffic = Traffic(cluster, names, rate=20)

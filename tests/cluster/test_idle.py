@@ -11,10 +11,7 @@ WORKERS = 3
 
 
 async def test_idle_instances_hold_no_connection(cluster: Cluster, instances: int) -> None:
-    for _ in range(WORKERS):
-        await cluster.start()
-    names = await cluster.pair(instances)
-    await cluster.balanced(names, WORKERS)
+    names = await cluster.working(workers=WORKERS, instances=instances)
     busiest = cluster.one(COUNT, "wa/%")
     took = await cluster.until(lambda: cluster.one(COUNT, "wa/%") == 0, 120)
     own = cluster.one(COUNT, "wa-worker %") - 1  # the test's

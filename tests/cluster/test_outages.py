@@ -17,10 +17,7 @@ BACK = 45.0
 
 async def test_killed_and_back_before_the_leases_run_out(on_server: Cluster, server: Server, instances: int) -> None:
     cluster, simulator = on_server, on_server.world.simulator
-    for _ in range(2):
-        await cluster.start()
-    names = await cluster.pair(instances)
-    await cluster.balanced(names, 2)
+    names = await cluster.working(workers=2, instances=instances)
     scans, owners = len(cluster.world.codes), dict(cluster.owners())
     traffic = Traffic(cluster, names)
     async with trio.open_nursery() as nursery:
@@ -42,10 +39,7 @@ async def test_killed_and_back_before_the_leases_run_out(on_server: Cluster, ser
 async def test_away_for_longer_than_the_leases(on_server: Cluster, server: Server, instances: int, long: bool) -> None:
     """Each worker ends when its lease does. Its host starts it again, and it waits for PostgreSQL."""
     cluster, simulator = on_server, on_server.world.simulator
-    for _ in range(2):
-        await cluster.start()
-    names = await cluster.pair(instances)
-    await cluster.balanced(names, 2)
+    names = await cluster.working(workers=2, instances=instances)
     scans = len(cluster.world.codes)
     traffic = Traffic(cluster, names, rate=1.0 if long else 10.0)
     async with trio.open_nursery() as nursery:

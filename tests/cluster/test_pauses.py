@@ -12,10 +12,7 @@ from tests.cluster.traffic import Traffic
 
 async def test_a_worker_that_stands_still_for_less_than_its_lease_goes_on(cluster: Cluster) -> None:
     world, simulator = cluster.world, cluster.world.simulator
-    for _ in range(2):
-        await cluster.start()
-    names = await cluster.pair(4)
-    await cluster.balanced(names, 2)
+    names = await cluster.working(workers=2, instances=4)
     owners, logins = dict(cluster.owners()), dict(simulator.logins)
     traffic = Traffic(cluster, names, rate=4)
     async with trio.open_nursery() as nursery:
@@ -36,10 +33,7 @@ async def test_a_worker_that_stands_still_for_less_than_its_lease_goes_on(cluste
 
 async def test_a_worker_that_wakes_up_after_its_lease_says_nothing_and_exits(cluster: Cluster, long: bool) -> None:
     world, simulator = cluster.world, cluster.world.simulator
-    for _ in range(2):
-        await cluster.start()
-    names = await cluster.pair(4)
-    await cluster.balanced(names, 2)
+    names = await cluster.working(workers=2, instances=4)
     traffic = Traffic(cluster, names, rate=4)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(traffic.run)

@@ -12,10 +12,7 @@ from tests.cluster.traffic import Traffic
 
 async def test_a_rolling_deploy_hands_over_and_the_proxy_hears_of_no_end(cluster: Cluster, instances: int) -> None:
     world, simulator = cluster.world, cluster.world.simulator
-    for _ in range(3):
-        await cluster.start()
-    names = await cluster.pair(instances)
-    await cluster.balanced(names, 3)
+    names = await cluster.working(workers=3, instances=instances)
     gaps: dict[str, float] = dict.fromkeys(names, 0.0)
     traffic = Traffic(cluster, names)
     async with trio.open_nursery() as nursery:

@@ -12,10 +12,7 @@ from tests.cluster.traffic import Traffic
 
 
 async def test_a_slow_line_makes_it_slower_and_nothing_else(cluster: Cluster) -> None:
-    for _ in range(2):
-        await cluster.start()
-    names = await cluster.pair(4)
-    await cluster.balanced(names, 2)
+    names = await cluster.working(workers=2, instances=4)
     owners = dict(cluster.owners())
     for member in cluster.members:
         member.link.delay = 0.05
@@ -39,10 +36,7 @@ def missed(member: Member) -> int:
 
 async def test_renewals_that_take_too_long_now_and_then_cost_no_lease(cluster: Cluster) -> None:
     """An answer takes 3.4 s for a while, and is waited for 3: the next ones are in time. (2.4 s: nothing is missed.)"""
-    for _ in range(2):
-        await cluster.start()
-    names = await cluster.pair(4)
-    await cluster.balanced(names, 2)
+    names = await cluster.working(workers=2, instances=4)
     slow, _ = cluster.members
     traffic = Traffic(cluster, names, rate=4)
     async with trio.open_nursery() as nursery:

@@ -40,9 +40,8 @@ def posted(cluster: Cluster, name: str) -> list[str]:
 
 async def test_postgresql_goes_away_and_the_lease_runs_out(on_server: Cluster, server: Server) -> None:
     cluster = on_server
-    member = await cluster.start()
-    (name,) = await cluster.pair(1)
-    await cluster.balanced([name], 1)
+    (name,) = await cluster.working(workers=1, instances=1)
+    (member,) = cluster.members
     async with trio.open_nursery() as nursery:
         nursery.start_soon(cluster.play_host)
         with inbox_locked(cluster):
@@ -59,9 +58,8 @@ async def test_postgresql_goes_away_and_the_lease_runs_out(on_server: Cluster, s
 
 async def test_the_worker_dies_and_another_one_has_the_instance_when_it_is_back(cluster: Cluster) -> None:
     """What it kept is written by it, and posted by the owner: who is told to look."""
-    one = await cluster.start()
-    (name,) = await cluster.pair(1)
-    await cluster.balanced([name], 1)
+    (name,) = await cluster.working(workers=1, instances=1)
+    (one,) = cluster.members
     other = await cluster.start()
     with inbox_locked(cluster):
         await handed_over(cluster, name, ["one", "two"])

@@ -15,10 +15,7 @@ BAR = 30.0
 
 async def test_what_a_killed_worker_had_the_others_go_on_with(cluster: Cluster, instances: int) -> None:
     world = cluster.world
-    for _ in range(3):
-        await cluster.start()
-    names = await cluster.pair(instances)
-    await cluster.balanced(names, 3)
+    names = await cluster.working(workers=3, instances=instances)
     scans = len(world.codes)
     traffic = Traffic(cluster, names)
     async with trio.open_nursery() as nursery:
@@ -43,10 +40,7 @@ async def test_what_a_killed_worker_had_the_others_go_on_with(cluster: Cluster, 
 
 async def test_killed_while_it_claims_and_while_it_gives_away(cluster: Cluster) -> None:
     world = cluster.world
-    for _ in range(2):
-        await cluster.start()
-    names = await cluster.pair(6)
-    await cluster.balanced(names, 2)
+    names = await cluster.working(workers=2, instances=6)
     scans = len(world.codes)
     traffic = Traffic(cluster, names, rate=6)
     async with trio.open_nursery() as nursery:
