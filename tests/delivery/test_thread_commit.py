@@ -10,6 +10,7 @@ import pytest
 
 from wa_worker.delivery.thread_commit import ThreadCommit
 from wa_worker.errors import JournalError
+from wa_worker.postgres.patience import patient_for
 
 PATIENCE = 20.0
 
@@ -104,3 +105,18 @@ def test_what_no_journal_raises_is_raised_too() -> None:
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             committing.add(1)
+
+
+def test_who_does_not_wait_for_long_waits_for_no_other_group() -> None:
+    disk = Disk()
+    commit = ThreadCommit(disk.commit)
+    leader = threading.Thread(target=commit.add, args=(1,))
+    leader.start()
+    assert disk.begun.acquire(timeout=PATIENCE)
+    with patient_for(0.2), pytest.raises(JournalError, match="others wait"):
+        commit.add(2)
+    disk.may.release()
+    leader.join(PATIENCE)
+    disk.may.release()
+    commit.add(3)
+    assert disk.transactions == [[1], [2, 3]], "what was not waited for is committed all the same"

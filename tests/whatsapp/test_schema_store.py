@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,6 +20,7 @@ from wa_worker.errors import SessionError
 from wa_worker.models import Account, InstanceId, Jid
 from wa_worker.postgres.connecting import connect
 from wa_worker.postgres.migrations import upgrade
+from wa_worker.postgres.patience import patient_for
 from wa_worker.postgres.url import StateUrl
 from wa_worker.whatsapp.message_secrets import sent_id, store_mark
 from wa_worker.whatsapp.schema_store import SchemaStore, SchemaStores
@@ -167,6 +169,19 @@ def test_a_server_that_says_nothing_is_given_up(store: SchemaStore) -> None:
     finally:
         os.kill(pid, signal.SIGCONT)
     assert store.is_paired(), "over another connection"
+
+
+def test_many_looks_at_a_server_that_never_answers_take_no_longer_than_one() -> None:
+    """A message may name thirty people."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = StateUrl.of(f"postgres://wa:x@127.0.0.1:{silent.getsockname()[1]}/wa")
+        with closing(SchemaStores(url)) as stores:
+            stores.gained(SHOP, "wa_7_41", "wa/7/41")
+            started = time.monotonic()
+            with patient_for(1.0):
+                for n in range(30):
+                    assert stores.of(SHOP).phone_of(Jid(f"{n}@lid")) is None
+            assert time.monotonic() - started < 5, "the time for one connection, and a second"
 
 
 def test_people_are_looked_up_in_the_store_of_whoever_has_the_instance(state_url: StateUrl) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import attrs
@@ -51,6 +51,7 @@ class At:
     told_in_vain: int = 0
     tell_fails: bool = False
     receipts: list[Receipt] = attrs.Factory(list)
+    on_message: Callable[[], None] = lambda: None
 
     def keep(self, body: str, instance: InstanceId = SHOP, wa_id: str = "") -> None:
         data = event(message=made(conversation=body), wa_id=wa_id or body).SerializePartialToString()
@@ -69,7 +70,7 @@ class At:
         return sorted(posted_bodies(self.journal).values())
 
     def commits(self) -> SpoolCommits:
-        receiver = Receiver(self.journal.inbox, Metrics(), Told(lambda: None))
+        receiver = Receiver(self.journal.inbox, Metrics(), Told(self.on_message))
         return SpoolCommits(self.spool, self.stores, receiver, self, told=self.tell, trouble=self.journal.trouble)
 
 
@@ -92,6 +93,24 @@ async def test_what_waits_at_the_start_and_what_comes_is_committed_in_order(at: 
     await until(lambda: not at.spool.holds(SHOP))
     assert at.bodies() == [["one", "two", "three", "four"]]
     await until(lambda: at.told == 2)
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_number_that_hears_something_all_the_time_gets_out_of_it(at: At, nursery: trio.Nursery) -> None:
+    """What comes while the rest is committed waits behind it, and is no reason for a pause."""
+    more = iter(range(20))
+
+    def hears_more() -> None:
+        if (n := next(more, None)) is not None:
+            at.keep(str(n))
+
+    at.on_message = hears_more
+    at.keep("first")
+    with trio.fail_after(5):
+        nursery.start_soon(at.commits().run)
+        while at.spool.holds(SHOP) or not at.bodies():  # noqa: ASYNC110 - nothing tells
+            await trio.sleep(0.02)
+    assert at.bodies() == [["first", *map(str, range(20))]]
     nursery.cancel_scope.cancel()
 
 

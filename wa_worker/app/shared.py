@@ -187,7 +187,9 @@ async def _keep_lease(
         await keeper.run(task_status=task_status)
     except LeaseLost:
         with trio.move_on_after(LAST_MOMENT / 2, shield=True):
-            await trio.to_thread.run_sync(spool.keep_in_hand, abandon_on_cancel=True)
+            # on a thread of its own: the others may all wait for PostgreSQL
+            alone = trio.CapacityLimiter(1)
+            await trio.to_thread.run_sync(spool.keep_in_hand, abandon_on_cancel=True, limiter=alone)
         raise
 
 

@@ -12,6 +12,9 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from wa_worker.errors import JournalError
+from wa_worker.postgres.patience import seconds_left
+
 T = TypeVar("T")
 
 
@@ -32,13 +35,19 @@ class ThreadCommit(Generic[T]):
         self._turn = threading.Lock()
 
     def add(self, item: T) -> None:
-        """Returns when `item` is committed. Blocking. Raises what the commit of its group raises."""
+        """Returns when `item` is committed. Blocking. Raises what the commit of its group raises, and JournalError if
+        another group takes longer than this thread waits: then it may be committed later all the same."""
         with self._adding:
             group = self._group
             group.items.append(item)
-        with self._turn:
+        left = seconds_left()
+        if not self._turn.acquire(timeout=-1 if left is None else left):
+            raise JournalError("others wait for the journal, too")
+        try:
             if not group.done:
                 self._commit_group(group)
+        finally:
+            self._turn.release()
         if group.error is not None:
             raise group.error
 

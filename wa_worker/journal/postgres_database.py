@@ -22,7 +22,7 @@ import structlog
 from wa_worker.errors import JournalError, LeaseLost, StateError
 from wa_worker.journal.postgres_sql import PostgresSql, prepared
 from wa_worker.journal.review import Review
-from wa_worker.postgres.connecting import PatientConnection, connect, connect_as, words_of
+from wa_worker.postgres.connecting import connect, words_of
 from wa_worker.postgres.dialect import translator
 from wa_worker.postgres.migrations import FORMAT, format_of, upgrade
 from wa_worker.postgres.patience import seconds_left
@@ -35,12 +35,6 @@ DOUBT = 12.0
 its database for 10 s has stopped, and who takes its instances over settles what it had begun."""
 
 _ASK_AGAIN = 0.2
-
-STATEMENT = 10.0
-"""Seconds after which the server ends a statement."""
-
-SOON = 2
-"""Seconds for a new connection for who does not wait for long: the least that libpq allows."""
 
 _of_all = translator(None)
 
@@ -168,10 +162,7 @@ class PostgresDatabase:
         if self._is_over:
             raise JournalError("the journal is closed")
         if self._open is None or self._open.closed:
-            soon = None if seconds_left() is None else SOON
-            self._open = prepared(
-                connect_as(PatientConnection, self._url, self._name, statement_timeout=STATEMENT, connect_timeout=soon)
-            )
+            self._open = prepared(connect(self._url, self._name))
         return self._open
 
     def _drop(self) -> None:
@@ -188,7 +179,7 @@ class PostgresDatabase:
         try:
             return self._try_to_begin(durable)
         except psycopg.OperationalError:
-            if fresh or self._open is not None:
+            if fresh or self._open is not None or seconds_left() == 0.0:
                 raise
         return self._try_to_begin(durable)
 
@@ -209,10 +200,14 @@ class PostgresDatabase:
         return connection, row[0]
 
     def _roll_back(self, connection: psycopg.Connection) -> None:
+        """Drops the connection if it cannot be asked: then the server has rolled back, or does it when it notices."""
+        if connection.info.transaction_status is psycopg.pq.TransactionStatus.ACTIVE:
+            self._drop()  # an answer was not waited for
+            return
         try:
-            connection.execute("ROLLBACK")
+            connection.execute("ROLLBACK", prepare=False)
         except psycopg.Error:
-            self._drop()  # then the server has rolled back, or does it when it notices
+            self._drop()
 
     def _commit(self, connection: psycopg.Connection, number: str) -> None:
         process = connection.info.backend_pid  # of one that is broken libpq does not say it any more

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -32,22 +32,25 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
         return super().wait(gen, interval, timeout if left is None else left)
 
 
-Kind = TypeVar("Kind", bound=psycopg.Connection)
+SOON = 2
+"""Seconds for a new connection for who does not wait for long: the least that libpq allows (postgresql.org/docs,
+libpq-connect), for each address of the host."""
 
 
-def connect(url: StateUrl, name: str, *, statement_timeout: float = 10.0) -> psycopg.Connection:
-    """Opens a connection as connect_as() does, of psycopg's own class."""
-    return connect_as(psycopg.Connection, url, name, statement_timeout=statement_timeout)
-
-
-def connect_as(
-    kind: type[Kind], url: StateUrl, name: str, *, statement_timeout: float, connect_timeout: int | None = None
-) -> Kind:
+def connect(
+    url: StateUrl, name: str, *, statement_timeout: float = 10.0, connect_timeout: int | None = None
+) -> PatientConnection:
     """Opens a connection of ours, in which each statement is a transaction unless one is begun. Blocking.
 
     name: what the server's list of connections says of it, behind "wa-worker ". statement_timeout: seconds after which
-    the server ends a statement. connect_timeout: seconds, 2 at the least, unless it is the URL's. Raises StateError.
+    the server ends a statement. connect_timeout: seconds, 2 at the least, unless it is the URL's, or SOON for a thread
+    that does not wait for long. Raises StateError; at once if its thread waits no longer.
     """
+    left = seconds_left()
+    if left is not None:
+        connect_timeout = SOON
+    if left == 0.0:
+        raise StateError(f"PostgreSQL {url.place}: it does not answer in time")
     settings = {
         "search_path": SCHEMA,
         "statement_timeout": f"{statement_timeout * 1000:.0f}",
@@ -65,7 +68,7 @@ def connect_as(
         )
         if connect_timeout is not None:
             info = make_conninfo(info, connect_timeout=connect_timeout)
-        return kind.connect(info, autocommit=True, prepare_threshold=3)
+        return PatientConnection.connect(info, autocommit=True, prepare_threshold=3)
 
 
 @contextmanager

@@ -65,7 +65,9 @@ class SessionHost:
         kept = False
         if self.spool is not None:
             with trio.move_on_after(KEEPING, shield=True):
-                kept = await trio.to_thread.run_sync(self.spool.keep, event, abandon_on_cancel=True)
+                # on a thread of its own: the others may all wait for PostgreSQL
+                alone = trio.CapacityLimiter(1)
+                kept = await trio.to_thread.run_sync(self.spool.keep, event, abandon_on_cancel=True, limiter=alone)
         return kept
 
     def codes(self, instance: InstanceId) -> list[int]:

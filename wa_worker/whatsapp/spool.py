@@ -62,7 +62,8 @@ class Spool:
 
         What cannot be understood is left there under another name, and what may not be read as it is; both are logged.
         """
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        if not self._folder.exists():
+            return 0
         with self._lock:
             for path in sorted(self._folder.iterdir()):
                 self._number = max(self._number, int(path.stem) if path.stem.isdecimal() else 0)
@@ -70,7 +71,7 @@ class Spool:
                     path.unlink()
                 elif path.suffix == ".json":
                     self._load_one(path)
-            return self._count()
+            return self.count()
 
     def _load_one(self, path: Path) -> None:
         try:
@@ -114,11 +115,12 @@ class Spool:
     def keep(self, event: Spooled) -> bool:
         """Returns once an event is on the disk. False: it is not, for the disk does not take it or there are MOST."""
         with self._lock:
-            if self._count() >= MOST:
+            if self.count() >= MOST:
                 self._tell("too many wait")
                 return False
             path = self._folder / f"{self._number + 1:012}.json"
             try:
+                self._folder.mkdir(mode=0o700, exist_ok=True)
                 write_json(path, _written(event))
             except OSError as error:
                 self._tell(error.strerror or str(error))
@@ -168,12 +170,8 @@ class Spool:
                     del self._waiting[instance]
 
     def count(self) -> int:
-        """Says how many events wait."""
-        with self._lock:
-            return self._count()
-
-    def _count(self) -> int:
-        return sum(map(len, self._waiting.values()))
+        """Says how many events wait. At once, whatever the disk does."""
+        return sum(map(len, list(self._waiting.values())))
 
     def _tell(self, reason: str) -> None:
         if not self._told:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -58,6 +59,9 @@ class SpoolCommits:
         self._trouble = trouble
         self._untold = False
         self._refused: Counter[Path] = Counter()
+        self._alone = threading.Lock()
+        """One thread at a time: the last one was given up when the worker stopped, and goes on."""
+        self._thread = trio.CapacityLimiter(2)
         self._wakeup = Wakeup()
         spool.on_kept = self._wakeup.ring
 
@@ -66,11 +70,12 @@ class SpoolCommits:
         tries = TRIES.delays()
         while True:
             self._wakeup.arm()
-            if await trio.to_thread.run_sync(self._commit_all, abandon_on_cancel=True):
-                await self._wakeup.wait()
-                tries = TRIES.delays()
-            else:
+            if not await trio.to_thread.run_sync(self._commit_all, abandon_on_cancel=True, limiter=self._thread):
                 await trio.sleep(next(tries))
+                continue
+            tries = TRIES.delays()
+            if not self._spool.count():  # else more came meanwhile, which keeps what comes behind it from the journal
+                await self._wakeup.wait()
 
     @asynccontextmanager
     async def rest_kept(self) -> AsyncIterator[None]:
@@ -81,7 +86,7 @@ class SpoolCommits:
         finally:
             if self._spool.count():
                 with trio.move_on_after(LAST, shield=True):
-                    await trio.to_thread.run_sync(self._commit_all, abandon_on_cancel=True)
+                    await trio.to_thread.run_sync(self._commit_all, abandon_on_cancel=True, limiter=self._thread)
                 self._say_what_stays()
 
     def _say_what_stays(self) -> None:
@@ -89,8 +94,12 @@ class SpoolCommits:
             log.warning("what was received stays on the volume, until a worker runs on it again", events=events)
 
     def _commit_all(self) -> bool:
-        """Says whether nothing waits any more."""
-        before = self._spool.count()
+        """Commits what waits now. Says whether that went well."""
+        with self._alone:
+            return self._commit_each()
+
+    def _commit_each(self) -> bool:
+        well = True
         for instance, paths in self._spool.waiting().items():
             try:
                 self._commit_of(instance, paths)
@@ -98,16 +107,14 @@ class SpoolCommits:
                 return False
             except (JournalError, SessionError, OSError) as error:
                 log.warning("what was kept on the volume waits", instance=instance, reason=str(error))
+                well = False
         if self._untold:
             try:
                 self._told()
                 self._untold = False
             except JournalError:
-                return False
-        waits = self._spool.count()
-        if waits < before:
-            log.info("what was kept on the volume is in the journal", events=before - waits)
-        return not waits
+                well = False
+        return well
 
     def _commit_of(self, instance: InstanceId, paths: list[Path]) -> None:
         """Commits what came of an instance. Raises JournalError, SessionError or OSError at what cannot be done now."""
@@ -126,6 +133,8 @@ class SpoolCommits:
             else:
                 self._untold = True
                 self._spool.drop(path)
+        if not self._spool.holds(instance):
+            log.info("what was kept on the volume is in the journal", instance=instance)
 
     def _refuse(self, path: Path, error: JournalError) -> None:
         """Sets an event aside that the journal refuses again and again while it takes others; else raises the error."""

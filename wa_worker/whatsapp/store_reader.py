@@ -15,13 +15,10 @@ import attrs
 import psycopg
 
 from wa_worker.errors import SessionError, StateError
-from wa_worker.postgres.connecting import PatientConnection, connect_as, words_of
+from wa_worker.postgres.connecting import PatientConnection, connect, words_of
 from wa_worker.postgres.patience import patient_for, seconds_left
 from wa_worker.postgres.url import StateUrl
 from wa_worker.whatsapp.store import Value
-
-CONNECT = 2
-"""Seconds for a new connection: the least that libpq allows (postgresql.org/docs, libpq-connect)."""
 
 STATEMENT = 5.0
 """Seconds after which the server ends a statement, if this side has not given it up before."""
@@ -92,9 +89,7 @@ class StoreReader:
     def _once(self, query: str, parameters: tuple[str | bytes, ...]) -> list[tuple[Value, ...]]:
         connection = self._connection
         if connection is None:
-            connection = connect_as(
-                PatientConnection, self._url, "stores", statement_timeout=STATEMENT, connect_timeout=CONNECT
-            )
+            connection = connect(self._url, "stores", statement_timeout=STATEMENT)
             connection.prepare_threshold = None  # each schema has texts of its own
             self._connection = connection
         return connection.execute(query.encode(), parameters).fetchall()

@@ -136,8 +136,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "thread-commit-returns-early",
         "delivery/thread_commit.py",
-        "        with self._turn:\n",
-        "        if not self._turn.locked():\n",
+        "        if not self._turn.acquire(timeout=-1 if left is None else left):\n",
+        "        if not self._turn.acquire(timeout=0):\n            return\n        if False:\n",
         "a callback returns when its receipt is committed",
         "delivery/test_thread_commit.py::test_those_who_wait_meanwhile_are_one_commit",
     ),

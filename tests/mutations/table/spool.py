@@ -53,7 +53,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "spool-no-end",
         _SPOOL,
-        "            if self._count() >= MOST:\n",
+        "            if self.count() >= MOST:\n",
         "            if False:\n",
         "there is an end to what is kept",
         _SPOOL_TESTS + "test_there_is_an_end_to_it",
@@ -109,8 +109,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "spool-gives-up",
         _COMMITS,
-        "        return not waits\n",
-        "        return True\n",
+        "                well = False\n        if self._untold",
+        "                pass\n        if self._untold",
         "it is tried until the journal takes it",
         _COMMITS_TESTS + "test_it_waits_for_the_journal",
     ),
@@ -261,7 +261,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "spool-lease-is-lost-with-it",
         "app/shared.py",
-        "            await trio.to_thread.run_sync(spool.keep_in_hand, abandon_on_cancel=True)\n",
+        "            await trio.to_thread.run_sync(spool.keep_in_hand, abandon_on_cancel=True, limiter=alone)\n",
         "            pass\n",
         "what is on its way to the journal when the lease is lost is kept",
         "app/test_shared.py::test_what_is_on_its_way_to_the_journal_is_kept",
@@ -291,14 +291,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "journal/test_postgres_database.py::test_others_that_wait_for_the_server_are_not_waited_for",
     ),
     Mutation(
-        "patience-not-with-a-statement",
-        "postgres/connecting.py",
-        "timeout if left is None else left",
-        "timeout",
-        "nor for a statement",
-        "journal/test_postgres_database.py::test_nor_is_a_statement_that_takes_long",
-    ),
-    Mutation(
         "patience-not-with-a-commit-in-doubt",
         "journal/postgres_database.py",
         "(DOUBT if left is None else left)",
@@ -313,5 +305,29 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        pass\n",
         "what else a thread does may take its time",
         _SPOOL_TESTS + "test_a_commit_is_not_waited_for_for_long",
+    ),
+    Mutation(
+        "patience-not-with-a-connection",
+        "postgres/connecting.py",
+        "    if left == 0.0:\n",
+        "    if False:\n",
+        "many looks at a server that never answers take no longer than one",
+        "whatsapp/test_schema_store.py::test_many_looks_at_a_server_that_never_answers_take_no_longer_than_one",
+    ),
+    Mutation(
+        "patience-not-with-a-group",
+        "delivery/thread_commit.py",
+        "if not self._turn.acquire(timeout=-1 if left is None else left):",
+        "if not self._turn.acquire():",
+        "nor does who has another place wait for the commit of others",
+        "delivery/test_thread_commit.py::test_who_does_not_wait_for_long_waits_for_no_other_group",
+    ),
+    Mutation(
+        "spool-busy-number-stays-in-it",
+        _COMMITS,
+        "            tries = TRIES.delays()\n            if not",
+        "            await trio.sleep(next(tries))\n            if not",
+        "a number that hears something all the time gets out of it",
+        _COMMITS_TESTS + "test_a_number_that_hears_something_all_the_time_gets_out_of_it",
     ),
 )

@@ -84,7 +84,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "state-journal-cut-is-final",
         _DATABASE,
-        "            if fresh or self._open is not None:\n                raise\n",
+        "            if fresh or self._open is not None or seconds_left() == 0.0:\n                raise\n",
         "            raise\n",
         "a restart of PostgreSQL between two transactions is not noticed",
         _TESTS + "test_one_that_was_cut_between_transactions_is_not_noticed",
