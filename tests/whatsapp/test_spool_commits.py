@@ -117,9 +117,13 @@ async def test_a_number_that_hears_something_all_the_time_gets_out_of_it(at: At,
 async def test_it_waits_for_the_journal(at: At, nursery: trio.Nursery) -> None:
     read_only(at.journal, True)
     at.keep("one")
-    nursery.start_soon(at.commits().run)
-    await trio.sleep(0.8)
+    with capture_logs() as lines:
+        nursery.start_soon(at.commits().run)
+        await trio.sleep(0.8)
     assert at.spool.holds(SHOP)
+    assert 1 <= len([line for line in lines if line["event"] == "what was kept on the volume waits"]) <= 4, (
+        "in no haste"
+    )
     read_only(at.journal, False)
     await until(lambda: not at.spool.holds(SHOP))
     assert at.bodies() == [["one"]]
