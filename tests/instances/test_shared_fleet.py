@@ -148,7 +148,9 @@ async def test_one_whose_owner_finds_that_nobody_wants_it_is_told_of_as_any_othe
     """The list of another worker, or a person there, has ended it: no peer goes on with it."""
     async with open_fleet(tmp_path) as (fleet, bed, shared):
         await own(fleet, shared)
-        fleet._members[SHOP].publisher.may_have_heard.add(ProxyStatus.CONNECTED)
+        publisher = fleet._members[SHOP].publisher
+        await until(lambda: publisher.settled)  # an answer on its way would say what the proxy has heard
+        publisher.may_have_heard.add(ProxyStatus.CONNECTED)
         shared.mine.remove(SHOP)
         await fleet.give_up(SHOP, goes_on=False)
         await until(lambda: [each.reason for each in bed.fixture.proxy.store.statuses(SHOP)][-1:] == ["released"])
