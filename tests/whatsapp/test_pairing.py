@@ -31,7 +31,8 @@ from wa_worker.whatsapp.pairing import (
 
 
 def commands(heard: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in heard.read_text().splitlines()] if heard.exists() else []
+    whole = heard.read_text().rpartition("\n")[0] if heard.exists() else ""  # the last line may be half written
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def runs(pid: int) -> bool:

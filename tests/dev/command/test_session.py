@@ -170,12 +170,15 @@ async def test_the_curl_line_gets_an_answer_and_ctrl_c_ends_it(tmp_path: Path) -
 
 
 async def test_with_the_real_whatsapp_it_tells_a_person_what_to_do(tmp_path: Path) -> None:
-    """The worker finds no network here; what it would post is posted by the test."""
+    """The worker finds no network here; what it would post is posted by the test, while it stands still: it would say
+    again and again that there is no code."""
     variables = {"WORKER_SECRET": "secret", "HTTPS_PROXY": "http://127.0.0.1:1", "TMPDIR": str(tmp_path)}
     async with open_dev(**variables) as dev:
         url = "http" + (await dev.until("proxy     http")).partition("http")[2].partition(",")[0]
         await dev.until("...       waiting for a QR code from WhatsApp (2 s)")
         await dev.until("network   no TCP connection to 127.0.0.1:1: ")
+        (worker,) = Path(f"/proc/{dev.process.pid}/task/{dev.process.pid}/children").read_text().split()
+        os.kill(int(worker), signal.SIGSTOP)
 
         async with httpx.AsyncClient(base_url=url, headers={"Authorization": "Bearer secret"}) as http:
 
@@ -196,6 +199,7 @@ async def test_with_the_real_whatsapp_it_tells_a_person_what_to_do(tmp_path: Pat
         assert '"to": "PHONE-NUMBER"' in await dev.until("curl ")  # nobody gets a message by mistake
         assert "code 3 was" not in dev.output, "a pairing code is no new QR code"
         assert file.name not in names(file.parent)
+        os.kill(int(worker), signal.SIGCONT)
         dev.process.send_signal(signal.SIGINT)
         assert await dev.end() == 0
     assert "To keep a session: wa-worker dev --folder DIR" in dev.output
