@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def test_the_folders_go_where_their_worker_is(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "session.db").write_text(id_)
     for _ in range(2):  # a second run changes nothing
-        subprocess.run(["sh", "-euc", script.replace("/volumes", str(tmp_path))], check=True)
+        subprocess.run(["sh", "-euc", script.replace("/volumes", shlex.quote(str(tmp_path)))], check=True)
         for number in (1, 2, 3):
             volume = tmp_path / str(number)
             assert {path.name for path in volume.iterdir()} - {"@worker"} == {

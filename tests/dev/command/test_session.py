@@ -177,8 +177,9 @@ async def test_with_the_real_whatsapp_it_tells_a_person_what_to_do(tmp_path: Pat
         url = "http" + (await dev.until("proxy     http")).partition("http")[2].partition(",")[0]
         await dev.until("...       waiting for a QR code from WhatsApp (2 s)")
         await dev.until("network   no TCP connection to 127.0.0.1:1: ")
-        (worker,) = Path(f"/proc/{dev.process.pid}/task/{dev.process.pid}/children").read_text().split()
-        os.kill(int(worker), signal.SIGSTOP)
+        standing = dev.descendants()
+        for pid in standing:
+            os.kill(pid, signal.SIGSTOP)
 
         async with httpx.AsyncClient(base_url=url, headers={"Authorization": "Bearer secret"}) as http:
 
@@ -199,7 +200,8 @@ async def test_with_the_real_whatsapp_it_tells_a_person_what_to_do(tmp_path: Pat
         assert '"to": "PHONE-NUMBER"' in await dev.until("curl ")  # nobody gets a message by mistake
         assert "code 3 was" not in dev.output, "a pairing code is no new QR code"
         assert file.name not in names(file.parent)
-        os.kill(int(worker), signal.SIGCONT)
+        for pid in standing:
+            os.kill(pid, signal.SIGCONT)
         dev.process.send_signal(signal.SIGINT)
         assert await dev.end() == 0
     assert "To keep a session: wa-worker dev --folder DIR" in dev.output
