@@ -473,7 +473,8 @@ async def test_a_message_waits_for_the_disk_and_the_session_is_to_close(unopened
 async def test_where_the_journal_is_elsewhere_a_message_is_kept_on_the_volume(
     unopened: Unopened, tmp_path: Path
 ) -> None:
-    """The library goes on, and what comes behind it is kept behind it. Nothing is wrong with the session."""
+    """The library goes on, what comes behind it is kept behind it, and the session is to close: the rest waits at
+    WhatsApp."""
     session, journal = unopened.session, unopened.journal
     spool = Spool(tmp_path / "spool")
     spool.load()
@@ -493,7 +494,8 @@ async def test_where_the_journal_is_elsewhere_a_message_is_kept_on_the_volume(
     assert [parsed(pb.Message, each.data).Message.conversation for each in kept if each] == ["one", "two", "three"]
     assert {(each.jid, each.lid, each.code) for each in kept if each} == {(ME.jid, ME.lid, Code.MESSAGE)}
     session.on_report(Report(Event.REPLACED))
-    assert (await session.next_report()).event is Event.REPLACED
+    reports = [await session.next_report() for _ in range(2)]
+    assert [report.event for report in reports] == [Event.VOLUME_FAILED, Event.REPLACED], "it is said once"
 
 
 async def test_what_hangs_on_its_way_to_the_journal_is_kept_when_the_session_closes(

@@ -14,7 +14,7 @@ from wa_worker.errors import JournalError
 from wa_worker.models import InstanceId, Jid
 from wa_worker.postgres.patience import seconds_left
 from wa_worker.whatsapp import spool as spool_module
-from wa_worker.whatsapp.spool import PATIENCE, Spool, Spooled
+from wa_worker.whatsapp.spool import PATIENCE, Kept, Spool, Spooled
 
 PUB = InstanceId("pub")
 ME, LID = Jid("5511999990001@s.whatsapp.net"), Jid("123@lid")
@@ -55,7 +55,8 @@ def test_what_the_journal_takes_touches_no_disk(spool: Spool, tmp_path: Path) ->
 def test_what_it_does_not_take_is_there_for_the_next_process(spool: Spool, tmp_path: Path) -> None:
     rung: list[bool] = []
     spool.on_kept = lambda: rung.append(spool.holds(SHOP))
-    assert spool.take(an_event(lid=None), refused) is False
+    with pytest.raises(Kept, match="PostgreSQL is away"):
+        spool.take(an_event(lid=None), refused)
     assert rung == [True]
     (file,) = (tmp_path / "spool").iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
@@ -70,7 +71,8 @@ def test_what_it_does_not_take_is_there_for_the_next_process(spool: Spool, tmp_p
 
 def test_what_comes_behind_it_waits_behind_it_and_others_do_not(spool: Spool) -> None:
     committed: list[bytes] = []
-    spool.take(an_event(b"one"), refused)
+    with pytest.raises(Kept):
+        spool.take(an_event(b"one"), refused)
     assert spool.take(an_event(b"two"), partial(noted, committed, b"two")) is False
     assert spool.take(an_event(b"three", PUB), partial(noted, committed, b"three")) is True
     assert committed == [b"three"]
@@ -100,7 +102,8 @@ def test_where_neither_disk_takes_it_the_library_is_told_to_wait(spool: Spool, t
     assert [line["reason"] for line in lines] == ["Is a directory"], "said once"
     assert list((tmp_path / "spool").iterdir()) == [in_the_way], "no half of a file stays"
     in_the_way.rmdir()
-    assert spool.take(an_event(), refused) is False
+    with pytest.raises(Kept):
+        spool.take(an_event(), refused)
     assert kept(spool) == [b"one"]
 
 

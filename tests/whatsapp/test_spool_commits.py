@@ -71,7 +71,7 @@ class At:
 
     def commits(self) -> SpoolCommits:
         receiver = Receiver(self.journal.inbox, Metrics(), Told(self.on_message))
-        return SpoolCommits(self.spool, self.stores, receiver, self, told=self.tell, trouble=self.journal.trouble)
+        return SpoolCommits(self.spool, self.stores, receiver, self, told=self.tell)
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ async def test_nothing_can_be_made_of_it_and_what_is_behind_it_goes_on(
     nursery.cancel_scope.cancel()
 
 
-async def test_what_the_journal_refuses_while_it_takes_others_is_set_aside_in_the_end(
+async def test_what_the_journal_refuses_for_what_it_is_is_set_aside_in_the_end(
     at: At, nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spool_commits, "TOO_OFTEN", 3)
@@ -194,7 +194,7 @@ async def test_what_the_journal_refuses_while_it_takes_others_is_set_aside_in_th
     nursery.cancel_scope.cancel()
 
 
-async def test_while_the_journal_takes_nothing_nothing_is_set_aside(
+async def test_what_it_refuses_for_another_reason_never_is(
     at: At, nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spool_commits, "TOO_OFTEN", 1)

@@ -183,11 +183,8 @@ class Work:
     def _spooled(self, state: State, receiver: Receiver, receipts: ReceiptReporter) -> SpoolCommits:
         from wa_worker.whatsapp.spool_commits import SpoolCommits  # what load() has imported
 
-        journal = state.journal
         self.stop.keep = state.spool.keep_in_hand
-        return SpoolCommits(
-            state.spool, state.stores, receiver, receipts, told=journal.tell_owners, trouble=journal.trouble
-        )
+        return SpoolCommits(state.spool, state.stores, receiver, receipts, told=state.journal.tell_owners)
 
     @property
     def _recent_history(self) -> bool:

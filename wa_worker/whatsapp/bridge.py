@@ -24,7 +24,7 @@ from wa_worker.whatsapp.probe import FRESH
 from wa_worker.whatsapp.routes import Routes
 from wa_worker.whatsapp.session import Session, open_session
 from wa_worker.whatsapp.session_host import SessionHost
-from wa_worker.whatsapp.spool import Spooled
+from wa_worker.whatsapp.spool import Kept, Spooled
 from wa_worker.whatsapp.store import SessionStore, Stores
 from wa_worker.whatsapp.taking import Taking
 
@@ -115,6 +115,8 @@ class WhatsApp:
         while True:
             try:
                 await trio.to_thread.run_sync(self._host.take, event, partial(taking.on_message, data))
+            except Kept:
+                return
             except JournalError as error:
                 log.error("the journal cannot commit, trying again", instance=instance, reason=str(error))
                 await trio.sleep(JOURNAL_RETRY)

@@ -37,7 +37,7 @@ from wa_worker.whatsapp.restriction import Restriction
 from wa_worker.whatsapp.send_tracking import SendTracking
 from wa_worker.whatsapp.session_host import NO_GROUPS, NO_RECEIPTS, SessionHost
 from wa_worker.whatsapp.session_sender import SessionSender
-from wa_worker.whatsapp.spool import Spooled
+from wa_worker.whatsapp.spool import Kept, Spooled
 from wa_worker.whatsapp.store import SessionStore
 from wa_worker.whatsapp.store_watch import StoreWatch
 from wa_worker.whatsapp.taking import Taking
@@ -251,6 +251,9 @@ class Session:
                 try:
                     new = self._host.take(self._spooled(), partial(take, taking))
                     break
+                except Kept as kept:
+                    self.on_report(Report(Event.VOLUME_FAILED, str(kept)))
+                    return
                 except JournalError as error:
                     if not failing:
                         failing = True

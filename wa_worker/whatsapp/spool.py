@@ -44,6 +44,10 @@ class Spooled:
     data: bytes = attrs.field(repr=False)
 
 
+class Kept(Exception):
+    """The journal does not take an event, which is on the volume now. Do: go on, and hear no more until it does."""
+
+
 class Spool:
     """Owns the folder. Any thread; every method may wait for the disk."""
 
@@ -89,8 +93,9 @@ class Spool:
     def take(self, event: Spooled, commit: Callable[[], bool]) -> bool:
         """Commits an event, or keeps it: behind what waits, or because the journal does not take it.
 
-        Returns what `commit` does, False for what is kept. Raises JournalError if neither disk takes it. Takes PATIENCE
-        and the time for a new connection at the most, whatever PostgreSQL does, and the time that the disk takes.
+        Returns what `commit` does, False for what is kept behind others. Raises Kept, or JournalError if neither disk
+        takes it. Takes PATIENCE and the time for a new connection at the most, whatever PostgreSQL does, and the time
+        that the disk takes.
         """
         if self.holds(event.instance):
             if self.keep(event):
@@ -100,10 +105,10 @@ class Spool:
         try:
             with patient_for(PATIENCE):
                 return commit()
-        except JournalError:
+        except JournalError as error:
             if not self.keep(event):
                 raise
-            return False
+            raise Kept(str(error)) from error
         finally:
             self._in_hand.pop(event.instance, None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -31,7 +32,7 @@ TRIES = Backoff(first=JOURNAL_RETRY, ceiling=5.0)
 
 
 TOO_OFTEN = 10
-"""Times that the journal refuses one event while it takes others, after which that is set aside."""
+"""Times that the journal refuses the data of an event, after which that is set aside."""
 
 LAST = 1.0
 """Seconds for what still waits when the worker stops."""
@@ -39,7 +40,7 @@ LAST = 1.0
 
 class SpoolCommits:
     """One per process. told: tells other workers, one of which may run the instance by now, to look; blocking, raises
-    JournalError. trouble: says why the journal cannot commit, None if it can; blocking."""
+    JournalError."""
 
     def __init__(
         self,
@@ -49,14 +50,12 @@ class SpoolCommits:
         receipts: ReceiptTaker,
         *,
         told: Callable[[], None],
-        trouble: Callable[[], str | None],
     ) -> None:
         self._spool = spool
         self._stores = stores
         self._receiver = receiver
         self._receipts = receipts
         self._told = told
-        self._trouble = trouble
         self._untold = False
         self._refused: Counter[Path] = Counter()
         self._alone = threading.Lock()
@@ -137,11 +136,24 @@ class SpoolCommits:
             log.info("what was kept on the volume is in the journal", instance=instance)
 
     def _refuse(self, path: Path, error: JournalError) -> None:
-        """Sets an event aside that the journal refuses again and again while it takes others; else raises the error."""
-        if isinstance(error, LeaseLost) or self._trouble() is not None:
+        """Sets an event aside whose data the journal refuses again and again; else raises the error."""
+        if not _is_of_the_data(error):
             raise error
         self._refused[path] += 1
         if self._refused[path] < TOO_OFTEN:
             raise error
         del self._refused[path]
         self._spool.set_aside(path, str(error))
+
+
+def _is_of_the_data(error: JournalError) -> bool:
+    """Says whether it is what was to be written that the database refuses. A disk that is full, say, may take one row
+    and not another."""
+    cause = error.__cause__
+    state = getattr(cause, "sqlstate", None) or ""  # psycopg, which may not be installed
+    return state.startswith(_OF_THE_DATA) or isinstance(cause, sqlite3.IntegrityError | sqlite3.DataError)
+
+
+_OF_THE_DATA = ("22", "23", "54")
+"""How SQLSTATEs begin: data exception, integrity constraint violation, program limit exceeded (an index row that is too
+long, say)."""

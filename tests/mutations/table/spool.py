@@ -13,7 +13,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "spool-nothing-is-kept",
         _SPOOL,
-        "            if not self.keep(event):\n                raise\n            return False\n",
+        "            if not self.keep(event):\n                raise\n            raise Kept(str(error)) from error\n",
         "            raise\n",
         "P3: what the journal does not take is on the volume before the library goes on",
         "whatsapp/test_session.py::test_where_the_journal_is_elsewhere_a_message_is_kept_on_the_volume",
@@ -29,8 +29,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "spool-a-refusal-is-forgotten",
         _SPOOL,
-        "            if not self.keep(event):\n                raise\n            return False\n",
-        "            self.keep(event)\n            return False\n",
+        "            if not self.keep(event):\n                raise\n            raise Kept(str(error)) from error\n",
+        "            self.keep(event)\n            raise Kept(str(error)) from error\n",
         "where neither disk takes it, the library waits",
         _SPOOL_TESTS + "test_where_neither_disk_takes_it_the_library_is_told_to_wait",
     ),
@@ -232,7 +232,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if self._refused[path] < TOO_OFTEN:\n",
         "        if True:\n",
         "what the journal refuses while it takes others is set aside",
-        _COMMITS_TESTS + "test_what_the_journal_refuses_while_it_takes_others_is_set_aside_in_the_end",
+        _COMMITS_TESTS + "test_what_the_journal_refuses_for_what_it_is_is_set_aside_in_the_end",
     ),
     Mutation(
         "spool-poison-at-once",
@@ -240,15 +240,15 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if self._refused[path] < TOO_OFTEN:\n",
         "        if False:\n",
         "but not at the first time",
-        _COMMITS_TESTS + "test_what_the_journal_refuses_while_it_takes_others_is_set_aside_in_the_end",
+        _COMMITS_TESTS + "test_what_the_journal_refuses_for_what_it_is_is_set_aside_in_the_end",
     ),
     Mutation(
         "spool-outage-is-poison",
         _COMMITS,
-        "        if isinstance(error, LeaseLost) or self._trouble() is not None:\n",
-        "        if isinstance(error, LeaseLost):\n",
+        "        if not _is_of_the_data(error):\n",
+        "        if False:\n",
         "while the journal takes nothing, nothing is set aside",
-        _COMMITS_TESTS + "test_while_the_journal_takes_nothing_nothing_is_set_aside",
+        _COMMITS_TESTS + "test_what_it_refuses_for_another_reason_never_is",
     ),
     Mutation(
         "spool-stop-commits-nothing",
@@ -329,5 +329,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            await trio.sleep(next(tries))\n            if not",
         "a number that hears something all the time gets out of it",
         _COMMITS_TESTS + "test_a_number_that_hears_something_all_the_time_gets_out_of_it",
+    ),
+    Mutation(
+        "spool-session-goes-on",
+        "whatsapp/session.py",
+        "                    self.on_report(Report(Event.VOLUME_FAILED, str(kept)))\n",
+        "",
+        "what more there is waits at WhatsApp, not on the volume",
+        "whatsapp/test_session.py::test_where_the_journal_is_elsewhere_a_message_is_kept_on_the_volume",
     ),
 )
