@@ -17,7 +17,7 @@ from tests.whatsapp.message_events import event, jid
 from tests.whatsapp.receipts import Receipts
 from wa_worker.journal import Journal, open_journal
 from wa_worker.metrics import Metrics
-from wa_worker.models import Jid
+from wa_worker.models import InstanceId, Jid
 from wa_worker.whatsapp.bridge import WhatsApp
 from wa_worker.whatsapp.egress import EgressTable
 from wa_worker.whatsapp.egress_memory import EgressFiles
@@ -85,3 +85,18 @@ async def test_where_the_journal_is_elsewhere_it_is_kept_on_the_volume(
         await whatsapp(journal, tmp_path, nursery, spool).record(SHOP, early("Oi"), ME)
     (path,) = spool.waiting()[SHOP]
     assert spool.read(path) == Spooled(SHOP, Jid("5511999990001@s.whatsapp.net"), None, Code.MESSAGE, early("Oi"))
+
+
+async def test_nothing_is_opened_while_what_was_received_waits_for_postgresql(
+    journal: Journal, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    """More would only come to the volume: it waits at WhatsApp."""
+    spool = Spool(tmp_path / "spool")
+    bridge = whatsapp(journal, tmp_path, nursery, spool)
+    assert bridge._barred(SHOP) is None
+    spool.keep(Spooled(SHOP, Jid("5511999990001@s.whatsapp.net"), None, Code.MESSAGE, early("Oi")))
+    assert "still to be committed" in (bridge._barred(SHOP) or "")
+    assert bridge._barred(InstanceId("pub")) is None
+    (path,) = spool.waiting()[SHOP]
+    spool.drop(path)
+    assert bridge._barred(SHOP) is None

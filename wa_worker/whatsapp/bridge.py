@@ -124,6 +124,8 @@ class WhatsApp:
                 return
 
     def _barred(self, instance: InstanceId) -> str | None:
+        if self._host.spool is not None and self._host.spool.holds(instance):
+            return "what was received before is still to be committed: PostgreSQL does not take it"
         if self.breaker.allows(instance):
             return None
         return "no session gets through: one at a time finds out"

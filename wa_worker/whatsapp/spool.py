@@ -93,13 +93,12 @@ class Spool:
     def take(self, event: Spooled, commit: Callable[[], bool]) -> bool:
         """Commits an event, or keeps it: behind what waits, or because the journal does not take it.
 
-        Returns what `commit` does, False for what is kept behind others. Raises Kept, or JournalError if neither disk
-        takes it. Takes PATIENCE and the time for a new connection at the most, whatever PostgreSQL does, and the time
+        Returns what `commit` does. Raises Kept, or JournalError if neither disk takes it. Takes PATIENCE and the time for a new connection at the most, whatever PostgreSQL does, and the time
         that the disk takes.
         """
         if self.holds(event.instance):
             if self.keep(event):
-                return False
+                raise Kept("what came before it waits for the journal, too")
             raise JournalError("what came before it is kept on the volume, which takes no more")
         self._in_hand[event.instance] = event
         try:

@@ -338,4 +338,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "what more there is waits at WhatsApp, not on the volume",
         "whatsapp/test_session.py::test_where_the_journal_is_elsewhere_a_message_is_kept_on_the_volume",
     ),
+    Mutation(
+        "spool-opened-all-the-same",
+        "whatsapp/bridge.py",
+        "        if self._host.spool is not None and self._host.spool.holds(instance):\n",
+        "        if False:\n",
+        "no session is opened while what it received before waits for PostgreSQL",
+        "whatsapp/test_bridge.py::test_nothing_is_opened_while_what_was_received_waits_for_postgresql",
+    ),
 )
