@@ -93,8 +93,8 @@ class Spool:
     def take(self, event: Spooled, commit: Callable[[], bool]) -> bool:
         """Commits an event, or keeps it: behind what waits, or because the journal does not take it.
 
-        Returns what `commit` does. Raises Kept, or JournalError if neither disk takes it. Takes PATIENCE and the time for a new connection at the most, whatever PostgreSQL does, and the time
-        that the disk takes.
+        Returns what `commit` does. Raises Kept, or JournalError if neither disk takes it. Takes PATIENCE and the time
+        for a new connection at the most, whatever PostgreSQL does, and the time that the disk takes.
         """
         if self.holds(event.instance):
             if self.keep(event):
