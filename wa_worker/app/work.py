@@ -108,6 +108,7 @@ class Work:
             routes = Routes.of(egress, environ, None if together is None else together.gate)
             host = self._host(journal, receiver, receipts, sender.uncertain, None if together is None else state.spool)
             spooled = self._spooled(state, receiver, receipts)
+            self.stop.keep = state.spool.keep_in_hand
             hosts = self._pairing(environ, pairing_command)
             native = self._whatsapp(state.stores, host, hosts, routes)
             gc.freeze()  # what the imports left is here to stay: not to be looked at in each collection
@@ -183,7 +184,6 @@ class Work:
     def _spooled(self, state: State, receiver: Receiver, receipts: ReceiptReporter) -> SpoolCommits:
         from wa_worker.whatsapp.spool_commits import SpoolCommits  # what load() has imported
 
-        self.stop.keep = state.spool.keep_in_hand
         return SpoolCommits(state.spool, state.stores, receiver, receipts, told=state.journal.tell_owners)
 
     @property

@@ -59,7 +59,7 @@ class Spool:
         self._number = 0
         self._told = False
         self.on_kept: Callable[[], None] = lambda: None
-        """Is called when something waits that did not, on any thread."""
+        """Is called for each event that was kept, on any thread."""
 
     def load(self) -> int:
         """Reads what an earlier process has left, and returns how many events that is. Raises OSError.

@@ -30,7 +30,6 @@ log = structlog.get_logger(__name__)
 TRIES = Backoff(first=JOURNAL_RETRY, ceiling=5.0)
 """For what waits: PostgreSQL is away, or does not know the instance yet."""
 
-
 TOO_OFTEN = 10
 """Times that the journal refuses the data of an event, after which that is set aside."""
 
@@ -86,11 +85,8 @@ class SpoolCommits:
             if self._spool.count():
                 with trio.move_on_after(LAST, shield=True):
                     await trio.to_thread.run_sync(self._commit_all, abandon_on_cancel=True, limiter=self._thread)
-                self._say_what_stays()
-
-    def _say_what_stays(self) -> None:
-        if events := self._spool.count():
-            log.warning("what was received stays on the volume, until a worker runs on it again", events=events)
+            if stays := self._spool.count():
+                log.warning("what was received stays on the volume, until a worker runs on it again", events=stays)
 
     def _commit_all(self) -> bool:
         """Commits what waits now. Says whether that went well."""
